@@ -1,0 +1,75 @@
+package tick
+
+// Actions of a record (DBN section 5). Book state is changed only by A, C, M and R; T, F and N never change it.
+const (
+	ActionAdd    byte = 'A'
+	ActionCancel byte = 'C' // full or partial: size is the quantity taken out
+	ActionModify byte = 'M'
+	ActionClear  byte = 'R' // the instrument's book is empty from here on
+	ActionTrade  byte = 'T' // the aggressor's view of an execution
+	ActionFill   byte = 'F' // the resting order's view of it
+	ActionNone   byte = 'N'
+)
+
+// Sides of a record. For T the side is the aggressor's, for F and C the resting order's.
+const (
+	SideBid  byte = 'B'
+	SideAsk  byte = 'A'
+	SideNone byte = 'N'
+)
+
+// Flags of a record (DBN section 5).
+const (
+	FlagLast              uint8 = 0x80 // last record of the venue event for this instrument
+	FlagTOB               uint8 = 0x40 // top-of-book message, not an order
+	FlagSnapshot          uint8 = 0x20 // from a snapshot or a replay
+	FlagMBP               uint8 = 0x10 // an aggregated level, not an order
+	FlagBadTsRecv         uint8 = 0x08 // ts_recv was made up or moved forward
+	FlagMaybeBadBook      uint8 = 0x04 // a loss on the channel was not recovered: the book is suspect
+	FlagPublisherSpecific uint8 = 0x02 // a plugin's verdict: see the ext ring
+)
+
+// Record types: rtype of DBN, and from 0xE0 ours, which appear in shared memory only.
+const (
+	RTypeTrade      uint8 = 0x00
+	RTypeMbp1       uint8 = 0x01
+	RTypeMbp10      uint8 = 0x0A
+	RTypeStatus     uint8 = 0x12
+	RTypeDefinition uint8 = 0x13
+	RTypeImbalance  uint8 = 0x14
+	RTypeError      uint8 = 0x15
+	RTypeMapping    uint8 = 0x16
+	RTypeSystem     uint8 = 0x17
+	RTypeStatistics uint8 = 0x18
+	RTypeOhlcv1s    uint8 = 0x20
+	RTypeOhlcv1m    uint8 = 0x21
+	RTypeOhlcv1h    uint8 = 0x22
+	RTypeOhlcv1d    uint8 = 0x23
+	RTypeOhlcvEod   uint8 = 0x24
+	RTypeMbo        uint8 = 0xA0
+	RTypeCmbp1      uint8 = 0xB1
+	RTypeCbbo1s     uint8 = 0xC0
+	RTypeCbbo1m     uint8 = 0xC1
+	RTypeTcbbo      uint8 = 0xC2
+	RTypeBbo1s      uint8 = 0xC3
+	RTypeBbo1m      uint8 = 0xC4
+	RTypeGap        uint8 = 0xE0 // ours: Gap
+	RTypeExt        uint8 = 0xE1 // ours: Ext
+)
+
+// Publisher ids (DBN section 5). Ids from 40,000 up are ours: generated data must never be taken for a venue's.
+const (
+	PublisherXNAS    uint16 = 2
+	PublisherSimItch uint16 = 40_000 // dataset SIM.ITCH
+)
+
+// OppositeSide turns a resting order's side into its aggressor's, and leaves SideNone. Hot path.
+func OppositeSide(side byte) byte {
+	switch side {
+	case SideBid:
+		return SideAsk
+	case SideAsk:
+		return SideBid
+	}
+	return SideNone
+}

@@ -1,0 +1,51 @@
+package tick
+
+// Ext carries what the venue sends and DBN has no field for, 56 bytes, in the ext ring. RefSeq names the slot it
+// belongs to in the ring RefRing; 0 when it stands alone.
+//
+//	kind              A                  B                 C
+//	ExtSize           exact size         –                 –
+//	ExtMPID           MPID, 4 ASCII      order id          –
+//	ExtBreak          match id           –                 –
+//	ExtParticipant    MPID, 4 ASCII      codes, 3 ASCII    –
+//	ExtIPOQuoting     release time, s    qualifier ASCII   price 1e-9
+//	ExtRetail         interest, ASCII    –                 –
+//	ExtDirectListing  part<<8 | status   value             value     (three records, parts 0 to 2)
+//	ExtImbalanceSize  paired shares      imbalance shares  –
+//	ExtRaw            wire type, ASCII   –                 –
+//
+// ASCII values are packed with their first character in the lowest byte.
+type Ext struct {
+	Header // RTypeExt
+	RefSeq uint64
+	Kind   uint8 // Ext…
+	Ring   uint8 // Ring… that RefSeq counts in
+	_      [2]byte
+	Seq32  uint32 // venue's sequence, low 32 bits
+	A      uint64
+	B      uint64
+	C      uint64
+}
+
+// Kinds of Ext.
+const (
+	ExtSize          uint8 = 1
+	ExtMPID          uint8 = 2
+	ExtBreak         uint8 = 3
+	ExtPlugin        uint8 = 4
+	ExtImplied       uint8 = 5
+	ExtParticipant   uint8 = 6
+	ExtIPOQuoting    uint8 = 7
+	ExtRetail        uint8 = 8
+	ExtDirectListing uint8 = 9
+	ExtImbalanceSize uint8 = 10
+	ExtRaw           uint8 = 11
+)
+
+// Rings a RefSeq can count in.
+const (
+	RingMbo    uint8 = 1
+	RingMbp1   uint8 = 2
+	RingTrades uint8 = 3
+	RingEvents uint8 = 4
+)
