@@ -1,0 +1,233 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+	"time"
+)
+
+// Defaults fills in what the file left out.
+func (c *Config) Defaults() {
+	if c.Instance.Name == "" {
+		c.Instance.Name = "tickwire"
+	}
+	if c.Instance.RingDir == "" {
+		c.Instance.RingDir = "/dev/shm/tickwire"
+	}
+	if c.Instance.RunDir == "" {
+		c.Instance.RunDir = defaultRunDir()
+	}
+	if c.Serve.SQL == "" {
+		c.Serve.SQL = "127.0.0.1:5433"
+	}
+	if c.Serve.Threads == 0 {
+		c.Serve.Threads = max(1, runtime.NumCPU()/2)
+	}
+	for i := range c.Feed {
+		c.Feed[i].defaults()
+	}
+}
+
+func defaultRunDir() string {
+	if os.Geteuid() == 0 {
+		return "/run/tickwire"
+	}
+	if dir := os.Getenv("XDG_RUNTIME_DIR"); dir != "" {
+		return filepath.Join(dir, "tickwire")
+	}
+	return filepath.Join(os.TempDir(), fmt.Sprintf("tickwire-%d", os.Geteuid()))
+}
+
+func (f *Feed) defaults() {
+	if f.Protocol == "" {
+		f.Protocol = "itch"
+	}
+	if f.Publisher == 0 {
+		f.Publisher = 2
+	}
+	if f.Dataset == "" {
+		f.Dataset = "XNAS.ITCH"
+	}
+	if f.MIC == "" {
+		f.MIC = "XNAS"
+	}
+	if f.Source == "" {
+		f.Source = "udp"
+	}
+	if f.Idle == "" {
+		f.Idle = "block"
+	}
+	if f.Pace == "" {
+		f.Pace = "max"
+	}
+	if f.Rings.Snapshot == 0 {
+		f.Rings.Snapshot = 1 << 16
+	}
+	if len(f.Lane) == 0 {
+		f.Lane = []Lane{{Name: "0"}}
+	}
+	for i := range f.Lane {
+		if f.Lane[i].Name == "" {
+			f.Lane[i].Name = fmt.Sprint(i)
+		}
+	}
+	for i := range f.Channel {
+		ch := &f.Channel[i]
+		if ch.Name == "" {
+			ch.Name = fmt.Sprint(i)
+		}
+		if ch.Lane == "" {
+			ch.Lane = f.Lane[0].Name
+		}
+		for j := range ch.Line {
+			if ch.Line[j].Name == "" && j < 2 {
+				ch.Line[j].Name = "AB"[j : j+1]
+			}
+		}
+	}
+	if f.Recovery.Wait == 0 {
+		f.Recovery.Wait = Duration(2 * time.Millisecond)
+	}
+}
+
+// faults collects everything that is wrong.
+type faults []error
+
+func (fs *faults) add(key, format string, args ...any) {
+	*fs = append(*fs, fmt.Errorf("config: %s "+format, append([]any{key}, args...)...))
+}
+
+// Validate reports all faults at once.
+func (c *Config) Validate() error {
+	var fs faults
+	name(&fs, "instance.name", c.Instance.Name)
+	if !filepath.IsAbs(c.Instance.RingDir) {
+		fs.add("instance.ring_dir", "= %q is no absolute path", c.Instance.RingDir)
+	}
+	if _, _, err := net.SplitHostPort(c.Serve.SQL); err != nil {
+		fs.add("serve.sql", "= %q is no host:port", c.Serve.SQL)
+	}
+	if c.Serve.Threads < 0 {
+		fs.add("serve.threads", "= %d is negative", c.Serve.Threads)
+	}
+	if (c.Serve.TLSCert == "") != (c.Serve.TLSKey == "") {
+		fs.add("serve.tls_cert", "and serve.tls_key go together")
+	}
+	for i, u := range c.Serve.Users {
+		if u.Name == "" || u.PasswordFile == "" {
+			fs.add(fmt.Sprintf("serve.user[%d]", i), "needs a name and a password_file")
+		}
+	}
+	var names []string
+	for i := range c.Feed {
+		f := &c.Feed[i]
+		key := fmt.Sprintf("feed[%d]", i)
+		if slices.Contains(names, f.Name) {
+			fs.add(key+".name", "= %q is taken by another feed", f.Name)
+		}
+		names = append(names, f.Name)
+		f.validate(&fs, key)
+	}
+	return errors.Join(fs...)
+}
+
+func (f *Feed) validate(fs *faults, key string) {
+	name(fs, key+".name", f.Name)
+	oneOf(fs, key+".protocol", f.Protocol, "itch")
+	oneOf(fs, key+".source", f.Source, "udp", "file")
+	oneOf(fs, key+".idle", f.Idle, "block", "spin")
+	if f.Source == "file" && f.Path == "" {
+		fs.add(key+".path", "is missing: a file source reads one")
+	}
+	if f.Source == "udp" && len(f.Channel) == 0 {
+		fs.add(key+".channel", "is missing: a udp source joins the groups of its channels' lines")
+	}
+	if f.Date != "" {
+		if _, err := time.Parse(time.DateOnly, f.Date); err != nil {
+			fs.add(key+".date", "= %q is no date such as 2026-01-05", f.Date)
+		}
+	}
+	if len(f.Dataset) > 15 {
+		fs.add(key+".dataset", "= %q has more than 15 characters", f.Dataset)
+	}
+	if len(f.MIC) > 4 {
+		fs.add(key+".mic", "= %q is no MIC of four characters", f.MIC)
+	}
+	f.Rings.validate(fs, key+".rings")
+	var lanes []string
+	for i, lane := range f.Lane {
+		at := fmt.Sprintf("%s.lane[%d]", key, i)
+		name(fs, at+".name", lane.Name)
+		if slices.Contains(lanes, lane.Name) {
+			fs.add(at+".name", "= %q is taken by another lane", lane.Name)
+		}
+		lanes = append(lanes, lane.Name)
+		if lane.Core != nil && (*lane.Core < 0 || *lane.Core >= 1024) {
+			fs.add(at+".core", "= %d is no core", *lane.Core)
+		}
+		if lane.MaxPass < 0 || lane.MaxPass > 4096 {
+			fs.add(at+".max_pass", "= %d is not in 1 … 4096", lane.MaxPass)
+		}
+	}
+	for i := range f.Channel {
+		f.Channel[i].validate(fs, fmt.Sprintf("%s.channel[%d]", key, i), lanes)
+	}
+	if f.Recovery.Wait < 0 || f.Recovery.HoldPackets < 0 || f.Recovery.HoldMessages < 0 {
+		fs.add(key+".recovery", "has a negative value")
+	}
+}
+
+func (ch *Channel) validate(fs *faults, key string, lanes []string) {
+	if !slices.Contains(lanes, ch.Lane) {
+		fs.add(key+".lane", "= %q is none of the feed's lanes (%s)", ch.Lane, strings.Join(lanes, ", "))
+	}
+	if len(ch.Line) == 0 || len(ch.Line) > 2 {
+		fs.add(key+".line", "has %d entries, want line A and, where there is one, B", len(ch.Line))
+	}
+	for i, line := range ch.Line {
+		at := fmt.Sprintf("%s.line[%d]", key, i)
+		if line.Interface == "" {
+			fs.add(at+".interface", "is missing: a group is joined on a named interface, never by a default route")
+		}
+		if !line.Group.IsValid() || !line.Group.Addr().IsMulticast() || line.Group.Port() == 0 {
+			fs.add(at+".group", "= %q is no multicast address with a port", line.Group)
+		}
+	}
+}
+
+func (r *Rings) validate(fs *faults, key string) {
+	for _, ring := range []struct {
+		name  string
+		slots uint64
+	}{{"mbo", r.Mbo}, {"mbp1", r.Mbp1}, {"trades", r.Trades}, {"events", r.Events}, {"ext", r.Ext}, {"mbp10", r.Mbp10}} {
+		if n := ring.slots; n != 0 && (n < 1024 || n&(n-1) != 0 || n > 1<<32) {
+			fs.add(key+"."+ring.name, "= %d is no power of two from 1024", n)
+		}
+	}
+	if r.Instruments > 1<<26 {
+		fs.add(key+".instruments", "= %d is more than 2^26", r.Instruments)
+	}
+}
+
+func oneOf(fs *faults, key, value string, known ...string) {
+	if !slices.Contains(known, value) {
+		fs.add(key, "= %q is unknown; known: %s", value, strings.Join(known, ", "))
+	}
+}
+
+// name checks what becomes part of a file's name.
+func name(fs *faults, key, value string) {
+	ok := value != "" && len(value) <= 32
+	for _, r := range value {
+		ok = ok && (r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || r == '-' || r == '_')
+	}
+	if !ok {
+		fs.add(key, "= %q: 1 to 32 letters, digits, - or _", value)
+	}
+}

@@ -1,0 +1,125 @@
+// Package config is tickwire's configuration: one TOML file, overridden by the environment, checked as a whole.
+//
+//	[instance]            name, run_dir, ring_dir, group
+//	[[feed]]              name, protocol, publisher, dataset, mic, source, path, pace, idle, date, depth
+//	[feed.rings]          slots of each kind of ring
+//	[[feed.lane]]         name, core, max_pass
+//	[[feed.channel]]      name, lane
+//	[[feed.channel.line]] name, interface, group, source_ip
+//	[feed.recovery]       wait, hold_packets, hold_messages
+//	[serve]               sql, memory, threads
+//
+// A variable TICKWIRE_SERVE__SQL overrides serve.sql; two underscores go one level down, a number picks from a list:
+// TICKWIRE_FEED__0__SOURCE. Load reports every fault at once, with line or key.
+package config
+
+import (
+	"net/netip"
+	"time"
+)
+
+// Config is a whole file. Its zero value, after Defaults, is an instance without feeds.
+type Config struct {
+	Instance Instance `toml:"instance"`
+	Feed     []Feed   `toml:"feed"`
+	Serve    Serve    `toml:"serve"`
+}
+
+// Instance is what several processes share.
+type Instance struct {
+	// Name tells instances on one host apart. The default is "tickwire".
+	Name string `toml:"name"`
+	// RunDir holds what processes leave about themselves. The default is /run/tickwire, or a folder of the user's own.
+	RunDir string `toml:"run_dir"`
+	// RingDir holds the shared memory. The default is /dev/shm/tickwire.
+	RingDir string `toml:"ring_dir"`
+	// Group may read the shared memory, by name or number. The default is the process's own.
+	Group string `toml:"group"`
+}
+
+// Feed is one process and one venue.
+type Feed struct {
+	Name      string    `toml:"name"`
+	Protocol  string    `toml:"protocol"`  // itch
+	Publisher uint16    `toml:"publisher"` // DBN publisher id; the default is 2, XNAS.ITCH
+	Dataset   string    `toml:"dataset"`   // the default is XNAS.ITCH
+	MIC       string    `toml:"mic"`       // venue, as column venue shows it; the default is XNAS
+	Source    string    `toml:"source"`    // udp (default) or file
+	Path      string    `toml:"path"`      // of a file source
+	Pace      string    `toml:"pace"`      // of a file source: "recorded", "x10", "50000/s" or "max" (default)
+	Idle      string    `toml:"idle"`      // block (default) or spin
+	Date      string    `toml:"date"`      // of a file source, YYYY-MM-DD; the default is told from the file's name
+	Depth     []string  `toml:"depth"`     // symbols that ten levels are published of
+	Rings     Rings     `toml:"rings"`
+	Lane      []Lane    `toml:"lane"`
+	Channel   []Channel `toml:"channel"`
+	Recovery  Recovery  `toml:"recovery"`
+}
+
+// Rings are slots of each kind: powers of two from 1,024. 0 takes the kind's default.
+type Rings struct {
+	Mbo         uint64 `toml:"mbo"`
+	Mbp1        uint64 `toml:"mbp1"`
+	Trades      uint64 `toml:"trades"`
+	Events      uint64 `toml:"events"`
+	Ext         uint64 `toml:"ext"`
+	Mbp10       uint64 `toml:"mbp10"`
+	Instruments uint64 `toml:"instruments"` // places in the directory; the default is 32,768
+	Snapshot    uint64 `toml:"snapshot"`    // records a snapshot starts with; it grows
+}
+
+// Lane is one thread of a feed.
+type Lane struct {
+	Name    string `toml:"name"`
+	Core    *int   `toml:"core"`     // the core it is pinned to; the default is none
+	MaxPass int    `toml:"max_pass"` // messages of a pass, at most; the default is 64
+}
+
+// Channel is one sequence of numbers.
+type Channel struct {
+	Name string `toml:"name"`
+	Lane string `toml:"lane"` // the default is the first lane
+	Line []Line `toml:"line"`
+}
+
+// Line is one of the two copies of a channel.
+type Line struct {
+	Name      string         `toml:"name"`      // A or B
+	Interface string         `toml:"interface"` // by name
+	Group     netip.AddrPort `toml:"group"`     // such as 233.54.12.111:26477
+	SourceIP  netip.Addr     `toml:"source_ip"` // only packets from there; the default is anybody
+}
+
+// Recovery is what happens when numbers are missing.
+type Recovery struct {
+	Wait         Duration `toml:"wait"`          // for the other line; the default is 2 ms
+	HoldPackets  int      `toml:"hold_packets"`  // the default is 4,096
+	HoldMessages int      `toml:"hold_messages"` // the default is 100,000
+}
+
+// Serve is the process that owns the store and every query port.
+type Serve struct {
+	// SQL is the address of the PostgreSQL port. The default is 127.0.0.1:5433.
+	SQL string `toml:"sql"`
+	// Memory bounds the hot columns. The default is a quarter of the machine's.
+	Memory Size `toml:"memory"`
+	// Threads bounds DuckDB's. The default is half the machine's cores, at least one.
+	Threads int `toml:"threads"`
+	// Users may log in; without any, whoever reaches the port may ask. Passwords are SCRAM verifiers or read from a file.
+	Users []User `toml:"user"`
+	// TLSCert and TLSKey are PEM files. Without them the port speaks clear text.
+	TLSCert string `toml:"tls_cert"`
+	TLSKey  string `toml:"tls_key"`
+}
+
+// User may log in at the SQL port.
+type User struct {
+	Name         string `toml:"name"`
+	PasswordFile string `toml:"password_file"` // first line, without its line end
+}
+
+// Duration is a time span written as in "2ms" or "1m30s".
+type Duration time.Duration
+
+// Size is a number of bytes written as in "4GiB", "512MiB" or "1000000".
+type Size int64

@@ -1,0 +1,117 @@
+package config
+
+import (
+	"strings"
+	"testing"
+	"time"
+)
+
+const sample = `
+[instance]
+name = "colo1"
+ring_dir = "/dev/shm/tw"
+
+[[feed]]
+name = "nasdaq"
+protocol = "itch"
+idle = "spin"
+
+[feed.recovery]
+wait = "500us"
+
+[[feed.lane]]
+name = "0"
+core = 3
+
+[[feed.channel]]
+name = "totalview"
+
+[[feed.channel.line]]
+interface = "eth2"
+group = "233.54.12.111:26477"
+
+[[feed.channel.line]]
+interface = "eth3"
+group = "233.49.196.111:26477"
+
+[serve]
+memory = "4GiB"
+`
+
+func TestParse(t *testing.T) {
+	c, err := Parse([]byte(sample), []string{"TICKWIRE_SERVE__SQL=127.0.0.1:7000", "TICKWIRE_FEED__0__LANE__0__MAX_PASS=128", "HOME=/", "TICKWIRE_VECTORS=/x"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	f := c.Feed[0]
+	switch {
+	case c.Instance.Name != "colo1" || c.Instance.RingDir != "/dev/shm/tw":
+		t.Errorf("instance %+v", c.Instance)
+	case c.Serve.SQL != "127.0.0.1:7000" || c.Serve.Memory != 4<<30:
+		t.Errorf("serve %+v", c.Serve)
+	case f.Idle != "spin" || time.Duration(f.Recovery.Wait) != 500*time.Microsecond || *f.Lane[0].Core != 3 || f.Lane[0].MaxPass != 128:
+		t.Errorf("feed %+v", f)
+	case f.Source != "udp" || f.Publisher != 2 || f.Channel[0].Lane != "0" || f.Channel[0].Line[1].Name != "B":
+		t.Errorf("defaults of feed %+v", f)
+	case f.Channel[0].Line[0].Group.String() != "233.54.12.111:26477":
+		t.Errorf("line %+v", f.Channel[0].Line[0])
+	}
+}
+
+// Each fault is one sentence that names line or key; several faults are all reported.
+func TestFaults(t *testing.T) {
+	for _, tc := range []struct {
+		name, text string
+		env        []string
+		want       []string
+	}{
+		{"syntax", "[instance\n", nil, []string{"line 1"}},
+		{"unknown key", "[serve]\nsql = \"127.0.0.1:1\"\nport = 3\n", nil, []string{"line 3", "serve.port"}},
+		{"wrong type", "[serve]\nthreads = \"many\"\n", nil, []string{"line 2"}},
+		{"bad duration", "[[feed]]\nname=\"x\"\n[feed.recovery]\nwait = \"2 moons\"\n", nil, []string{"2 moons"}},
+		{"bad size", "[serve]\nmemory = \"lots\"\n", nil, []string{"lots"}},
+		{"several", "[[feed]]\nname = \"a b\"\nprotocol = \"ouch\"\nidle = \"sleep\"\n", nil,
+			[]string{`feed[0].name = "a b"`, `"ouch" is unknown; known: itch`, `"sleep"`, "feed[0].channel is missing"}},
+		{"no interface", "[[feed]]\nname=\"a\"\n[[feed.channel]]\n[[feed.channel.line]]\ngroup = \"10.0.0.1:5\"\n", nil,
+			[]string{"interface is missing", "no multicast"}},
+		{"two of a name", "[[feed]]\nname=\"a\"\nsource=\"file\"\npath=\"x\"\n[[feed]]\nname=\"a\"\nsource=\"file\"\npath=\"y\"\n", nil, []string{"taken by another feed"}},
+		{"ring", "[[feed]]\nname=\"a\"\nsource=\"file\"\npath=\"x\"\n[feed.rings]\nmbo = 1000\n", nil, []string{"feed[0].rings.mbo = 1000"}},
+		{"lane", "[[feed]]\nname=\"a\"\n[[feed.channel]]\nlane=\"9\"\n", nil, []string{`channel[0].lane = "9"`, "line has 0 entries"}},
+		{"environment", "", []string{"TICKWIRE_FEED__5__NAME=x"}, []string{"TICKWIRE_FEED__5__NAME", "no number 5"}},
+		{"environment type", "", []string{"TICKWIRE_SERVE__THREADS=many"}, []string{"environment"}},
+	} {
+		_, err := Parse([]byte(tc.text), tc.env)
+		if err == nil {
+			t.Errorf("%s: accepted", tc.name)
+			continue
+		}
+		for _, want := range tc.want {
+			if !strings.Contains(err.Error(), want) {
+				t.Errorf("%s: %q does not say %q", tc.name, err, want)
+			}
+		}
+	}
+}
+
+func TestSizeRoundTrip(t *testing.T) {
+	for _, text := range []string{"4GiB", "512MiB", "3KiB", "1000000", "0"} {
+		var s Size
+		if err := s.UnmarshalText([]byte(text)); err != nil {
+			t.Fatal(err)
+		}
+		if b, _ := s.MarshalText(); string(b) != text {
+			t.Errorf("%s came back as %s", text, b)
+		}
+	}
+}
+
+func FuzzParse(f *testing.F) {
+	f.Add([]byte(sample))
+	f.Add([]byte("[[feed]]\nname=\"a\"\n"))
+	f.Fuzz(func(t *testing.T, text []byte) {
+		c, err := Parse(text, nil)
+		if c == nil && err == nil {
+			t.Error("neither a configuration nor a fault")
+		}
+	})
+}
