@@ -8,6 +8,8 @@ import (
 	"strings"
 	"time"
 	"unsafe"
+
+	"golang.org/x/sys/unix"
 )
 
 // Header is what a ring says of itself; it never changes during the ring's life.
@@ -151,9 +153,9 @@ func ringName(path string) string { return strings.TrimSuffix(filepath.Base(path
 
 // openRing opens and checks a ring file. The header page is looked at before all of the file is mapped.
 func openRing(path string, writable bool) (*mapping, Header, error) {
-	flags := os.O_RDONLY
+	flags := os.O_RDONLY | unix.O_NONBLOCK // a pipe of that name must not block us
 	if writable {
-		flags = os.O_RDWR
+		flags = os.O_RDWR | unix.O_NONBLOCK
 	}
 	f, err := os.OpenFile(path, flags, 0)
 	if err != nil {

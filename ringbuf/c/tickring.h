@@ -578,7 +578,7 @@ static inline int tw_ring_open(tw_ring *r, const char *path)
 	uint64_t offset;
 	int err;
 	memset(r, 0, sizeof *r);
-	r->fd_ = open(path, O_RDONLY | O_CLOEXEC);
+	r->fd_ = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* a pipe of that name must not block us */
 	if (r->fd_ < 0)
 		return TW_E_OPEN;
 	if (fstat(r->fd_, &st) != 0 || !S_ISREG(st.st_mode) || st.st_size < TW_HEADER_BYTES) {
