@@ -89,12 +89,10 @@ var UndefDefinition = Definition{
 	MarketSegmentID: math.MaxUint32, MaxTradeVol: math.MaxUint32, MinLotSize: math.MaxInt32,
 	MinLotSizeBlock: math.MaxInt32, MinLotSizeRoundLot: math.MaxInt32, MinTradeVol: math.MaxUint32,
 	ContractMultiplier: math.MaxInt32, DecayQuantity: math.MaxInt32, OriginalContractSize: math.MaxInt32,
-	LegRatioPriceNumerator: math.MaxInt32, LegRatioPriceDenom: math.MaxInt32,
-	LegRatioQtyNumerator: math.MaxInt32, LegRatioQtyDenom: math.MaxInt32,
 	ApplID: math.MaxInt16, MaturityYear: math.MaxUint16, DecayStartDate: math.MaxUint16, ChannelID: math.MaxUint16,
 	MainFraction: math.MaxUint8, PriceDisplayFormat: math.MaxUint8, SubFraction: math.MaxUint8,
 	UnderlyingProduct: math.MaxUint8, MaturityMonth: math.MaxUint8, MaturityDay: math.MaxUint8, MaturityWeek: math.MaxUint8,
 	ContractMultiplierUnit: math.MaxInt8, FlowScheduleType: math.MaxInt8, TickRule: math.MaxUint8,
 	InstrumentClass: ' ', MatchAlgorithm: ' ', SecurityUpdateAction: 'A', UserDefinedInstrument: 'N',
-	LegInstrumentClass: ' ', LegSide: 'N',
+	LegSide: 'N',
 }
