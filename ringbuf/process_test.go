@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 	"unsafe"
@@ -212,7 +213,7 @@ func buildC(t testing.TB, compiler, std, source string) string {
 	t.Helper()
 	out := filepath.Join(t.TempDir(), "prog")
 	args := []string{"-std=" + std, "-O2", "-Wall", "-Wextra", "-Werror", "-pedantic", "-I", "c", "-o", out}
-	if compiler == "g++" {
+	if strings.HasSuffix(compiler, "++") {
 		args = append(args, "-x", "c++")
 	}
 	cmd := exec.Command(cCompiler(t, compiler), append(args, source)...)
