@@ -1,0 +1,323 @@
+package book
+
+import (
+	"fmt"
+	"math"
+	"slices"
+	"testing"
+
+	"github.com/tickwire/tickwire/tick"
+)
+
+// naive is the reference: maps and slices, the rules of the venue sheet 8.1 and 9.1 written down once more, slowly.
+type naive struct {
+	instruments  uint32
+	maxReference uint64
+	orders       map[uint64]*naiveOrder
+	queues       map[naiveLevel][]uint64
+	suspect      map[uint32]bool
+	c            Counters
+}
+
+type naiveLevel struct {
+	instrument uint32
+	side       byte
+	price      int64
+}
+
+type naiveOrder struct {
+	naiveLevel
+	size uint64
+	mpid uint32
+}
+
+func newNaive(o Options) *naive {
+	o, _ = o.withDefaults()
+	return &naive{
+		instruments: uint32(o.MaxInstruments), maxReference: o.MaxReference,
+		orders: map[uint64]*naiveOrder{}, queues: map[naiveLevel][]uint64{}, suspect: map[uint32]bool{},
+	}
+}
+
+// row is one batch row as a struct.
+type row struct {
+	kind       tick.Kind
+	side       byte
+	instrument uint32
+	id, aux    uint64
+	price      int64
+	size       uint64
+
+	state    uint8
+	left     uint64
+	oldPrice int64
+	oldSize  uint64
+	before   tick.BidAskPair
+	after    tick.BidAskPair
+}
+
+func (r *row) put(b *tick.Batch) {
+	i := b.N
+	b.N++
+	b.Kind[i], b.Side[i], b.Instrument[i] = r.kind, r.side, r.instrument
+	b.OrderID[i], b.Aux[i], b.Price[i], b.Size[i] = r.id, r.aux, r.price, r.size
+	b.State[i], b.Left[i], b.OldPrice[i], b.OldSize[i] = 0xFF, 0, 0, 0
+}
+
+func rowOf(b *tick.Batch, i int) row {
+	return row{
+		b.Kind[i], b.Side[i], b.Instrument[i], b.OrderID[i], b.Aux[i], b.Price[i], b.Size[i],
+		b.State[i], b.Left[i], b.OldPrice[i], b.OldSize[i], b.Before[i], b.After[i],
+	}
+}
+
+func (m *naive) prices(instrument uint32, side byte) []int64 {
+	var prices []int64
+	for l := range m.queues {
+		if l.instrument == instrument && l.side == side {
+			prices = append(prices, l.price)
+		}
+	}
+	slices.Sort(prices)
+	if side == tick.SideBid {
+		slices.Reverse(prices)
+	}
+	return prices
+}
+
+func (m *naive) levels(instrument uint32, side byte) []Level {
+	var levels []Level
+	for _, price := range m.prices(instrument, side) {
+		l := Level{Price: price}
+		for _, id := range m.queues[naiveLevel{instrument, side, price}] {
+			l.Orders++
+			l.Size += m.orders[id].size
+		}
+		levels = append(levels, l)
+	}
+	return levels
+}
+
+func (m *naive) top(instrument uint32) tick.BidAskPair {
+	pair := tick.EmptyPair
+	if l := m.levels(instrument, tick.SideBid); len(l) > 0 {
+		pair.BidPx, pair.BidSz, pair.BidCt = l[0].Price, tick.Size32(l[0].Size), l[0].Orders
+	}
+	if l := m.levels(instrument, tick.SideAsk); len(l) > 0 {
+		pair.AskPx, pair.AskSz, pair.AskCt = l[0].Price, tick.Size32(l[0].Size), l[0].Orders
+	}
+	return pair
+}
+
+func (m *naive) remove(id uint64) {
+	l := m.orders[id].naiveLevel
+	q := m.queues[l]
+	q = slices.Delete(q, slices.Index(q, id), slices.Index(q, id)+1)
+	if m.queues[l] = q; len(q) == 0 {
+		delete(m.queues, l)
+	}
+	delete(m.orders, id)
+}
+
+// creates says whether an order could be made, counting why not.
+func (m *naive) creates(instrument uint32, id uint64, price int64, size uint64) bool {
+	switch {
+	case size == 0:
+		m.c.ZeroSize++
+	case price == 0 || price == tick.UndefPrice || price == math.MinInt64:
+		m.c.BadPrice++
+	case size > math.MaxUint32:
+		m.c.BadSize++
+		m.suspect[instrument] = true
+	case id >= m.maxReference:
+		m.c.OverReference++
+		m.suspect[instrument] = true
+	default:
+		return true
+	}
+	return false
+}
+
+func (m *naive) rest(r *row, l naiveLevel, id uint64, mpid uint32) bool {
+	if !m.creates(l.instrument, id, r.price, r.size) {
+		return false
+	}
+	if stale := m.orders[id]; stale != nil {
+		if r.kind == tick.KindAdd {
+			r.oldPrice, r.oldSize = stale.price, stale.size
+		}
+		m.remove(id)
+		m.c.Duplicate++
+		r.state |= tick.StateDuplicate
+	}
+	m.orders[id] = &naiveOrder{l, r.size, mpid}
+	m.queues[l] = append(m.queues[l], id)
+	return true
+}
+
+func (m *naive) apply(r *row) {
+	r.state = tick.StateApplied
+	named := r.kind >= tick.KindExec && r.kind <= tick.KindReplace
+	var o *naiveOrder
+	if named {
+		if o = m.orders[r.id]; o == nil {
+			m.c.Unknown[r.kind]++
+			r.state = 0
+		} else if o.instrument != r.instrument {
+			m.c.LocateMismatch++
+			r.instrument = o.instrument
+		}
+	}
+	if r.instrument >= m.instruments {
+		if r.kind == tick.KindAdd || r.kind == tick.KindClear {
+			m.c.OverInstrument++
+			r.state = 0
+		}
+		r.before, r.after = tick.EmptyPair, tick.EmptyPair
+		return
+	}
+	r.before = m.top(r.instrument)
+	if r.state != 0 {
+		m.change(r, o)
+	}
+	r.after = m.top(r.instrument)
+	if r.before != r.after {
+		r.state |= tick.StateTop
+	}
+	if m.suspect[r.instrument] {
+		r.state |= tick.StateSuspect
+	}
+}
+
+func (m *naive) change(r *row, o *naiveOrder) {
+	switch r.kind {
+	case tick.KindAdd:
+		if r.side != tick.SideBid && r.side != tick.SideAsk {
+			m.c.BadSide++
+			r.state = 0
+		} else if !m.rest(r, naiveLevel{r.instrument, r.side, r.price}, r.id, uint32(r.aux)) {
+			r.state = 0
+		}
+	case tick.KindExec, tick.KindExecAt, tick.KindReduce, tick.KindDelete:
+		r.side = o.side
+		if r.kind == tick.KindExecAt {
+			r.oldPrice = o.price
+		} else {
+			r.price = o.price
+		}
+		if r.kind <= tick.KindExecAt && m.queues[o.naiveLevel][0] != r.id {
+			m.c.OutOfTurn++
+		}
+		if r.kind == tick.KindDelete {
+			r.size = o.size
+		} else if r.size > o.size {
+			m.c.Clamped++
+			r.state |= tick.StateClamped
+			r.size = o.size
+		}
+		o.size -= r.size
+		if r.left = o.size; r.left == 0 {
+			r.state |= tick.StateGone
+			m.remove(r.id)
+		}
+	case tick.KindReplace:
+		r.side, r.oldPrice, r.oldSize = o.side, o.price, o.size
+		l, mpid := o.naiveLevel, o.mpid
+		l.price = r.price
+		m.remove(r.id)
+		if !m.rest(r, l, r.aux, mpid) {
+			r.state |= tick.StateGone
+		}
+	case tick.KindClear:
+		for id, o := range m.orders {
+			if o.instrument == r.instrument {
+				delete(m.orders, id)
+				delete(m.queues, o.naiveLevel)
+			}
+		}
+	}
+}
+
+// compare reports the first difference between the whole states of the reference and the books.
+func compare(m *naive, b *Books) error {
+	if err := b.Validate(); err != nil {
+		return err
+	}
+	c := *b.Counters()
+	if c.Orders != uint64(len(m.orders)) || c.Levels != uint64(len(m.queues)) {
+		return fmt.Errorf("%d orders in %d levels, want %d in %d", c.Orders, c.Levels, len(m.orders), len(m.queues))
+	}
+	c.Orders, c.MaxOrders, c.Levels, c.Blocks, c.Pages, c.Bytes = 0, 0, 0, 0, 0, 0
+	if c != m.c {
+		return fmt.Errorf("counters %+v, want %+v", c, m.c)
+	}
+	instruments := map[uint32]bool{}
+	for l := range m.queues {
+		instruments[l.instrument] = true
+	}
+	for n := range instruments {
+		if b.Top(n) != m.top(n) {
+			return fmt.Errorf("instrument %d: best prices %+v, want %+v", n, b.Top(n), m.top(n))
+		}
+		walked := []Order{}
+		b.Walk(n, func(o Order) bool { walked = append(walked, o); return true })
+		for _, side := range []byte{tick.SideBid, tick.SideAsk} {
+			want := m.levels(n, side)
+			got := make([]Level, len(want)+1)
+			got = got[:b.Levels(n, side, got)]
+			if !slices.Equal(got, want) {
+				return fmt.Errorf("instrument %d side %c: levels %v, want %v", n, side, got, want)
+			}
+			for _, l := range want {
+				var ahead uint64
+				for i, id := range m.queues[naiveLevel{n, side, l.Price}] {
+					o := m.orders[id]
+					wantOrder := Order{id, o.price, o.size, o.instrument, o.mpid, o.side}
+					if len(walked) == 0 || walked[0] != wantOrder {
+						return fmt.Errorf("instrument %d: walk has %v, want %v", n, walked, wantOrder)
+					}
+					walked = walked[1:]
+					if got, ok := b.Order(id); !ok || got != wantOrder {
+						return fmt.Errorf("order %d is %v, want %v", id, got, wantOrder)
+					}
+					if at, size, ok := b.QueuePosition(id); !ok || at != i || size != ahead {
+						return fmt.Errorf("order %d is behind %d orders with %d, want %d with %d", id, at, size, i, ahead)
+					}
+					ahead += o.size
+				}
+			}
+		}
+		if len(walked) != 0 {
+			return fmt.Errorf("instrument %d: walk has %v beyond the last order", n, walked)
+		}
+	}
+	return nil
+}
+
+func newBooks(tb testing.TB, o Options) *Books {
+	tb.Helper()
+	b, err := New(o)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	tb.Cleanup(func() {
+		if err := b.Close(); err != nil {
+			tb.Error(err)
+		}
+	})
+	return b
+}
+
+func newBatch(tb testing.TB) *tick.Batch {
+	tb.Helper()
+	b, err := tick.NewBatch()
+	if err != nil {
+		tb.Fatal(err)
+	}
+	tb.Cleanup(func() {
+		if err := b.Free(); err != nil {
+			tb.Error(err)
+		}
+	})
+	return b
+}

@@ -1,0 +1,235 @@
+package book
+
+import (
+	"fmt"
+	"math"
+
+	"github.com/tickwire/tickwire/tick"
+)
+
+// Validate checks everything that ties the structures together, and describes the first thing that is wrong by
+// instrument, level and order: best prices ↔ trees ↔ leaf chains ↔ level sums ↔ queues ↔ orders ↔ index ↔ pools. It
+// visits all memory in use and allocates; it is for tests and for looking at a suspected defect.
+func (b *Books) Validate() error {
+	v := validator{b: b, orders: make(map[uint32]bool), levels: make(map[uint32]bool), blocks: make(map[uint32]bool)}
+	for n := range b.instruments {
+		for side := range uint32(2) {
+			if err := v.side(n, side); err != nil {
+				return fmt.Errorf("book: instrument %d side %c: %w", n, sideByte(side), err)
+			}
+		}
+	}
+	if err := v.index(); err != nil {
+		return fmt.Errorf("book: index: %w", err)
+	}
+	for _, p := range []struct {
+		what string
+		pool *pool
+		used map[uint32]bool
+		next func(n uint32) uint32
+	}{
+		{"orders", &b.orders, v.orders, func(n uint32) uint32 { return b.order(n).next }},
+		{"levels", &b.levels, v.levels, func(n uint32) uint32 { return b.level(n).head }},
+		{"blocks", &b.blocks, v.blocks, func(n uint32) uint32 { return b.block(n).worse }},
+	} {
+		if err := checkPool(p.pool, p.used, p.next); err != nil {
+			return fmt.Errorf("book: %s: %w", p.what, err)
+		}
+	}
+	return nil
+}
+
+// validator remembers what it has met, so that nothing is linked twice and nothing is missing.
+type validator struct {
+	b                      *Books
+	orders, levels, blocks map[uint32]bool
+	lastKey                int64 // of the level met before, worse first
+	leaves                 []uint32
+}
+
+func checkPool(p *pool, used map[uint32]bool, next func(uint32) uint32) error {
+	if len(used) != int(p.inUse) {
+		return fmt.Errorf("%d are linked in, %d counted as in use", len(used), p.inUse)
+	}
+	if p.fresh > p.limit {
+		return fmt.Errorf("%d handed out, limit %d", p.fresh, p.limit)
+	}
+	free := uint32(0)
+	for n := p.free; n != 0; n = next(n) {
+		if n > p.fresh || used[n] {
+			return fmt.Errorf("free list has %d, which is in use or was never handed out", n)
+		}
+		if free++; free > p.fresh {
+			return fmt.Errorf("free list has a loop")
+		}
+	}
+	if free+p.inUse != p.fresh {
+		return fmt.Errorf("%d handed out, but %d in use and %d free", p.fresh, p.inUse, free)
+	}
+	return nil
+}
+
+func (v *validator) side(n, side uint32) error {
+	b, h := v.b, v.b.instrument(n)
+	best, px, sz, ct := h.best[side], h.px[side], h.sz[side], h.ct[side]
+	if h.root[side] == 0 {
+		if h.leaf[side] != 0 || h.height[side] != 0 || best != 0 || px != tick.UndefPrice || sz != 0 || ct != 0 {
+			return fmt.Errorf("no tree, but leaf %d, height %d, best level %d: %s × %d (%d orders)",
+				h.leaf[side], h.height[side], best, tick.FormatPrice(px), sz, ct)
+		}
+		return nil
+	}
+	v.lastKey, v.leaves = math.MinInt64, v.leaves[:0]
+	if err := v.tree(ownerOf(n, side), h.root[side], int(h.height[side]), math.MinInt64, math.MaxInt64); err != nil {
+		return err
+	}
+	if err := v.chain(h.leaf[side]); err != nil {
+		return err
+	}
+	top := b.block(h.leaf[side])
+	if at := top.e[top.n-1].ref; at != best {
+		return fmt.Errorf("best level is %d, but the tree's is %d", best, at)
+	}
+	l := b.level(best)
+	if px != keyOf(l.key, side) || sz != tick.Size32(l.size) || ct != l.count {
+		return fmt.Errorf("best price %s × %d (%d orders), its level has %s × %d (%d)", tick.FormatPrice(px), sz, ct,
+			tick.FormatPrice(keyOf(l.key, side)), l.size, l.count)
+	}
+	return nil
+}
+
+// tree checks the block and what lies below it: keys from low (inclusive) to high (exclusive).
+func (v *validator) tree(owner, n uint32, height int, low, high int64) error {
+	b := v.b
+	if n == 0 || n > b.blocks.fresh || v.blocks[n] {
+		return fmt.Errorf("block %d is linked twice or was never handed out", n)
+	}
+	v.blocks[n] = true
+	k := b.block(n)
+	if k.n == 0 || k.n > blockEntries || height > 0 && k.n == 1 && n == b.instrument(owner &^ (1 << sideBit)).root[owner>>sideBit] {
+		return fmt.Errorf("block %d at height %d has %d entries", n, height, k.n)
+	}
+	if height == 0 {
+		v.leaves = append(v.leaves, n)
+	}
+	for at := range k.n {
+		e := k.e[at]
+		if height > 0 {
+			from, to := low, high
+			if at > 0 {
+				from = e.key
+			}
+			if at+1 < k.n {
+				to = k.e[at+1].key
+			}
+			if from < low || to > high || from >= to {
+				return fmt.Errorf("block %d entry %d: bounds %d to %d, within %d to %d", n, at, from, to, low, high)
+			}
+			if err := v.tree(owner, e.ref, height-1, from, to); err != nil {
+				return err
+			}
+			continue
+		}
+		if e.key < low || e.key >= high || e.key <= v.lastKey {
+			return fmt.Errorf("block %d entry %d: key %d after %d, within %d to %d", n, at, e.key, v.lastKey, low, high)
+		}
+		v.lastKey = e.key
+		if err := v.level(owner, e); err != nil {
+			return fmt.Errorf("level %d at %s: %w", e.ref, tick.FormatPrice(keyOf(e.key, owner>>sideBit)), err)
+		}
+	}
+	return nil
+}
+
+// chain checks that the leaves are chained in the order the tree has them.
+func (v *validator) chain(best uint32) error {
+	better := uint32(0)
+	n := best
+	for i := len(v.leaves) - 1; i >= 0; i-- {
+		if n != v.leaves[i] || v.b.block(n).better != better {
+			return fmt.Errorf("leaf chain has %d (better: %d) where the tree has %d (better: %d)", n, v.b.block(n).better, v.leaves[i], better)
+		}
+		better, n = n, v.b.block(n).worse
+	}
+	if n != 0 {
+		return fmt.Errorf("leaf chain goes on with %d after the worst leaf", n)
+	}
+	return nil
+}
+
+func (v *validator) level(owner uint32, e entry) error {
+	b := v.b
+	if e.ref == 0 || e.ref > b.levels.fresh || v.levels[e.ref] {
+		return fmt.Errorf("linked twice or never handed out")
+	}
+	v.levels[e.ref] = true
+	l := b.level(e.ref)
+	if l.key != e.key || l.owner != owner || l.count == 0 {
+		return fmt.Errorf("has key %d, owner %#x, %d orders; want key %d, owner %#x", l.key, l.owner, l.count, e.key, owner)
+	}
+	var size uint64
+	var count, prev uint32
+	for n := l.head; n != 0; n = b.order(n).next {
+		if n > b.orders.fresh || v.orders[n] {
+			return fmt.Errorf("order number %d linked twice or never handed out", n)
+		}
+		v.orders[n] = true
+		o := b.order(n)
+		switch {
+		case o.prev != prev:
+			return fmt.Errorf("order %d: follows number %d, but says %d", o.id, prev, o.prev)
+		case o.level != e.ref || o.owner != owner:
+			return fmt.Errorf("order %d: says level %d, owner %#x", o.id, o.level, o.owner)
+		case o.size == 0:
+			return fmt.Errorf("order %d: no shares left", o.id)
+		case b.index.find(o.id) != n:
+			return fmt.Errorf("order %d: is number %d, the index says %d", o.id, n, b.index.find(o.id))
+		}
+		prev = n
+		size += uint64(o.size)
+		count++
+	}
+	if l.tail != prev || l.size != size || l.count != count {
+		return fmt.Errorf("ends with number %d, has %d × %d; its orders: %d, %d × %d", l.tail, l.count, l.size, prev, count, size)
+	}
+	return nil
+}
+
+// index checks that every entry names a resting order (each order was looked up before), and the pages' counts.
+func (v *validator) index() error {
+	x := &v.b.index
+	pages, entries := map[uint32]bool{}, 0
+	for at := range x.top {
+		d := *x.dirEntry(at << pageShift)
+		if d == 0 {
+			continue
+		}
+		page := d >> usedBits
+		if page == 0 || page > x.pool.fresh || pages[page] {
+			return fmt.Errorf("page %d of references from %d: in use twice or never handed out", page, at<<pageShift)
+		}
+		pages[page] = true
+		used := uint32(0)
+		for ref := at << pageShift; ref < (at+1)<<pageShift; ref++ {
+			if n := *x.slot(page, ref); n != 0 {
+				used++
+				if !v.orders[n] || v.b.order(n).id != ref {
+					return fmt.Errorf("reference %d names number %d, which does not rest or is order %d", ref, n, v.b.order(n).id)
+				}
+			}
+		}
+		if used == 0 || used != d&usedMask {
+			return fmt.Errorf("page %d of references from %d: %d in use, counted %d", page, at<<pageShift, used, d&usedMask)
+		}
+		entries += int(used)
+	}
+	if entries != len(v.orders) {
+		return fmt.Errorf("%d entries, %d orders", entries, len(v.orders))
+	}
+	for ref := range uint64(pageRefs) {
+		if *x.slot(0, ref) != 0 {
+			return fmt.Errorf("page 0 was written")
+		}
+	}
+	return checkPool(&x.pool, pages, func(n uint32) uint32 { return *x.slot(n, 0) })
+}
