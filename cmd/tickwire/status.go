@@ -1,0 +1,129 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"path/filepath"
+	"strings"
+	"text/tabwriter"
+
+	"github.com/spf13/cobra"
+
+	"github.com/tickwire/tickwire/ringbuf"
+)
+
+// processInfo is what a process left in its counter file.
+type processInfo struct {
+	Instance string            `json:"instance"`
+	Process  string            `json:"process"`
+	PID      int               `json:"pid"`
+	Alive    bool              `json:"alive"`
+	Counters map[string]uint64 `json:"counters"`
+	order    []string
+}
+
+const aliveWithin = 500e6 // ns: counter files are touched every few milliseconds
+
+// processes reads all counter files of an instance, or of all.
+func processes(at *where) ([]processInfo, error) {
+	pattern := filepath.Join(at.ringDir, "*", "*."+ringbuf.ExtStats)
+	if at.instance != "" {
+		pattern = filepath.Join(at.ringDir, at.instance, "*."+ringbuf.ExtStats)
+	}
+	paths, err := filepath.Glob(pattern)
+	if err != nil {
+		return nil, err
+	}
+	var found []processInfo
+	for _, path := range paths {
+		r, err := ringbuf.OpenStats(path)
+		if err != nil {
+			return nil, err
+		}
+		info := processInfo{
+			Instance: filepath.Base(filepath.Dir(path)), Process: strings.TrimSuffix(filepath.Base(path), "."+ringbuf.ExtStats),
+			PID: r.Pid(), Alive: r.Silence() < aliveWithin, Counters: map[string]uint64{},
+		}
+		for _, s := range r.Append(nil) {
+			info.Counters[s.Name] = s.Value
+			info.order = append(info.order, s.Name)
+		}
+		found = append(found, info)
+		if err := r.Close(); err != nil {
+			return nil, err
+		}
+	}
+	return found, nil
+}
+
+func statusCommand() *cobra.Command {
+	var at where
+	var asJSON, all bool
+	c := &cobra.Command{
+		Use: "status", Short: "processes, rings and every counter that is not zero", Args: exactly(0),
+		Long: `status reads shared memory only: it works while the processes are busy, hang, or are gone. It exits 1 when a process
+that left counters is not alive.`,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			infos, err := processes(&at)
+			if err != nil {
+				return err
+			}
+			entries, err := ringbuf.List(at.ringDir, at.instance)
+			if err != nil {
+				return err
+			}
+			rings := []ringInfo{}
+			for _, e := range entries {
+				if info, err := inspect(e); err == nil {
+					rings = append(rings, info)
+				}
+			}
+			out := cmd.OutOrStdout()
+			if asJSON {
+				if infos == nil {
+					infos = []processInfo{}
+				}
+				err = json.NewEncoder(out).Encode(map[string]any{"processes": infos, "rings": rings})
+			} else {
+				err = printStatus(out, infos, rings, all)
+			}
+			if err != nil {
+				return err
+			}
+			for _, p := range infos {
+				if !p.Alive {
+					return errReported
+				}
+			}
+			return nil
+		},
+	}
+	at.flags(c)
+	c.Flags().BoolVar(&asJSON, "json", false, "for scripts")
+	c.Flags().BoolVar(&all, "all", false, "counters that are zero too")
+	return c
+}
+
+func printStatus(out interface{ Write([]byte) (int, error) }, infos []processInfo, rings []ringInfo, all bool) error {
+	t := tabwriter.NewWriter(out, 0, 8, 2, ' ', 0)
+	if len(infos) == 0 && len(rings) == 0 {
+		fmt.Fprintln(t, "nothing runs here; `tickwire demo` shows everything at once")
+		return t.Flush()
+	}
+	for _, p := range infos {
+		state := "alive"
+		if !p.Alive {
+			state = "NOT ALIVE"
+		}
+		fmt.Fprintf(t, "%s/%s\tpid %d\t%s\n", p.Instance, p.Process, p.PID, state)
+		for _, name := range p.order {
+			if v := p.Counters[name]; v != 0 || all {
+				fmt.Fprintf(t, "  %s\t%d\t\n", name, v)
+			}
+		}
+	}
+	for _, r := range rings {
+		fmt.Fprintf(t, "%s/%s\t%s\t%d records\n", r.Instance, r.Ring, r.State, r.Records)
+	}
+	return t.Flush()
+}

@@ -1,0 +1,241 @@
+package pipeline
+
+import (
+	"math"
+
+	"github.com/tickwire/tickwire/ringbuf"
+	"github.com/tickwire/tickwire/tick"
+)
+
+// Rows become records as section 7 of the DBN conventions says for Nasdaq ITCH, and ours where it is silent:
+//
+//	row                     mbo                     mbp1                trades   events, ext
+//	Add                     A                       A when top changed
+//	Exec, ExecAt 'Y'        T F C                   T, C when top chg.  T
+//	ExecAt 'N'                F C                   C when top changed
+//	Reduce, Delete          C                       C when top changed
+//	Replace                 C(old) A(new)           A or C when top chg.
+//	Trade                   T side N                T                   T
+//	Cross, size > 0         T side N                T                   T        Statistics
+//	Break                                                                        ExtBreak
+//	Status                  the same, inline                                     Status
+//	Imbalance, Statistics                                                        as they are
+//
+// Only A, C and R change a book. T shows the top before the event, everything else the top after it. All records of a
+// row share its sequence and times, and only the last one in a ring carries F_LAST.
+
+// expand turns the batch's completed rows into staged records.
+func (l *Lane) expand() {
+	b := &l.batch
+	for i := range (*b).N {
+		i &= tick.RowMask
+		if (*b).State[i]&tick.StateApplied == 0 {
+			continue // the book counted why
+		}
+		switch (*b).Kind[i] {
+		case tick.KindAdd:
+			l.add(i)
+		case tick.KindExec:
+			l.exec(i, (*b).Price[i], (*b).Price[i], true)
+		case tick.KindExecAt:
+			l.exec(i, (*b).Price[i], (*b).OldPrice[i], (*b).Sub[i] != 'N')
+		case tick.KindReduce, tick.KindDelete:
+			l.cancel(i)
+		case tick.KindReplace:
+			l.replace(i)
+		case tick.KindTrade, tick.KindCross:
+			l.print(i)
+		default:
+			l.cold(i)
+		}
+	}
+}
+
+// flags are what every record of a row carries besides F_LAST.
+func (l *Lane) flags(i int) uint8 {
+	f := l.batch.Flags[i]
+	if l.batch.State[i]&tick.StateSuspect != 0 {
+		f |= tick.FlagMaybeBadBook
+	}
+	return f
+}
+
+// order stages one order event of row i.
+func (l *Lane) order(i int, action, side byte, id uint64, price int64, size uint64, flags uint8) {
+	b := l.batch
+	if l.out.Mbo == nil {
+		return
+	}
+	n := len(l.staged.mbo)
+	l.staged.mbo = l.staged.mbo[:n+1]
+	r := (*tick.Mbo)(asMbo(&l.staged.mbo[n]))
+	*r = tick.Mbo{
+		Header:    tick.Header{Length: 14, RType: tick.RTypeMbo, PublisherID: l.publisher, InstrumentID: b.Instrument[i], TsEvent: b.TsEvent[i]},
+		OrderID:   id,
+		Price:     price,
+		Size:      tick.Size32(size),
+		Flags:     flags,
+		ChannelID: l.channelID,
+		Action:    action,
+		Side:      side,
+		TsRecv:    b.TsRecv[i],
+		TsInDelta: delta(b.TsRecv[i], b.TsEvent[i]),
+		Sequence:  uint32(b.Sequence[i]),
+	}
+	if size > tick.MaxSize {
+		l.exact(i, tick.RingMbo, l.out.Mbo.Next()+uint64(n), size)
+	}
+}
+
+// top stages one change of the best prices, or a trade.
+func (l *Lane) top(i int, action, side byte, price int64, size uint64, flags uint8, level *tick.BidAskPair) {
+	b := l.batch
+	if l.out.Mbp1 == nil && l.out.Last == nil {
+		return
+	}
+	n := len(l.staged.mbp1)
+	l.staged.mbp1 = l.staged.mbp1[:n+1]
+	r := &l.staged.mbp1[n]
+	*r = ringbuf.Mbp1Slot{Mbp1: tick.Mbp1{
+		Trade:  l.trade(i, 20, tick.RTypeMbp1, action, side, price, size, flags),
+		Levels: [1]tick.BidAskPair{*level},
+	}, TsPublish: l.now}
+	if l.out.Last != nil {
+		l.out.Last.Put(b.Instrument[i], r)
+	}
+	if l.out.Mbp1 == nil {
+		l.staged.mbp1 = l.staged.mbp1[:n]
+		return
+	}
+	if size > tick.MaxSize {
+		l.exact(i, tick.RingMbp1, l.out.Mbp1.Next()+uint64(n), size)
+	}
+}
+
+func (l *Lane) trade(i int, length, rtype uint8, action, side byte, price int64, size uint64, flags uint8) tick.Trade {
+	b := l.batch
+	return tick.Trade{
+		Header:    tick.Header{Length: length, RType: rtype, PublisherID: l.publisher, InstrumentID: b.Instrument[i], TsEvent: b.TsEvent[i]},
+		Price:     price,
+		Size:      tick.Size32(size),
+		Action:    action,
+		Side:      side,
+		Flags:     flags,
+		TsRecv:    b.TsRecv[i],
+		TsInDelta: delta(b.TsRecv[i], b.TsEvent[i]),
+		Sequence:  uint32(b.Sequence[i]),
+	}
+}
+
+// tape stages one print with the venue's match id.
+func (l *Lane) tape(i int, side byte, price int64, size uint64, flags uint8) {
+	if l.out.Trades == nil {
+		return
+	}
+	n := len(l.staged.trades)
+	l.staged.trades = l.staged.trades[:n+1]
+	l.staged.trades[n] = ringbuf.TradeSlot{
+		Trade:   l.trade(i, 12, tick.RTypeTrade, tick.ActionTrade, side, price, size, flags|tick.FlagLast),
+		MatchID: l.batch.Aux[i],
+	}
+	if size > tick.MaxSize {
+		l.exact(i, tick.RingTrades, l.out.Trades.Next()+uint64(n), size)
+	}
+}
+
+func (l *Lane) add(i int) {
+	b := l.batch
+	flags := l.flags(i)
+	if b.State[i]&tick.StateDuplicate != 0 {
+		l.stale(i, b.OrderID[i], flags)
+	}
+	l.order(i, tick.ActionAdd, b.Side[i], b.OrderID[i], b.Price[i], b.Size[i], flags|tick.FlagLast)
+	if mpid := b.Aux[i]; mpid != 0 && l.out.Ext != nil {
+		l.ext(i, tick.ExtMPID, tick.RingMbo, l.lastMbo(), mpid, b.OrderID[i], 0)
+	}
+	if b.State[i]&tick.StateTop != 0 {
+		l.top(i, tick.ActionAdd, b.Side[i], b.Price[i], b.Size[i], flags|tick.FlagLast, &b.After[i])
+	}
+}
+
+// exec stages an execution at price of an order that rests at resting.
+func (l *Lane) exec(i int, price, resting int64, printed bool) {
+	b := l.batch
+	flags, size, side := l.flags(i), b.Size[i], b.Side[i]
+	aggressor := tick.OppositeSide(side)
+	changed := b.State[i]&tick.StateTop != 0
+	if printed {
+		l.order(i, tick.ActionTrade, aggressor, 0, price, size, flags)
+		topFlags := flags
+		if !changed {
+			topFlags |= tick.FlagLast
+		}
+		l.top(i, tick.ActionTrade, aggressor, price, size, topFlags, &b.Before[i])
+		l.tape(i, aggressor, price, size, flags)
+	}
+	l.order(i, tick.ActionFill, side, b.OrderID[i], price, size, flags)
+	l.order(i, tick.ActionCancel, side, b.OrderID[i], resting, size, flags|tick.FlagLast)
+	if changed {
+		l.top(i, tick.ActionCancel, side, resting, size, flags|tick.FlagLast, &b.After[i])
+	}
+}
+
+func (l *Lane) cancel(i int) {
+	b := l.batch
+	flags := l.flags(i) | tick.FlagLast
+	l.order(i, tick.ActionCancel, b.Side[i], b.OrderID[i], b.Price[i], b.Size[i], flags)
+	if b.State[i]&tick.StateTop != 0 {
+		l.top(i, tick.ActionCancel, b.Side[i], b.Price[i], b.Size[i], flags, &b.After[i])
+	}
+}
+
+func (l *Lane) replace(i int) {
+	b := l.batch
+	flags, side := l.flags(i), b.Side[i]
+	if b.State[i]&tick.StateDuplicate != 0 {
+		l.stale(i, b.Aux[i], flags)
+	}
+	l.order(i, tick.ActionCancel, side, b.OrderID[i], b.OldPrice[i], b.OldSize[i], flags)
+	l.order(i, tick.ActionAdd, side, b.Aux[i], b.Price[i], b.Size[i], flags|tick.FlagLast)
+	if b.State[i]&tick.StateTop == 0 {
+		return
+	}
+	// One record a side change: the new order's when it stands at the top, else the old one's, whose leaving showed.
+	best := b.After[i].BidPx
+	if side == tick.SideAsk {
+		best = b.After[i].AskPx
+	}
+	if best == b.Price[i] {
+		l.top(i, tick.ActionAdd, side, b.Price[i], b.Size[i], flags|tick.FlagLast, &b.After[i])
+	} else {
+		l.top(i, tick.ActionCancel, side, b.OldPrice[i], b.OldSize[i], flags|tick.FlagLast, &b.After[i])
+	}
+}
+
+// stale stages the removal of an order whose id the venue gave out again: without it readers would keep both. What it
+// still had is not known to the row, so its size is given as the whole order's by convention of a delete: UndefSize.
+func (l *Lane) stale(i int, id uint64, flags uint8) {
+	l.order(i, tick.ActionCancel, tick.SideNone, id, tick.UndefPrice, tick.MaxSize, flags)
+}
+
+// print stages a trade that names no resting order, or the bulk print of a cross.
+func (l *Lane) print(i int) {
+	b := l.batch
+	size := b.Size[i]
+	if size == 0 {
+		return // a cross that did not take place
+	}
+	flags := l.flags(i) | tick.FlagLast
+	l.order(i, tick.ActionTrade, tick.SideNone, 0, b.Price[i], size, flags)
+	l.top(i, tick.ActionTrade, tick.SideNone, b.Price[i], size, flags, &b.Before[i])
+	l.tape(i, tick.SideNone, b.Price[i], size, flags)
+	if b.Kind[i] == tick.KindCross {
+		l.crossStatistic(i)
+	}
+}
+
+// delta is ts_recv − ts_event, clamped: an i32 of ns spans ±2.1 s and must not wrap (section 7).
+func delta(recv, event uint64) int32 {
+	d := int64(recv - event)
+	return int32(max(math.MinInt32, min(math.MaxInt32, d)))
+}

@@ -1,0 +1,177 @@
+package process
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/tickwire/tickwire/feed/book"
+	"github.com/tickwire/tickwire/ringbuf"
+	"github.com/tickwire/tickwire/tick"
+)
+
+// snapshotter is a ring reader like any other: it follows a lane's mbo ring with books of its own and writes them to
+// .snap each second. The lane does not notice.
+type snapshotter struct {
+	reader  *ringbuf.Reader
+	books   *book.Books
+	batch   *tick.Batch
+	file    *ringbuf.SnapWriter
+	path    string
+	options ringbuf.SideOptions
+	records []tick.Mbo
+	next    time.Time
+	last    tick.Mbo // newest order event
+	seq     uint64   // its slot number
+	channel uint8
+	pub     uint16
+
+	Written uint64
+	// Stopped says that the ring overtook this reader: its books are no longer the lane's, and a wrong snapshot is
+	// worse than none. A new session, which clears every book, starts it again.
+	Stopped bool
+}
+
+// snapEvery is the time from one snapshot to the next.
+const snapEvery = time.Second
+
+func newSnapshotter(ringPath, snapPath string, records uint64, channel uint8, publisher uint16, o ringbuf.SideOptions) (*snapshotter, error) {
+	s := &snapshotter{path: snapPath, options: o, records: make([]tick.Mbo, 1024), channel: channel, pub: publisher}
+	var err error
+	if s.reader, err = ringbuf.Open(ringPath, ringbuf.ReaderOptions{Join: ringbuf.JoinOldest}); err != nil {
+		return nil, err
+	}
+	if s.books, err = book.New(book.Options{}); err == nil {
+		if s.batch, err = tick.NewBatch(); err == nil {
+			s.file, err = ringbuf.CreateSnap(snapPath, records, o)
+		}
+	}
+	if err != nil {
+		return nil, errors.Join(err, s.close())
+	}
+	return s, nil
+}
+
+// follow takes what the ring has, at most so many records.
+func (s *snapshotter) follow(most int) {
+	for taken := 0; taken < most; {
+		n, first, status := ringbuf.PollSlice(s.reader, s.records)
+		if n > 0 {
+			s.take(s.records[:n], first)
+			taken += n
+			continue
+		}
+		switch status {
+		case ringbuf.Overrun:
+			s.Stopped = true
+			s.books.Reset()
+		case ringbuf.EpochChanged:
+			s.books.Reset()
+		}
+		return
+	}
+}
+
+// take turns records into rows and has the books apply them: A adds, C takes away, R empties. T, F and N never change
+// a book.
+func (s *snapshotter) take(records []tick.Mbo, first uint64) {
+	b := s.batch
+	b.Reset()
+	for i := range records {
+		r := &records[i]
+		if r.RType != tick.RTypeMbo {
+			continue
+		}
+		s.last, s.seq = *r, first+uint64(i)
+		kind := tick.Kind(0)
+		switch r.Action {
+		case tick.ActionAdd:
+			kind = tick.KindAdd
+		case tick.ActionCancel:
+			kind = tick.KindReduce
+		case tick.ActionClear:
+			kind = tick.KindClear
+		default:
+			continue
+		}
+		n := b.N & tick.RowMask
+		b.Kind[n], b.Side[n], b.Instrument[n], b.TsEvent[n] = kind, r.Side, r.InstrumentID, r.TsEvent
+		b.OrderID[n], b.Price[n], b.Size[n], b.Aux[n] = r.OrderID, r.Price, uint64(r.Size), 0
+		b.State[n], b.Sequence[n] = 0, uint64(r.Sequence)
+		b.N++
+	}
+	s.seq = first + uint64(len(records)) - 1
+	s.books.Apply(b, 0, b.N)
+}
+
+// write makes a snapshot when it is time to.
+func (s *snapshotter) write(now time.Time) error {
+	if now.Before(s.next) || s.Stopped || s.seq == 0 {
+		return nil
+	}
+	s.next = now.Add(snapEvery)
+	for {
+		err := s.fill()
+		if !errors.Is(err, ringbuf.ErrSnapSmall) {
+			return err
+		}
+		// Grow: readers of the old file are told to open the name again.
+		capacity := 2 * s.file.Capacity()
+		if err := s.file.Close(); err != nil {
+			return err
+		}
+		if s.file, err = ringbuf.CreateSnap(s.path, capacity, s.options); err != nil {
+			return fmt.Errorf("feed: a larger snapshot file: %w", err)
+		}
+	}
+}
+
+func (s *snapshotter) fill() (err error) {
+	s.file.Begin()
+	orders := uint64(0)
+	const flags = tick.FlagSnapshot | tick.FlagBadTsRecv
+	s.books.Instruments(func(id uint32) bool {
+		rec := tick.Mbo{
+			Header: tick.Header{Length: 14, RType: tick.RTypeMbo, PublisherID: s.pub, InstrumentID: id, TsEvent: s.last.TsEvent},
+			Price:  tick.UndefPrice, Flags: flags, ChannelID: s.channel, Action: tick.ActionClear, Side: tick.SideNone,
+			TsRecv: s.last.TsRecv, Sequence: s.last.Sequence,
+		}
+		// One record behind: only the last of an instrument carries F_LAST.
+		s.books.Walk(id, func(o book.Order) bool {
+			if err = s.file.Put(&rec); err != nil {
+				return false
+			}
+			orders++
+			rec.OrderID, rec.Price, rec.Size, rec.Action, rec.Side = o.ID, o.Price, tick.Size32(o.Size), tick.ActionAdd, o.Side
+			return true
+		})
+		if err == nil {
+			rec.Flags |= tick.FlagLast
+			err = s.file.Put(&rec)
+		}
+		return err == nil
+	})
+	if err != nil {
+		return err
+	}
+	s.file.End(s.seq, s.reader.Epoch(), s.last.TsRecv, orders)
+	s.Written++
+	return nil
+}
+
+func (s *snapshotter) close() error {
+	var errs []error
+	if s.file != nil {
+		errs = append(errs, s.file.Close())
+	}
+	if s.batch != nil {
+		errs = append(errs, s.batch.Free())
+	}
+	if s.books != nil {
+		errs = append(errs, s.books.Close())
+	}
+	if s.reader != nil {
+		errs = append(errs, s.reader.Close())
+	}
+	return errors.Join(errs...)
+}

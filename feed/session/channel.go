@@ -1,0 +1,325 @@
+package session
+
+import (
+	"time"
+
+	"github.com/tickwire/tickwire/nic"
+	"github.com/tickwire/tickwire/parsers/moldudp64"
+)
+
+// Sink takes what a channel delivers. It is called on the lane, once a packet, never once a message.
+type Sink interface {
+	// Messages hands over count whole messages, the first of which has number first. blocks is valid for the call.
+	Messages(blocks []byte, first uint64, count int, at Arrival)
+	// Gap says that the messages [First, Last] are missing, and later what became of them.
+	Gap(g Gap)
+	// SessionStart comes before the first message of a session. Everything known from the one before is void.
+	SessionStart(id [10]byte)
+	// SessionEnd comes once, after the last message, when the venue has said that there will be no more.
+	SessionEnd(id [10]byte)
+}
+
+// Arrival is when and how a packet came in.
+type Arrival struct {
+	TsRecv uint64 // ns since the Unix epoch, 0: not known
+	Stamp  nic.StampSource
+	Line   uint8
+}
+
+// Gap is a hole in the sequence, both ends inclusive.
+type Gap struct {
+	First, Last uint64
+	State       uint8 // tick.Gap…
+}
+
+// Config of a channel. The zero value works.
+type Config struct {
+	// Wait is how long a hole may stay open for the other line to fill it. It costs latency of everything behind the
+	// hole, so it should be just above the lines' skew. The default is 2 ms.
+	Wait time.Duration
+	// HoldPackets bounds the packets kept behind a hole; at the bound the hole is given up at once. Memory is
+	// HoldPackets × 9,216 bytes, touched only when used. The default is 4,096.
+	HoldPackets int
+	// HoldMessages bounds the messages kept behind a hole. The default is 100,000.
+	HoldMessages int
+	// Quiet is how long the present session must have been silent before a packet of another session, not numbered 1,
+	// is taken as the channel's new session rather than a stray. The default is 5 s.
+	Quiet time.Duration
+}
+
+func (c *Config) defaults() {
+	if c.Wait <= 0 {
+		c.Wait = 2 * time.Millisecond
+	}
+	if c.HoldPackets <= 0 {
+		c.HoldPackets = 4096
+	}
+	if c.HoldMessages <= 0 {
+		c.HoldMessages = 100_000
+	}
+	if c.Quiet <= 0 {
+		c.Quiet = 5 * time.Second
+	}
+}
+
+// Channel is the receiving end of one MoldUDP64 session at a time.
+type Channel struct {
+	cfg  Config
+	sink Sink
+
+	id      [10]byte
+	next    uint64 // number of the next message to deliver; 0: no session yet
+	highest uint64 // one more than the highest number known to exist
+	ended   bool   // the venue said so, and everything came
+	ending  uint64 // next number as the end-of-session packet gave it; 0: none seen
+	lastAt  uint64 // lane time of the session's last packet
+
+	hold    hold
+	holeAt  uint64 // lane time at which the present hole was noticed; 0: none
+	skew    skewTable
+	Lines   [2]LineCounters
+	Session Counters
+}
+
+// LineCounters count one line. Owned by the lane.
+type LineCounters struct {
+	Packets    uint64 // of this channel's session, heartbeats included
+	Bytes      uint64
+	Heartbeats uint64
+	Won        uint64 // packets that brought something new
+	Duplicates uint64 // packets that brought nothing new: the other line was first, or a repeat
+	Short      uint64 // packets without a whole header
+	Malformed  uint64 // block count or a block's length lies: whole blocks before it were used
+	Trailing   uint64 // packets with bytes after their last block
+	Foreign    uint64 // packets of another session, dropped
+	Zero       uint64 // packets that claim number 0, which no session has, dropped
+	LastAt     uint64 // lane time of the last packet, ns: for the silence alarm
+}
+
+// Counters count what a channel did. Owned by the lane.
+type Counters struct {
+	Sessions     uint64 // sessions begun
+	Messages     uint64 // delivered
+	Gaps         uint64 // holes noticed
+	Filled       uint64 // holes that the other line filled
+	Lost         uint64 // holes given up
+	LostMessages uint64
+	HoldFull     uint64 // holes given up because a bound of holding was reached
+	HeldPackets  uint64 // packets that had to wait
+}
+
+// NewChannel makes a channel that hands everything to sink.
+func NewChannel(cfg Config, sink Sink) *Channel {
+	cfg.defaults()
+	return &Channel{cfg: cfg, sink: sink, hold: newHold(cfg.HoldPackets, cfg.HoldMessages)}
+}
+
+// Next is the number of the next message to be delivered, 0 before the first session.
+func (c *Channel) Next() uint64 { return c.next }
+
+// ID is the present session's id; zeros before the first.
+func (c *Channel) ID() [10]byte { return c.id }
+
+// Ended says that the venue ended the session and everything of it was delivered or named as lost.
+func (c *Channel) Ended() bool { return c.ended }
+
+// HoleOpen says that messages are held behind a hole.
+func (c *Channel) HoleOpen() bool { return c.holeAt != 0 }
+
+// Skew is the histogram of the time between the first and the second copy of a packet: bucket i counts skews of
+// [2^i, 2^(i+1)) ns, the first one everything below 2 ns.
+func (c *Channel) Skew() *[SkewBuckets]uint64 { return &c.skew.buckets }
+
+// Packet takes one packet. now is the lane's time in ns, and never goes back.
+func (c *Channel) Packet(p *nic.Packet, now uint64) {
+	line := &c.Lines[p.Line&1]
+	h, blocks, err := moldudp64.Parse(p.Data)
+	if err != nil {
+		line.Short++
+		return
+	}
+	if h.Sequence == 0 {
+		line.Zero++
+		return
+	}
+	if c.next == 0 || h.Session != c.id {
+		if c.next != 0 && !c.takesOver(&h, now) {
+			line.Foreign++
+			return
+		}
+		c.begin(&h)
+	}
+	c.lastAt, line.LastAt = now, now
+	line.Packets++
+	line.Bytes += uint64(len(p.Data))
+
+	count := int(h.Count)
+	if h.Count == moldudp64.EndOfSession || count == 0 {
+		line.Heartbeats++
+		if h.Count == moldudp64.EndOfSession {
+			c.ending = h.Sequence
+		}
+		c.noteTail(h.Sequence, now)
+		c.endIfComplete()
+		return
+	}
+	whole, used := moldudp64.Walk(blocks, count)
+	if whole < count {
+		line.Malformed++ // what is missing shows as a hole
+	} else if used < len(blocks) {
+		line.Trailing++
+	}
+	c.messages(blocks[:used], h.Sequence, whole, Arrival{TsRecv: p.TsRecv, Stamp: p.Stamp, Line: p.Line}, now)
+	if whole < count {
+		c.noteTail(h.Sequence+uint64(count), now)
+	}
+}
+
+// Tick lets time pass: a hole that stayed open for Wait is given up. Call it once a pass.
+func (c *Channel) Tick(now uint64) {
+	for c.holeAt != 0 && now-c.holeAt >= uint64(c.cfg.Wait) {
+		c.giveUp(c.highest, now)
+	}
+}
+
+// Flush gives up every hole at once: the input has ended.
+func (c *Channel) Flush(now uint64) {
+	for c.holeAt != 0 {
+		c.giveUp(c.highest, now)
+	}
+}
+
+// takesOver decides whether a packet of another session is the channel's new session: when the present one has ended
+// or fallen silent, or when the new one starts at its beginning.
+func (c *Channel) takesOver(h *moldudp64.Header, now uint64) bool {
+	return c.ended || h.Sequence == 1 || now-c.lastAt >= uint64(c.cfg.Quiet)
+}
+
+func (c *Channel) begin(h *moldudp64.Header) {
+	if c.next != 0 {
+		c.Flush(c.lastAt)
+	}
+	c.hold.reset()
+	c.skew.reset()
+	c.id = h.Session
+	c.next, c.highest, c.holeAt, c.ending, c.ended = 1, 1, 0, 0, false
+	c.Session.Sessions++
+	c.sink.SessionStart(c.id)
+	if h.Sequence > 1 {
+		// A late start: nothing of the session's beginning is to be had from the lines.
+		c.lose(h.Sequence)
+	}
+}
+
+func (c *Channel) messages(blocks []byte, first uint64, count int, at Arrival, now uint64) {
+	line := &c.Lines[at.Line&1]
+	end := first + uint64(count)
+	switch {
+	case count == 0:
+		return
+	case end <= c.next:
+		line.Duplicates++
+		c.skew.second(first, at)
+		return
+	case first > c.next:
+		switch c.hold.add(blocks, first, count, at) {
+		case holdDuplicate:
+			line.Duplicates++
+			c.skew.second(first, at)
+		case holdFull:
+			c.Session.HoldFull++
+			c.noteHole(first, now)
+			c.giveUp(first, now)
+			c.messages(blocks, first, count, at, now) // in order now, or held behind the next hole
+		case holdAdded:
+			line.Won++
+			c.Session.HeldPackets++
+			c.skew.first(first, at)
+			c.noteHole(end, now)
+		}
+		return
+	}
+	line.Won++
+	c.skew.first(first, at)
+	c.deliver(blocks, first, count, at)
+	c.drain(now)
+	c.endIfComplete()
+}
+
+// deliver hands over what is new of a packet that begins at or before next.
+func (c *Channel) deliver(blocks []byte, first uint64, count int, at Arrival) {
+	if old := c.next - first; old > 0 {
+		blocks = moldudp64.Skip(blocks, int(old))
+		first, count = c.next, count-int(old)
+	}
+	c.next += uint64(count)
+	c.highest = max(c.highest, c.next)
+	c.Session.Messages += uint64(count)
+	c.sink.Messages(blocks, first, count, at)
+}
+
+// drain delivers held packets that have become due, and closes the hole when none is left behind it.
+func (c *Channel) drain(now uint64) {
+	if c.holeAt == 0 {
+		return
+	}
+	before := c.next
+	c.releaseDue()
+	switch {
+	case c.next >= c.highest:
+		c.holeAt = 0
+		c.Session.Filled++
+	case c.next != before:
+		c.holeAt = now // another hole behind the one that was filled: it has its own time
+		c.Session.Filled++
+		c.Session.Gaps++
+	}
+}
+
+// noteTail learns from a heartbeat, or a header that promised more, that numbers below next exist.
+func (c *Channel) noteTail(next, now uint64) {
+	if next > c.next {
+		c.noteHole(next, now)
+	}
+}
+
+func (c *Channel) noteHole(end, now uint64) {
+	c.highest = max(c.highest, end)
+	if c.holeAt == 0 {
+		c.holeAt = max(now, 1)
+		c.Session.Gaps++
+	}
+}
+
+// giveUp names the numbers up to the first held packet, and at most those below to, as lost and goes on behind them.
+func (c *Channel) giveUp(to, now uint64) {
+	if first, ok := c.hold.lowest(); ok && first < to {
+		to = first
+	}
+	if to > c.next {
+		c.Session.Lost++
+		c.lose(to)
+	}
+	c.releaseDue()
+	if c.next >= c.highest {
+		c.holeAt = 0
+	} else {
+		c.holeAt = max(now, 1)
+		c.Session.Gaps++
+	}
+	c.endIfComplete()
+}
+
+// releaseDue delivers what was held and is in order now.
+func (c *Channel) releaseDue() {
+	for {
+		h, blocks, ok := c.hold.due(c.next)
+		if !ok {
+			return
+		}
+		if h.first+uint64(h.count) > c.next {
+			c.deliver(blocks, h.first, h.count, h.at)
+		}
+		c.hold.pop()
+	}
+}

@@ -1,0 +1,19 @@
+package session
+
+import "github.com/tickwire/tickwire/tick"
+
+// lose names [next, to) as lost for good and moves next behind it.
+func (c *Channel) lose(to uint64) {
+	g := Gap{First: c.next, Last: to - 1, State: tick.GapLost}
+	c.Session.LostMessages += to - c.next
+	c.next = to
+	c.highest = max(c.highest, to)
+	c.sink.Gap(g)
+}
+
+func (c *Channel) endIfComplete() {
+	if c.ending != 0 && !c.ended && c.next >= c.ending {
+		c.ended = true
+		c.sink.SessionEnd(c.id)
+	}
+}
