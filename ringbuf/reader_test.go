@@ -147,6 +147,19 @@ func FuzzOpen(f *testing.F) {
 	})
 }
 
+func TestClockIsTheKernels(t *testing.T) {
+	for range 100 {
+		var ts unix.Timespec
+		before := MonotonicNow()
+		if err := unix.ClockGettime(unix.CLOCK_MONOTONIC, &ts); err != nil {
+			t.Fatal(err)
+		}
+		if now, after := uint64(ts.Nano()), MonotonicNow(); now < before || now > after {
+			t.Fatalf("the kernel says %d between our %d and %d", now, before, after)
+		}
+	}
+}
+
 func TestReaderCannotWrite(t *testing.T) {
 	path := filepath.Join(shmDir(t), "x.a.mbo.ring")
 	mustCreate(t, path, Options{Kind: KindMbo, Slots: 1024})

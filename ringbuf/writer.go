@@ -56,16 +56,15 @@ func newWriter(path string, m *mapping, h Header, first uint64, huge bool) *Writ
 // One goroutine; no allocation, no call into the kernel unless a gate is shut (Gate).
 func (w *Writer) Publish(recs unsafe.Pointer, n int) (first uint64) {
 	first = w.next
-	for left := uint64(n); left > 0; {
+	for end := first + uint64(n); w.next != end; {
 		at := w.next & w.mask
-		k := min(left, w.runMax, w.mask+1-at)
+		k := min(end-w.next, w.runMax, w.mask+1-at)
 		if w.gate.Load() != nil {
 			w.awaitRoom(k)
 		}
-		publishRun(unsafe.Add(w.slots, uintptr(at)*w.slotSize), w.slotSize, w.next, recs, int(k))
-		recs = unsafe.Add(recs, uintptr(k)*(w.slotSize-slotHeadBytes))
+		from := unsafe.Add(recs, uintptr(w.next-first)*(w.slotSize-slotHeadBytes)) // never past the last record
+		publishRun(unsafe.Add(w.slots, uintptr(at)*w.slotSize), w.slotSize, w.next, from, int(k))
 		w.next += k
-		left -= k
 	}
 	return first
 }
