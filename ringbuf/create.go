@@ -111,8 +111,11 @@ func createLocked(path string, o Options, h Header, mode fileMode) (*Writer, err
 	case err == nil:
 		h.SlotsOffset, h.FileBytes = placeSlots(old.file, h, o.HugePages)
 		if sameRing(oldHeader, h) {
+			if err := mode.apply(old.file); err != nil {
+				return nil, errors.Join(err, old.close())
+			}
 			if w, ok := restart(path, old, oldHeader); ok {
-				return w, errors.Join(mode.apply(old.file))
+				return w, nil
 			}
 		}
 		w, err := createFresh(path, o, h, mode)

@@ -179,7 +179,7 @@ func TestConsumerIsNotOwner(t *testing.T) {
 		return cmd.CombinedOutput()
 	}
 	out, err := as(gid)
-	if errors.Is(err, fsErrPermission) {
+	if errors.Is(err, os.ErrPermission) {
 		t.Skipf("programs in %s cannot be started: %v", dir, err)
 	}
 	if err != nil || !strings.HasPrefix(string(out), "joined\n100 0 0 ") {
@@ -192,8 +192,6 @@ func TestConsumerIsNotOwner(t *testing.T) {
 		t.Errorf("lock file: %v, %v: a consumer could hold it", st, err)
 	}
 }
-
-var fsErrPermission = os.ErrPermission
 
 // Another geometry or identity: a new file takes the name, readers of the old one read it to its end and are told.
 func TestReplaced(t *testing.T) {

@@ -131,6 +131,30 @@ func TestLostAcrossEpochs(t *testing.T) {
 	}
 }
 
+// A reader that joined in the middle of a run, of which the producer then died, was ahead of the last record: that is no
+// loss, and above all not one of 2^64 records.
+func TestJoinInARunCutShort(t *testing.T) {
+	path := filepath.Join(shmDir(t), "cut.a.mbo.ring")
+	o := Options{Kind: KindMbo, Slots: 1024}
+	w := mustCreate(t, path, o)
+	publishN(w, 2000)
+	cut := w.Next()
+	for n := cut; n < cut+20; n++ { // marks, and no more
+		*(*uint64)(unsafe.Add(w.slots, uintptr(n&w.mask)*w.slotSize)) = n - 1
+	}
+	r := mustOpen(t, path, ReaderOptions{})
+	r.next = cut + 10
+	_ = w.Close()
+	w = mustCreate(t, path, o)
+	if w.Next() != cut+1024 {
+		t.Errorf("goes on at %d, want %d", w.Next(), cut+1024)
+	}
+	publishN(w, 1)
+	if s := readFor(t, r, func(*seen) bool { return r.Epoch() == 2 && !r.Wait(0) }); s.lost != 0 || s.read != 1 || s.bad != 0 {
+		t.Error(s)
+	}
+}
+
 // A reader that keeps up loses nothing by a restart and learns of it before the first new record.
 func TestRestartIsNoLoss(t *testing.T) {
 	path := filepath.Join(shmDir(t), "restart.a.mbo.ring")

@@ -245,7 +245,8 @@ func (r *Reader) newEpoch() Status {
 	if !ok {
 		return None
 	}
-	r.lost += s.First - r.next - (s.Unused - r.unused)
+	// Not below 0: a reader that joined in the middle of a run which was then cut short was ahead by that much.
+	r.lost += uint64(max(0, int64(s.First-r.next-(s.Unused-r.unused))))
 	r.next, r.epoch, r.unused = s.First, s.Epoch, s.Unused
 	r.sameBoot = s.BootID == bootID()
 	return EpochChanged

@@ -228,19 +228,26 @@ func lockName(path string, m fileMode) (*os.File, error) {
 		if err != unix.EWOULDBLOCK {
 			return nil, fmt.Errorf("ringbuf: lock on %s: %w", f.Name(), err)
 		}
-		var text [16]byte
-		n, _ := f.ReadAt(text[:], 0) // an owner that has not written yet is process 0
-		pid, _ := strconv.Atoi(string(text[:n]))
-		return nil, &BusyError{Path: path, PID: pid}
+		return nil, &BusyError{Path: path, PID: ownerPID(f, path)}
 	}
-	if err := errors.Join(f.Truncate(0), writePID(f)); err != nil {
-		_ = f.Close()
-		return nil, fmt.Errorf("ringbuf: lock on %s: %w", f.Name(), err)
+	// For people only. hugetlbfs has no writing; there the ring's own header says who.
+	if err := f.Truncate(0); err == nil {
+		_, _ = f.WriteAt(strconv.AppendInt(nil, int64(os.Getpid()), 10), 0)
 	}
 	return f, nil
 }
 
-func writePID(f *os.File) error {
-	_, err := f.WriteAt(strconv.AppendInt(nil, int64(os.Getpid()), 10), 0)
-	return err
+// ownerPID is the process that holds the lock, 0 when it has not said yet.
+func ownerPID(lock *os.File, path string) int {
+	var text [16]byte
+	n, _ := lock.ReadAt(text[:], 0)
+	if pid, err := strconv.Atoi(string(text[:n])); err == nil {
+		return pid
+	}
+	m, _, err := openRing(path, false)
+	if err != nil {
+		return 0
+	}
+	defer m.close()
+	return int(m.load32(offPID))
 }

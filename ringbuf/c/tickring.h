@@ -620,10 +620,12 @@ static inline int tw_unlinked_(const tw_ring *r)
 /* Goes to the first record of the session that runs now, over any number of epochs. */
 static inline int tw_new_epoch_(tw_ring *r)
 {
-	uint64_t epoch, first, unused;
+	uint64_t epoch, first, unused, missed;
 	if (!tw_session_(r, &epoch, &first, &unused))
 		return TW_NONE;
-	r->lost += first - r->next - (unused - r->unused_);
+	missed = first - r->next - (unused - r->unused_);
+	if ((int64_t)missed > 0) /* a reader that joined in the middle of a run which was then cut short was ahead */
+		r->lost += missed;
 	r->next = first;
 	r->epoch = epoch;
 	r->unused_ = unused;
