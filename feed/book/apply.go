@@ -18,13 +18,15 @@ import (
 //
 // Hot path: no allocation, no system call but for the first touch of memory.
 func (b *Books) Apply(batch *tick.Batch, from, to int) {
-	for from < to {
-		end := min(from+group, to)
-		b.prefetch(batch, from, to)
-		for i := from; i < end; i++ {
-			b.row(batch, i&tick.RowMask)
+	b.chainTo(batch)
+	for ahead := from; from < to; ahead += group {
+		askDirectory(&b.lines, ahead, min(ahead+group, to))
+		askPage(&b.lines, max(ahead-group, from), min(ahead, to))
+		askOrder(&b.lines, max(ahead-2*group, from), min(ahead-group, to))
+		askLevel(&b.lines, max(ahead-3*group, from), min(ahead-2*group, to))
+		for end := min(ahead-3*group, to); from < end; from++ {
+			b.row(batch, from&tick.RowMask)
 		}
-		from = end
 	}
 }
 

@@ -61,6 +61,7 @@ type Books struct {
 
 	orders, levels, blocks pool
 	index                  index
+	lines                  chain
 	instruments            uint32
 	seen                   uint32 // instruments below this number may have had an order
 
@@ -102,6 +103,11 @@ func New(o Options) (*Books, error) {
 	b.levels.limit = uint32(levels)
 	b.blocks.limit = uint32(blocks)
 	b.index = index{dir: b.dirMem.base, pages: b.pageMem.base, limit: o.MaxReference, pool: pool{limit: uint32(o.MaxPages)}}
+	b.lines = chain{
+		dir: b.dirMem.base, pages: b.pageMem.base, orders: b.orderMem.base, levels: b.levelMem.base,
+		blocks: b.blockMem.base, instruments: b.instrumentMem.base,
+		limit: o.MaxReference, instrumentCount: uint64(o.MaxInstruments),
+	}
 	b.instrumentMem.prefault(uintptr(o.MaxInstruments) * instrumentBytes)
 	if n := uintptr(o.Prefault); n > 0 {
 		b.orderMem.prefault(n * orderBytes)

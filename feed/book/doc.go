@@ -26,10 +26,10 @@
 //	+---------+-------+-------+-------+-------+-------+   (a better price is always a greater key)
 //
 //	instrument, 64 bytes, one cache line; the first 32 are a tick.BidAskPair as it is published
-//	0        16       24       32       40       48       56
-//	+--------+--------+--------+--------+--------+--------+----------------+
-//	| px ×2  | sz ×2  | ct ×2  | best×2 | leaf×2 | root×2 | height×2 flags |   ×2: bid, ask
-//	+--------+--------+--------+--------+--------+--------+----------------+
+//	0        16       24       32       40       48       56                    64
+//	+--------+--------+--------+--------+--------+--------+-----------------------+
+//	| px ×2  | sz ×2  | ct ×2  | best×2 | leaf×2 | root×2 | height×2 flags fill×2 |  ×2: bid, ask
+//	+--------+--------+--------+--------+--------+--------+-----------------------+
 //
 //	block, 512 bytes: 31 entries (key, number), worst first: a B+ tree for each side of each instrument
 //	                    root ──► inner block ──► … ──► leaf ⇄ leaf ⇄ leaf ◄── leaf[side] of the instrument: the best prices

@@ -36,7 +36,8 @@ type instrument struct {
 	root   [2]uint32 // = leaf when height is 0
 	height [2]uint8  // inner blocks above a leaf
 	flags  uint8
-	_      [5]byte
+	fill   [2]uint8 // entries in leaf
+	_      [3]byte
 }
 
 // Flags of an instrument.

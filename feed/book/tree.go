@@ -44,8 +44,12 @@ func (b *Books) put(h *instrument, owner, side uint32, key int64) uint32 {
 	} else {
 		b.split(h, side, entry{key: key, ref: n})
 	}
+	b.noteFill(h, side)
 	return n
 }
+
+// noteFill keeps the fill of the leaf with the best prices where the prefetch stages find it.
+func (b *Books) noteFill(h *instrument, side uint32) { h.fill[side] = uint8(b.block(h.leaf[side]).n) }
 
 // descend finds the leaf a key belongs to and, when path is given, how it got there.
 func (b *Books) descend(h *instrument, side uint32, key int64, path *[maxHeight]step) uint32 {
@@ -150,6 +154,7 @@ func (b *Books) take(h *instrument, side uint32, key int64) {
 	case k.n <= 8 && k.n%4 == 0:
 		b.shrink(h, side, key)
 	}
+	b.noteFill(h, side)
 }
 
 // shrink joins the blocks on the way to a key with a neighbour where both fit into one with room to spare, frees those

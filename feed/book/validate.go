@@ -87,6 +87,9 @@ func (v *validator) side(n, side uint32) error {
 		return err
 	}
 	top := b.block(h.leaf[side])
+	if int(top.n) != int(h.fill[side]) {
+		return fmt.Errorf("best leaf has %d entries, noted are %d", top.n, h.fill[side])
+	}
 	if at := top.e[top.n-1].ref; at != best {
 		return fmt.Errorf("best level is %d, but the tree's is %d", best, at)
 	}
