@@ -123,6 +123,7 @@ func FuzzOpen(f *testing.F) {
 		if len(b) > 1<<20 {
 			return
 		}
+		b = append([]byte(nil), b...)
 		if len(b) >= headerBytes { // a session in change is waited for, which takes time: fuzz what comes after
 			b[offEpoch] |= 1
 			copy(b[offEpochIntent:offEpochIntent+8], b[offEpoch:offEpoch+8])
