@@ -1,0 +1,28 @@
+package itch
+
+import (
+	"fmt"
+	"time"
+)
+
+// Zone is where the venue's day is reckoned: its timestamps count from local midnight there.
+const Zone = "America/New_York"
+
+// Midnight is the start of a day in the venue's zone, ns since the Unix epoch. It fails when the zone's rules cannot be
+// found; programs link time/tzdata to have them everywhere.
+func Midnight(year int, month time.Month, day int) (uint64, error) {
+	zone, err := time.LoadLocation(Zone)
+	if err != nil {
+		return 0, fmt.Errorf("itch: rules of the venue's zone: %w", err)
+	}
+	return uint64(time.Date(year, month, day, 0, 0, 0, 0, zone).UnixNano()), nil
+}
+
+// MidnightBefore is the start of the venue's day that a moment, ns since the Unix epoch, falls into.
+func MidnightBefore(ns uint64) (uint64, error) {
+	zone, err := time.LoadLocation(Zone)
+	if err != nil {
+		return 0, fmt.Errorf("itch: rules of the venue's zone: %w", err)
+	}
+	return Midnight(time.Unix(0, int64(ns)).In(zone).Date())
+}
