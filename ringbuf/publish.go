@@ -14,7 +14,7 @@ import (
 //	5. numbers:   slot i ← n+i, ascending: what is published is always a prefix
 //
 // Without step 1 the old number would stand over half-replaced payloads and a reader that checks twice would accept
-// them (specs of the ring: 0.3–3 % torn when tried; TestTornReadsCatchesBrokenWriter shows it).
+// them: 0.3–3 % torn when tried (ABI.md 3); TestTornReadsCatchesBrokenWriter shows it.
 //
 // publishPortable is the definition. On amd64 with AVX2 publish_amd64.s does the same with plain stores, which that
 // architecture keeps in order (TestPublishVariantsAgree).
