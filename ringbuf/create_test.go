@@ -20,7 +20,7 @@ func TestCreateHeader(t *testing.T) {
 	for _, k := range Kinds {
 		path := Path(t.TempDir(), "main", "nasdaq.x", "a", k)
 		w := mustCreate(t, path, Options{Kind: k, Slots: 2048, Dataset: "XNAS.ITCH", Publisher: 2, Channel: 7})
-		r := mustOpen(t, path, ReaderOptions{})
+		r := mustOpen(t, path, ReaderOptions{StaleAfter: time.Minute})
 		h := r.Header()
 		want := w.Header()
 		want.Created = h.Created

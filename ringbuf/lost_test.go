@@ -160,7 +160,7 @@ func TestRestartIsNoLoss(t *testing.T) {
 	path := filepath.Join(shmDir(t), "restart.a.mbo.ring")
 	o := Options{Kind: KindMbo, Slots: 1024}
 	w := mustCreate(t, path, o)
-	r := mustOpen(t, path, ReaderOptions{})
+	r := mustOpen(t, path, ReaderOptions{StaleAfter: time.Minute})
 	uuid := r.UUID()
 	for i := range 5 {
 		publishN(w, 100)

@@ -12,7 +12,7 @@ import (
 //	3. fence              (load–load)
 //	4. number still n?    otherwise the copy may be mixed: stop, it does not count
 //
-// pollPortable is the definition. On amd64 with AVX2 poll_amd64.s does the same with plain loads, which that
+// pollPortable is the definition. On amd64 with AVX2 run_amd64.s does the same with plain loads, which that
 // architecture keeps in order.
 
 // pollPortable copies at most n payloads to dst and returns how many are whole and in order. What lies in dst behind

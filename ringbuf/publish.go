@@ -16,8 +16,8 @@ import (
 // Without step 1 the old number would stand over half-replaced payloads and a reader that checks twice would accept
 // them: 0.3–3 % torn when tried (ABI.md 3); TestTornReadsCatchesBrokenWriter shows it.
 //
-// publishPortable is the definition. On amd64 with AVX2 publish_amd64.s does the same with plain stores, which that
-// architecture keeps in order (TestPublishVariantsAgree).
+// publishPortable is the definition. On amd64 with AVX2 run_amd64.s does the same with plain stores, which that
+// architecture keeps in order (TestVariantsAgree).
 
 // publishPortable is publishRun with an atomic access for every word: in Go's memory model these are sequentially
 // consistent, so both fences are there on every architecture.
