@@ -56,15 +56,17 @@ func newWriter(path string, m *mapping, h Header, first uint64, huge bool) *Writ
 // One goroutine; no allocation, no call into the kernel unless a gate is shut (Gate).
 func (w *Writer) Publish(recs unsafe.Pointer, n int) (first uint64) {
 	first = w.next
-	for end := first + uint64(n); w.next != end; {
-		at := w.next & w.mask
-		k := min(end-w.next, w.runMax, w.mask+1-at)
+	next, end, payload := first, first+uint64(n), w.slotSize-slotHeadBytes
+	for next != end {
+		at := next & w.mask
+		k := min(end-next, w.runMax, w.mask+1-at)
 		if w.gate.Load() != nil {
 			w.awaitRoom(k)
 		}
-		from := unsafe.Add(recs, uintptr(w.next-first)*(w.slotSize-slotHeadBytes)) // never past the last record
-		publishRun(unsafe.Add(w.slots, uintptr(at)*w.slotSize), w.slotSize, w.next, from, int(k))
-		w.next += k
+		from := unsafe.Add(recs, uintptr(next-first)*payload) // never past the last record
+		publishRun(unsafe.Add(w.slots, uintptr(at)*w.slotSize), w.slotSize, next, from, int(k))
+		next += k
+		w.next = next
 	}
 	return first
 }
