@@ -18,13 +18,14 @@ import (
 //
 // Hot path: no allocation, no system call but for the first touch of memory.
 func (b *Books) Apply(batch *tick.Batch, from, to int) {
-	b.chainTo(batch)
+	if looksAhead {
+		b.chainTo(batch)
+	}
 	for ahead := from; from < to; ahead += group {
-		askDirectory(&b.lines, ahead, min(ahead+group, to))
-		askPage(&b.lines, max(ahead-group, from), min(ahead, to))
-		askOrder(&b.lines, max(ahead-2*group, from), min(ahead-group, to))
-		askLevel(&b.lines, max(ahead-3*group, from), min(ahead-2*group, to))
-		for end := min(ahead-3*group, to); from < end; from++ {
+		if looksAhead {
+			b.ask(batch, from, ahead, to)
+		}
+		for end := min(ahead-4*group, to); from < end; from++ {
 			b.row(batch, from&tick.RowMask)
 		}
 	}
@@ -168,7 +169,7 @@ func (b *Books) rest(h *instrument, batch *tick.Batch, i int, id uint64, owner, 
 	best := h.best[side]
 	at := best
 	if best == 0 || key != keyOf(h.px[side], side) {
-		at = b.put(h, owner, side, key)
+		at = b.put(h, side, key)
 	}
 	l := b.level(at)
 	n := b.newOrder()
@@ -229,7 +230,7 @@ func (b *Books) remove(n uint32, o *order) {
 			h.sz[side], h.ct[side] = tick.Size32(l.size), l.count
 		}
 	} else {
-		b.take(h, side, l.key)
+		b.take(h, side, l)
 		b.freeLevel(at, l)
 		if h.best[side] == at {
 			b.nextBest(h, side)
@@ -247,7 +248,7 @@ func (b *Books) nextBest(h *instrument, side uint32) {
 		return
 	}
 	k := b.block(leaf)
-	at := k.e[k.n-1].ref
+	at := k.refs[k.n-1]
 	b.setBest(h, side, at, b.level(at))
 }
 

@@ -62,6 +62,7 @@ type Books struct {
 	orders, levels, blocks pool
 	index                  index
 	lines                  chain
+	guess                  [guesses]uint32
 	instruments            uint32
 	seen                   uint32 // instruments below this number may have had an order
 
@@ -80,7 +81,7 @@ func New(o Options) (*Books, error) {
 	// A level has at least one order, so levels cannot run out before orders. Blocks can when someone arranges for nearly
 	// empty ones; such orders are refused like those beyond MaxOrders.
 	levels := uint64(o.MaxOrders)
-	blocks := levels/4 + 4*uint64(o.MaxInstruments) + 4*reserve
+	blocks := levels/2 + 4*uint64(o.MaxInstruments) + 4*reserve
 	dirs := (o.MaxReference + pageMask) >> pageShift
 	for _, r := range []struct {
 		mem     *region

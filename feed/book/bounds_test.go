@@ -129,7 +129,7 @@ func TestDeepSide(t *testing.T) {
 				}
 			}
 			check(levels)
-			if h := b.instrument(1).height[bid]; h > 4 {
+			if h := b.instrument(1).height[bid]; h > 5 {
 				t.Errorf("tree of %d levels is %d high", levels, h)
 			}
 			order := rand.New(rand.NewPCG(1, 1)).Perm(levels)
@@ -154,7 +154,7 @@ func TestValidateSeesDamage(t *testing.T) {
 	}{
 		"best size":   {func(b *Books) { b.instrument(1).sz[bid]++ }, "instrument 1 side B: best price"},
 		"best level":  {func(b *Books) { b.instrument(1).best[bid]-- }, "instrument 1 side B: best level"},
-		"fill":        {func(b *Books) { b.instrument(1).fill[bid]++ }, "best leaf"},
+		"level leaf":  {func(b *Books) { b.level(1).leaf++ }, "level 1 at 0.0001"},
 		"level sum":   {func(b *Books) { b.level(1).size++ }, "level 1 at 0.0001"},
 		"level count": {func(b *Books) { b.level(1).count++ }, "level 1 at 0.0001"},
 		"level key":   {func(b *Books) { b.level(1).key++ }, "level 1 at 0.0001"},
@@ -166,7 +166,7 @@ func TestValidateSeesDamage(t *testing.T) {
 		"index extra": {func(b *Books) { *b.index.slot(2, 63) = 2 }, "reference 127 names"},
 		"index count": {func(b *Books) { *b.index.dirEntry(1)++ }, "counted"},
 		"page 0":      {func(b *Books) { *b.index.slot(0, 9) = 1 }, "page 0"},
-		"tree order":  {func(b *Books) { k := b.block(b.instrument(1).leaf[bid]); k.e[0], k.e[1] = k.e[1], k.e[0] }, "block"},
+		"tree order":  {func(b *Books) { k := b.block(b.instrument(1).leaf[bid]); k.keys[0], k.keys[1] = k.keys[1], k.keys[0] }, "its entry has key"},
 		"leaf chain":  {func(b *Books) { b.block(b.instrument(1).leaf[bid]).worse = 0 }, "leaf chain"},
 		"leaked":      {func(b *Books) { b.newOrder() }, "orders: 100 are linked in, 101"},
 		"free list":   {func(b *Books) { b.levels.free = 3 }, "levels: free list"},

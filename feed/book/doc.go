@@ -22,22 +22,27 @@
 //	level, 32 bytes: one price of one side
 //	0         8       16      20      24      28      32
 //	+---------+-------+-------+-------+-------+-------+
-//	| key     | size  | head  | tail  | count | owner |   key: price of a bid, negated price of an ask
+//	| key     | size  | head  | tail  | count | leaf  |   key: price of a bid, negated price of an ask
 //	+---------+-------+-------+-------+-------+-------+   (a better price is always a greater key)
 //
 //	instrument, 64 bytes, one cache line; the first 32 are a tick.BidAskPair as it is published
 //	0        16       24       32       40       48       56                    64
 //	+--------+--------+--------+--------+--------+--------+-----------------------+
-//	| px ×2  | sz ×2  | ct ×2  | best×2 | leaf×2 | root×2 | height×2 flags fill×2 |  ×2: bid, ask
+//	| px ×2  | sz ×2  | ct ×2  | best×2 | leaf×2 | root×2 | height×2 flags        |  ×2: bid, ask
 //	+--------+--------+--------+--------+--------+--------+-----------------------+
 //
-//	block, 512 bytes: 31 entries (key, number), worst first: a B+ tree for each side of each instrument
+//	block, 256 bytes: a B+ tree for each side of each instrument
+//	0       4       8       12      16                              176                    256
+//	+-------+-------+-------+-------+-------------------------------+----------------------+
+//	| n     | worse | better|       | keys, 20 × i64, worst first   | refs, 20 × u32       |
+//	+-------+-------+-------+-------+-------------------------------+----------------------+
+//
 //	                    root ──► inner block ──► … ──► leaf ⇄ leaf ⇄ leaf ◄── leaf[side] of the instrument: the best prices
-//	                                                    entries name levels
+//	                                                    refs name levels, levels their leaf
 //
 // An order names its level, so executions, reductions and deletions never search. An add at the best price does not
-// either; elsewhere it looks into the leaf with the best up to 31 prices from its better end, which for the five levels
-// where most changes happen is a line or two. Farther away the tree is descended: three blocks for a thousand levels,
+// either; elsewhere it looks into the leaf with the best up to 20 prices from its better end, which for the five levels
+// where most changes happen is a step or two. Farther away the tree is descended: three blocks for a thousand levels,
 // five for a million, so stub quotes at 0.0001 and 199,999.99 cost what any far level costs.
 //
 // Prices stay int64 in 1e-9. Four-byte prices in the venue's tick would halve a tree entry, but need a division for
@@ -47,7 +52,7 @@
 //
 // Orders, levels, blocks, index pages and references are bounded by Options. An order that finds no room is refused and
 // counted, and its instrument is suspect from there on: its book is no longer the venue's. Per live order the state is
-// 32 bytes of order, at most 32 of level (orders at one price share it), 16 to 24 of tree a level, and 4 bytes an entry
+// 32 bytes of order, at most 32 of level (orders at one price share it), 13 to 25 of tree a level, and 4 bytes an entry
 // of index page: about 110 bytes with one order a level and dense references. Counters says what is in use.
 //
 // # Batches

@@ -12,7 +12,7 @@ const (
 	orderBytes      = 32
 	levelBytes      = 32
 	instrumentBytes = 64
-	blockBytes      = 512
+	blockBytes      = 256
 	pageBytes       = pageRefs * 4
 
 	hugePage = 2 << 20

@@ -172,9 +172,12 @@ func FuzzApply(f *testing.F) {
 	f.Add([]byte{1, 1, 1, 1, 1, 2, 1, 1, 1, 1, 6, 1, 2, 2, 2, 1, 2, 2, 2, 2})
 	f.Add([]byte{1, 7, 66, 0, 9, 1, 7, 1, 3, 200, 5, 7, 0, 0, 0, 16, 0, 66, 0, 0})
 	f.Add([]byte{1, 250, 0, 255, 9, 6, 250, 251, 255, 0, 3, 250, 0, 0, 255})
+	o := Options{MaxInstruments: 4, MaxOrders: 200, MaxReference: 240, MaxPages: 8}
+	b, batch := newBooks(f, o), newBatch(f)
 	f.Fuzz(func(t *testing.T, data []byte) {
-		o := Options{MaxInstruments: 4, MaxOrders: 200, MaxReference: 240, MaxPages: 8}
-		b, m, batch := newBooks(t, o), newNaive(o), newBatch(t)
+		m := newNaive(o)
+		b.Reset()
+		batch.Reset()
 		for ; len(data) >= 5 && batch.N < 2000; data = data[5:] {
 			w := row{
 				kind: tick.Kind(data[0] % 18), id: uint64(data[1]), aux: uint64(data[2]), side: "BAN"[data[2]%3],

@@ -2,6 +2,7 @@ package book
 
 import (
 	"fmt"
+	"maps"
 	"math"
 	"slices"
 	"testing"
@@ -15,6 +16,7 @@ type naive struct {
 	maxReference uint64
 	orders       map[uint64]*naiveOrder
 	queues       map[naiveLevel][]uint64
+	sides        map[naiveLevel]map[int64]bool // prices in use; the key's own price is 0
 	suspect      map[uint32]bool
 	c            Counters
 }
@@ -35,7 +37,7 @@ func newNaive(o Options) *naive {
 	o, _ = o.withDefaults()
 	return &naive{
 		instruments: uint32(o.MaxInstruments), maxReference: o.MaxReference,
-		orders: map[uint64]*naiveOrder{}, queues: map[naiveLevel][]uint64{}, suspect: map[uint32]bool{},
+		orders: map[uint64]*naiveOrder{}, queues: map[naiveLevel][]uint64{}, sides: map[naiveLevel]map[int64]bool{}, suspect: map[uint32]bool{},
 	}
 }
 
@@ -72,39 +74,61 @@ func rowOf(b *tick.Batch, i int) row {
 }
 
 func (m *naive) prices(instrument uint32, side byte) []int64 {
-	var prices []int64
-	for l := range m.queues {
-		if l.instrument == instrument && l.side == side {
-			prices = append(prices, l.price)
-		}
-	}
-	slices.Sort(prices)
+	prices := slices.Sorted(maps.Keys(m.sides[naiveLevel{instrument, side, 0}]))
 	if side == tick.SideBid {
 		slices.Reverse(prices)
 	}
 	return prices
 }
 
+// queue sets a level's queue.
+func (m *naive) queue(l naiveLevel, q []uint64) {
+	side := naiveLevel{l.instrument, l.side, 0}
+	if m.sides[side] == nil {
+		m.sides[side] = map[int64]bool{}
+	}
+	if len(q) == 0 {
+		delete(m.queues, l)
+		delete(m.sides[side], l.price)
+		return
+	}
+	m.queues[l] = q
+	m.sides[side][l.price] = true
+}
+
+func (m *naive) level(instrument uint32, side byte, price int64) Level {
+	l := Level{Price: price}
+	for _, id := range m.queues[naiveLevel{instrument, side, price}] {
+		l.Orders++
+		l.Size += m.orders[id].size
+	}
+	return l
+}
+
 func (m *naive) levels(instrument uint32, side byte) []Level {
 	var levels []Level
 	for _, price := range m.prices(instrument, side) {
-		l := Level{Price: price}
-		for _, id := range m.queues[naiveLevel{instrument, side, price}] {
-			l.Orders++
-			l.Size += m.orders[id].size
-		}
-		levels = append(levels, l)
+		levels = append(levels, m.level(instrument, side, price))
 	}
 	return levels
 }
 
 func (m *naive) top(instrument uint32) tick.BidAskPair {
 	pair := tick.EmptyPair
-	if l := m.levels(instrument, tick.SideBid); len(l) > 0 {
-		pair.BidPx, pair.BidSz, pair.BidCt = l[0].Price, tick.Size32(l[0].Size), l[0].Orders
+	var bids, asks []int64
+	for price := range m.sides[naiveLevel{instrument, tick.SideBid, 0}] {
+		bids = append(bids, price)
 	}
-	if l := m.levels(instrument, tick.SideAsk); len(l) > 0 {
-		pair.AskPx, pair.AskSz, pair.AskCt = l[0].Price, tick.Size32(l[0].Size), l[0].Orders
+	for price := range m.sides[naiveLevel{instrument, tick.SideAsk, 0}] {
+		asks = append(asks, price)
+	}
+	if len(bids) > 0 {
+		l := m.level(instrument, tick.SideBid, slices.Max(bids))
+		pair.BidPx, pair.BidSz, pair.BidCt = l.Price, tick.Size32(l.Size), l.Orders
+	}
+	if len(asks) > 0 {
+		l := m.level(instrument, tick.SideAsk, slices.Min(asks))
+		pair.AskPx, pair.AskSz, pair.AskCt = l.Price, tick.Size32(l.Size), l.Orders
 	}
 	return pair
 }
@@ -112,10 +136,7 @@ func (m *naive) top(instrument uint32) tick.BidAskPair {
 func (m *naive) remove(id uint64) {
 	l := m.orders[id].naiveLevel
 	q := m.queues[l]
-	q = slices.Delete(q, slices.Index(q, id), slices.Index(q, id)+1)
-	if m.queues[l] = q; len(q) == 0 {
-		delete(m.queues, l)
-	}
+	m.queue(l, slices.Delete(q, slices.Index(q, id), slices.Index(q, id)+1))
 	delete(m.orders, id)
 }
 
@@ -151,7 +172,7 @@ func (m *naive) rest(r *row, l naiveLevel, id uint64, mpid uint32) bool {
 		r.state |= tick.StateDuplicate
 	}
 	m.orders[id] = &naiveOrder{l, r.size, mpid}
-	m.queues[l] = append(m.queues[l], id)
+	m.queue(l, append(m.queues[l], id))
 	return true
 }
 
@@ -232,7 +253,7 @@ func (m *naive) change(r *row, o *naiveOrder) {
 		for id, o := range m.orders {
 			if o.instrument == r.instrument {
 				delete(m.orders, id)
-				delete(m.queues, o.naiveLevel)
+				m.queue(o.naiveLevel, nil)
 			}
 		}
 	}

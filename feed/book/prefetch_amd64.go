@@ -2,6 +2,10 @@
 
 package book
 
+import "unsafe"
+
+const looksAhead = true
+
 // The stages of prefetch.go, for rows from to to-1; none if from is not below to.
 
 //go:noescape
@@ -15,3 +19,12 @@ func askOrder(c *chain, from, to int)
 
 //go:noescape
 func askLevel(c *chain, from, to int)
+
+//go:noescape
+func askLeaf(c *chain, from, to int)
+
+//go:noescape
+func askLine(p unsafe.Pointer)
+
+//go:noescape
+func askBlock(p unsafe.Pointer)

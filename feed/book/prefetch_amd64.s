@@ -52,6 +52,15 @@
 	SHLQ    $6, AX             \
 	ADDQ    c_instruments(SI), AX
 
+// A block's number: asks for its four lines.
+#define BLOCK(reg) \
+	SHLQ $8, reg             \
+	ADDQ c_blocks(SI), reg   \
+	PREFETCHT0 (reg)         \
+	PREFETCHT0 64(reg)       \
+	PREFETCHT0 128(reg)      \
+	PREFETCHT0 192(reg)
+
 // func askDirectory(c *chain, from, to int)
 TEXT ·askDirectory(SB), NOSPLIT, $0-24
 	MOVQ c+0(FP), SI
@@ -112,22 +121,22 @@ loop:
 	ADDQ c_pages(SI), AX
 	PREFETCHT0 (AX)
 
-	// An add: where on its side the best prices are.
+	// An add: where on its side the best prices are, and the root if that is another block.
 	INSTRUMENT
 	MOVQ    c_side(SI), DI
 	MOVBLZX (DI)(CX*1), DI
 	ANDL    $1, DI             // 'A' is odd, 'B' even
-	MOVBLZX 59(AX)(DI*1), R9   // fill
-	SHLQ    $4, R9
 	MOVL    40(AX)(DI*4), R10  // leaf
+	MOVL    48(AX)(DI*4), R9   // root
 	MOVL    32(AX)(DI*4), DI   // best
+	CMPL    R9, R10
+	CMOVQEQ BX, R9
 	CMPB    (R11)(CX*1), $kindAdd
+	CMOVQNE BX, R9
 	CMOVQNE BX, R10
 	CMOVQNE BX, DI
-	SHLQ    $9, R10
-	ADDQ    c_blocks(SI), R10
-	PREFETCHT0 (R10)
-	PREFETCHT0 (R10)(R9*1)
+	BLOCK(R10)
+	BLOCK(R9)
 	SHLQ    $5, DI
 	ADDQ    c_levels(SI), DI
 	PREFETCHT0 (DI)
@@ -151,8 +160,6 @@ TEXT ·askOrder(SB), NOSPLIT, $0-24
 	MOVQ c_dir(SI), R8
 	MOVQ c_id(SI), R9
 	MOVQ c_orders(SI), R10
-	MOVQ c_kind(SI), R11
-	MOVQ c_instrument(SI), R12
 	MOVQ c_limit(SI), R13
 
 loop:
@@ -164,19 +171,6 @@ loop:
 	SHLQ $5, AX
 	PREFETCHT0 (R10)(AX*1)
 
-	// An add: the last order of the best level.
-	INSTRUMENT
-	MOVQ    c_side(SI), DI
-	MOVBLZX (DI)(CX*1), DI
-	ANDL    $1, DI
-	MOVL    32(AX)(DI*4), DI   // best
-	CMPB    (R11)(CX*1), $kindAdd
-	CMOVQNE BX, DI
-	SHLQ    $5, DI
-	ADDQ    c_levels(SI), DI
-	MOVL    20(DI), AX         // its tail
-	SHLQ    $5, AX
-	PREFETCHT0 (R10)(AX*1)
 	INCQ CX
 	CMPQ CX, DX
 	JLT  loop
@@ -216,24 +210,59 @@ loop:
 	SHLQ $5, DI
 	PREFETCHT0 (R10)(DI*1)
 
-	// The leaf with the best prices of its side, at its line 0 and at its last entry.
-	MOVL 24(AX), AX            // owner
-	MOVL AX, DI
-	SHRL $31, DI
-	ANDL $0x7FFFFFFF, AX
-	SHLQ $6, AX
-	ADDQ c_instruments(SI), AX
-	MOVBLZX 59(AX)(DI*1), BX   // fill
-	SHLQ $4, BX
-	MOVL 40(AX)(DI*4), DI      // leaf
-	SHLQ $9, DI
-	ADDQ c_blocks(SI), DI
-	PREFETCHT0 (DI)
-	PREFETCHT0 (DI)(BX*1)
-	XORL BX, BX
 	INCQ CX
 	CMPQ CX, DX
 	JLT  loop
 
 done:
+	RET
+
+// func askLeaf(c *chain, from, to int)
+TEXT ·askLeaf(SB), NOSPLIT, $0-24
+	MOVQ c+0(FP), SI
+	MOVQ from+8(FP), CX
+	MOVQ to+16(FP), DX
+	CMPQ CX, DX
+	JGE  done
+	XORL BX, BX
+	MOVQ c_dir(SI), R8
+	MOVQ c_id(SI), R9
+	MOVQ c_orders(SI), R10
+	MOVQ c_pages(SI), R11
+	MOVQ c_levels(SI), R12
+	MOVQ c_limit(SI), R13
+
+loop:
+	MOVQ (R9)(CX*8), AX
+	CLIP
+	ENTRY
+	MOVL (R11)(AX*4), AX
+	SHLQ $5, AX
+	MOVL 12(R10)(AX*1), DI     // level
+	SHLQ $5, DI
+	ADDQ R12, DI
+	MOVL 28(DI), AX            // its leaf, needed when this is its last order
+	CMPL 24(DI), $1
+	CMOVQNE BX, AX
+	BLOCK(AX)
+	INCQ CX
+	CMPQ CX, DX
+	JLT  loop
+
+done:
+	RET
+
+// func askLine(p unsafe.Pointer)
+TEXT ·askLine(SB), NOSPLIT, $0-8
+	MOVQ p+0(FP), AX
+	PREFETCHT0 (AX)
+	RET
+
+// func askBlock(p unsafe.Pointer)
+TEXT ·askBlock(SB), NOSPLIT, $0-8
+	MOVQ p+0(FP), AX
+	PREFETCHT0 (AX)
+	PREFETCHT0 64(AX)
+	PREFETCHT0 128(AX)
+	PREFETCHT0 192(AX)
 	RET

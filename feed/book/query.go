@@ -36,7 +36,7 @@ func (b *Books) Levels(instrument uint32, side byte, dst []Level) int {
 			return false
 		}
 		l := b.level(at)
-		dst[n] = Level{Price: keyOf(l.key, l.owner>>sideBit), Size: l.size, Orders: l.count}
+		dst[n] = Level{Price: keyOf(l.key, uint32(tick.SideBid-side)), Size: l.size, Orders: l.count}
 		n++
 		return true
 	})
@@ -52,7 +52,7 @@ func (b *Books) eachLevel(instrument uint32, side byte, fn func(at uint32) bool)
 	for leaf := b.instrument(instrument).leaf[s]; leaf != 0; leaf = b.block(leaf).worse {
 		k := b.block(leaf)
 		for at := k.n; at > 0; at-- {
-			if !fn(k.e[at-1].ref) {
+			if !fn(k.refs[at-1]) {
 				return false
 			}
 		}

@@ -24,7 +24,7 @@ type level struct {
 	head  uint32 // first in the queue; of a free level: the next free one
 	tail  uint32
 	count uint32 // orders, never 0
-	owner uint32
+	leaf  uint32 // block that has its entry
 }
 
 type instrument struct {
@@ -36,8 +36,7 @@ type instrument struct {
 	root   [2]uint32 // = leaf when height is 0
 	height [2]uint8  // inner blocks above a leaf
 	flags  uint8
-	fill   [2]uint8 // entries in leaf
-	_      [3]byte
+	_      [5]byte
 }
 
 // Flags of an instrument.
@@ -47,20 +46,15 @@ const (
 	flagSeen    uint8 = 1 << 2 // has had an order
 )
 
-const blockEntries = 31
+const blockEntries = 20
 
 type block struct {
 	n      uint32
 	worse  uint32 // neighbouring leaves; of a free block, worse is the next free one
 	better uint32
 	_      uint32
-	e      [blockEntries]entry
-}
-
-type entry struct {
-	key int64
-	ref uint32 // level in a leaf, block in an inner block
-	_   uint32
+	keys   [blockEntries]int64
+	refs   [blockEntries]uint32 // levels in a leaf, blocks in an inner block
 }
 
 // A record whose size differs either way does not compile.

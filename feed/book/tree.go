@@ -1,11 +1,11 @@
 package book
 
-// The tree of prices of one side, see doc.go. Entry keys of an inner block are lower bounds of what lies below; that of
-// its first entry is not looked at. Every block but a root has at least one entry; leaves are chained.
+// The tree of prices of one side, see doc.go. Keys of an inner block are lower bounds of what lies below; that of its
+// first entry is not looked at. Every block but a root has at least one entry; leaves are chained.
 
-// maxHeight is never reached with fewer than billions of levels: neighbouring inner blocks have more than 23 children
+// maxHeight is never reached with fewer than billions of levels: neighbouring inner blocks have more than 15 children
 // together whenever one of them has just lost one. At it, an order that would need a new level is refused.
-const maxHeight = 12
+const maxHeight = 14
 
 // step is one inner block of a descent and the entry that was followed.
 type step struct {
@@ -16,100 +16,120 @@ type step struct {
 // reserve is how many blocks one insertion may take at most: a leaf, one a height, and a new root.
 const reserve = maxHeight + 2
 
+// after is the number of entries whose keys are not greater than key: looked for from the better end.
+func (k *block) after(key int64) uint32 {
+	at := k.n
+	for at > 0 && k.keys[at-1] > key {
+		at--
+	}
+	return at
+}
+
+// child is the entry of an inner block to follow for a key.
+func (k *block) child(key int64) uint32 {
+	at := k.n - 1
+	for at > 0 && k.keys[at] > key {
+		at--
+	}
+	return at
+}
+
 // put gives the level of a key, making it when there is none. The caller has made sure of room for a level and for
 // reserve blocks. A new level is empty, and is not yet anyone's best.
-func (b *Books) put(h *instrument, owner, side uint32, key int64) uint32 {
+func (b *Books) put(h *instrument, side uint32, key int64) uint32 {
 	leaf := h.leaf[side]
 	if leaf == 0 {
 		leaf, _ = b.newBlock()
 		h.leaf[side], h.root[side], h.height[side] = leaf, leaf, 0
 	}
 	k := b.block(leaf)
-	if h.height[side] != 0 && key < k.e[0].key {
+	if h.height[side] != 0 && key < k.keys[0] {
 		leaf = b.descend(h, side, key, nil)
 		k = b.block(leaf)
 	}
-	at := k.n
-	for at > 0 && k.e[at-1].key > key {
-		at--
-	}
-	if at > 0 && k.e[at-1].key == key {
-		return k.e[at-1].ref
+	at := k.after(key)
+	if at > 0 && k.keys[at-1] == key {
+		return k.refs[at-1]
 	}
 	n := b.newLevel()
 	l := b.level(n)
-	*l = level{key: key, owner: owner}
+	*l = level{key: key, leaf: leaf}
 	if k.n < blockEntries {
-		k.insert(at, entry{key: key, ref: n})
+		k.insert(at, key, n)
 	} else {
-		b.split(h, side, entry{key: key, ref: n})
+		b.split(h, side, key, n)
 	}
-	b.noteFill(h, side)
 	return n
 }
-
-// noteFill keeps the fill of the leaf with the best prices where the prefetch stages find it.
-func (b *Books) noteFill(h *instrument, side uint32) { h.fill[side] = uint8(b.block(h.leaf[side]).n) }
 
 // descend finds the leaf a key belongs to and, when path is given, how it got there.
 func (b *Books) descend(h *instrument, side uint32, key int64, path *[maxHeight]step) uint32 {
 	n := h.root[side]
 	for depth := range h.height[side] {
 		k := b.block(n)
-		at := k.n - 1
-		for at > 0 && k.e[at].key > key {
-			at--
-		}
+		at := k.child(key)
 		if path != nil {
 			path[depth%maxHeight] = step{n, at}
 		}
-		n = k.e[at].ref
+		n = k.refs[at]
 	}
 	return n
 }
 
-func (k *block) insert(at uint32, e entry) {
-	copy(k.e[at+1:k.n+1], k.e[at:k.n])
-	k.e[at] = e
+func (k *block) insert(at uint32, key int64, ref uint32) {
+	for i := k.n; i > at; i-- {
+		k.keys[i], k.refs[i] = k.keys[i-1], k.refs[i-1]
+	}
+	k.keys[at], k.refs[at] = key, ref
 	k.n++
 }
 
 func (k *block) remove(at uint32) {
-	copy(k.e[at:k.n-1], k.e[at+1:k.n])
 	k.n--
+	for i := at; i < k.n; i++ {
+		k.keys[i], k.refs[i] = k.keys[i+1], k.refs[i+1]
+	}
 }
 
-// split makes room for an entry whose leaf is full: the better half moves to a new block, and so on upwards.
-func (b *Books) split(h *instrument, side uint32, e entry) {
-	var path [maxHeight]step
-	n := b.descend(h, side, e.key, &path)
-	at := uint32(0)
-	for k := b.block(n); at < k.n && k.e[at].key < e.key; {
-		at++
+// moved tells levels that their entries from at on are now in leaf n.
+func (b *Books) moved(n, at uint32) {
+	k := b.block(n)
+	for _, ref := range k.refs[at:k.n] {
+		b.level(ref).leaf = n
 	}
+}
+
+// split enters a level into a leaf that is full: the better half moves to a new block, and so on upwards.
+func (b *Books) split(h *instrument, side uint32, key int64, ref uint32) {
+	var path [maxHeight]step
+	n := b.descend(h, side, key, &path)
+	at := b.block(n).after(key)
 	for depth := int(h.height[side]); ; depth-- {
 		k := b.block(n)
 		if k.n < blockEntries {
-			k.insert(at, e)
+			k.insert(at, key, ref)
 			return
 		}
-		m, more := b.newBlock()
 		const half = blockEntries / 2
-		more.n = uint32(copy(more.e[:], k.e[half:]))
+		m, more := b.newBlock()
+		more.n = uint32(copy(more.keys[:], k.keys[half:]))
+		copy(more.refs[:], k.refs[half:])
 		k.n = half
+		if at > half {
+			more.insert(at-half, key, ref)
+		} else {
+			k.insert(at, key, ref)
+		}
 		if depth == int(h.height[side]) { // a leaf
 			b.chain(h, side, n, m)
+			b.moved(m, 0)
 		}
-		if at > half {
-			more.insert(at-half, e)
-		} else {
-			k.insert(at, e)
-		}
-		e = entry{key: more.e[0].key, ref: m}
+		key, ref = more.keys[0], m
 		if depth == 0 {
 			root, r := b.newBlock()
 			r.n = 2
-			r.e[0], r.e[1] = entry{key: k.e[0].key, ref: n}, e
+			r.keys[0], r.refs[0] = k.keys[0], n
+			r.keys[1], r.refs[1] = key, ref
 			h.root[side] = root
 			h.height[side]++
 			return
@@ -130,31 +150,24 @@ func (b *Books) chain(h *instrument, side, n, m uint32) {
 	}
 }
 
-// take removes the entry of a key that is there. Blocks that run empty are freed, and nearly empty ones join a
-// neighbour; looking for one only at certain fills keeps a leaf near the touch from looking at each removal.
-func (b *Books) take(h *instrument, side uint32, key int64) {
-	n := h.leaf[side]
-	k := b.block(n)
-	far := h.height[side] != 0 && key < k.e[0].key
-	if far {
-		n = b.descend(h, side, key, nil)
-		k = b.block(n)
-	}
+// take removes the entry of a level. Blocks that run empty are freed, and nearly empty ones join a neighbour; looking
+// for one only at one fill keeps a leaf near the touch from looking at each removal.
+func (b *Books) take(h *instrument, side uint32, l *level) {
+	k := b.block(l.leaf)
 	at := k.n - 1
-	for k.e[at].key != key {
+	for k.keys[at] != l.key {
 		at--
 	}
 	k.remove(at)
 	switch {
 	case h.height[side] == 0:
 		if k.n == 0 {
-			b.freeBlock(n)
+			b.freeBlock(l.leaf)
 			h.leaf[side], h.root[side] = 0, 0
 		}
-	case k.n <= 8 && k.n%4 == 0:
-		b.shrink(h, side, key)
+	case k.n == blockEntries/4 || k.n == 0:
+		b.shrink(h, side, l.key)
 	}
-	b.noteFill(h, side)
 }
 
 // shrink joins the blocks on the way to a key with a neighbour where both fit into one with room to spare, frees those
@@ -168,9 +181,9 @@ func (b *Books) shrink(h *instrument, side uint32, key int64) {
 		switch {
 		case b.block(n).n == 0:
 			b.dropChild(h, side, parent, at, leaf)
-		case at > 0 && b.joins(parent.e[at-1].ref, n):
+		case at > 0 && b.joins(parent.refs[at-1], n):
 			b.join(h, side, parent, at, leaf)
-		case at+1 < parent.n && b.joins(n, parent.e[at+1].ref):
+		case at+1 < parent.n && b.joins(n, parent.refs[at+1]):
 			b.join(h, side, parent, at+1, leaf)
 		default:
 			return
@@ -179,7 +192,7 @@ func (b *Books) shrink(h *instrument, side uint32, key int64) {
 	}
 	for h.height[side] > 0 && b.block(h.root[side]).n == 1 {
 		old := h.root[side]
-		h.root[side] = b.block(old).e[0].ref
+		h.root[side] = b.block(old).refs[0]
 		h.height[side]--
 		b.freeBlock(old)
 	}
@@ -189,11 +202,15 @@ func (b *Books) joins(n, m uint32) bool { return b.block(n).n+b.block(m).n <= bl
 
 // join moves the entries of the parent's child at into its worse neighbour.
 func (b *Books) join(h *instrument, side uint32, parent *block, at uint32, leaf bool) {
-	left, right := b.block(parent.e[at-1].ref), b.block(parent.e[at].ref)
+	into := parent.refs[at-1]
+	left, right := b.block(into), b.block(parent.refs[at])
 	had := left.n
-	left.n += uint32(copy(left.e[had:], right.e[:right.n]))
-	if !leaf {
-		left.e[had].key = parent.e[at].key // a first entry's own key was not kept: the bound is the parent's
+	copy(left.refs[had:], right.refs[:right.n])
+	left.n += uint32(copy(left.keys[had:], right.keys[:right.n]))
+	if leaf {
+		b.moved(into, had)
+	} else {
+		left.keys[had] = parent.keys[at] // a first entry's own key was not kept: the bound is the parent's
 	}
 	right.n = 0
 	b.dropChild(h, side, parent, at, leaf)
@@ -201,7 +218,7 @@ func (b *Books) join(h *instrument, side uint32, parent *block, at uint32, leaf 
 
 // dropChild takes an empty child out of its parent and frees it.
 func (b *Books) dropChild(h *instrument, side uint32, parent *block, at uint32, leaf bool) {
-	n := parent.e[at].ref
+	n := parent.refs[at]
 	if leaf {
 		k := b.block(n)
 		if k.worse != 0 {

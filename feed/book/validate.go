@@ -87,10 +87,7 @@ func (v *validator) side(n, side uint32) error {
 		return err
 	}
 	top := b.block(h.leaf[side])
-	if int(top.n) != int(h.fill[side]) {
-		return fmt.Errorf("best leaf has %d entries, noted are %d", top.n, h.fill[side])
-	}
-	if at := top.e[top.n-1].ref; at != best {
+	if at := top.refs[top.n-1]; at != best {
 		return fmt.Errorf("best level is %d, but the tree's is %d", best, at)
 	}
 	l := b.level(best)
@@ -116,29 +113,29 @@ func (v *validator) tree(owner, n uint32, height int, low, high int64) error {
 		v.leaves = append(v.leaves, n)
 	}
 	for at := range k.n {
-		e := k.e[at]
+		key, ref := k.keys[at], k.refs[at]
 		if height > 0 {
 			from, to := low, high
 			if at > 0 {
-				from = e.key
+				from = key
 			}
 			if at+1 < k.n {
-				to = k.e[at+1].key
+				to = k.keys[at+1]
 			}
 			if from < low || to > high || from >= to {
 				return fmt.Errorf("block %d entry %d: bounds %d to %d, within %d to %d", n, at, from, to, low, high)
 			}
-			if err := v.tree(owner, e.ref, height-1, from, to); err != nil {
+			if err := v.tree(owner, ref, height-1, from, to); err != nil {
 				return err
 			}
 			continue
 		}
-		if e.key < low || e.key >= high || e.key <= v.lastKey {
-			return fmt.Errorf("block %d entry %d: key %d after %d, within %d to %d", n, at, e.key, v.lastKey, low, high)
+		if key < low || key >= high || key <= v.lastKey {
+			return fmt.Errorf("block %d entry %d: key %d after %d, within %d to %d", n, at, key, v.lastKey, low, high)
 		}
-		v.lastKey = e.key
-		if err := v.level(owner, e); err != nil {
-			return fmt.Errorf("level %d at %s: %w", e.ref, tick.FormatPrice(keyOf(e.key, owner>>sideBit)), err)
+		v.lastKey = key
+		if err := v.level(owner, n, key, ref); err != nil {
+			return fmt.Errorf("level %d at %s: %w", ref, tick.FormatPrice(keyOf(key, owner>>sideBit)), err)
 		}
 	}
 	return nil
@@ -160,15 +157,15 @@ func (v *validator) chain(best uint32) error {
 	return nil
 }
 
-func (v *validator) level(owner uint32, e entry) error {
+func (v *validator) level(owner, leaf uint32, key int64, ref uint32) error {
 	b := v.b
-	if e.ref == 0 || e.ref > b.levels.fresh || v.levels[e.ref] {
+	if ref == 0 || ref > b.levels.fresh || v.levels[ref] {
 		return fmt.Errorf("linked twice or never handed out")
 	}
-	v.levels[e.ref] = true
-	l := b.level(e.ref)
-	if l.key != e.key || l.owner != owner || l.count == 0 {
-		return fmt.Errorf("has key %d, owner %#x, %d orders; want key %d, owner %#x", l.key, l.owner, l.count, e.key, owner)
+	v.levels[ref] = true
+	l := b.level(ref)
+	if l.key != key || l.leaf != leaf || l.count == 0 {
+		return fmt.Errorf("has key %d, leaf %d, %d orders; its entry has key %d in leaf %d", l.key, l.leaf, l.count, key, leaf)
 	}
 	var size uint64
 	var count, prev uint32
@@ -181,7 +178,7 @@ func (v *validator) level(owner uint32, e entry) error {
 		switch {
 		case o.prev != prev:
 			return fmt.Errorf("order %d: follows number %d, but says %d", o.id, prev, o.prev)
-		case o.level != e.ref || o.owner != owner:
+		case o.level != ref || o.owner != owner:
 			return fmt.Errorf("order %d: says level %d, owner %#x", o.id, o.level, o.owner)
 		case o.size == 0:
 			return fmt.Errorf("order %d: no shares left", o.id)
