@@ -189,6 +189,7 @@ func (w *InstWriter) Reset() {
 	for i := range w.mask + 1 {
 		p := w.entry(i)
 		if *(*uint64)(p) != 0 {
+			seqlockBegin((*uint64)(p))
 			clearWords(unsafe.Add(p, 8), instWords-1)
 			atomic.StoreUint64((*uint64)(p), 0)
 		}

@@ -75,6 +75,7 @@ func (w *LastWriter) Reset() {
 	for i := range w.inst.mask + 1 {
 		p := unsafe.Add(w.f.entries(), uintptr(i)*lastEntryBytes)
 		if *(*uint64)(p) != 0 {
+			seqlockBegin((*uint64)(p))
 			clearWords(unsafe.Add(p, 8), lastWords)
 			atomic.StoreUint64((*uint64)(p), 0)
 		}

@@ -13,11 +13,15 @@ import (
 //   - a row without effect on a book has StateApplied and Before = After = the best prices of its instrument;
 //   - a row whose instrument number is from MaxInstruments on has empty best prices.
 //
-// An Add with StateDuplicate has the removed stale order's price and remaining size in OldPrice and OldSize. A Replace
+// A row with StateDuplicate removed a stale order, which Stale describes; an Add also has its price and remaining size in
+// OldPrice and OldSize. A Replace
 // whose new order is refused is applied all the same, for the old order is gone: it has StateGone, and only then.
 //
 // Hot path: no allocation, no system call but for the first touch of memory.
 func (b *Books) Apply(batch *tick.Batch, from, to int) {
+	if from == 0 {
+		b.stale = b.stale[:0]
+	}
 	if looksAhead {
 		b.chainTo(batch)
 	}
@@ -105,8 +109,7 @@ func (b *Books) add(batch *tick.Batch, i int) {
 		}
 		o := b.order(stale)
 		batch.OldPrice[i], batch.OldSize[i] = b.price(o), uint64(o.size)
-		b.remove(stale, o)
-		b.counters.Duplicate++
+		b.removeStale(i, stale, o)
 		state |= tick.StateDuplicate
 	}
 	if !b.rest(h, batch, i, id, ownerOf(n, side), uint32(batch.Aux[i])) {
@@ -335,8 +338,7 @@ func (b *Books) replace(batch *tick.Batch, i int) {
 			finish(batch, i, h, state|tick.StateGone)
 			return
 		}
-		b.remove(stale, b.order(stale))
-		b.counters.Duplicate++
+		b.removeStale(i, stale, b.order(stale))
 		state |= tick.StateDuplicate
 	}
 	if !b.rest(h, batch, i, id, owner, mpid) {
@@ -371,4 +373,29 @@ func (b *Books) Clear(instrument uint32) {
 			b.remove(n, b.order(n))
 		}
 	}
+}
+
+// A Stale order was removed because the venue gave its id out again. It may be another instrument's than the row's.
+type Stale struct {
+	Row   int // of the batch
+	Order Order
+	Top   bool            // its leaving changed the best prices of its instrument …
+	After tick.BidAskPair // … to these
+}
+
+// Stale gives the orders that Apply removed as stale since it was last called with the batch's first row, by rising row.
+// Valid until then.
+func (b *Books) Stale() []Stale { return b.stale }
+
+// removeStale removes an order whose id is given out again by row i, and notes what it was. A defect of the venue or the
+// line: allocation is no matter here.
+func (b *Books) removeStale(i int, n uint32, o *order) {
+	s := Stale{Row: i, Order: b.describe(o)}
+	h := b.instrument(s.Order.Instrument)
+	before := *h.pair()
+	b.remove(n, o)
+	s.After = *h.pair()
+	s.Top = before != s.After
+	b.stale = append(b.stale, s)
+	b.counters.Duplicate++
 }

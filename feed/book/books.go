@@ -66,6 +66,7 @@ type Books struct {
 	instruments            uint32
 	seen                   uint32 // instruments below this number may have had an order
 
+	stale    []Stale
 	counters Counters
 	options  Options
 }

@@ -106,7 +106,7 @@ func (l *Lane) cold(i int) {
 
 // define enters a definition in the directory that readers see, and in our own.
 func (l *Lane) define(d *tick.Definition) {
-	if err := l.symbols.Define(d); err != nil {
+	if _, err := l.symbols.Define(d); err != nil {
 		l.counters.Undefined++
 	}
 	var offset uint64
@@ -130,7 +130,9 @@ func (l *Lane) halt(s *tick.Status) {
 	case tick.StatusHalt, tick.StatusPause:
 		l.books.SetHalted(s.InstrumentID, true)
 	}
-	l.symbols.SetStatus(s.InstrumentID, s.Action)
+	if _, err := l.symbols.SetStatus(s.InstrumentID, s.Action); err != nil {
+		l.counters.Undefined++
+	}
 	if l.out.Instruments != nil && s.InstrumentID != 0 {
 		if err := l.out.Instruments.SetStatus(l.publisher, s.InstrumentID, uint8(s.Action)); err != nil {
 			l.counters.Undefined++

@@ -30,6 +30,9 @@ func (l *Lane) expand() {
 	for i := range (*b).N {
 		i &= tick.RowMask
 		if (*b).State[i]&tick.StateApplied == 0 {
+			if (*b).State[i]&tick.StateDuplicate != 0 {
+				l.stale(i, l.flags(i)|tick.FlagLast) // the new order was refused, the stale one is gone all the same
+			}
 			continue // the book counted why
 		}
 		switch (*b).Kind[i] {
@@ -147,7 +150,7 @@ func (l *Lane) add(i int) {
 	b := l.batch
 	flags := l.flags(i)
 	if b.State[i]&tick.StateDuplicate != 0 {
-		l.stale(i, b.OrderID[i], flags)
+		l.stale(i, flags)
 	}
 	l.order(i, tick.ActionAdd, b.Side[i], b.OrderID[i], b.Price[i], b.Size[i], flags|tick.FlagLast)
 	if mpid := b.Aux[i]; mpid != 0 && l.out.Ext != nil {
@@ -193,10 +196,15 @@ func (l *Lane) replace(i int) {
 	b := l.batch
 	flags, side := l.flags(i), b.Side[i]
 	if b.State[i]&tick.StateDuplicate != 0 {
-		l.stale(i, b.Aux[i], flags)
+		l.stale(i, flags)
 	}
-	l.order(i, tick.ActionCancel, side, b.OrderID[i], b.OldPrice[i], b.OldSize[i], flags)
-	l.order(i, tick.ActionAdd, side, b.Aux[i], b.Price[i], b.Size[i], flags|tick.FlagLast)
+	refused := b.State[i]&tick.StateGone != 0 // the new order did not come to rest: only the old one's leaving is true
+	if refused {
+		l.order(i, tick.ActionCancel, side, b.OrderID[i], b.OldPrice[i], b.OldSize[i], flags|tick.FlagLast)
+	} else {
+		l.order(i, tick.ActionCancel, side, b.OrderID[i], b.OldPrice[i], b.OldSize[i], flags)
+		l.order(i, tick.ActionAdd, side, b.Aux[i], b.Price[i], b.Size[i], flags|tick.FlagLast)
+	}
 	if b.State[i]&tick.StateTop == 0 {
 		return
 	}
@@ -205,17 +213,30 @@ func (l *Lane) replace(i int) {
 	if side == tick.SideAsk {
 		best = b.After[i].AskPx
 	}
-	if best == b.Price[i] {
+	if best == b.Price[i] && !refused {
 		l.top(i, tick.ActionAdd, side, b.Price[i], b.Size[i], flags|tick.FlagLast, &b.After[i])
 	} else {
 		l.top(i, tick.ActionCancel, side, b.OldPrice[i], b.OldSize[i], flags|tick.FlagLast, &b.After[i])
 	}
 }
 
-// stale stages the removal of an order whose id the venue gave out again: without it readers would keep both. What it
-// still had is not known to the row, so its size is given as the whole order's by convention of a delete: UndefSize.
-func (l *Lane) stale(i int, id uint64, flags uint8) {
-	l.order(i, tick.ActionCancel, tick.SideNone, id, tick.UndefPrice, tick.MaxSize, flags)
+// stale stages the removal of the order whose id row i gave out again: without it readers would keep both. It may be
+// another instrument's than the row's.
+func (l *Lane) stale(i int, flags uint8) {
+	b := l.batch
+	for n := range l.books.Stale() {
+		s := &l.books.Stale()[n]
+		if s.Row != i {
+			continue
+		}
+		row := b.Instrument[i]
+		b.Instrument[i] = s.Order.Instrument
+		l.order(i, tick.ActionCancel, s.Order.Side, s.Order.ID, s.Order.Price, s.Order.Size, flags)
+		if s.Top {
+			l.top(i, tick.ActionCancel, s.Order.Side, s.Order.Price, s.Order.Size, flags, &s.After)
+		}
+		b.Instrument[i] = row
+	}
 }
 
 // print stages a trade that names no resting order, or the bulk print of a cross.

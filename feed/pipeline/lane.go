@@ -230,7 +230,7 @@ func (l *Lane) Gap(g session.Gap) {
 	l.EndPass()
 	if g.State == tick.GapLost {
 		l.suspect = tick.FlagMaybeBadBook
-		l.books.SetAllSuspect(true)
+		l.books.SetSuspectAll(true)
 	}
 	rec := tick.Gap{
 		Header: tick.Header{Length: 14, RType: tick.RTypeGap, PublisherID: l.publisher, TsEvent: l.lastTime},
@@ -259,6 +259,12 @@ func (l *Lane) SessionStart([10]byte) {
 	l.books.Reset()
 	l.symbols.Reset()
 	l.depth.reset()
+	if l.out.Instruments != nil {
+		l.out.Instruments.Reset()
+	}
+	if l.out.Last != nil {
+		l.out.Last.Reset()
+	}
 }
 
 // SessionEnd publishes what is left; see session.Sink.
@@ -269,17 +275,18 @@ func (l *Lane) clearAll() {
 	if l.out.Mbo == nil {
 		return
 	}
-	l.symbols.Each(func(id uint32) {
+	l.symbols.Each(func(in *symbols.Instrument) bool {
 		l.staged.mbo = append(l.staged.mbo, slot56{})
 		r := (*tick.Mbo)(asMbo(&l.staged.mbo[len(l.staged.mbo)-1]))
 		*r = tick.Mbo{
-			Header: tick.Header{Length: 14, RType: tick.RTypeMbo, PublisherID: l.publisher, InstrumentID: id, TsEvent: l.lastTime},
+			Header: tick.Header{Length: 14, RType: tick.RTypeMbo, PublisherID: l.publisher, InstrumentID: in.ID, TsEvent: l.lastTime},
 			Price:  tick.UndefPrice, Flags: tick.FlagLast, ChannelID: l.channelID,
 			Action: tick.ActionClear, Side: tick.SideNone, TsRecv: max(l.now, l.lastRecv),
 		}
 		if len(l.staged.mbo) == cap(l.staged.mbo) {
 			l.flush()
 		}
+		return true
 	})
 	l.flush()
 }

@@ -30,7 +30,7 @@ type (
 // Records that one row can become, at most: R, the C of a stale order, and T, F, C of an execution.
 const (
 	mboPerRow    = 5
-	mbp1PerRow   = 2
+	mbp1PerRow   = 3
 	tradesPerRow = 1
 	eventsPerRow = tick.SideRoom
 	extPerRow    = tick.SideRoom + 2
