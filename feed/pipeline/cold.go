@@ -119,6 +119,7 @@ func (l *Lane) define(d *tick.Definition) {
 		}
 	}
 	l.depth.want(d)
+	l.only.want(d)
 	l.counters.Definitions++
 }
 

@@ -29,6 +29,9 @@ func (l *Lane) expand() {
 	b := &l.batch
 	for i := range (*b).N {
 		i &= tick.RowMask
+		if l.only.bounded && !l.only.inTime(l, i) {
+			continue
+		}
 		if (*b).State[i]&tick.StateApplied == 0 {
 			if (*b).State[i]&tick.StateDuplicate != 0 {
 				l.stale(i, l.flags(i)|tick.FlagLast) // the new order was refused, the stale one is gone all the same

@@ -39,6 +39,11 @@ type Config struct {
 	MaxPass int
 	// Depth lists the instruments that the mbp10 ring is kept for, by symbol. The default is none.
 	Depth []string
+	// Only restricts books and records to these symbols: a question to a file about some of thousands. The default is all.
+	Only []string
+	// From and To bound what is published by the venue's time, ns since the Unix epoch, To excluded; books are kept from
+	// the beginning all the same. The default, 0, is no bound.
+	From, To uint64
 }
 
 // Counters of a lane. Owned by the lane; Snapshot copies them.
@@ -72,6 +77,7 @@ type Lane struct {
 	midnight  func(uint64) (uint64, error)
 	clock     func() uint64
 	depth     depth
+	only      selection
 	publisher uint16
 	channelID uint8
 	maxPass   int
@@ -111,7 +117,7 @@ func New(cfg Config) (*Lane, error) {
 	}
 	return &Lane{
 		out: cfg.Out, books: cfg.Books, symbols: cfg.Symbols, batch: batch, staged: newStaging(cfg.MaxPass + 1),
-		midnight: cfg.Midnight, clock: cfg.Clock, depth: newDepth(cfg.Depth),
+		midnight: cfg.Midnight, clock: cfg.Clock, depth: newDepth(cfg.Depth), only: newSelection(&cfg),
 		packets: make([]nic.Packet, burst), publisher: cfg.Publisher, channelID: cfg.ChannelID, maxPass: cfg.MaxPass, files: cfg.FileStamps,
 	}, nil
 }
@@ -215,6 +221,7 @@ func (l *Lane) EndPass() {
 	if b.N > 0 {
 		l.counters.Rows += uint64(b.N)
 		l.lastTime = b.TsEvent[(b.N-1)&tick.RowMask]
+		l.only.apply(l)
 		l.depth.apply(l)
 		l.expand()
 		l.flush()
@@ -259,6 +266,7 @@ func (l *Lane) SessionStart([10]byte) {
 	l.books.Reset()
 	l.symbols.Reset()
 	l.depth.reset()
+	l.only.reset()
 	if l.out.Instruments != nil {
 		l.out.Instruments.Reset()
 	}

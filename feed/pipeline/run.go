@@ -41,6 +41,8 @@ type Input struct {
 	PacketClock bool
 	// Between is called after each pass, on the lane: commands, counters. It may be nil.
 	Between func(now uint64)
+	// BeforeSleep is called before the lane sleeps in the kernel for want of packets (IdleBlock). It may be nil.
+	BeforeSleep func()
 }
 
 // Run polls until stop is set, the source ends or fails. What the channels hold back is given up at the end, and
@@ -57,6 +59,9 @@ func (l *Lane) Run(in *Input, stop *atomic.Bool) error {
 		}
 		if n == 0 && in.Idle == IdleBlock {
 			if w, ok := in.Source.(Waiter); ok {
+				if in.BeforeSleep != nil {
+					in.BeforeSleep()
+				}
 				if err := w.Wait(blockFor); err != nil {
 					l.finish(in)
 					return fmt.Errorf("pipeline: waiting for packets: %w", err)
