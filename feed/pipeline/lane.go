@@ -88,6 +88,7 @@ type Lane struct {
 	lastRecv uint64 // highest ts_recv given out
 	lastTime uint64 // ts_event of the last row: stamps what has no time of its own
 	suspect  uint8  // FlagMaybeBadBook after a loss, else 0
+	refused  uint64 // messages that the parser had refused when it was last looked at
 	inPass   int
 	err      error // why the lane cannot go on
 
@@ -150,6 +151,7 @@ func (l *Lane) Messages(blocks []byte, first uint64, count int, at session.Arriv
 		blocks, first, count = blocks[used:], first+uint64(n), count-n
 		l.inPass += n
 		l.counters.Messages += uint64(n)
+		l.doubt()
 		if n == 0 && l.inPass == 0 {
 			// An empty batch took nothing: what is left is no message. The session checked the lengths, so this is
 			// a defect of one of the two, and it must not be silent.
@@ -173,6 +175,7 @@ func (l *Lane) Span(span []byte, first uint64) (used int) {
 		first += uint64(messages)
 		l.inPass += messages
 		l.counters.Messages += uint64(messages)
+		l.doubt()
 		if messages == 0 && l.inPass == 0 {
 			l.counters.Refused++
 			return used
@@ -182,6 +185,16 @@ func (l *Lane) Span(span []byte, first uint64) (used int) {
 		}
 	}
 	return used
+}
+
+// doubt makes every book suspect once the parser refused a message: what it said, and of whom, is not known.
+func (l *Lane) doubt() {
+	if l.itch.Short == l.refused {
+		return
+	}
+	l.refused = l.itch.Short
+	l.suspect = tick.FlagMaybeBadBook
+	l.books.SetSuspectAll(true)
 }
 
 // stamp fills in when the rows from on came in. Time never goes back on a lane, hence not within an instrument.
