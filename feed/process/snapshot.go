@@ -52,8 +52,8 @@ func newSnapshotter(ringPath, snapPath string, records uint64, channel uint8, pu
 	return s, nil
 }
 
-// follow takes what the ring has, at most so many records.
-func (s *snapshotter) follow(most int) {
+// follow takes what the ring has, at most so many records, and says whether there is more.
+func (s *snapshotter) follow(most int) (more bool) {
 	for taken := 0; taken < most; {
 		n, first, status := ringbuf.PollSlice(s.reader, s.records)
 		if n > 0 {
@@ -68,8 +68,9 @@ func (s *snapshotter) follow(most int) {
 		case ringbuf.EpochChanged:
 			s.books.Reset()
 		}
-		return
+		return false
 	}
+	return true
 }
 
 // take turns records into rows and has the books apply them: A adds, C takes away, R empties. T, F and N never change

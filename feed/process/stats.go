@@ -1,11 +1,17 @@
 package process
 
 import (
+	"errors"
+	"fmt"
 	"reflect"
 	"strings"
 	"unicode"
 
+	"github.com/tickwire/tickwire/feed/session"
+	"github.com/tickwire/tickwire/internal/config"
+	"github.com/tickwire/tickwire/parsers/itch"
 	"github.com/tickwire/tickwire/ringbuf"
+	"github.com/tickwire/tickwire/tick"
 )
 
 // exporter copies a lane's counters to the process's .stats file. The lane itself does it, between two passes: its
@@ -13,6 +19,7 @@ import (
 type exporter struct {
 	file    *ringbuf.StatsWriter
 	entries []exported
+	refresh func() // brings counters up to date that are not plain words
 	next    uint64
 }
 
@@ -23,7 +30,7 @@ type exported struct {
 
 const exportEveryNs = 10_000_000
 
-// add registers every uint64 field of *counters, and every element of its arrays that is not zero later, under prefix.
+// add registers every uint64 field of *counters under prefix.
 func (e *exporter) add(prefix string, counters any) error {
 	v := reflect.ValueOf(counters).Elem()
 	for i := range v.NumField() {
@@ -35,13 +42,44 @@ func (e *exporter) add(prefix string, counters any) error {
 		if strings.HasPrefix(name, "Live") || strings.HasSuffix(name, "At") || strings.HasPrefix(name, "Max") {
 			kind = ringbuf.StatGauge
 		}
-		handle, err := e.file.Add(prefix+"."+snake(name), kind)
-		if err != nil {
+		if err := e.word(prefix+"."+snake(name), kind, (*uint64)(f.Addr().UnsafePointer())); err != nil {
 			return err
 		}
-		e.entries = append(e.entries, exported{handle, (*uint64)(f.Addr().UnsafePointer())})
 	}
 	return nil
+}
+
+// addLane registers what a lane, its parser and its books count.
+func (e *exporter) addLane(name string, r *laneRunner) error {
+	parser, books := r.lane.Parser(), r.books.Counters()
+	e.refresh = func() { r.books.Counters() }
+	err := errors.Join(e.add(name+".lane", r.lane.Counters()), e.add(name+".itch", parser), e.add(name+".book", books))
+	for typ := range parser.ByType {
+		if itch.Length(byte(typ)) != 0 {
+			err = errors.Join(err, e.word(fmt.Sprintf("%s.itch.type.%c", name, typ), ringbuf.StatCounter, &parser.ByType[typ]))
+		}
+	}
+	for kind, what := range map[tick.Kind]string{
+		tick.KindExec: "exec", tick.KindExecAt: "exec_at", tick.KindReduce: "reduce", tick.KindDelete: "delete", tick.KindReplace: "replace",
+	} {
+		err = errors.Join(err, e.word(name+".book.unknown."+what, ringbuf.StatCounter, &books.Unknown[kind]))
+	}
+	return err
+}
+
+// addChannel registers what a channel and its lines count.
+func (e *exporter) addChannel(lane string, c *config.Channel, ch *session.Channel) error {
+	err := e.add(lane+".channel."+c.Name, &ch.Session)
+	for i := range c.Line {
+		err = errors.Join(err, e.add(lane+".channel."+c.Name+".line."+c.Line[i].Name, &ch.Lines[i]))
+	}
+	return err
+}
+
+func (e *exporter) word(name string, kind ringbuf.StatKind, from *uint64) error {
+	handle, err := e.file.Add(name, kind)
+	e.entries = append(e.entries, exported{handle, from})
+	return err
 }
 
 // export copies the values when it is time to, without allocation and without entering the kernel.
@@ -50,6 +88,9 @@ func (e *exporter) export(now uint64) {
 		return
 	}
 	e.next = now + exportEveryNs
+	if e.refresh != nil {
+		e.refresh()
+	}
 	for _, x := range e.entries {
 		e.file.Set(x.handle, *x.from)
 	}

@@ -1,0 +1,275 @@
+package process
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"regexp"
+	"sync/atomic"
+	"time"
+
+	"github.com/tickwire/tickwire/feed/pipeline"
+	"github.com/tickwire/tickwire/feed/session"
+	"github.com/tickwire/tickwire/nic"
+	"github.com/tickwire/tickwire/nic/file"
+	"github.com/tickwire/tickwire/nic/pace"
+	"github.com/tickwire/tickwire/nic/pcap"
+	"github.com/tickwire/tickwire/parsers/itch"
+)
+
+// Capture is a file that a lane can play: a capture of MoldUDP64 packets, or a BinaryFILE day.
+type Capture struct {
+	path    string
+	packets *pcap.Reader
+	day     *file.Reader
+	channel *session.Channel
+
+	midnight uint64 // 0: told by the packets' own time
+	note     string
+}
+
+// OpenCapture opens a file. date (YYYY-MM-DD) is the venue's day, empty: told from the file's name, else from the
+// packets' time, else guessed from the file's own.
+func OpenCapture(path, date string) (*Capture, error) {
+	kind, _, err := nic.Detect(path)
+	if err != nil {
+		return nil, err
+	}
+	c := &Capture{path: path}
+	switch kind {
+	case nic.FilePcap, nic.FilePcapNG:
+		c.packets, err = pcap.Open(path)
+	case nic.FileBinary:
+		c.day, err = file.Open(path)
+	case nic.FileEmpty:
+		err = nic.ErrEmpty
+	case nic.FileText:
+		err = nic.ErrText
+	default:
+		err = fmt.Errorf("this is %s; want a pcap or pcapng capture or a BinaryFILE day, plain or under gzip or zstd", kind)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	if err := c.tellDay(date); err != nil {
+		return nil, errors.Join(err, c.Close())
+	}
+	return c, nil
+}
+
+var eightDigits = regexp.MustCompile(`\d{8}`)
+
+// dayOfName reads eight digits as a year-first date, else as the month-first one that the venue's own files carry.
+func dayOfName(name string) (time.Time, bool) {
+	for _, digits := range eightDigits.FindAllString(name, -1) {
+		for _, layout := range []string{"20060102", "01022006"} {
+			if t, err := time.Parse(layout, digits); err == nil && t.Year() >= 1990 && t.Year() < 2100 {
+				return t, true
+			}
+		}
+	}
+	return time.Time{}, false
+}
+
+func (c *Capture) tellDay(date string) error {
+	var t time.Time
+	name, named := dayOfName(filepath.Base(c.path))
+	switch {
+	case date != "":
+		var err error
+		if t, err = time.Parse(time.DateOnly, date); err != nil {
+			return fmt.Errorf("date %q is none such as 2026-01-05", date)
+		}
+	case named:
+		t = name
+	case c.packets != nil:
+		return nil
+	default:
+		st, err := os.Stat(c.path)
+		if err != nil {
+			return err
+		}
+		zone, err := time.LoadLocation(itch.Zone)
+		if err != nil {
+			return err
+		}
+		t = st.ModTime().In(zone)
+		c.note = fmt.Sprintf("%s names no day: taking that of the file, %s (--date YYYY-MM-DD says another)", c.path, t.Format(time.DateOnly))
+	}
+	var err error
+	c.midnight, err = itch.Midnight(t.Year(), t.Month(), t.Day())
+	return err
+}
+
+// DayNote is a sentence about a guessed day, empty when it was not guessed.
+func (c *Capture) DayNote() string { return c.note }
+
+// Midnight gives the start of the capture's day, ns since the Unix epoch.
+func (c *Capture) Midnight(now uint64) (uint64, error) {
+	if c.midnight != 0 {
+		return c.midnight, nil
+	}
+	return itch.MidnightBefore(now)
+}
+
+// Stampless says that the file has no times of arrival.
+func (c *Capture) Stampless() bool { return c.day != nil }
+
+// Progress is how many bytes of the file have been read.
+func (c *Capture) Progress() (done int64) {
+	if c.day != nil {
+		return c.day.Offset()
+	}
+	return c.packets.Consumed()
+}
+
+// Bytes is the size of the file.
+func (c *Capture) Bytes() int64 {
+	st, err := os.Stat(c.path)
+	if err != nil {
+		return 0
+	}
+	return st.Size()
+}
+
+// Channel is the session state of a capture of packets, nil for a BinaryFILE or before Run.
+func (c *Capture) Channel() *session.Channel { return c.channel }
+
+// Packets are the counters of a capture of packets, nil for a BinaryFILE.
+func (c *Capture) Packets() *nic.Counters {
+	if c.packets == nil {
+		return nil
+	}
+	return c.packets.Counters()
+}
+
+// PlayOptions say how a capture is played. The zero value plays as fast as it goes.
+type PlayOptions struct {
+	// Pace is "max", "recorded", "x10" (ten times as fast as recorded) or "50000/s". The default is "max".
+	Pace string
+	// Session bounds waiting and holding. The zero value works.
+	Session session.Config
+	// Between is called after each pass, on the lane. It may be nil.
+	Between func(now uint64)
+}
+
+// Run plays the capture through a lane until its end, or until stop is set. What came before a fault is published.
+func (c *Capture) Run(lane *pipeline.Lane, o PlayOptions, stop *atomic.Bool) error {
+	pacer, err := pace.Parse(o.Pace)
+	if err != nil {
+		return err
+	}
+	if c.day != nil {
+		err = c.playDay(lane, pacer, &o, stop)
+	} else {
+		err = c.playPackets(lane, pacer, &o, stop)
+	}
+	if err != nil {
+		return fmt.Errorf("%s: %w", c.path, err)
+	}
+	return nil
+}
+
+// playPackets plays a capture of packets: its own times are the lane's clock, so that a replay is exact.
+func (c *Capture) playPackets(lane *pipeline.Lane, pacer *pace.Pacer, o *PlayOptions, stop *atomic.Bool) error {
+	c.channel = session.NewChannel(o.Session, lane)
+	in := &pipeline.Input{
+		Source: &pacedSource{Reader: c.packets, pacer: pacer, stop: stop}, Channels: []*session.Channel{c.channel},
+		Route:       func(*nic.Packet) *session.Channel { return c.channel },
+		PacketClock: true, Between: o.Between,
+	}
+	return lane.Run(in, stop)
+}
+
+// pacedSource hands out a capture's packets when they are due.
+type pacedSource struct {
+	*pcap.Reader
+	pacer *pace.Pacer
+	stop  *atomic.Bool
+}
+
+// Poll hands out one packet at a time when there is a pace: the next may be due much later.
+func (s *pacedSource) Poll(p []nic.Packet) (int, error) {
+	if s.pacer.Max() {
+		return s.Reader.Poll(p)
+	}
+	n, err := s.Reader.Poll(p[:1])
+	if n == 1 {
+		s.pacer.Wait(p[0].TsRecv, 1, s.stop)
+	}
+	return n, err
+}
+
+const (
+	spanMessages = 4096
+	timeAt       = 2 + 5 // length prefix; type, locate, tracking number; then 6 bytes of time (specification, section 7)
+	timeEnd      = timeAt + 6
+)
+
+// playDay plays a BinaryFILE.
+func (c *Capture) playDay(lane *pipeline.Lane, pacer *pace.Pacer, o *PlayOptions, stop *atomic.Bool) error {
+	lane.StartDay(c.midnight)
+	between := func() {
+		now := uint64(time.Now().UnixNano())
+		lane.SetNow(now)
+		if o.Between != nil {
+			o.Between(now)
+		}
+	}
+	between()
+	for !stop.Load() {
+		span, first, count, err := c.day.Next(spanMessages)
+		if count > 0 {
+			if pacer.Max() {
+				lane.Span(span, first)
+			} else {
+				c.paced(lane, pacer, span, first, stop, between)
+			}
+			lane.EndPass()
+			between()
+		}
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err != nil {
+			return fmt.Errorf("%w; %d messages before it are published", err, lane.Counters().Messages)
+		}
+	}
+	return nil
+}
+
+// paced hands messages to the lane when they are due, those that are due together as one pass.
+func (c *Capture) paced(lane *pipeline.Lane, pacer *pace.Pacer, span []byte, first uint64, stop *atomic.Bool, between func()) {
+	from, n := 0, uint64(0) // messages that are due and not handed over
+	for at := 0; at < len(span) && !stop.Load(); {
+		end := at + 2 + int(binary.BigEndian.Uint16(span[at:]))
+		if end-at >= timeEnd {
+			ts := c.midnight + (binary.BigEndian.Uint64(span[at+timeAt-2:]) & (1<<48 - 1))
+			if n > 0 && !pacer.Due(ts) {
+				lane.Span(span[from:at], first)
+				lane.EndPass()
+				between()
+				from, first, n = at, first+n, 0
+			}
+			pacer.Wait(ts, 1, stop)
+		}
+		at, n = end, n+1
+	}
+	if n > 0 {
+		lane.Span(span[from:], first)
+	}
+}
+
+// Close closes the file.
+func (c *Capture) Close() error {
+	switch {
+	case c.packets != nil:
+		return c.packets.Close()
+	case c.day != nil:
+		return c.day.Close()
+	}
+	return nil
+}
