@@ -303,7 +303,7 @@ func TestPlayPackets(t *testing.T) {
 	src := netip.MustParseAddrPort("192.0.2.1:40000")
 	groups := []netip.AddrPort{netip.MustParseAddrPort("233.54.12.111:26477"), netip.MustParseAddrPort("233.49.196.111:26477")}
 	at := uint64(1_767_623_400_000_000_000) // 2026-01-05 09:30 in New York
-	for n := range 51 { // line B is a packet and a half behind
+	for n := range 51 {                     // line B is a packet and a half behind
 		if n < 50 && n%5 != 2 {
 			must(t, w.WriteUDP(at+uint64(n*1000), src, groups[0], 0, packet(uint64(n*4+1), 4)))
 		}

@@ -48,21 +48,7 @@ func openShared(c *config.Config, f *config.Feed, lane string, channel uint16, d
 		if err != nil {
 			return fail(err)
 		}
-		s.rings = append(s.rings, w)
-		switch ring.kind {
-		case ringbuf.KindMbo:
-			s.out.Mbo = w
-		case ringbuf.KindMbp1:
-			s.out.Mbp1 = w
-		case ringbuf.KindTrades:
-			s.out.Trades = w
-		case ringbuf.KindEvents:
-			s.out.Events = w
-		case ringbuf.KindExt:
-			s.out.Ext = w
-		case ringbuf.KindMbp10:
-			s.out.Mbp10 = w
-		}
+		s.take(w, ring.kind)
 	}
 	side := ringbuf.SideOptions{Group: c.Instance.Group}
 	path := func(ext string) string {
@@ -79,6 +65,25 @@ func openShared(c *config.Config, f *config.Feed, lane string, channel uint16, d
 		return fail(err)
 	}
 	return s, nil
+}
+
+// take makes w the ring of its kind.
+func (s *shared) take(w *ringbuf.Writer, kind ringbuf.Kind) {
+	s.rings = append(s.rings, w)
+	switch kind {
+	case ringbuf.KindMbo:
+		s.out.Mbo = w
+	case ringbuf.KindMbp1:
+		s.out.Mbp1 = w
+	case ringbuf.KindTrades:
+		s.out.Trades = w
+	case ringbuf.KindEvents:
+		s.out.Events = w
+	case ringbuf.KindExt:
+		s.out.Ext = w
+	case ringbuf.KindMbp10:
+		s.out.Mbp10 = w
+	}
 }
 
 func (s *shared) close() error {

@@ -1,0 +1,203 @@
+package process
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"sync/atomic"
+
+	"github.com/tickwire/tickwire/feed/book"
+	"github.com/tickwire/tickwire/feed/pipeline"
+	"github.com/tickwire/tickwire/feed/symbols"
+	"github.com/tickwire/tickwire/ringbuf"
+)
+
+// OfflineOptions say what of a capture goes into private rings. Kinds must be given.
+type OfflineOptions struct {
+	Kinds     []ringbuf.Kind
+	Publisher uint16
+	Dataset   string
+	Date      string   // YYYY-MM-DD; empty: told or guessed, see OpenCapture
+	Only      []string // symbols; empty: all
+	Depth     []string // symbols that ten levels are kept of, when KindMbp10 is among Kinds
+	From, To  uint64   // ns since the Unix epoch, To excluded; 0: no bound
+	// Slots of each ring. It need not hold the capture: the lane waits for the ring's reader. The default is 1<<16.
+	Slots uint64
+}
+
+// Offline runs a capture through the whole pipeline into private rings, whose writer waits for the reader: nothing is
+// ever lost, however slow it is.
+type Offline struct {
+	Capture *Capture
+	Lane    *pipeline.Lane
+	// Dir is the folder with the rings, laid out as a live feed's: instance "offline", feed "capture", lane "0".
+	Dir     string
+	Writers map[ringbuf.Kind]*ringbuf.Writer
+
+	books  *book.Books
+	shared shared
+	stop   atomic.Bool
+}
+
+// Names of an offline run's rings.
+const (
+	OfflineInstance = "offline"
+	OfflineFeed     = "capture"
+	OfflineLane     = "0"
+)
+
+// OpenOffline opens a capture and makes its rings, in shared memory where there is room, else in the folder for
+// temporary files.
+func OpenOffline(path string, o OfflineOptions) (*Offline, error) {
+	capture, err := OpenCapture(path, o.Date)
+	if err != nil {
+		return nil, err
+	}
+	f := &Offline{Capture: capture, Writers: map[ringbuf.Kind]*ringbuf.Writer{}}
+	if err := f.open(&o); err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	return f, nil
+}
+
+func (f *Offline) open(o *OfflineOptions) (err error) {
+	if o.Slots == 0 {
+		o.Slots = 1 << 16
+	}
+	err = f.rings("/dev/shm", o)
+	if errors.Is(err, ringbuf.ErrNoSpace) || errors.Is(err, os.ErrNotExist) || errors.Is(err, os.ErrPermission) {
+		first := err
+		if err = errors.Join(f.shared.close(), os.RemoveAll(f.Dir)); err == nil {
+			f.shared, f.Writers = shared{}, map[ringbuf.Kind]*ringbuf.Writer{}
+			if err = f.rings(os.TempDir(), o); err != nil {
+				err = errors.Join(first, err)
+			}
+		}
+	}
+	if err != nil {
+		return err
+	}
+	if f.books, err = book.New(book.Options{}); err != nil {
+		return err
+	}
+	directory, err := symbols.New(0)
+	if err != nil {
+		return err
+	}
+	f.Lane, err = pipeline.New(pipeline.Config{
+		Publisher: o.Publisher, Books: f.books, Symbols: directory, Out: f.shared.out, Midnight: f.Capture.Midnight,
+		FileStamps: f.Capture.Stampless(), MaxPass: pipeline.PassReplay, Depth: o.Depth, Only: o.Only, From: o.From, To: o.To,
+	})
+	return err
+}
+
+// rings makes the private rings and the side files that readers of symbols need.
+func (f *Offline) rings(under string, o *OfflineOptions) (err error) {
+	if f.Dir, err = os.MkdirTemp(under, "tickwire-offline-"); err != nil {
+		return err
+	}
+	if err = os.Mkdir(filepath.Join(f.Dir, OfflineInstance), 0o700); err != nil {
+		return err
+	}
+	for _, kind := range o.Kinds {
+		w, err := ringbuf.Create(ringbuf.Path(f.Dir, OfflineInstance, OfflineFeed, OfflineLane, kind), ringbuf.Options{
+			Kind: kind, Slots: o.Slots, Dataset: o.Dataset, Publisher: o.Publisher, Private: true,
+		})
+		if err != nil {
+			return err
+		}
+		f.shared.take(w, kind)
+		f.Writers[kind] = w
+	}
+	side := func(ext string) string {
+		return ringbuf.SidePath(f.Dir, OfflineInstance, OfflineFeed, OfflineLane, ext)
+	}
+	if f.shared.out.Instruments, err = ringbuf.CreateInst(side(ringbuf.ExtInst), 0, ringbuf.SideOptions{}); err != nil {
+		return err
+	}
+	f.shared.out.Definitions, err = ringbuf.CreateDefinitions(side(ringbuf.ExtDefinitions), o.Dataset, 0, ringbuf.SideOptions{})
+	return err
+}
+
+// Run plays the capture to its end, to the end of the time that was asked for, or until Stop, and then says in every ring
+// that nothing more will come. Each ring needs a reader that moves its gate. between, which may be nil, is called now
+// and then on this goroutine.
+func (f *Offline) Run(between func()) error {
+	var faults []error
+	err := f.Capture.Run(f.Lane, PlayOptions{Between: func(uint64) {
+		if err := f.shared.out.Definitions.Drain(); err != nil {
+			faults = append(faults, err)
+			f.stop.Store(true)
+		}
+		if f.Lane.Past() {
+			f.stop.Store(true)
+		}
+		if between != nil {
+			between()
+		}
+	}}, &f.stop)
+	faults = append(faults, f.shared.out.Definitions.Drain())
+	now := ringbuf.MonotonicNow()
+	for _, w := range f.Writers {
+		w.PublishHint()
+		w.SetState(ringbuf.StateStopped)
+		w.Beat(now)
+	}
+	return errors.Join(append(faults, err)...)
+}
+
+// Stop makes Run end soon. Any goroutine. A reader that leaves must lift its gates too.
+func (f *Offline) Stop() { f.stop.Store(true) }
+
+// Summary says in one line each what of the capture did not become records: nothing, on a clean one.
+func (f *Offline) Summary() []string {
+	var lines []string
+	say := func(n uint64, format string) {
+		if n > 0 {
+			lines = append(lines, fmt.Sprintf(format, n))
+		}
+	}
+	p := f.Lane.Parser()
+	say(p.Short, "%d messages are shorter than their type: refused, books are suspect from there on")
+	say(p.Unknown, "%d messages are of an unknown type: skipped")
+	say(p.Extended, "%d types came longer than known: their known part was read")
+	c := f.books.Counters()
+	var unknown uint64
+	for _, n := range c.Unknown {
+		unknown += n
+	}
+	say(unknown, "%d messages name an order that does not rest: ignored")
+	say(c.Duplicate, "%d order references were given out again while they rested: the stale orders were removed")
+	say(c.Clamped, "%d executions or cancels took more than there was: clamped")
+	say(c.NoRoom+c.OverReference+c.OverInstrument+c.BadSize+c.BadSide+c.BadPrice+c.ZeroSize, "%d orders could not rest: refused")
+	if s := f.Capture.Channel(); s != nil {
+		say(s.Session.LostMessages, "%d messages are missing on both lines: table gaps names them")
+		for i := range s.Lines {
+			l := &s.Lines[i]
+			say(l.Short+l.Malformed, "%d packets are malformed: whole messages in them were used")
+			say(l.Zero, "%d packets claim message number 0, which no session has: dropped (tickwire decode shows them)")
+			say(l.Foreign, "%d packets belong to another session: dropped")
+		}
+	}
+	if n := f.Capture.Packets(); n != nil {
+		say(n.Truncated, "%d frames were cut short when they were recorded: dropped")
+		say(n.Malformed+n.Fragments, "%d frames are malformed or fragments: dropped")
+	}
+	return lines
+}
+
+// Close frees everything and removes the rings.
+func (f *Offline) Close() error {
+	errs := []error{f.Capture.Close(), f.shared.close()}
+	if f.Lane != nil {
+		errs = append(errs, f.Lane.Close())
+	}
+	if f.books != nil {
+		errs = append(errs, f.books.Close())
+	}
+	if f.Dir != "" {
+		errs = append(errs, os.RemoveAll(f.Dir))
+	}
+	return errors.Join(errs...)
+}
