@@ -105,7 +105,7 @@ func (l *Lane) top(i int, action, side byte, price int64, size uint64, flags uin
 	*r = ringbuf.Mbp1Slot{Mbp1: tick.Mbp1{
 		Trade:  l.trade(i, 20, tick.RTypeMbp1, action, side, price, size, flags),
 		Levels: [1]tick.BidAskPair{*level},
-	}, TsPublish: l.now}
+	}, TsPublish: l.publish}
 	if l.out.Last != nil {
 		l.out.Last.Put(b.Instrument[i], r)
 	}

@@ -85,6 +85,8 @@ type Lane struct {
 
 	day      uint64 // the venue's midnight
 	now      uint64 // lane time of the present pass
+	publish  uint64 // ts_publish of the present pass
+	replay   bool   // time is the packets': ts_publish too, so that a replay is exact
 	lastRecv uint64 // highest ts_recv given out
 	lastTime uint64 // ts_event of the last row: stamps what has no time of its own
 	suspect  uint8  // FlagMaybeBadBook after a loss, else 0
@@ -235,7 +237,11 @@ func (l *Lane) EndPass() {
 		l.counters.Rows += uint64(b.N)
 		l.lastTime = b.TsEvent[(b.N-1)&tick.RowMask]
 		l.only.apply(l)
+		l.publish = l.now
 		l.depth.apply(l)
+		if !l.files && !l.replay {
+			l.publish = l.clock() // once a pass: the books' work is behind it
+		}
 		l.expand()
 		l.flush()
 	}

@@ -48,6 +48,7 @@ type Input struct {
 // Run polls until stop is set, the source ends or fails. What the channels hold back is given up at the end, and
 // everything is published. It returns nil at the end of a source.
 func (l *Lane) Run(in *Input, stop *atomic.Bool) error {
+	l.replay = in.PacketClock
 	for !stop.Load() {
 		n, err := l.pass(in)
 		if err != nil {
