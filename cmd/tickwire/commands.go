@@ -1,0 +1,19 @@
+package main
+
+import "github.com/spf13/cobra"
+
+func runCommands() []*cobra.Command {
+	return []*cobra.Command{demoCommand(), runCommand(), feedCommand(), serveCommand(), configCommand()}
+}
+
+func fileCommands() []*cobra.Command {
+	return []*cobra.Command{decodeCommand(), sqlCommand(), replayCommand(), convertCommand(), genCommand()}
+}
+
+func lookCommands() []*cobra.Command {
+	return []*cobra.Command{statusCommand(), ringCommand()}
+}
+
+func toolCommands() []*cobra.Command {
+	return []*cobra.Command{benchCommand(), benchRingReader(), versionCommand()}
+}

@@ -1,0 +1,305 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strconv"
+
+	"github.com/spf13/cobra"
+
+	"github.com/tickwire/tickwire/nic"
+	"github.com/tickwire/tickwire/nic/file"
+	"github.com/tickwire/tickwire/nic/pcap"
+	"github.com/tickwire/tickwire/parsers/dbn"
+	"github.com/tickwire/tickwire/parsers/itch"
+	"github.com/tickwire/tickwire/parsers/moldudp64"
+)
+
+func decodeCommand() *cobra.Command {
+	var protocol string
+	var pretty bool
+	c := &cobra.Command{
+		Use: "decode FILE…", Short: "print every message of captures as JSON, one a line", Args: atLeast(1),
+		Long: `decode prints each message as it is on the wire: integers unscaled, padded text trimmed.
+
+FILE is a pcap or pcapng capture, a BinaryFILE day or a DBN file; plain, .gz or .zst. What it is is told from its bytes.
+Each line has: file, frame (1-based; the message or record in files without frames), protocol, sequence, type, length, raw
+(hex), fields.
+
+Bad input does not end the job: what is wrong, and where, goes to standard error, everything else is printed, and the exit
+code is 1.`,
+		Example: `  tickwire decode day.pcap | head
+  tickwire decode day.itch.gz | jq 'select(.type=="P") | .fields.price'`,
+		RunE: func(cmd *cobra.Command, paths []string) error {
+			if protocol != "auto" && protocol != "itch" && protocol != "dbn" {
+				return usageError{fmt.Errorf("--protocol %s is unknown; known: itch, dbn, auto", protocol)}
+			}
+			d := &decoder{out: bufio.NewWriterSize(cmd.OutOrStdout(), 1<<16), errs: cmd.ErrOrStderr(), protocol: protocol, pretty: pretty}
+			for _, path := range paths {
+				if err := d.file(path); err != nil {
+					if d.failedWrite != nil {
+						return d.failedWrite
+					}
+					d.complain("%s: %v", path, err)
+				}
+			}
+			if err := d.out.Flush(); err != nil {
+				return err
+			}
+			if d.faults > 0 {
+				return errReported
+			}
+			return nil
+		},
+	}
+	c.Flags().StringVar(&protocol, "protocol", "auto", "itch, dbn, or auto")
+	c.Flags().BoolVar(&pretty, "pretty", false, "for people: one aligned line a message, without raw bytes")
+	return c
+}
+
+// decoder prints messages. One is used for all files of a command line.
+type decoder struct {
+	out         *bufio.Writer
+	errs        io.Writer
+	protocol    string
+	pretty      bool
+	path        string
+	line        []byte
+	fields      []byte
+	faults      int
+	failedWrite error
+}
+
+func (d *decoder) complain(format string, args ...any) {
+	d.faults++
+	_ = d.out.Flush() // the complaint belongs behind what came before it
+	fmt.Fprintf(d.errs, "tickwire: "+format+"\n", args...)
+}
+
+func (d *decoder) file(path string) error {
+	kind, _, err := nic.Detect(path)
+	if err != nil {
+		return err
+	}
+	d.path = path
+	switch {
+	case kind == nic.FileEmpty:
+		return nic.ErrEmpty
+	case kind == nic.FileText:
+		return nic.ErrText
+	case kind == nic.FileDBN:
+		if d.protocol == "itch" {
+			return errors.New("this is a DBN file, not ITCH")
+		}
+		return d.dbn()
+	case d.protocol == "dbn":
+		return fmt.Errorf("this is %s, not DBN", kind)
+	case kind == nic.FilePcap || kind == nic.FilePcapNG:
+		return d.capture()
+	case kind == nic.FileBinary:
+		return d.binary()
+	}
+	return errors.New("no known kind of file: want pcap, pcapng, BinaryFILE or DBN, plain or under gzip or zstd")
+}
+
+// capture prints the messages of all MoldUDP64 packets in a capture.
+func (d *decoder) capture() error {
+	r, err := pcap.Open(d.path)
+	if err != nil {
+		return err
+	}
+	defer r.Close()
+	packets := make([]nic.Packet, 64)
+	for {
+		n, err := r.Poll(packets)
+		for i := range packets[:n] {
+			if err := d.packet(&packets[i]); err != nil {
+				return err
+			}
+		}
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err != nil {
+			return err
+		}
+	}
+	c := r.Counters()
+	if c.Truncated > 0 || c.Malformed > 0 || c.Fragments > 0 {
+		d.complain("%s: %d frames cut short when recorded, %d malformed, %d IP fragments: not decoded",
+			d.path, c.Truncated, c.Malformed, c.Fragments)
+	}
+	return nil
+}
+
+func (d *decoder) packet(p *nic.Packet) error {
+	h, blocks, err := moldudp64.Parse(p.Data)
+	if err != nil {
+		d.complain("%s: packet %d: %v; skipped", d.path, p.Frame, err)
+		return nil
+	}
+	if h.Count == moldudp64.EndOfSession || h.Count == 0 {
+		return nil
+	}
+	whole, used := moldudp64.Walk(blocks, int(h.Count))
+	for i, at := 0, 0; i < whole; i++ {
+		size := int(blocks[at])<<8 | int(blocks[at+1])
+		if err := d.itch(p.Frame, h.Sequence+uint64(i), blocks[at+2:at+2+size]); err != nil {
+			return err
+		}
+		at += 2 + size
+	}
+	if whole < int(h.Count) {
+		d.complain("%s: packet %d: header promises %d messages, byte %d ends the %d there are; the rest of the capture is read on",
+			d.path, p.Frame, h.Count, moldudp64.HeaderBytes+used, whole)
+	}
+	return nil
+}
+
+// binary prints the messages of a BinaryFILE.
+func (d *decoder) binary() error {
+	r, err := file.Open(d.path)
+	if err != nil {
+		return err
+	}
+	defer r.Close()
+	for {
+		span, first, count, err := r.Next(4096)
+		for i := range count {
+			size := int(span[0])<<8 | int(span[1])
+			if err := d.itch(first+uint64(i), first+uint64(i), span[2:2+size]); err != nil {
+				return err
+			}
+			span = span[2+size:]
+		}
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+	}
+}
+
+func (d *decoder) itch(frame, sequence uint64, msg []byte) error {
+	fields, ok := itch.AppendFields(d.fields[:0], msg)
+	d.fields = fields
+	if !ok && len(msg) > 0 {
+		if want := itch.Length(msg[0]); want > len(msg) {
+			d.complain("%s: frame %d sequence %d: itch: %q has %d bytes, want %d; message refused, its neighbours kept",
+				d.path, frame, sequence, msg[0], len(msg), want)
+		}
+	}
+	var typ string
+	if len(msg) > 0 {
+		typ = string(rune(msg[0]))
+	}
+	return d.print(frame, "itch", sequence, typ, msg, fields)
+}
+
+// dbn prints the records of a DBN file.
+func (d *decoder) dbn() error {
+	f, err := os.Open(d.path)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	r, err := dbn.NewReader(f)
+	if err != nil {
+		return err
+	}
+	defer r.Close()
+	for n := uint64(1); ; n++ {
+		rec, err := r.NextRaw()
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		fields, _ := dbn.AppendFields(d.fields[:0], rec, r.Version(), r.TsOut())
+		d.fields = fields
+		if err := d.print(n, "dbn", n, dbn.TypeName(dbn.Header(rec).RType), rec, fields); err != nil {
+			return err
+		}
+	}
+}
+
+func (d *decoder) print(frame uint64, protocol string, sequence uint64, typ string, raw, fields []byte) error {
+	b := d.line[:0]
+	if d.pretty {
+		b = fmt.Appendf(b, "%-8d %-12d %-2s ", frame, sequence, typ)
+		b = appendPretty(b, fields)
+	} else {
+		b = append(b, `{"file":`...)
+		b = appendJSONText(b, d.path)
+		b = append(b, `,"frame":`...)
+		b = strconv.AppendUint(b, frame, 10)
+		b = append(b, `,"protocol":"`...)
+		b = append(b, protocol...)
+		b = append(b, `","sequence":`...)
+		b = strconv.AppendUint(b, sequence, 10)
+		b = append(b, `,"type":`...)
+		b = appendJSONText(b, typ)
+		b = append(b, `,"length":`...)
+		b = strconv.AppendInt(b, int64(len(raw)), 10)
+		b = append(b, `,"raw":"`...)
+		b = hex.AppendEncode(b, raw)
+		b = append(b, `","fields":`...)
+		b = append(b, fields...)
+		b = append(b, '}')
+	}
+	b = append(b, '\n')
+	d.line = b
+	_, d.failedWrite = d.out.Write(b)
+	return d.failedWrite
+}
+
+func appendJSONText(dst []byte, s string) []byte {
+	text, _ := json.Marshal(s) // a string always has one
+	return append(dst, text...)
+}
+
+// appendPretty writes a JSON object as name=value pairs; the object is our own and so is well-formed.
+func appendPretty(dst, object []byte) []byte {
+	dec := json.NewDecoder(bytes.NewReader(object))
+	dec.UseNumber()
+	depth, name := 0, true
+	for {
+		t, err := dec.Token()
+		if err != nil {
+			return bytes.TrimRight(dst, " ")
+		}
+		switch v := t.(type) {
+		case json.Delim:
+			switch {
+			case v == '{' || v == '[':
+				if depth > 0 {
+					dst = append(dst, byte(v))
+				}
+				depth++
+			default:
+				depth--
+				if depth > 0 {
+					dst = append(bytes.TrimRight(dst, " "), byte(v), ' ')
+				}
+			}
+			name = true
+			continue
+		default:
+			dst = fmt.Append(dst, v)
+		}
+		if name {
+			dst = append(dst, '=')
+		} else {
+			dst = append(dst, ' ')
+		}
+		name = !name
+	}
+}

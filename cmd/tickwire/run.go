@@ -1,0 +1,126 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"os/exec"
+	"runtime"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/spf13/cobra"
+)
+
+func runCommand() *cobra.Command {
+	var path string
+	c := &cobra.Command{
+		Use: "run", Short: "every feed of the configuration and the SQL port, supervised", Args: exactly(0),
+		Long: `run starts one process for each [[feed]] and one that serves SQL, and keeps them running: a process that fails is started
+again at once, then after a pause that doubles up to 30 s. They end with this process, however it ends. Under systemd the
+processes are units of their own instead (see deploy in the documentation of your package).`,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			cfg, err := loadConfig(path)
+			if err != nil {
+				return err
+			}
+			if len(cfg.Feed) == 0 {
+				return usageError{errors.New("the configuration has no [[feed]] (--config FILE; see examples/tickwire.toml)")}
+			}
+			s := &supervisor{errs: cmd.ErrOrStderr(), log: slog.New(slog.NewTextHandler(cmd.ErrOrStderr(), nil)).With("process", "run")}
+			var jobs []job
+			for i := range cfg.Feed {
+				jobs = append(jobs, job{"feed " + cfg.Feed[i].Name, []string{"feed", cfg.Feed[i].Name, "--config", path}})
+			}
+			if haveDuckDB {
+				jobs = append(jobs, job{"serve", []string{"serve", "--config", path}})
+			} else {
+				s.log.Warn("this binary was built without cgo: no SQL port")
+			}
+			return s.run(cmd.Context(), jobs)
+		},
+	}
+	configFlag(c, &path)
+	return c
+}
+
+// job is a child process: this binary with other arguments.
+type job struct {
+	name string
+	args []string
+}
+
+// supervisor keeps jobs running.
+type supervisor struct {
+	errs io.Writer
+	log  *slog.Logger
+}
+
+const (
+	firstPause  = 250 * time.Millisecond
+	longestWait = 30 * time.Second
+	soundAfter  = 60 * time.Second // a process that ran so long failed for a new reason: no pause
+	graceOfStop = 10 * time.Second
+)
+
+func (s *supervisor) run(ctx context.Context, jobs []job) error {
+	var wg sync.WaitGroup
+	errs := make([]error, len(jobs))
+	for i, j := range jobs {
+		wg.Go(func() {
+			// The kernel ends a child when the thread that started it ends (PDEATHSIG): this one lives as long as we do.
+			runtime.LockOSThread()
+			defer runtime.UnlockOSThread()
+			errs[i] = s.keep(ctx, j)
+		})
+	}
+	wg.Wait()
+	return errors.Join(errs...)
+}
+
+// keep runs a job until ctx ends, or until it ends well by itself: a file that was read to its end.
+func (s *supervisor) keep(ctx context.Context, j job) error {
+	pause := time.Duration(0)
+	for {
+		began := time.Now()
+		err := s.once(ctx, j)
+		var exit *exec.ExitError
+		switch {
+		case ctx.Err() != nil:
+			return nil
+		case err == nil:
+			s.log.Info("ended by itself", "job", j.name)
+			return nil
+		case errors.As(err, &exit) && exit.ExitCode() == exitUsage:
+			return fmt.Errorf("%s: %w: its configuration is wrong; not started again", j.name, err)
+		}
+		if time.Since(began) > soundAfter {
+			pause = 0
+		}
+		s.log.Error("failed; starting it again", "job", j.name, "err", err, "after", pause)
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-time.After(pause):
+		}
+		pause = min(max(2*pause, firstPause), longestWait)
+	}
+}
+
+// once runs a job to its end. When ctx ends it is told to stop, and killed when it does not.
+func (s *supervisor) once(ctx context.Context, j job) error {
+	self, err := os.Executable()
+	if err != nil {
+		return err
+	}
+	c := exec.CommandContext(ctx, self, j.args...)
+	c.Stdout, c.Stderr = s.errs, s.errs
+	c.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGTERM, Setpgid: true} // Setpgid: Control-C comes to us alone
+	c.Cancel = func() error { return c.Process.Signal(syscall.SIGTERM) }
+	c.WaitDelay = graceOfStop
+	return c.Run()
+}
