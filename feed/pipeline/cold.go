@@ -118,8 +118,6 @@ func (l *Lane) define(d *tick.Definition) {
 			l.counters.Undefined++
 		}
 	}
-	l.depth.want(d)
-	l.only.want(d)
 	l.counters.Definitions++
 }
 

@@ -55,13 +55,16 @@ func (d *depth) want(def *tick.Definition) {
 // apply has the books complete the batch.
 func (d *depth) apply(l *Lane) {
 	b := l.batch
-	if !d.any || l.out.Mbp10 == nil {
+	if len(d.symbols) == 0 || l.out.Mbp10 == nil || !d.any && b.Sides.Definitions == 0 {
 		l.books.Apply(b, 0, b.N)
 		return
 	}
 	from := 0
 	for i := range b.N {
 		id := b.Instrument[i&tick.RowMask]
+		if b.Kind[i&tick.RowMask] == tick.KindDefinition { // in its turn: what comes of a day must not hang on the passes' size
+			l.definitions(i&tick.RowMask, d.want)
+		}
 		if id >= 1<<16 || d.wanted[id/64]&(1<<(id%64)) == 0 {
 			continue
 		}

@@ -35,21 +35,28 @@ func (s *selection) want(d *tick.Definition) {
 	s.wanted[d.InstrumentID] = slices.Contains(s.symbols, symbol)
 }
 
-// apply takes the rows of other instruments out of the batch's way. A definition is seen by want only when the batch is
-// expanded, so those of this batch are looked at first.
+// apply takes the rows of other instruments out of the batch's way.
 func (s *selection) apply(l *Lane) {
 	if len(s.symbols) == 0 {
 		return
 	}
 	b := l.batch
-	for k := range b.Sides.Definitions {
-		s.want(&b.Definitions[k])
-	}
 	for i := range b.N {
 		i &= tick.RowMask
+		if b.Kind[i] == tick.KindDefinition {
+			l.definitions(i, s.want)
+		}
 		if id := b.Instrument[i]; id != 0 && !s.wanted[id] {
 			b.Kind[i] = kindNone
 		}
+	}
+}
+
+// definitions calls fn with those of row i.
+func (l *Lane) definitions(i int, fn func(*tick.Definition)) {
+	first, n := tick.SplitSideRows(l.batch.Aux[i&tick.RowMask])
+	for k := first; k < first+n; k++ {
+		fn(&l.batch.Definitions[k])
 	}
 }
 
