@@ -222,7 +222,6 @@ ring_dir = %[1]q
 name = "sim"
 publisher = 40000
 dataset = "SIM.ITCH"
-mic = "XSIM"
 idle = "block"
 %[2]s
 [feed.rings]

@@ -54,9 +54,6 @@ func (f *Feed) defaults() {
 	if f.Dataset == "" {
 		f.Dataset = "XNAS.ITCH"
 	}
-	if f.MIC == "" {
-		f.MIC = "XNAS"
-	}
 	if f.Source == "" {
 		f.Source = "udp"
 	}
@@ -155,9 +152,6 @@ func (f *Feed) validate(fs *faults, key string) {
 	}
 	if len(f.Dataset) > 15 {
 		fs.add(key+".dataset", "= %q has more than 15 characters", f.Dataset)
-	}
-	if len(f.MIC) > 4 {
-		fs.add(key+".mic", "= %q is no MIC of four characters", f.MIC)
 	}
 	f.Rings.validate(fs, key+".rings")
 	var lanes []string

@@ -1,7 +1,7 @@
 // Package config is tickwire's configuration: one TOML file, overridden by the environment, checked as a whole.
 //
 //	[instance]            name, run_dir, ring_dir, group
-//	[[feed]]              name, protocol, publisher, dataset, mic, source, path, pace, idle, date, depth
+//	[[feed]]              name, protocol, publisher, dataset, source, path, pace, idle, date, depth
 //	[feed.rings]          slots of each kind of ring
 //	[[feed.lane]]         name, core, max_pass
 //	[[feed.channel]]      name, lane
@@ -42,8 +42,7 @@ type Feed struct {
 	Name      string    `toml:"name"`
 	Protocol  string    `toml:"protocol"`  // itch
 	Publisher uint16    `toml:"publisher"` // DBN publisher id; the default is 2, XNAS.ITCH
-	Dataset   string    `toml:"dataset"`   // the default is XNAS.ITCH
-	MIC       string    `toml:"mic"`       // venue, as column venue shows it; the default is XNAS
+	Dataset   string    `toml:"dataset"`   // the default is XNAS.ITCH; what stands before the dot is column venue
 	Source    string    `toml:"source"`    // udp (default) or file
 	Path      string    `toml:"path"`      // of a file source
 	Pace      string    `toml:"pace"`      // of a file source: "recorded", "x10", "50000/s" or "max" (default)

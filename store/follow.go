@@ -1,0 +1,546 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"runtime"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+	"unsafe"
+
+	"github.com/tickwire/tickwire/ringbuf"
+	"github.com/tickwire/tickwire/tick"
+)
+
+// follower reads all rings of one lane.
+type follower struct {
+	s          *Store
+	ringDir    string
+	entry      ringbuf.Entry // its feed and lane; the kind is of no matter
+	rings      []*ringFollow
+	venue      uint32
+	channel    uint32
+	inst       *ringbuf.InstReader
+	generation uint64
+	names      map[uint32]uint32 // instrument: number of its symbol, of this generation
+	direct     *[1 << 16]uint32  // the same for small numbers; 0: not known
+	lastTrades map[uint32]lastTrade
+	pending    map[exactKey]exactPlace
+	defs       definitionsTail
+	rows       uint64
+	flush      atomic.Bool // Drain waits for the definitions too
+
+	orders, ticks, trades, depth, status, imbalances, statistics, definitions, gaps *series
+}
+
+// ringFollow is one ring of a follower.
+type ringFollow struct {
+	kind     ringbuf.Kind
+	path     string
+	r        *ringbuf.Reader
+	gate     bool          // a private ring: its writer waits for progress
+	progress atomic.Uint64 // number of the record that is taken next
+	mu       sync.Mutex    // guards shown: a scan must not look into a ring that is being unmapped
+	shown    *ringbuf.Reader
+	lost     uint64
+	lastSeen tick.Header // of the newest record: a loss is noted at its time
+	lastRecv uint64
+}
+
+func (x *ringFollow) show(r *ringbuf.Reader) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	x.shown = r
+}
+
+// newest is the number of the newest record that the producer has announced.
+func (x *ringFollow) newest() (number uint64, ok bool) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if x.shown == nil {
+		return 0, false
+	}
+	number, _ = x.shown.Cursor()
+	return number, true
+}
+
+// FollowOptions of Follow. Instance empty: every instance below RingDir.
+type FollowOptions struct {
+	RingDir, Instance string
+	// Log is told what goes wrong with a ring. It may be nil.
+	Log func(text string, err error)
+}
+
+// rescan is how often new rings are looked for.
+const rescan = 100 * time.Millisecond
+
+// Follow reads every lane's rings below RingDir, those that come later too, until ctx ends.
+func (s *Store) Follow(ctx context.Context, o FollowOptions) error {
+	if o.Log == nil {
+		o.Log = func(string, error) {}
+	}
+	known := map[string]bool{}
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	for {
+		entries, err := ringbuf.List(o.RingDir, o.Instance)
+		if err != nil {
+			return fmt.Errorf("store: %w", err)
+		}
+		for _, e := range entries {
+			lane := e.Instance + "/" + e.Feed + "." + e.Lane
+			if known[lane] {
+				continue
+			}
+			known[lane] = true
+			f := s.newFollower(o.RingDir, e, false)
+			wg.Go(func() { f.run(ctx, o.Log) })
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-time.After(rescan):
+		}
+	}
+}
+
+// Private is a follower of private rings, whose writers wait for it.
+type Private struct {
+	f    *follower
+	stop context.CancelFunc
+	done chan struct{}
+}
+
+// FollowPrivate reads the private rings of one lane below ringDir; writers are those of them that are followed get this follower as
+// their gate. The lane must not have begun.
+func (s *Store) FollowPrivate(ringDir string, e ringbuf.Entry, writers map[ringbuf.Kind]*ringbuf.Writer) (*Private, error) {
+	f := s.newFollower(ringDir, e, true)
+	for _, x := range f.rings {
+		w := writers[x.kind]
+		if w == nil {
+			continue
+		}
+		if err := f.open(x); err != nil {
+			return nil, errors.Join(err, f.close())
+		}
+		w.Gate(&x.progress)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	p := &Private{f: f, stop: cancel, done: make(chan struct{})}
+	go func() {
+		defer close(p.done)
+		f.run(ctx, func(string, error) {})
+	}()
+	return p, nil
+}
+
+// Drain returns when everything that the rings hold has been taken. The lane must have ended.
+func (p *Private) Drain() {
+	p.f.await(time.Now().Add(time.Hour))
+	p.f.flush.Store(true)
+	for p.f.flush.Load() {
+		time.Sleep(100 * time.Microsecond)
+	}
+}
+
+// Close ends the follower. Rows stay.
+func (p *Private) Close() {
+	p.stop()
+	<-p.done
+}
+
+// ringsOf says which rings feed which tables.
+var ringsOf = []struct {
+	kind   ringbuf.Kind
+	tables []*layout
+}{
+	{ringbuf.KindMbo, []*layout{ordersLayout}},
+	{ringbuf.KindMbp1, []*layout{ticksLayout}},
+	{ringbuf.KindTrades, []*layout{tradesLayout}},
+	{ringbuf.KindMbp10, []*layout{depthLayout}},
+	{ringbuf.KindEvents, []*layout{statusLayout, imbalancesLayout, statisticsLayout, gapsLayout}},
+	// What is referred to comes first: a follower takes ext after the rings it speaks of.
+	{ringbuf.KindExt, []*layout{ordersLayout, ticksLayout, tradesLayout, imbalancesLayout}},
+}
+
+// Rings are the kinds of ring that some tables need; an empty list of tables is all of them.
+func Rings(tables []string) []ringbuf.Kind {
+	var kinds []ringbuf.Kind
+	for _, x := range ringsOf {
+		for _, l := range x.tables {
+			if (len(tables) == 0 || slices.Contains(tables, l.Name)) && !slices.Contains(kinds, x.kind) {
+				kinds = append(kinds, x.kind)
+			}
+		}
+	}
+	return kinds
+}
+
+func (s *Store) newFollower(ringDir string, e ringbuf.Entry, private bool) *follower {
+	f := &follower{
+		s: s, ringDir: ringDir, entry: e, names: map[uint32]uint32{}, direct: new([1 << 16]uint32), lastTrades: map[uint32]lastTrade{},
+		pending: map[exactKey]exactPlace{},
+		orders:  s.newSeries(ordersLayout), ticks: s.newSeries(ticksLayout), trades: s.newSeries(tradesLayout), depth: s.newSeries(depthLayout),
+		status: s.newSeries(statusLayout), imbalances: s.newSeries(imbalancesLayout), statistics: s.newSeries(statisticsLayout),
+		definitions: s.newSeries(definitionsLayout), gaps: s.newSeries(gapsLayout),
+	}
+	for _, x := range ringsOf {
+		if slices.ContainsFunc(x.tables, func(l *layout) bool { return s.wanted[l] }) {
+			path := ringbuf.Path(ringDir, e.Instance, e.Feed, e.Lane, x.kind)
+			f.rings = append(f.rings, &ringFollow{kind: x.kind, path: path, gate: private})
+		}
+	}
+	s.mu.Lock()
+	s.followers = append(slices.Clone(s.followers), f) // scans go over the old list without the lock
+	s.mu.Unlock()
+	return f
+}
+
+// open opens a ring and joins it at its oldest record.
+func (f *follower) open(x *ringFollow) error {
+	r, err := ringbuf.Open(x.path, ringbuf.ReaderOptions{Join: ringbuf.JoinOldest})
+	if err != nil {
+		return err
+	}
+	x.r, x.lost = r, 0
+	x.progress.Store(r.Next())
+	x.show(r)
+	dataset, _, _ := strings.Cut(r.Dataset(), ".")
+	f.venue = f.s.dict.add(dataset)
+	f.channel = uint32(r.Header().Channel)
+	return nil
+}
+
+// run reads until ctx ends.
+func (f *follower) run(ctx context.Context, log func(string, error)) {
+	defer func() {
+		f.s.mu.Lock()
+		f.s.followers = slices.DeleteFunc(slices.Clone(f.s.followers), func(x *follower) bool { return x == f })
+		f.s.mu.Unlock()
+		if err := f.close(); err != nil {
+			log("closing rings of "+f.entry.Feed, err)
+		}
+	}()
+	buf := make([]uint64, pollBytes/8)
+	next := time.Time{}
+	for ctx.Err() == nil {
+		if now := time.Now(); now.After(next) {
+			next = now.Add(rescan)
+			f.attach(log)
+		}
+		taken := 0
+		f.rollover()
+		for _, x := range f.rings {
+			if x.r != nil {
+				taken += f.take(x, buf, log)
+			}
+		}
+		flush := f.flush.Load()
+		if f.definitions != nil {
+			f.defs.read(f, flush)
+		}
+		if flush {
+			f.flush.Store(false)
+		}
+		if f.rows > 0 {
+			f.s.Rows.Add(f.rows)
+			f.rows = 0
+		}
+		if taken == 0 {
+			f.sleep()
+		}
+	}
+}
+
+// attach opens what is there by now and was not before.
+func (f *follower) attach(log func(string, error)) {
+	for _, x := range f.rings {
+		if x.r != nil {
+			continue
+		}
+		if err := f.open(x); err != nil && !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, ringbuf.ErrRestarting) {
+			log(x.path, err)
+		}
+	}
+	if f.inst != nil && f.inst.Replaced() {
+		_ = f.inst.Close()
+		f.inst = nil
+	}
+	if f.inst == nil {
+		in, err := ringbuf.OpenInst(ringbuf.SidePath(f.ringDir, f.entry.Instance, f.entry.Feed, f.entry.Lane, ringbuf.ExtInst))
+		if err != nil {
+			return // rows have no symbol until it is there
+		}
+		f.inst, f.generation = in, in.Generation()
+		f.forgetAll()
+	}
+}
+
+// rollover forgets the symbols of the day before. Rows of it that are still in the rings and name an instrument that no row
+// before them did would get the new day's: so what the rings hold is taken first.
+func (f *follower) rollover() {
+	if f.inst == nil {
+		return
+	}
+	if g := f.inst.Generation(); g != f.generation {
+		f.generation = g
+		f.forgetAll()
+	}
+}
+
+func (f *follower) forgetAll() {
+	clear(f.names)
+	*f.direct = [len(f.direct)]uint32{}
+}
+
+// forget drops what is known of an instrument whose book was cleared: a session begins.
+func (f *follower) forget(id uint32) {
+	delete(f.names, id)
+	if id < uint32(len(f.direct)) {
+		f.direct[id] = 0
+	}
+	delete(f.lastTrades, id)
+}
+
+func (f *follower) trade(id uint32, t lastTrade) { f.lastTrades[id] = t }
+
+// symbol is the number of an instrument's symbol, 0 when the directory does not know it.
+func (f *follower) symbol(h *tick.Header) uint32 {
+	id := h.InstrumentID
+	if id < uint32(len(f.direct)) {
+		if code := f.direct[id]; code != 0 {
+			return code
+		}
+	} else if code := f.names[id]; code != 0 {
+		return code
+	}
+	if id == 0 || f.inst == nil {
+		return 0
+	}
+	e, ok := f.inst.Lookup(h.PublisherID, id)
+	if !ok {
+		f.s.Unnamed.Add(1)
+		return 0
+	}
+	code := f.s.dict.add(e.Symbol())
+	if id < uint32(len(f.direct)) {
+		f.direct[id] = code
+	} else {
+		f.names[id] = code
+	}
+	return code
+}
+
+const (
+	pollBytes = 1 << 16
+	mostPolls = 16 // of one ring before the others have their turn
+)
+
+// take reads a ring until it is empty, or others should have their turn.
+func (f *follower) take(x *ringFollow, buf []uint64, log func(string, error)) (taken int) {
+	size := x.r.Kind().PayloadBytes()
+	most := len(buf) * 8 / size
+	for range mostPolls {
+		n, first, st := x.r.PollInto(unsafe.Pointer(&buf[0]), most)
+		if n > 0 {
+			f.records(x, unsafe.Pointer(&buf[0]), n, first)
+			x.progress.Store(x.r.Next())
+			taken += n
+			continue
+		}
+		f.noteLoss(x)
+		x.progress.Store(x.r.Next())
+		if st == ringbuf.Replaced {
+			x.show(nil)
+			_ = x.r.Close()
+			x.r = nil
+			if err := f.open(x); err != nil && !errors.Is(err, fs.ErrNotExist) {
+				log(x.path, err)
+			}
+		}
+		if st != ringbuf.Overrun && st != ringbuf.EpochChanged {
+			break
+		}
+	}
+	return taken
+}
+
+// noteLoss makes records that were overwritten before they were read a row of gaps.
+func (f *follower) noteLoss(x *ringFollow) {
+	lost := x.r.Lost() - x.lost
+	if lost == 0 {
+		return
+	}
+	x.lost = x.r.Lost()
+	f.s.LostRecords.Add(lost)
+	h := x.lastSeen
+	h.InstrumentID = 0
+	f.missing("reader", &h, x.lastRecv, f.channel, x.r.Next()-lost, x.r.Next()-1, lost)
+}
+
+// records enters n records of a ring.
+func (f *follower) records(x *ringFollow, at unsafe.Pointer, n int, first uint64) {
+	switch x.kind {
+	case ringbuf.KindMbo:
+		recs := unsafe.Slice((*tick.Mbo)(at), n)
+		for i := range recs {
+			f.order(&recs[i], first+uint64(i))
+		}
+		x.lastSeen, x.lastRecv = recs[n-1].Header, recs[n-1].TsRecv
+	case ringbuf.KindMbp1:
+		recs := unsafe.Slice((*ringbuf.Mbp1Slot)(at), n)
+		for i := range recs {
+			f.tick(&recs[i], first+uint64(i))
+		}
+		x.lastSeen, x.lastRecv = recs[n-1].Header, recs[n-1].TsRecv
+	case ringbuf.KindTrades:
+		recs := unsafe.Slice((*ringbuf.TradeSlot)(at), n)
+		for i := range recs {
+			f.print(&recs[i], first+uint64(i))
+		}
+		x.lastSeen, x.lastRecv = recs[n-1].Header, recs[n-1].TsRecv
+	case ringbuf.KindMbp10:
+		recs := unsafe.Slice((*ringbuf.Mbp10Slot)(at), n)
+		for i := range recs {
+			f.depthRow(&recs[i])
+		}
+		x.lastSeen, x.lastRecv = recs[n-1].Header, recs[n-1].TsRecv
+	case ringbuf.KindEvents:
+		recs := unsafe.Slice((*ringbuf.EventSlot)(at), n)
+		for i := range recs {
+			f.event(&recs[i], first+uint64(i))
+		}
+		x.lastSeen = *recs[n-1].Header()
+	case ringbuf.KindExt:
+		recs := unsafe.Slice((*tick.Ext)(at), n)
+		for i := range recs {
+			f.extension(&recs[i])
+		}
+		x.lastSeen = recs[n-1].Header
+	}
+}
+
+// nap bounds a sleep on one ring's doorbell: what comes only into another ring waits no longer than this.
+const nap = 500 * time.Microsecond
+
+// sleep waits for the producer's doorbell.
+func (f *follower) sleep() {
+	for _, x := range f.rings {
+		if x.r != nil {
+			x.r.Wait(nap)
+			return
+		}
+	}
+	time.Sleep(nap)
+}
+
+// await returns when what the rings hold now has been taken, or at end.
+func (f *follower) await(end time.Time) {
+	for _, x := range f.rings {
+		newest, ok := x.newest()
+		for spins := 0; ok && int64(newest-x.progress.Load()) >= 0 && time.Now().Before(end); spins++ {
+			if spins < 200 {
+				runtime.Gosched()
+			} else {
+				time.Sleep(50 * time.Microsecond)
+			}
+		}
+	}
+}
+
+func (f *follower) close() error {
+	var errs []error
+	for _, x := range f.rings {
+		x.show(nil)
+		if x.r != nil {
+			errs = append(errs, x.r.Close())
+			x.r = nil
+		}
+	}
+	if f.inst != nil {
+		errs = append(errs, f.inst.Close())
+		f.inst = nil
+	}
+	f.defs.close()
+	return errors.Join(errs...)
+}
+
+// storeValue changes a value that scans may be reading.
+func storeValue(p *int64, v int64) { atomic.StoreInt64(p, v) }
+
+// definitionsTail reads a lane's definitions file as it grows: a DBN header, then records of one size.
+type definitionsTail struct {
+	file   *os.File
+	offset int64
+	next   time.Time
+	buf    []byte
+}
+
+const (
+	definitionBytes = int(unsafe.Sizeof(tick.Definition{}))
+	definitionsPoll = 5 * time.Millisecond
+)
+
+// read takes what came, when it is time to look again or at once.
+func (t *definitionsTail) read(f *follower, atOnce bool) {
+	now := time.Now()
+	if now.Before(t.next) && !atOnce {
+		return
+	}
+	t.next = now.Add(definitionsPoll)
+	path := ringbuf.SidePath(f.ringDir, f.entry.Instance, f.entry.Feed, f.entry.Lane, ringbuf.ExtDefinitions)
+	if t.file != nil {
+		if here, err := os.Stat(path); err == nil {
+			if mine, err := t.file.Stat(); err == nil && !os.SameFile(here, mine) {
+				t.records(f) // what was written before the file was replaced
+				t.close()
+			}
+		}
+	}
+	if t.file == nil {
+		file, err := os.Open(path)
+		if err != nil {
+			return
+		}
+		var head [8]byte
+		if _, err := file.ReadAt(head[:], 0); err != nil || string(head[:4]) != "DBN\x03" {
+			_ = file.Close()
+			return
+		}
+		t.file = file
+		t.offset = 8 + int64(uint32(head[4])|uint32(head[5])<<8|uint32(head[6])<<16|uint32(head[7])<<24)
+	}
+	t.records(f)
+}
+
+func (t *definitionsTail) records(f *follower) {
+	if t.buf == nil {
+		t.buf = make([]byte, 128*definitionBytes)
+	}
+	for {
+		n, _ := t.file.ReadAt(t.buf, t.offset)
+		whole := n / definitionBytes
+		for i := range whole {
+			var d tick.Definition
+			copy(unsafe.Slice((*byte)(unsafe.Pointer(&d)), definitionBytes), t.buf[i*definitionBytes:])
+			f.definition(&d)
+		}
+		t.offset += int64(whole * definitionBytes)
+		if whole*definitionBytes < len(t.buf) {
+			return
+		}
+	}
+}
+
+func (t *definitionsTail) close() {
+	if t.file != nil {
+		_ = t.file.Close()
+	}
+	*t = definitionsTail{buf: t.buf}
+}
