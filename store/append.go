@@ -32,13 +32,16 @@ type row struct {
 // begin finds a place for a row of a series and fills in what every table has. ok is false when there is no memory for it.
 func (f *follower) begin(x *series, h *tick.Header, recv uint64, channel uint32) (r row, ok bool) {
 	c := x.live
-	if c == nil || c.full() {
+	if c == nil || c.filled == chunkRows {
+		if c != nil {
+			c.show()
+		}
 		if c = f.s.grow(x, f.venue); c == nil {
 			f.s.NoMemory.Add(1)
 			return row{}, false
 		}
 	}
-	r = row{c, int(c.rows.Load()) & (chunkRows - 1)}
+	r = row{c, c.filled & (chunkRows - 1)}
 	c.i64(colTsNs)[r.n] = int64(h.TsEvent)
 	r.time(colTsRecv, recv)
 	c.u32(colSymbol)[r.n] = f.symbol(h)
@@ -47,10 +50,24 @@ func (f *follower) begin(x *series, h *tick.Header, recv uint64, channel uint32)
 	return r, true
 }
 
-// end makes the row visible.
+// end counts the row; show makes it visible.
 func (f *follower) end(r row) {
-	r.publish(r.n, r.i64(colTsNs)[r.n], r.u32(colSymbol)[r.n], r.i64(colTsRecv)[r.n])
+	r.done(r.i64(colTsNs)[r.n], r.u32(colSymbol)[r.n])
 	f.rows++
+}
+
+// show lets scans see what was taken in since it was last called.
+func (f *follower) show() {
+	if f.rows == 0 {
+		return
+	}
+	for _, x := range f.all {
+		if x != nil && x.live != nil {
+			x.live.show()
+		}
+	}
+	f.s.Rows.Add(f.rows)
+	f.rows = 0
 }
 
 func (r row) set(col int, v int64)    { r.i64(col)[r.n] = v }
@@ -60,7 +77,7 @@ func (r row) set8(col int, v uint8)   { r.u8(col)[r.n] = v }
 func (r row) maybe(col int, v int64, there bool) {
 	r.i64(col)[r.n] = v
 	if there {
-		setValid(r.valid(col), r.n)
+		r.word[col] |= 1 << (r.n % 64)
 	}
 }
 

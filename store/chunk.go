@@ -2,6 +2,7 @@ package store
 
 import (
 	"fmt"
+	"sync"
 	"sync/atomic"
 	"unsafe"
 
@@ -15,12 +16,12 @@ import (
 //	| column  | column  |       | valid |   a bit a row behind each column that can be NULL
 //	+---------+---------+-- … --+-------+
 //
-// One goroutine appends: it fills columns behind rows, then raises rows. Readers take rows first and look at nothing behind
-// it. A chunk is unmapped when it has left the store and the last scan that holds it is closed.
+// One goroutine appends: it fills columns behind rows and shows what it filled with a batch, by raising rows. Readers take
+// rows first and look at nothing behind it. A chunk is unmapped when it has left the store and the last scan that holds it is closed.
 type chunk struct {
 	*layout
 	mem   []byte
-	rows  atomic.Int64
+	rows  atomic.Int64 // that readers may look at
 	refs  atomic.Int32
 	seq   int64 // of row 0
 	venue uint32
@@ -28,7 +29,12 @@ type chunk struct {
 	// Bounds of what is in it, for pruning: written by the appender before rows is raised. They only ever widen.
 	minTs, maxTs     atomic.Int64
 	minCode, maxCode atomic.Uint32 // of column symbol
-	lastRecv         int64         // the appender's: when its newest row came in
+
+	// The appender's own: what it filled and has not shown yet.
+	filled         int
+	loTs, hiTs     int64
+	loCode, hiCode uint32
+	word           []uint64 // by column: validity of the rows of the word that is being filled
 
 	dead      []atomic.Uint64 // bit set: the row is no more (a broken trade); nil: this table has none
 	deadCount atomic.Int64
@@ -37,11 +43,14 @@ type chunk struct {
 }
 
 func newChunk(l *layout, seq int64, venue uint32, owner *series) (*chunk, error) {
-	mem, err := unix.Mmap(-1, 0, l.size, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_ANON|unix.MAP_PRIVATE)
+	mem, err := owner.spare.get(l)
 	if err != nil {
-		return nil, fmt.Errorf("store: %d bytes for a chunk of %s: %w", l.size, l.Name, err)
+		return nil, err
 	}
-	c := &chunk{layout: l, mem: mem, seq: seq, venue: venue, owner: owner}
+	c := &chunk{
+		layout: l, mem: mem, seq: seq, venue: venue, owner: owner, word: make([]uint64, len(l.kept)),
+		loTs: 1<<63 - 1, hiTs: -1 << 63, loCode: 1<<32 - 1,
+	}
 	c.refs.Store(1)
 	c.minTs.Store(1<<63 - 1)
 	c.maxTs.Store(-1 << 63)
@@ -67,9 +76,56 @@ func (c *chunk) hold() bool {
 
 func (c *chunk) release() {
 	if c.refs.Add(-1) == 0 {
-		_ = unix.Munmap(c.mem) // of a mapping that is ours: it cannot fail
+		c.owner.spare.put(c.layout, c.mem)
 		c.mem = nil
 	}
+}
+
+// spares are mappings of chunks that have left: the next ones need not be touched for the first time, which costs more
+// than filling them. At most mostSpares of a table are kept.
+type spares struct {
+	mu   sync.Mutex
+	free map[*layout][][]byte
+}
+
+const mostSpares = 2
+
+func (s *spares) get(l *layout) ([]byte, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if have := s.free[l]; len(have) > 0 {
+		s.free[l] = have[:len(have)-1]
+		return have[len(have)-1], nil
+	}
+	mem, err := unix.Mmap(-1, 0, l.size, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_ANON|unix.MAP_PRIVATE)
+	if err != nil {
+		return nil, fmt.Errorf("store: %d bytes for a chunk of %s: %w", l.size, l.Name, err)
+	}
+	if l.busy() {
+		_ = unix.Madvise(mem, unix.MADV_HUGEPAGE) // first touches cost a fifth; without it nothing else changes
+	}
+	return mem, nil
+}
+
+func (s *spares) put(l *layout, mem []byte) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.free[l]) < mostSpares {
+		s.free[l] = append(s.free[l], mem)
+		return
+	}
+	_ = unix.Munmap(mem) // of a mapping that is ours: it cannot fail
+}
+
+func (s *spares) close() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, have := range s.free {
+		for _, mem := range have {
+			_ = unix.Munmap(mem)
+		}
+	}
+	s.free = map[*layout][][]byte{}
 }
 
 func (c *chunk) full() bool { return c.rows.Load() == chunkRows }
@@ -87,22 +143,37 @@ func (c *chunk) valid(col int) *[chunkRows / 64]uint64 {
 	return (*[chunkRows / 64]uint64)(unsafe.Pointer(&c.mem[c.null[col]]))
 }
 
-// publish raises rows by one after the appender filled row n.
-func (c *chunk) publish(n int, ts int64, symbol uint32, recv int64) {
-	if ts < c.minTs.Load() {
-		c.minTs.Store(ts)
+// done counts a row that has been filled in.
+func (c *chunk) done(ts int64, symbol uint32) {
+	c.loTs, c.hiTs = min(c.loTs, ts), max(c.hiTs, ts)
+	c.loCode, c.hiCode = min(c.loCode, symbol), max(c.hiCode, symbol)
+	c.filled++
+	if c.filled%64 == 0 {
+		c.bits(c.filled/64 - 1)
+		clear(c.word)
 	}
-	if ts > c.maxTs.Load() {
-		c.maxTs.Store(ts)
+}
+
+// bits stores the validity of the rows of a word. Readers may be looking at the earlier rows in it.
+func (c *chunk) bits(word int) {
+	for _, col := range c.nullable {
+		atomic.StoreUint64(&c.valid(col)[word], c.word[col])
 	}
-	if symbol < c.minCode.Load() {
-		c.minCode.Store(symbol)
+}
+
+// show lets readers see what was filled in.
+func (c *chunk) show() {
+	if int64(c.filled) == c.rows.Load() {
+		return
 	}
-	if symbol > c.maxCode.Load() {
-		c.maxCode.Store(symbol)
+	if c.filled%64 != 0 {
+		c.bits(c.filled / 64)
 	}
-	c.lastRecv = recv
-	c.rows.Store(int64(n) + 1)
+	c.minTs.Store(c.loTs)
+	c.maxTs.Store(c.hiTs)
+	c.minCode.Store(c.loCode)
+	c.maxCode.Store(c.hiCode)
+	c.rows.Store(int64(c.filled))
 }
 
 // kill takes a row out.
@@ -192,9 +263,3 @@ func shifted(bits []uint64, from, rows int) []uint64 {
 }
 
 func loadWord(p *uint64) uint64 { return atomic.LoadUint64(p) }
-
-// setValid marks row n of a column as having a value. Readers may look at the same word: it holds earlier rows too.
-func setValid(bits *[chunkRows / 64]uint64, n int) {
-	p := &bits[n/64]
-	atomic.StoreUint64(p, *p|1<<(n%64))
-}

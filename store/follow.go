@@ -37,6 +37,7 @@ type follower struct {
 	flush      atomic.Bool // Drain waits for the definitions too
 
 	orders, ticks, trades, depth, status, imbalances, statistics, definitions, gaps *series
+	all                                                                             []*series // those above
 }
 
 // ringFollow is one ring of a follower.
@@ -190,6 +191,7 @@ func (s *Store) newFollower(ringDir string, e ringbuf.Entry, private bool) *foll
 		status: s.newSeries(statusLayout), imbalances: s.newSeries(imbalancesLayout), statistics: s.newSeries(statisticsLayout),
 		definitions: s.newSeries(definitionsLayout), gaps: s.newSeries(gapsLayout),
 	}
+	f.all = []*series{f.orders, f.ticks, f.trades, f.depth, f.status, f.imbalances, f.statistics, f.definitions, f.gaps}
 	for _, x := range ringsOf {
 		if slices.ContainsFunc(x.tables, func(l *layout) bool { return s.wanted[l] }) {
 			path := ringbuf.Path(ringDir, e.Instance, e.Feed, e.Lane, x.kind)
@@ -245,12 +247,9 @@ func (f *follower) run(ctx context.Context, log func(string, error)) {
 		if f.definitions != nil {
 			f.defs.read(f, flush)
 		}
+		f.show()
 		if flush {
 			f.flush.Store(false)
-		}
-		if f.rows > 0 {
-			f.s.Rows.Add(f.rows)
-			f.rows = 0
 		}
 		if taken == 0 {
 			f.sleep()
@@ -350,11 +349,13 @@ func (f *follower) take(x *ringFollow, buf []uint64, log func(string, error)) (t
 		n, first, st := x.r.PollInto(unsafe.Pointer(&buf[0]), most)
 		if n > 0 {
 			f.records(x, unsafe.Pointer(&buf[0]), n, first)
+			f.show()
 			x.progress.Store(x.r.Next())
 			taken += n
 			continue
 		}
 		f.noteLoss(x)
+		f.show()
 		x.progress.Store(x.r.Next())
 		if st == ringbuf.Replaced {
 			x.show(nil)

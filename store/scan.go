@@ -12,7 +12,7 @@ import (
 )
 
 // catchUp bounds how long a scan waits for the followers: a stalled one must not hang a query.
-const catchUp = 5 * time.Millisecond
+const catchUp = 20 * time.Millisecond
 
 // Scan is a table as of one moment. Blocks may be taken by several goroutines.
 type Scan struct {

@@ -48,6 +48,7 @@ type Store struct {
 	followers []*follower
 
 	evicted map[*layout]*atomic.Int64
+	spare   spares
 	Counters
 }
 
@@ -68,6 +69,7 @@ type series struct {
 	l      *layout
 	chunks []*chunk // guarded by the store's mu
 	live   *chunk   // the appender's
+	spare  *spares
 }
 
 // Open makes an empty store.
@@ -80,6 +82,7 @@ func Open(o Options) (*Store, error) {
 	}
 	s := &Store{
 		options: o, dict: newDict(), wanted: map[*layout]bool{}, nextSeq: map[*layout]int64{}, evicted: map[*layout]*atomic.Int64{},
+		spare: spares{free: map[*layout][][]byte{}},
 	}
 	for _, l := range layouts {
 		s.wanted[l] = len(o.Tables) == 0 || slices.Contains(o.Tables, l.Name)
@@ -125,6 +128,7 @@ func (s *Store) Close() error {
 		c.release()
 	}
 	s.order, s.series, s.bytes = nil, nil, 0
+	s.spare.close()
 	return nil
 }
 
@@ -133,7 +137,7 @@ func (s *Store) newSeries(l *layout) *series {
 	if !s.wanted[l] {
 		return nil
 	}
-	x := &series{l: l}
+	x := &series{l: l, spare: &s.spare}
 	s.mu.Lock()
 	s.series = append(s.series, x)
 	s.mu.Unlock()
