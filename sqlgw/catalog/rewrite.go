@@ -2,7 +2,9 @@ package catalog
 
 import (
 	"errors"
+	"fmt"
 	"slices"
+	"time"
 	"unicode/utf8"
 
 	"github.com/tickwire/tickwire/sqlgw"
@@ -14,6 +16,7 @@ type Session struct {
 	Database string
 	PID      uint32
 	Version  string                           // server_version, as "15.4"
+	Started  time.Time                        // of the server
 	Setting  func(name string) (string, bool) // a parameter of the session, by its folded name
 }
 
@@ -79,22 +82,89 @@ func (r *Rewritten) Locate(err error) error {
 	return &copied
 }
 
-// apply makes SQL of the edits. They must not overlap.
-func (r *Rewritten) apply() {
-	slices.SortStableFunc(r.edits, func(a, b edit) int { return a.start - b.start })
-	out := make([]byte, 0, len(r.from)+64)
+// apply makes SQL of the edits. They must not overlap; what is inserted at the same place goes in with the last first,
+// so that an outer call opens before an inner one.
+func (r *Rewritten) apply(base []byte) {
+	if len(r.edits) == 0 {
+		r.SQL = string(base)
+		return
+	}
+	slices.Reverse(r.edits)
+	slices.SortStableFunc(r.edits, func(a, b edit) int {
+		if a.start != b.start {
+			return a.start - b.start
+		}
+		return a.end - b.end // insertions before the replacement that begins there
+	})
+	out := make([]byte, 0, len(base)+256)
 	at := 0
 	for _, e := range r.edits {
-		out = append(out, r.from[at:e.start]...)
+		out = append(out, base[at:e.start]...)
 		out = append(out, e.text...)
 		at = e.end
 	}
-	r.SQL = string(append(out, r.from[at:]...))
+	r.SQL = string(append(out, base[at:]...))
 }
 
-// Rewrite turns PostgreSQL's SQL into the engine's.
+// rewriter walks the tokens of one statement.
+type rewriter struct {
+	Rewritten
+	s    *Session
+	toks []Token  // without comments
+	name []string // what each token means: folded words, names without quotes, signs; "" for strings
+	mate []int    // of parentheses and brackets: the index of their partner
+	done int      // tokens below that index are dealt with
+}
+
+// Rewrite turns PostgreSQL's SQL into the engine's. Strings and comments are never looked into, but for the arguments of
+// functions that are answered here.
 func Rewrite(sql string, s *Session) (*Rewritten, error) {
-	r := &Rewritten{from: sql}
-	r.apply()
-	return r, nil
+	r := &rewriter{Rewritten: Rewritten{from: sql}, s: s}
+	base := []byte(sql)
+	for _, t := range Lex(sql) {
+		text := sql[t.Start:t.End]
+		switch t.Class {
+		case Comment:
+			continue
+		case Unended:
+			return nil, &sqlgw.Error{State: "42601", Message: "unterminated string, quoted identifier or comment at or near " + ident(start(text)),
+				Position: utf8.RuneCountInString(sql[:t.Start]) + 1}
+		case Word:
+			text = Fold(text)
+			copy(base[t.Start:], text)
+		case Quoted:
+			text = Name(text)
+		case String:
+			text = ""
+		}
+		r.toks = append(r.toks, t)
+		r.name = append(r.name, text)
+	}
+	if len(r.toks) > maxTokens {
+		return nil, &sqlgw.Error{State: "54001", Message: "statement is too complex", Detail: fmt.Sprintf("It has %d tokens, of at most %d.", len(r.toks), maxTokens)}
+	}
+	r.pair()
+	for i := range r.toks {
+		if i < r.done {
+			continue
+		}
+		if err := r.token(i); err != nil {
+			return nil, err
+		}
+	}
+	r.labels()
+	r.apply(base)
+	return &r.Rewritten, nil
+}
+
+const maxTokens = 100_000
+
+// start is the beginning of a text that may be long.
+func start(s string) string {
+	for i := range s {
+		if i > 20 {
+			return s[:i]
+		}
+	}
+	return s
 }

@@ -194,5 +194,5 @@ func textColumns(names ...string) []sqlgw.Column {
 // names is what catalogue and session functions answer from.
 func (s *session) names() *catalog.Session {
 	version, _ := s.settings.get("server_version")
-	return &catalog.Session{User: s.user, Database: s.database, PID: s.pid, Version: version, Setting: s.settings.get}
+	return &catalog.Session{User: s.user, Database: s.database, PID: s.pid, Version: version, Started: s.srv.started, Setting: s.settings.get}
 }

@@ -65,6 +65,7 @@ type Server struct {
 	Counters Counters
 
 	once     sync.Once
+	started  time.Time
 	users    map[string]*verifier
 	decoy    []byte // seed of the salts of unknown users
 	mu       sync.Mutex
@@ -84,6 +85,7 @@ func (s *Server) init() error {
 		if o.Log == nil {
 			o.Log = slog.Default()
 		}
+		s.started = time.Now()
 		s.sessions = map[uint32]*session{}
 		s.decoy = make([]byte, 32)
 		rand.Read(s.decoy)
