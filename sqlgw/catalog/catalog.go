@@ -22,6 +22,7 @@ const (
 
 // Table or view that clients can ask for.
 type Table struct {
+	Schema  string // empty: public
 	Name    string
 	Comment string
 	View    string // text of the query; empty: a table
@@ -43,14 +44,16 @@ func Numeric(width, scale int) int32 { return int32(width<<16|scale) + 4 }
 // Options of Build.
 type Options struct {
 	Tables   []Table
-	Database string   // name of the one database
-	Owner    string   // role that owns everything
-	Users    []string // further roles
-	Settings map[string]string
+	Database string            // name of the one database
+	Owner    string            // role that owns everything
+	Users    []string          // further roles
+	Settings map[string]string // rows of pg_settings
 }
 
 const (
 	firstOID   = 16384 // of what is not PostgreSQL's own
+	schemaOID  = 16300 // further schemas of ours
+	viewOID    = 17000 // views of the engine that were not named in Options
 	ownerOID   = 10
 	pgOID      = 11 // namespace pg_catalog
 	publicOID  = 2200
@@ -62,7 +65,7 @@ const (
 // Build gives the statements that make the catalogue. They need to run once, in their order, in an empty database of the
 // engine; they read nothing but the engine's list of functions.
 func Build(o Options) ([]string, error) {
-	b := &builder{o: o}
+	b := &builder{o: o, schemas: map[string]int{"pg_catalog": pgOID, "public": publicOID, "information_schema": infoOID}}
 	if b.o.Database == "" {
 		b.o.Database = "tickwire"
 	}
@@ -87,6 +90,7 @@ func Build(o Options) ([]string, error) {
 	b.namespaces()
 	b.types()
 	b.classes()
+	b.views()
 	b.roles()
 	b.macros()
 	b.functions()
@@ -94,8 +98,9 @@ func Build(o Options) ([]string, error) {
 }
 
 type builder struct {
-	o   Options
-	out []string
+	o       Options
+	out     []string
+	schemas map[string]int // oids
 }
 
 func (b *builder) add(sql string) { b.out = append(b.out, sql) }
@@ -248,30 +253,50 @@ func (b *builder) classes() {
 		if t.View != "" {
 			kind = 'v'
 		}
-		b.class(uint32(oid), publicOID, kind, t)
-		b.information("public", t)
+		if t.Schema == "" {
+			t.Schema = "public"
+		}
+		b.class(uint32(oid), kind, t)
+		b.information(t)
 		oid++
 	}
 	for _, r := range systemRelations {
-		b.class(r.oid, pgOID, 'r', Table{Name: r.name, Columns: r.columnsOf()})
-		b.information("pg_catalog", Table{Name: r.name, Columns: r.columnsOf()})
+		t := Table{Schema: "pg_catalog", Name: r.name, Columns: r.columnsOf()}
+		b.class(r.oid, 'r', t)
+		b.information(t)
 	}
 	for _, r := range infoRelations {
-		b.class(r.oid, infoOID, 'v', Table{Name: r.name, Columns: r.columnsOf()})
+		b.class(r.oid, 'v', Table{Schema: "information_schema", Name: r.name, Columns: r.columnsOf()})
 	}
 }
 
-func (b *builder) class(oid uint32, schema int, kind byte, t Table) {
-	am := heapOID
+// schema gives the oid of a schema, and makes it known.
+func (b *builder) schema(name string) int {
+	oid, ok := b.schemas[name]
+	if !ok {
+		oid = schemaOID + len(b.schemas)
+		b.schemas[name] = oid
+		b.rows(pgSchema+".pg_namespace", "oid, nspname, nspowner, tableoid, xmin", []any{oid, name, ownerOID, 2615, 0})
+		b.rows(infoSchema+".schemata", "catalog_name, schema_name, schema_owner", []any{b.o.Database, name, b.o.Owner})
+	}
+	return oid
+}
+
+func (b *builder) class(oid uint32, kind byte, t Table) {
+	schema := b.schema(t.Schema)
+	am, identity := heapOID, byte('d')
 	if kind == 'v' {
 		am = 0
+	}
+	if kind == 'v' || schema == pgOID {
+		identity = 'n'
 	}
 	b.rows(pgSchema+".pg_class", `oid, relname, relnamespace, reltype, reloftype, relowner, relam, relfilenode, reltablespace, relpages,
 		reltuples, relallvisible, reltoastrelid, relhasindex, relisshared, relpersistence, relkind, relnatts, relchecks, relhasrules,
 		relhastriggers, relhassubclass, relrowsecurity, relforcerowsecurity, relispopulated, relreplident, relispartition, relrewrite,
 		relfrozenxid, relminmxid, tableoid, xmin`,
 		[]any{oid, t.Name, schema, 0, 0, ownerOID, am, 0, 0, 0, -1, 0, 0, false, false, byte('p'), kind, len(t.Columns), 0, kind == 'v',
-			false, false, false, false, true, byte('n'), false, 0, 0, 0, 1259, 0})
+			false, false, false, false, true, identity, false, 0, 0, 0, 1259, 0})
 	var attributes, comments [][]any
 	if t.Comment != "" {
 		comments = append(comments, []any{oid, 1259, 0, t.Comment})
@@ -285,11 +310,18 @@ func (b *builder) class(oid uint32, schema int, kind byte, t Table) {
 				collation = 100
 			}
 		}
+		storage := byte('p')
+		if length == -1 {
+			storage = 'x'
+			if c.OID == 1700 {
+				storage = 'm'
+			}
+		}
 		dims := 0
 		if array {
 			dims = 1
 		}
-		attributes = append(attributes, []any{oid, c.Name, c.OID, -1, length, i + 1, dims, -1, c.Mod, length > 0 && length <= 8, byte('i'), byte('p'),
+		attributes = append(attributes, []any{oid, c.Name, c.OID, -1, length, i + 1, dims, -1, c.Mod, length > 0 && length <= 8, byte('i'), storage,
 			"", c.NotNull, false, false, "", "", false, true, 0, collation, 1249, 0})
 		if c.Comment != "" {
 			comments = append(comments, []any{oid, 1259, i + 1, c.Comment})
@@ -299,21 +331,22 @@ func (b *builder) class(oid uint32, schema int, kind byte, t Table) {
 		attalign, attstorage, attcompression, attnotnull, atthasdef, atthasmissing, attidentity, attgenerated, attisdropped, attislocal,
 		attinhcount, attcollation, tableoid, xmin`, attributes...)
 	b.rows(pgSchema+".pg_description", "objoid, classoid, objsubid, description", comments...)
-	if schema != publicOID {
+	if schema == pgOID || schema == infoOID {
 		return
 	}
 	if kind == 'v' {
-		b.rows(pgSchema+".pg_views", "schemaname, viewname, viewowner, definition", []any{"public", t.Name, b.o.Owner, t.View})
+		b.rows(pgSchema+".pg_views", "schemaname, viewname, viewowner, definition", []any{t.Schema, t.Name, b.o.Owner, t.View})
 		b.rows(infoSchema+".views", "table_catalog, table_schema, table_name, view_definition, check_option, is_updatable, is_insertable_into",
-			[]any{b.o.Database, "public", t.Name, t.View, "NONE", "NO", "NO"})
+			[]any{b.o.Database, t.Schema, t.Name, t.View, "NONE", "NO", "NO"})
 		return
 	}
 	b.rows(pgSchema+".pg_tables", "schemaname, tablename, tableowner, hasindexes, hasrules, hastriggers, rowsecurity",
-		[]any{"public", t.Name, b.o.Owner, false, false, false, false})
+		[]any{t.Schema, t.Name, b.o.Owner, false, false, false, false})
 }
 
 // information fills information_schema.tables and columns, with the names of types as PostgreSQL gives them there.
-func (b *builder) information(schema string, t Table) {
+func (b *builder) information(t Table) {
+	schema := t.Schema
 	kind := "BASE TABLE"
 	if t.View != "" {
 		kind = "VIEW"

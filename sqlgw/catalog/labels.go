@@ -21,8 +21,9 @@ func (r *rewriter) labels() {
 		return
 	}
 	for _, item := range r.items(at) {
-		if r.plain(item[0], item[1]) || r.aliased(item[0], item[1]) {
-			continue
+		last := item[1] - 1
+		if r.plain(item[0], item[1]) || r.aliased(item[0], item[1]) || r.class(last) == Op || r.class(last) == Word && joins[r.name[last]] {
+			continue // or unfinished: the error should be where it is
 		}
 		name, _ := r.figure(item[0], item[1])
 		if name == "" {
@@ -151,6 +152,9 @@ func (r *rewriter) figure(a, b int) (string, int) {
 			return keywordValue[r.name[a]], 1
 		}
 		return "", 0
+	}
+	if r.class(b-1) != Punct && r.word(b-2, "collate") {
+		return r.figure(a, b-2)
 	}
 	if name, sure, ok := r.figureCast(a, b); ok {
 		return name, sure

@@ -181,6 +181,9 @@ func (r *rewriter) named(i int) error {
 			return err
 		}
 	}
+	if call && rowFunctions[n] && (r.word(i-1, "from") || r.word(i-1, "join") || r.word(i-1, "lateral")) {
+		r.rowFunction(at)
+	}
 	prefix := ""
 	switch {
 	case schema == "information_schema":
@@ -196,6 +199,24 @@ func (r *rewriter) named(i int) error {
 		r.edits = append(r.edits, edit{r.toks[i].Start, r.toks[at].Start, prefix})
 	}
 	return nil
+}
+
+// rowFunctions give one column of rows.
+var rowFunctions = map[string]bool{"generate_series": true, "generate_subscripts": true, "unnest": true, "range": true}
+
+// rowFunction names the column of f(…) s as PostgreSQL does: like its table. To the engine s is a row otherwise.
+func (r *rewriter) rowFunction(at int) {
+	alias := r.match(at+1) + 1
+	if alias == 0 {
+		return
+	}
+	if r.word(alias, "as") {
+		alias++
+	}
+	if r.isName(alias) && !(r.class(alias) == Word && clause[r.name[alias]]) && !r.word(alias+1, "(") && !r.word(alias, "with") {
+		end := r.toks[alias].End
+		r.edits = append(r.edits, edit{end, end, "(" + ident(r.name[alias]) + ")"})
+	}
 }
 
 // session answers functions of the session with literals. From i on stands the call, at is its name.

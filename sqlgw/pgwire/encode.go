@@ -42,6 +42,35 @@ func encoders(cols []sqlgw.Column, formats []int16, zone *time.Location) []colum
 	return out
 }
 
+// adapt makes encoders fit a result whose columns turned out otherwise than the client was told: an engine may learn the
+// types of parameters only from their values. Text shows what is there. Binary must be what was told, or is refused
+// with the words on which drivers prepare the statement again.
+func adapt(enc []column, told, got []sqlgw.Column) error {
+	changed := &sqlgw.Error{State: "0A000", Message: "cached plan must not change result type"}
+	if len(told) != len(got) {
+		return changed
+	}
+	for i := range enc {
+		t, g := told[i].Kind, got[i].Kind
+		e := &enc[i]
+		switch {
+		case t == g:
+			e.scale = min(max(int(got[i].Scale), 0), 38)
+		case !e.binary:
+			e.kind, e.scale = g, min(max(int(got[i].Scale), 0), 38)
+		case t == sqlgw.Text && elementOf(e.oid) == 0 && e.oid != oidUUID && e.oid != oidJSONB:
+			e.binary, e.kind, e.scale = false, g, min(max(int(got[i].Scale), 0), 38) // the same bytes either way
+		case g <= sqlgw.Int8 && g >= sqlgw.Int2 && t <= sqlgw.Int8 && t > g:
+		case g <= sqlgw.Int8 && g >= sqlgw.Int2 && t == sqlgw.Numeric:
+			e.scale = 0
+		case t == sqlgw.Float8 && g == sqlgw.Float4:
+		default:
+			return changed
+		}
+	}
+	return nil
+}
+
 // formatOf is the format code of column i: none stands for text, one for all.
 func formatOf(formats []int16, i int) int16 {
 	switch {

@@ -2,10 +2,12 @@ package pgwire
 
 import (
 	"context"
+	"encoding/base64"
 	"fmt"
 	"io"
 	"log/slog"
 	"net"
+	"os"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -182,3 +184,14 @@ func serve(t testing.TB, e sqlgw.Engine, o Options) (*Server, string) {
 	})
 	return srv, l.Addr().String()
 }
+
+// skipOrFail is for clients that a machine may not have: a build must have them.
+func skipOrFail(t *testing.T, why string) {
+	t.Helper()
+	if os.Getenv("CI") == "true" {
+		t.Fatal(why)
+	}
+	t.Skip(why)
+}
+
+func b64(b []byte) string { return base64.StdEncoding.EncodeToString(b) }

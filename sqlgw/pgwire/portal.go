@@ -277,7 +277,14 @@ func (s *session) fetch(ctx context.Context, p *portal, max int) error {
 		return s.w.send(&pgproto3.CommandComplete{CommandTag: []byte(p.tag)})
 	}
 	if p.enc == nil {
-		p.enc = encoders(p.plan.columns(), p.formats, s.settings.zone)
+		told := p.plan.columns()
+		p.enc = encoders(told, p.formats, s.settings.zone)
+		if p.rows != nil {
+			if err := adapt(p.enc, told, p.rows.Columns()); err != nil {
+				p.release()
+				return err
+			}
+		}
 	}
 	sent := 0
 	for max == 0 || sent < max {

@@ -320,6 +320,9 @@ func location(value string) (*time.Location, error) {
 		if !(hours > -16 && hours < 16) {
 			return nil, fmt.Errorf("no time zone %q", value)
 		}
+		if hours == 0 {
+			return time.UTC, nil
+		}
 		return time.FixedZone(strconv.FormatFloat(hours, 'f', -1, 64), int(math.Round(hours*3600))), nil
 	}
 	return time.LoadLocation(v)
