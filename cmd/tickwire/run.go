@@ -22,7 +22,7 @@ func runCommand() *cobra.Command {
 		Use: "run", Short: "every feed of the configuration and the SQL port, supervised", Args: exactly(0),
 		Long: `run starts one process for each [[feed]] and one that serves SQL, and keeps them running: a process that fails is started
 again at once, then after a pause that doubles up to 30 s. They end with this process, however it ends. Under systemd the
-processes are units of their own instead (see deploy in the documentation of your package).`,
+processes are units of their own instead (deploy/systemd in the source tree).`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			cfg, err := loadConfig(path)
 			if err != nil {

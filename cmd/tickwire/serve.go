@@ -1,0 +1,153 @@
+//go:build cgo
+
+package main
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"os"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/tickwire/tickwire/internal/buildinfo"
+	"github.com/tickwire/tickwire/internal/config"
+	"github.com/tickwire/tickwire/ringbuf"
+	"github.com/tickwire/tickwire/sqlgw/pgwire"
+	"github.com/tickwire/tickwire/store"
+)
+
+func serveCommand() *cobra.Command {
+	var path string
+	c := &cobra.Command{
+		Use: "serve", Short: "the SQL port over the rings of every feed of the instance", Args: exactly(0),
+		Long: `serve reads the rings of the instance as any strategy does, keeps the latest rows in memory, and answers SQL by the
+PostgreSQL protocol. A query there cannot delay a feed. It may be started before the feeds, and again at any time: it takes
+what the rings still hold.`,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			cfg, err := loadConfig(path)
+			if err != nil {
+				return err
+			}
+			log := slog.New(slog.NewTextHandler(cmd.ErrOrStderr(), nil)).With("process", "serve")
+			return serve(cmd.Context(), cfg, log)
+		},
+	}
+	configFlag(c, &path)
+	return c
+}
+
+func serve(ctx context.Context, cfg *config.Config, log *slog.Logger) (err error) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	s, err := store.Open(store.Options{Memory: int64(cfg.Serve.Memory), RingDir: cfg.Instance.RingDir, Instance: cfg.Instance.Name})
+	if err != nil {
+		return usageError{err}
+	}
+	options, names, err := portOptions(&cfg.Serve, log)
+	if err != nil {
+		return errors.Join(err, s.Close())
+	}
+	engine, err := engineOver(s, cfg.Serve.Threads, names)
+	if err != nil {
+		return errors.Join(err, s.Close())
+	}
+	server := &pgwire.Server{Engine: engine, Options: options}
+	var wg sync.WaitGroup
+	errs := make([]error, 2)
+	wg.Go(func() {
+		errs[0] = s.Follow(ctx, store.FollowOptions{
+			RingDir: cfg.Instance.RingDir, Instance: cfg.Instance.Name,
+			Log: func(text string, err error) { log.Warn(text, "err", err) },
+		})
+		cancel()
+	})
+	l, err := net.Listen("tcp", cfg.Serve.SQL)
+	if err != nil {
+		err = fmt.Errorf("serve: %w (another server has the port? `ss -ltnp`; serve.sql chooses another)", err)
+		cancel()
+		wg.Wait()
+		return errors.Join(err, engine.Close(), s.Close())
+	}
+	log.Info("listening", "sql", l.Addr().String(), "rings", cfg.Instance.RingDir+"/"+cfg.Instance.Name)
+	wg.Go(func() { errs[1] = export(ctx, cfg, s, server) })
+	served := server.Serve(ctx, l)
+	cancel()
+	wg.Wait()
+	return errors.Join(append(errs, served, engine.Close(), s.Close())...)
+}
+
+// portOptions reads users and certificates. names are the users'.
+func portOptions(c *config.Serve, log *slog.Logger) (o pgwire.Options, names []string, err error) {
+	o = pgwire.Options{Version: buildinfo.Version, Log: log}
+	for _, u := range c.Users {
+		text, err := os.ReadFile(u.PasswordFile)
+		if err != nil {
+			return o, nil, fmt.Errorf("serve: password of user %s: %w", u.Name, err)
+		}
+		line, _, _ := strings.Cut(string(text), "\n")
+		o.Users = append(o.Users, pgwire.User{Name: u.Name, Password: strings.TrimRight(line, "\r")})
+		names = append(names, u.Name)
+	}
+	if c.TLSCert != "" {
+		pair, err := tls.LoadX509KeyPair(c.TLSCert, c.TLSKey)
+		if err != nil {
+			return o, nil, fmt.Errorf("serve: certificate: %w", err)
+		}
+		o.TLS = &tls.Config{Certificates: []tls.Certificate{pair}, MinVersion: tls.VersionTLS12}
+	}
+	return o, names, nil
+}
+
+const exportEvery = 10 * time.Millisecond
+
+// export shows the process's counters to status and SQL.
+func export(ctx context.Context, cfg *config.Config, s *store.Store, server *pgwire.Server) error {
+	w, err := ringbuf.CreateStats(ringbuf.SidePath(cfg.Instance.RingDir, cfg.Instance.Name, "serve", "", ringbuf.ExtStats), 0, ringbuf.SideOptions{Group: cfg.Instance.Group})
+	if err != nil {
+		return err
+	}
+	defer w.Close()
+	p := &server.Counters
+	values := []struct {
+		name string
+		kind ringbuf.StatKind
+		read func() uint64
+	}{
+		{"store.rows", ringbuf.StatCounter, s.Rows.Load}, {"store.evicted_rows", ringbuf.StatCounter, s.Evicted.Load},
+		{"store.lost_records", ringbuf.StatCounter, s.LostRecords.Load}, {"store.inexact_sizes", ringbuf.StatGauge, s.Inexact.Load},
+		{"store.unnamed_rows", ringbuf.StatCounter, s.Unnamed.Load}, {"store.unknown_breaks", ringbuf.StatCounter, s.UnknownBreak.Load},
+		{"store.no_memory_rows", ringbuf.StatCounter, s.NoMemory.Load}, {"store.prices_out_of_range", ringbuf.StatCounter, s.OverPrice.Load},
+		{"sql.connections", ringbuf.StatGauge, func() uint64 { return uint64(p.Connections.Load()) }},
+		{"sql.accepted", ringbuf.StatCounter, p.Accepted.Load}, {"sql.refused", ringbuf.StatCounter, p.Refused.Load},
+		{"sql.statements", ringbuf.StatCounter, p.Statements.Load}, {"sql.errors", ringbuf.StatCounter, p.Errors.Load},
+		{"sql.cancelled", ringbuf.StatCounter, p.Cancelled.Load}, {"sql.rows", ringbuf.StatCounter, p.Rows.Load},
+		{"sql.bytes_out", ringbuf.StatCounter, p.BytesOut.Load}, {"sql.protocol_faults", ringbuf.StatCounter, p.ProtocolFault.Load},
+		{"sql.panics", ringbuf.StatCounter, p.Panics.Load},
+	}
+	handles := make([]int, len(values))
+	for i, v := range values {
+		if handles[i], err = w.Add(v.name, v.kind); err != nil {
+			return err
+		}
+	}
+	ticker := time.NewTicker(exportEvery)
+	defer ticker.Stop()
+	for {
+		for i, v := range values {
+			w.Set(handles[i], v.read())
+		}
+		w.Beat()
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-ticker.C:
+		}
+	}
+}
