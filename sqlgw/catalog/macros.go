@@ -169,6 +169,7 @@ func (b *builder) macros() {
 		b.add("CREATE MACRO tw_pg." + ident(m.name) + strings.Join(m.forms, ", "))
 	}
 	b.add("CREATE MACRO tw_info._pg_expandarray(a) AS unnest(list_transform(a, lambda x, i: {'x': x, 'n': i}))")
+	b.add("CREATE MACRO tw_pg.pg_show_all_settings() AS TABLE SELECT * FROM tw_pg.pg_settings")
 	b.add(`CREATE MACRO tw_pg.pg_get_keywords() AS TABLE SELECT keyword_name AS word,
 		CASE keyword_category WHEN 'reserved' THEN 'R' WHEN 'unreserved' THEN 'U' WHEN 'column_name' THEN 'C' ELSE 'T' END AS catcode,
 		keyword_category AS catdesc FROM duckdb_keywords()`)
@@ -189,7 +190,7 @@ func (b *builder) functions() {
 }
 
 var ownFunctions = func() map[string]bool {
-	m := map[string]bool{"format_type": true, "pg_get_function_result": true, "pg_get_function_arguments": true, "pg_get_keywords": true}
+	m := map[string]bool{"format_type": true, "pg_get_function_result": true, "pg_get_function_arguments": true, "pg_get_keywords": true, "pg_show_all_settings": true}
 	for _, s := range scalars {
 		m[s.name] = true
 	}

@@ -82,12 +82,12 @@ func (r *Rewritten) Locate(err error) error {
 	return &copied
 }
 
-// apply makes SQL of the edits. They must not overlap; what is inserted at the same place goes in with the last first,
+// apply makes SQL of the edits. It says no when they overlap, which a statement in order does not lead to; what is inserted at the same place goes in with the last first,
 // so that an outer call opens before an inner one.
-func (r *Rewritten) apply(base []byte) {
+func (r *Rewritten) apply(base []byte) bool {
 	if len(r.edits) == 0 {
 		r.SQL = string(base)
-		return
+		return true
 	}
 	slices.Reverse(r.edits)
 	slices.SortStableFunc(r.edits, func(a, b edit) int {
@@ -99,11 +99,15 @@ func (r *Rewritten) apply(base []byte) {
 	out := make([]byte, 0, len(base)+256)
 	at := 0
 	for _, e := range r.edits {
+		if e.start < at {
+			return false
+		}
 		out = append(out, base[at:e.start]...)
 		out = append(out, e.text...)
 		at = e.end
 	}
 	r.SQL = string(append(out, base[at:]...))
+	return true
 }
 
 // rewriter walks the tokens of one statement.
@@ -153,7 +157,9 @@ func Rewrite(sql string, s *Session) (*Rewritten, error) {
 		}
 	}
 	r.labels()
-	r.apply(base)
+	if !r.apply(base) {
+		return nil, &sqlgw.Error{State: "42601", Message: "syntax error: casts, patterns and ANY within one another cannot be told apart", Hint: "Put parentheses around them."}
+	}
 	return &r.Rewritten, nil
 }
 

@@ -140,6 +140,9 @@ func (r *rewriter) castSign(i int) {
 		return
 	}
 	r.done = end
+	if r.class(i-1) == String && r.word(end, "[") && r.word(end+1, "]") {
+		r.arrayLiteral(i - 1)
+	}
 	reg, isReg := regTypes[name]
 	if !isReg || reg == "" {
 		r.castType(i+1, end, name)
@@ -192,6 +195,25 @@ func (r *rewriter) castType(a, b int, name string) {
 		return
 	}
 	r.replace(a, b, text)
+}
+
+// arrayLiteral writes '{a,b}' as the engine's list.
+func (r *rewriter) arrayLiteral(i int) {
+	text, ok := Unquote(r.toks[i].Text(r.from))
+	if !ok {
+		return
+	}
+	elements, ok := ParseArray(text)
+	if !ok {
+		return
+	}
+	parts := make([]string, len(elements))
+	for k, e := range elements {
+		if parts[k] = Quote(e.Text); e.Null {
+			parts[k] = "NULL"
+		}
+	}
+	r.replace(i, i+1, "["+strings.Join(parts, ", ")+"]")
 }
 
 // castCall deals with CAST(x AS type).

@@ -12,6 +12,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/tickwire/tickwire/sqlgw"
+	"github.com/tickwire/tickwire/sqlgw/catalog"
 )
 
 // parameters turns what Bind carries into values for the engine. oids are the types the statement said it has.
@@ -201,30 +202,30 @@ func byteaText(s string) (any, error) {
 
 // listText writes an array's elements as the engine's list literal: ['a', NULL].
 func listText(s string) (any, error) {
-	elements, ok := parseArray(s)
+	elements, ok := catalog.ParseArray(s)
 	if !ok {
 		return nil, &sqlgw.Error{State: "22P02", Message: fmt.Sprintf("malformed array literal: %q", s)}
 	}
 	return list(elements), nil
 }
 
-func list(elements []element) string {
+func list(elements []catalog.Element) string {
 	var b strings.Builder
 	b.WriteByte('[')
 	for i, e := range elements {
 		if i > 0 {
 			b.WriteString(", ")
 		}
-		if e.null {
+		if e.Null {
 			b.WriteString("NULL")
 			continue
 		}
 		b.WriteByte('\'')
-		for j := 0; j < len(e.text); j++ {
-			if e.text[j] == '\'' || e.text[j] == '\\' {
+		for j := 0; j < len(e.Text); j++ {
+			if e.Text[j] == '\'' || e.Text[j] == '\\' {
 				b.WriteByte('\\')
 			}
-			b.WriteByte(e.text[j])
+			b.WriteByte(e.Text[j])
 		}
 		b.WriteByte('\'')
 	}
@@ -322,7 +323,7 @@ func binaryArray(b []byte) (any, error) {
 	if elementOf(elem) != 0 {
 		return nil, errors.New("an array of arrays")
 	}
-	elements := make([]element, 0, n)
+	elements := make([]catalog.Element, 0, n)
 	for range n {
 		if len(b) < 4 {
 			return nil, errors.New("an array that ends within an element")
@@ -330,7 +331,7 @@ func binaryArray(b []byte) (any, error) {
 		size := int(int32(be.Uint32(b)))
 		b = b[4:]
 		if size == -1 {
-			elements = append(elements, element{null: true})
+			elements = append(elements, catalog.Element{Null: true})
 			continue
 		}
 		if size < 0 || size > len(b) {
@@ -341,7 +342,7 @@ func binaryArray(b []byte) (any, error) {
 			return nil, err
 		}
 		b = b[size:]
-		elements = append(elements, element{text: valueText(v)})
+		elements = append(elements, catalog.Element{Text: valueText(v)})
 	}
 	return list(elements), nil
 }

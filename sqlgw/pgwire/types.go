@@ -4,7 +4,8 @@ import (
 	"encoding/binary"
 	"math"
 	"strconv"
-	"strings"
+
+	"github.com/tickwire/tickwire/sqlgw/catalog"
 )
 
 // Type oids of PostgreSQL (pg_type.dat) that the port treats differently from text.
@@ -73,87 +74,11 @@ func binaryElement(oid uint32) bool {
 	return false
 }
 
-// element of an array's text form.
-type element struct {
-	text string
-	null bool
-}
-
-// parseArray takes a one-dimensional array apart: {1,NULL,"a b"} as PostgreSQL writes it (section 8.15.2).
-func parseArray(s string) ([]element, bool) {
-	s = strings.TrimSpace(s)
-	if len(s) < 2 || s[0] != '{' || s[len(s)-1] != '}' {
-		return nil, false
-	}
-	s = s[1 : len(s)-1]
-	if strings.TrimSpace(s) == "" {
-		return nil, true
-	}
-	var out []element
-	for i := 0; ; {
-		var e element
-		var ok bool
-		if e, i, ok = parseElement(s, i); !ok {
-			return nil, false
-		}
-		out = append(out, e)
-		if i == len(s) {
-			return out, true
-		}
-		i++ // the comma
-	}
-}
-
-func parseElement(s string, i int) (e element, next int, ok bool) {
-	for i < len(s) && s[i] == ' ' {
-		i++
-	}
-	var b strings.Builder
-	quoted := i < len(s) && s[i] == '"'
-	if quoted {
-		for i++; ; i++ {
-			if i >= len(s) {
-				return e, i, false
-			}
-			if s[i] == '"' {
-				i++
-				break
-			}
-			if s[i] == '\\' && i+1 < len(s) {
-				i++
-			}
-			b.WriteByte(s[i])
-		}
-		for i < len(s) && s[i] == ' ' {
-			i++
-		}
-		if i < len(s) && s[i] != ',' {
-			return e, i, false
-		}
-		return element{text: b.String()}, i, true
-	}
-	for i < len(s) && s[i] != ',' {
-		if s[i] == '{' || s[i] == '}' || s[i] == '"' {
-			return e, i, false // arrays of arrays are not taken
-		}
-		if s[i] == '\\' && i+1 < len(s) {
-			i++
-		}
-		b.WriteByte(s[i])
-		i++
-	}
-	text := strings.TrimRight(b.String(), " ")
-	if text == "" {
-		return e, i, false
-	}
-	return element{text: text, null: strings.EqualFold(text, "null")}, i, true
-}
-
 // appendArrayBinary is array_send of a one-dimensional array given as text: number of dimensions, whether there are
 // NULLs, element type, length and lower bound, then the elements with their lengths.
 func appendArrayBinary(out []byte, elem uint32, s string) []byte {
 	be := binary.BigEndian
-	elements, ok := parseArray(s)
+	elements, ok := catalog.ParseArray(s)
 	if !ok || len(elements) == 0 {
 		out = be.AppendUint32(out, 0)
 		out = be.AppendUint32(out, 0)
@@ -161,7 +86,7 @@ func appendArrayBinary(out []byte, elem uint32, s string) []byte {
 	}
 	nulls := uint32(0)
 	for _, e := range elements {
-		if e.null {
+		if e.Null {
 			nulls = 1
 		}
 	}
@@ -173,10 +98,10 @@ func appendArrayBinary(out []byte, elem uint32, s string) []byte {
 	for _, e := range elements {
 		at := len(out)
 		out = append(out, 0xff, 0xff, 0xff, 0xff)
-		if e.null {
+		if e.Null {
 			continue
 		}
-		out = appendScalarBinary(out, elem, e.text)
+		out = appendScalarBinary(out, elem, e.Text)
 		be.PutUint32(out[at:], uint32(len(out)-at-4))
 	}
 	return out
