@@ -4,11 +4,14 @@ package pgwire
 
 import (
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
+	"os"
 	"os/exec"
 	"reflect"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -42,7 +45,7 @@ func serveDuck(t testing.TB, o Options) (*Server, string) {
 		`CREATE VIEW public.market_data AS SELECT ts AS timestamp, symbol, price, size AS volume FROM public.ticks`,
 		`CREATE VIEW main.market_data AS SELECT * FROM public.market_data`,
 	}
-	statements, err := catalog.Build(catalog.Options{Tables: testTables, Database: "tickwire", Settings: map[string]string{"max_index_keys": "32"}})
+	statements, err := catalog.Build(catalog.Options{Tables: testTables, Database: "tickwire", Settings: Parameters(o)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -294,6 +297,68 @@ func trimZeros(s string) string {
 		s = strings.TrimRight(strings.TrimRight(s, "0"), ".")
 	}
 	return s
+}
+
+// Five million rows of the real engine pass through without being held.
+func TestLargeResult(t *testing.T) {
+	_, addr := serveDuck(t, Options{})
+	c := connect(t, addr, "")
+	before := resident(t)
+	rows, err := c.Query(t.Context(), "select i, i::varchar as t, (i / 7)::decimal(18,9) as d from range(5000000) r(i)", pgx.QueryResultFormats{1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	n, sum, peak := 0, int64(0), before
+	for rows.Next() {
+		b := rows.RawValues()[0]
+		sum += int64(binary.BigEndian.Uint64(b))
+		if n++; n%500_000 == 0 {
+			peak = max(peak, resident(t))
+		}
+	}
+	if rows.Err() != nil || n != 5_000_000 || sum != 5_000_000*4_999_999/2 {
+		t.Errorf("%d rows, sum %d, %v", n, sum, rows.Err())
+	}
+	if peak > before+200<<20 {
+		t.Errorf("resident memory grew from %d to %d MiB", before>>20, peak>>20)
+	}
+}
+
+// resident memory of this process, in bytes; 0 where there is no telling.
+func resident(t *testing.T) int64 {
+	t.Helper()
+	b, err := os.ReadFile("/proc/self/statm")
+	if err != nil {
+		return 0
+	}
+	var size, pages int64
+	fmt.Sscan(string(b), &size, &pages)
+	return pages * int64(os.Getpagesize())
+}
+
+func TestManyClientsOfDuck(t *testing.T) {
+	_, addr := serveDuck(t, Options{})
+	var all sync.WaitGroup
+	for i := range 50 {
+		all.Go(func() {
+			c, err := pgx.Connect(t.Context(), "postgres://trader@"+addr+"/tickwire?sslmode=disable")
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			defer c.Close(context.Background())
+			for k := range 5 {
+				var n int64
+				if err := c.QueryRow(t.Context(), "select size from ticks where size = $1", i*10+k).Scan(&n); err != nil || n != int64(i*10+k) {
+					t.Errorf("client %d: %d, %v", i, n, err)
+				}
+				if _, err := c.Exec(t.Context(), "select nowhere"); err == nil {
+					t.Error("a bad statement passed")
+				}
+			}
+		})
+	}
+	all.Wait()
 }
 
 func TestScram(t *testing.T) {

@@ -73,11 +73,13 @@ type Server struct {
 	lastPID  uint32
 }
 
+const defaultConnections = 100
+
 func (s *Server) init() error {
 	var err error
 	s.once.Do(func() {
 		o := &s.Options
-		o.MaxConnections = or(o.MaxConnections, 100)
+		o.MaxConnections = or(o.MaxConnections, defaultConnections)
 		o.MaxMessage = or(o.MaxMessage, 16<<20)
 		o.StartupTimeout = or(o.StartupTimeout, 10*time.Second)
 		o.PortalAge = or(o.PortalAge, 10*time.Minute)

@@ -45,6 +45,12 @@ var defaults = map[string]string{
 	"standard_compliant": "on", "enable_seqscan": "on", "geqo": "on",
 }
 
+// Parameters are what sessions of a server with these options begin with: the rows of pg_settings.
+func Parameters(o Options) map[string]string {
+	o.MaxConnections = or(o.MaxConnections, defaultConnections)
+	return newSettings(&o).base
+}
+
 // fixed parameters are facts: SET of them is refused.
 var fixed = []string{
 	"server_version", "server_encoding", "integer_datetimes", "is_superuser", "in_hot_standby", "max_identifier_length",
