@@ -64,6 +64,7 @@ func TestRewrite(t *testing.T) {
 		{"select 1::numeric, 1::numeric(5,2)", "select 1::DECIMAL(38,9) AS \"numeric\", 1::numeric(5,2) AS \"numeric\""},
 		{"select 'r'::\"char\" = a.b", "select 'r'::VARCHAR = a.b AS \"?column?\""},
 		{"select 1 where a.n = any(i.k) and 2 = any (select 1)", "select 1 AS \"?column?\" where tw_pg.any_eq(a.n ,i.k) and 2 = any (select 1)"},
+		{"select 1 as z where a = any($1) and b = any ( '{1,2}' ) and c = any('{}')", "select 1 as z where a in (select unnest($1::varchar[])) and b in ('1', '2' ) and c in (select null where false)"},
 		{"select '{a,NULL}'::text[] as z", "select ['a', NULL]::text[] as z"},
 		{"select count(*), max(a) over (order by b), a + 1, a.b, -a, (select max(x) from y), case a when 1 then 2 end, a::float8, a[1], true, null, date '2026-01-01', count(*) n, coalesce(a,1) as c from t",
 			"select count(*) AS \"count\", max(a) over (order by b) AS \"max\", a + 1 AS \"?column?\", a.b, -a AS \"?column?\", (select max(x) from y) AS \"max\", case a when 1 then 2 end AS \"case\", a::float8 AS \"a\", a[1] AS \"a\", true AS \"bool\", null AS \"?column?\", date '2026-01-01' AS \"date\", count(*) n, coalesce(a,1) as c from t"},

@@ -17,6 +17,7 @@ type Session struct {
 	PID      uint32
 	Version  string                           // server_version, as "15.4"
 	Started  time.Time                        // of the server
+	Array    func(n int) uint32               // type of parameter $n where it is an array; nil: not known
 	Setting  func(name string) (string, bool) // a parameter of the session, by its folded name
 }
 
@@ -29,10 +30,11 @@ type Set struct {
 
 // Rewritten is a statement as the engine takes it.
 type Rewritten struct {
-	SQL   string
-	Sets  []Set
-	edits []edit
-	from  string
+	SQL    string
+	Sets   []Set
+	Arrays []int // parameters that are arrays: = ANY ($1)
+	edits  []edit
+	from   string
 }
 
 // edit replaces the bytes from start to end of the original by text.

@@ -1,6 +1,7 @@
 package catalog
 
 import (
+	"strconv"
 	"strings"
 	"unicode/utf8"
 
@@ -98,8 +99,12 @@ func (r *rewriter) anyList(i int) {
 	if !(r.word(i+1, "any") || r.word(i+1, "some")) || !r.word(i+2, "(") || r.word(i+3, "select") || r.word(i+3, "with") || r.word(i+3, "values") {
 		return
 	}
-	if r.class(i+3) == Param {
-		return // its type follows from the comparison
+	if r.word(i+4, ")") && r.class(i+3) == Param {
+		r.anyParam(i)
+		return
+	}
+	if r.word(i+4, ")") && r.class(i+3) == String && r.anyText(i) {
+		return
 	}
 	depth := i + 3
 	for r.word(depth, "(") {
@@ -115,6 +120,60 @@ func (r *rewriter) anyList(i int) {
 	r.insertBefore(from, pgSchema+".any_eq(")
 	r.replace(i, i+3, ",")
 	r.done = i + 3
+}
+
+// anyParam is x = ANY ($1): the parameter becomes a list of the type that the session gives its array.
+func (r *rewriter) anyParam(i int) {
+	n, err := strconv.Atoi(r.name[i+3][1:])
+	if err != nil {
+		return
+	}
+	oid := uint32(0)
+	if r.s.Array != nil {
+		oid = r.s.Array(n)
+	}
+	kind := "varchar"
+	for _, t := range types {
+		if t.array == oid && oid != 0 && casts[t.name] != "" {
+			if kind = casts[t.name]; t.name == "numeric" {
+				kind = "DECIMAL(38,9)"
+			}
+		}
+	}
+	r.Arrays = append(r.Arrays, n)
+	r.replace(i, i+3, "in (select unnest(")
+	end := r.toks[i+3].End
+	r.edits = append(r.edits, edit{end, end, "::" + kind + "[])"})
+	r.done = i + 4
+}
+
+// anyText is x = ANY ('{a,b}'): a list of literals, which take the type of x.
+func (r *rewriter) anyText(i int) bool {
+	text, ok := Unquote(r.toks[i+3].Text(r.from))
+	if !ok {
+		return false
+	}
+	elements, ok := ParseArray(text)
+	if !ok {
+		return false
+	}
+	list := literals(elements)
+	if list == "" {
+		list = "select null where false"
+	}
+	r.replace(i, i+4, "in ("+list)
+	r.done = i + 4
+	return true
+}
+
+func literals(elements []Element) string {
+	parts := make([]string, len(elements))
+	for k, e := range elements {
+		if parts[k] = Quote(e.Text); e.Null {
+			parts[k] = "NULL"
+		}
+	}
+	return strings.Join(parts, ", ")
 }
 
 // typeAt reads the name of a type that begins with token i: its name, and the token behind it, before parameters and [].
@@ -207,13 +266,7 @@ func (r *rewriter) arrayLiteral(i int) {
 	if !ok {
 		return
 	}
-	parts := make([]string, len(elements))
-	for k, e := range elements {
-		if parts[k] = Quote(e.Text); e.Null {
-			parts[k] = "NULL"
-		}
-	}
-	r.replace(i, i+1, "["+strings.Join(parts, ", ")+"]")
+	r.replace(i, i+1, "["+literals(elements)+"]")
 }
 
 // castCall deals with CAST(x AS type).

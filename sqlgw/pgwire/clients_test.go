@@ -6,6 +6,10 @@ import (
 	"testing"
 
 	"github.com/jackc/pgx/v5"
+
+	"github.com/tickwire/tickwire/sqlgw/catalog"
+	"github.com/tickwire/tickwire/sqlgw/duck"
+	"github.com/tickwire/tickwire/store"
 )
 
 // What drivers and tools ask of the catalogue, in their manner. rows is how many rows come back, -1: at least one.
@@ -67,5 +71,35 @@ func TestClientStatements(t *testing.T) {
 		} else if s.rows >= 0 && n != s.rows || s.rows == -1 && n == 0 {
 			t.Errorf("%s: %d rows, want %d", s.who, n, s.rows)
 		}
+	}
+}
+
+// The store's own tables can be described, and psql shows them with their types.
+func TestStoreTables(t *testing.T) {
+	tables := catalog.Of(store.Tables())
+	statements, err := catalog.Build(catalog.Options{Tables: tables})
+	if err != nil {
+		t.Fatal(err)
+	}
+	e, err := duck.Open(duck.Options{Init: statements})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { e.Close() })
+	_, addr := serve(t, e, Options{})
+	c := connect(t, addr, "")
+	columns := 0
+	for _, x := range tables {
+		columns += len(x.Columns)
+	}
+	var n int
+	if err := c.QueryRow(t.Context(), "select count(*) from information_schema.columns where table_schema not in ('pg_catalog', 'information_schema')").Scan(&n); err != nil || n != columns {
+		t.Errorf("%d columns, want %d; %v", n, columns, err)
+	}
+	var price, when string
+	err = c.QueryRow(t.Context(), `select max(case when attname = 'price' then format_type(atttypid, atttypmod) end), max(case when attname = 'ts' then format_type(atttypid, atttypmod) end)
+		from pg_attribute where attrelid = 'ticks'::regclass`).Scan(&price, &when)
+	if err != nil || price != "numeric(18,9)" || when != "timestamp with time zone" {
+		t.Errorf("%q %q, %v", price, when, err)
 	}
 }

@@ -172,6 +172,19 @@ func TestPgx(t *testing.T) {
 	if err := c.Ping(ctx); err != nil {
 		t.Error(err)
 	}
+	// Arrays find the type of what they are compared with.
+	for _, mode := range []pgx.QueryExecMode{pgx.QueryExecModeCacheStatement, pgx.QueryExecModeDescribeExec, pgx.QueryExecModeExec, pgx.QueryExecModeSimpleProtocol} {
+		for _, q := range []struct {
+			where string
+			arg   any
+			want  int64
+		}{{"size = any($1)", []int64{1, 2, 5000}, 2}, {"symbol = any($1)", []string{"AAPL", "it's", `a"b\c`}, 334}, {"price = any($1)", []float64{100.004, 100.5}, 2},
+			{"size = any($1)", []int64{}, 0}, {"ts = any($1)", []time.Time{time.UnixMicro(1767623400000004)}, 1}} {
+			if err := c.QueryRow(ctx, "select count(*) from ticks where "+q.where, mode, q.arg).Scan(&n); err != nil || n != q.want {
+				t.Errorf("%v %s: %d, want %d; %v", mode, q.where, n, q.want, err)
+			}
+		}
+	}
 	// Pipelining: one round trip, an error in the middle.
 	b := &pgx.Batch{}
 	b.Queue("select 1")

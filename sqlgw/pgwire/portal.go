@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strconv"
 	"time"
 	"unicode/utf8"
@@ -54,15 +55,54 @@ func (s *session) understand(ctx context.Context, p *plan) (err error) {
 		p.cols = p.cmd.cols
 		return nil
 	}
-	if p.back, err = catalog.Rewrite(p.sql, s.names()); err != nil {
-		return err
-	}
 	l, err := s.lease(ctx)
 	if err != nil {
 		return err
 	}
-	return p.prepare(ctx, s, l)
+	return p.engine(ctx, s, l)
 }
+
+// untyped are the arrays that a parameter of = ANY($1) is tried as when the client did not say: text, numeric and
+// timestamptz. Numeric holds every integer, too. The engine takes only the one that fits what it is compared with.
+var untyped = []uint32{1009, 1231, 1185}
+
+// engine rewrites and prepares an engine's statement.
+func (p *plan) engine(ctx context.Context, s *session, l *lease) error {
+	var first error
+	given := p.oids
+	for _, guess := range untyped {
+		names := s.names()
+		names.Array = func(n int) uint32 {
+			if n >= 1 && n <= len(given) && given[n-1] != 0 {
+				return given[n-1]
+			}
+			return guess
+		}
+		back, err := catalog.Rewrite(p.sql, names)
+		if err != nil {
+			return err
+		}
+		p.back, p.oids = back, slices.Clone(given)
+		open := false
+		for _, n := range back.Arrays {
+			for len(p.oids) < min(n, maxParams) {
+				p.oids = append(p.oids, 0)
+			}
+			if n >= 1 && n <= len(p.oids) && p.oids[n-1] == 0 {
+				p.oids[n-1], open = guess, true
+			}
+		}
+		if err = p.prepare(ctx, s, l); err == nil || !open {
+			return err
+		}
+		if first == nil {
+			first = err
+		}
+	}
+	return first
+}
+
+const maxParams = 65535 // the protocol counts them in 16 bits
 
 var errAborted = &sqlgw.Error{State: "25P02", Message: "current transaction is aborted, commands ignored until end of transaction block"}
 

@@ -1,6 +1,7 @@
 package pgwire
 
 import (
+	"bytes"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -55,7 +56,7 @@ func TestTLS(t *testing.T) {
 	if n == 0 || b[0] != 'S' {
 		t.Fatalf("%q", b[:n])
 	}
-	rest := b[1:n]
+	rest := bytes.Clone(b[1:n])
 	for {
 		n, err := p.c.Read(b)
 		rest = append(rest, b[:n]...)
