@@ -73,9 +73,11 @@ type Channel struct {
 	ended   bool   // the venue said so, and everything came
 	ending  uint64 // next number as the end-of-session packet gave it; 0: none seen
 	lastAt  uint64 // lane time of the session's last packet
+	known   uint64 // a number of the session that is believed, at least: what is too far ahead is reckoned from there
+	far     uint64 // where the last packet that was too far ahead would go on
 
 	hold    hold
-	holeAt  uint64 // lane time at which the present hole was noticed; 0: none
+	holes   holes
 	skew    skewTable
 	Lines   [2]LineCounters
 	Session Counters
@@ -93,6 +95,7 @@ type LineCounters struct {
 	Trailing   uint64 // packets with bytes after their last block
 	Foreign    uint64 // packets of another session, dropped
 	Zero       uint64 // packets that claim number 0, which no session has, dropped
+	Far        uint64 // packets that jump ahead by more than is believed of one alone, dropped
 	LastAt     uint64 // lane time of the last packet, ns: for the silence alarm
 }
 
@@ -102,7 +105,7 @@ type Counters struct {
 	Messages     uint64 // delivered
 	Gaps         uint64 // holes noticed
 	Filled       uint64 // holes that the other line filled
-	Lost         uint64 // holes given up
+	Lost         uint64 // stretches of numbers given up, each a Gap
 	LostMessages uint64
 	HoldFull     uint64 // holes given up because a bound of holding was reached
 	HeldPackets  uint64 // packets that had to wait
@@ -124,7 +127,7 @@ func (c *Channel) ID() [10]byte { return c.id }
 func (c *Channel) Ended() bool { return c.ended }
 
 // HoleOpen says that messages are held behind a hole.
-func (c *Channel) HoleOpen() bool { return c.holeAt != 0 }
+func (c *Channel) HoleOpen() bool { return c.holes.n != 0 }
 
 // Skew is the histogram of the time between the first and the second copy of a packet: bucket i counts skews of
 // [2^i, 2^(i+1)) ns, the first one everything below 2 ns.
@@ -148,6 +151,10 @@ func (c *Channel) Packet(p *nic.Packet, now uint64) {
 			return
 		}
 		c.begin(&h)
+	}
+	if c.tooFar(&h) {
+		line.Far++
+		return
 	}
 	c.lastAt, line.LastAt = now, now
 	line.Packets++
@@ -177,16 +184,38 @@ func (c *Channel) Packet(p *nic.Packet, now uint64) {
 
 // Tick lets time pass: a hole that stayed open for Wait is given up. Call it once a pass.
 func (c *Channel) Tick(now uint64) {
-	for c.holeAt != 0 && now-c.holeAt >= uint64(c.cfg.Wait) {
-		c.giveUp(c.highest, now)
+	for c.holes.n != 0 && now-c.holes.first().at >= uint64(c.cfg.Wait) {
+		c.giveUp(c.holes.first().end)
 	}
 }
 
 // Flush gives up every hole at once: the input has ended.
 func (c *Channel) Flush(now uint64) {
-	for c.holeAt != 0 {
-		c.giveUp(c.highest, now)
+	for c.holes.n != 0 {
+		c.giveUp(c.holes.first().end)
 	}
+}
+
+// farthest is how many messages one packet alone may jump ahead: some seconds of the busiest day. A damaged number must not
+// take the stream along with it, for everything behind it would then count as old.
+const farthest = 1 << 24
+
+// tooFar says that a packet is farther ahead than is believed of one alone. A second one that goes on where it ends is
+// believed: the line was down for long.
+func (c *Channel) tooFar(h *moldudp64.Header) bool {
+	c.known = max(c.known, c.highest)
+	if h.Sequence <= c.known || h.Sequence-c.known <= farthest {
+		return false
+	}
+	if h.Sequence == c.far {
+		c.far = 0
+		return false
+	}
+	c.far = h.Sequence
+	if h.Count != moldudp64.EndOfSession {
+		c.far += uint64(h.Count)
+	}
+	return true
 }
 
 // takesOver decides whether a packet of another session is the channel's new session: when the present one has ended
@@ -202,13 +231,12 @@ func (c *Channel) begin(h *moldudp64.Header) {
 	c.hold.reset()
 	c.skew.reset()
 	c.id = h.Session
-	c.next, c.highest, c.holeAt, c.ending, c.ended = 1, 1, 0, 0, false
+	c.next, c.highest, c.ending, c.ended, c.far = 1, 1, 0, false, 0
+	c.holes.n = 0
+	c.known = h.Sequence // a late start may begin anywhere
 	c.Session.Sessions++
 	c.sink.SessionStart(c.id)
-	if h.Sequence > 1 {
-		// A late start: nothing of the session's beginning is to be had from the lines.
-		c.lose(h.Sequence)
-	}
+	// A late start is a hole like any other: the other line may be a packet behind, at the start of a day above all.
 }
 
 func (c *Channel) messages(blocks []byte, first uint64, count int, at Arrival, now uint64) {
@@ -228,21 +256,22 @@ func (c *Channel) messages(blocks []byte, first uint64, count int, at Arrival, n
 			c.skew.second(first, at)
 		case holdFull:
 			c.Session.HoldFull++
-			c.noteHole(first, now)
-			c.giveUp(first, now)
-			c.messages(blocks, first, count, at, now) // in order now, or held behind the next hole
+			c.missing(first, now)
+			c.giveUp(c.holes.first().end)
+			c.messages(blocks, first, count, at, now) // in order now, or there is room, or the next hole has to go
 		case holdAdded:
 			line.Won++
 			c.Session.HeldPackets++
 			c.skew.first(first, at)
-			c.noteHole(end, now)
+			c.missing(first, now)
+			c.highest = max(c.highest, end)
 		}
 		return
 	}
 	line.Won++
 	c.skew.first(first, at)
 	c.deliver(blocks, first, count, at)
-	c.drain(now)
+	c.releaseDue()
 	c.endIfComplete()
 }
 
@@ -258,54 +287,32 @@ func (c *Channel) deliver(blocks []byte, first uint64, count int, at Arrival) {
 	c.sink.Messages(blocks, first, count, at)
 }
 
-// drain delivers held packets that have become due, and closes the hole when none is left behind it.
-func (c *Channel) drain(now uint64) {
-	if c.holeAt == 0 {
+// noteTail learns from a heartbeat, or a header that promised more, that all numbers below next exist.
+func (c *Channel) noteTail(next, now uint64) { c.missing(next, now) }
+
+// missing notes that the numbers from highest to end-1 exist and have not come.
+func (c *Channel) missing(end, now uint64) {
+	if end <= c.highest {
 		return
 	}
-	before := c.next
-	c.releaseDue()
-	switch {
-	case c.next >= c.highest:
-		c.holeAt = 0
-		c.Session.Filled++
-	case c.next != before:
-		c.holeAt = now // another hole behind the one that was filled: it has its own time
-		c.Session.Filled++
-		c.Session.Gaps++
-	}
+	c.highest = end
+	c.holes.add(end, now)
+	c.Session.Gaps++
 }
 
-// noteTail learns from a heartbeat, or a header that promised more, that numbers below next exist.
-func (c *Channel) noteTail(next, now uint64) {
-	if next > c.next {
-		c.noteHole(next, now)
-	}
-}
-
-func (c *Channel) noteHole(end, now uint64) {
-	c.highest = max(c.highest, end)
-	if c.holeAt == 0 {
-		c.holeAt = max(now, 1)
-		c.Session.Gaps++
-	}
-}
-
-// giveUp names the numbers up to the first held packet, and at most those below to, as lost and goes on behind them.
-func (c *Channel) giveUp(to, now uint64) {
-	if first, ok := c.hold.lowest(); ok && first < to {
-		to = first
-	}
-	if to > c.next {
-		c.Session.Lost++
-		c.lose(to)
-	}
-	c.releaseDue()
-	if c.next >= c.highest {
-		c.holeAt = 0
-	} else {
-		c.holeAt = max(now, 1)
-		c.Session.Gaps++
+// giveUp names every number below end that has not come as lost, and delivers what was held between them.
+func (c *Channel) giveUp(end uint64) {
+	for c.next < end {
+		to := end
+		if first, ok := c.hold.lowest(); ok && first < to {
+			to = first
+		}
+		if to > c.next {
+			c.Session.Lost++
+			c.holes.lose(to)
+			c.lose(to)
+		}
+		c.releaseDue()
 	}
 	c.endIfComplete()
 }
@@ -315,6 +322,7 @@ func (c *Channel) releaseDue() {
 	for {
 		h, blocks, ok := c.hold.due(c.next)
 		if !ok {
+			c.Session.Filled += c.holes.close(c.next)
 			return
 		}
 		if h.first+uint64(h.count) > c.next {
