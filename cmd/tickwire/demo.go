@@ -57,13 +57,7 @@ the next one.`,
 			if f, ok := cmd.OutOrStdout().(*os.File); !ok || !term.IsTerminal(int(f.Fd())) {
 				o.plain = true
 			}
-			ctx := cmd.Context()
-			if o.span > 0 {
-				var cancel context.CancelFunc
-				ctx, cancel = context.WithTimeout(ctx, o.span)
-				defer cancel()
-			}
-			return demo(ctx, &o, cmd.OutOrStdout(), cmd.ErrOrStderr())
+			return demo(cmd.Context(), &o, cmd.OutOrStdout(), cmd.ErrOrStderr())
 		},
 	}
 	f := c.Flags()
@@ -94,10 +88,20 @@ type demoRun struct {
 	feed      *child
 	serve     *child
 	log       *os.File
+	binary    string // of the children: this one
 }
 
-func demo(ctx context.Context, o *demoOptions, out, errs io.Writer) (err error) {
-	d := &demoRun{demoOptions: o, out: out, errs: errs}
+func demo(ctx context.Context, o *demoOptions, out, errs io.Writer) error {
+	self, err := os.Executable()
+	if err != nil {
+		return err
+	}
+	return demoWith(ctx, self, o, out, errs)
+}
+
+// demoWith runs a demo whose children are the given binary.
+func demoWith(ctx context.Context, binary string, o *demoOptions, out, errs io.Writer) (err error) {
+	d := &demoRun{demoOptions: o, out: out, errs: errs, binary: binary}
 	if err := d.place(); err != nil {
 		return err
 	}
@@ -325,12 +329,8 @@ type child struct {
 }
 
 func (d *demoRun) spawn(name string, args ...string) (*child, error) {
-	self, err := os.Executable()
-	if err != nil {
-		return nil, err
-	}
 	c := &child{name: name, ended: make(chan error, 1)}
-	c.cmd = exec.Command(self, append(append([]string{name}, args...), "--config", d.config)...)
+	c.cmd = exec.Command(d.binary, append(append([]string{name}, args...), "--config", d.config)...)
 	c.cmd.Stdout, c.cmd.Stderr = d.log, d.log
 	c.cmd.Env = demoEnvironment(os.Environ())
 	started := make(chan error, 1)

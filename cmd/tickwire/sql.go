@@ -82,8 +82,10 @@ func (o *sqlOptions) run(cmd *cobra.Command) error {
 	var err error
 	if o.from != "" {
 		a, err = o.capture(ctx, cmd.ErrOrStderr())
+	} else if r, refused := dial(ctx, o.addr); refused != nil {
+		err = refused
 	} else {
-		a, err = dial(ctx, o.addr)
+		a = r
 	}
 	if a == nil {
 		return err

@@ -197,7 +197,7 @@ func TestGapsNameWhatIsMissing(t *testing.T) {
 func schedule(t *testing.T, seed uint64) {
 	r := rand.New(rand.NewPCG(seed, 1))
 	total := uint64(1 + r.IntN(200))
-	wait := uint64(1 + r.IntN(30)) // ms
+	wait := uint64(1 + r.IntN(30))                                  // ms
 	cfg := Config{Wait: time.Duration(wait * ms), HoldPackets: 256} // more than a schedule has
 	if r.IntN(4) == 0 {
 		cfg.HoldPackets, cfg.HoldMessages = 1+r.IntN(8), 1+r.IntN(40)
