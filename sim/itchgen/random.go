@@ -2,7 +2,7 @@ package itchgen
 
 import "math/bits"
 
-// random is splitmix64: one word of state, the same on every machine.
+// random is splitmix64 (Steele, Lea, Flood, 2014): one word of state, the same on every machine.
 type random struct{ state uint64 }
 
 func (r *random) next() uint64 {
@@ -22,14 +22,16 @@ func (r *random) below(n uint64) uint64 {
 // in is true n times of 10,000.
 func (r *random) in(n uint64) bool { return r.below(10_000) < n }
 
-// decay is geometric: n with weight 2^-n, so 1 on average.
+// decay is geometric: n with weight 2^-(n+1), so 1 on average.
 func (r *random) decay() uint64 { return uint64(bits.LeadingZeros64(r.next() | 1)) }
 
 // spread has a mean of about unit and a tail like an exponential's.
 func (r *random) spread(unit uint64) uint64 {
 	x := r.next()
-	whole := uint64(bits.LeadingZeros64(x|1)) << 16
-	return (whole + x&0xFFFF) * unit / 98304 // 1.5 in 16 bits of fraction
+	whole := uint64(bits.LeadingZeros64(x|1<<16)) << 16
+	hi, lo := bits.Mul64(whole+x&0xFFFF, unit)
+	q, _ := bits.Div64(hi, lo, 3<<15) // 1.5 with 16 bits of fraction
+	return q
 }
 
 // zipf draws from n things of which the k-th has weight 1/(k+q), by the alias method.
@@ -84,12 +86,12 @@ func (z *zipf) draw(r *random) uint32 {
 	return z.alias[i]
 }
 
-// shuffle28 is a permutation of the numbers below 2^28: references that look random and are given out once.
-func shuffle28(n uint64, key uint64) uint64 {
+// shuffle28 is a permutation of the numbers below 2^28, a Feistel network of four rounds: references that look random.
+func shuffle28(n, key uint64) uint64 {
 	const half, mask = 14, 1<<14 - 1
 	l, r := n>>half&mask, n&mask
 	for round := range uint64(4) {
-		f := (r*0x9E3779B1 + key>>(round*8) + round) * 0x85EBCA77 >> 11
+		f := ((r ^ key>>(round*14)&mask) + round) * 0x9E3779B97F4A7C15 >> 40
 		l, r = r, (l^f)&mask
 	}
 	return l<<half | r

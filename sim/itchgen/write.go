@@ -2,46 +2,60 @@ package itchgen
 
 import (
 	"bufio"
-	"encoding/binary"
+	"fmt"
 	"io"
 )
 
-// WriteBinaryFILE writes the whole session as a BinaryFILE, end of session included. progress, which may be nil, is called
-// now and then with the messages so far.
+// progressEvery is how many messages lie between two calls of a progress function.
+const progressEvery = 1 << 16
+
+// WriteBinaryFILE writes the rest of the session as a BinaryFILE: each message after its length in two bytes, and a length of zero at
+// the end. progress is called now and then with the messages given so far, and at the end; it may be nil. A live session needs
+// Messages.
 func WriteBinaryFILE(w io.Writer, g *Gen, progress func(messages uint64)) error {
+	if g.endless() {
+		return errEndless
+	}
 	out := bufio.NewWriterSize(w, 1<<20)
-	buf := make([]byte, 0, 128)
-	for n := uint64(1); ; n++ {
-		b, ok := g.Next(append(buf[:0], 0, 0))
-		if !ok {
-			break
+	buf := make([]byte, 0, 1<<15)
+	for more := true; more; {
+		// A few hundred messages a write: short enough for the cache.
+		n := 0
+		buf, n = g.AppendFramed(buf[:0], 512)
+		if _, err := out.Write(buf); err != nil {
+			return fmt.Errorf("itchgen: BinaryFILE, message %d: %w", g.sent, err)
 		}
-		binary.BigEndian.PutUint16(b, uint16(len(b)-2))
-		if _, err := out.Write(b); err != nil {
-			return err
-		}
-		if n%65536 == 0 && progress != nil {
-			progress(n)
+		more = n == 512
+		if progress != nil && g.sent%progressEvery < 512 {
+			progress(g.sent)
 		}
 	}
 	if _, err := out.Write([]byte{0, 0}); err != nil {
-		return err
+		return fmt.Errorf("itchgen: BinaryFILE, end of session: %w", err)
 	}
-	return out.Flush()
+	if err := out.Flush(); err != nil {
+		return fmt.Errorf("itchgen: BinaryFILE: %w", err)
+	}
+	if progress != nil {
+		progress(g.sent)
+	}
+	return nil
 }
 
-// AppendAll appends the whole session's length-prefixed messages, without an end of session: for measurements from memory.
+// AppendAll appends the rest of the session like AppendFramed: for measurements from memory. A live session without Messages
+// has no rest, and nothing is appended.
 func AppendAll(dst []byte, g *Gen, progress func(messages uint64)) []byte {
-	for n := uint64(1); ; n++ {
-		at := len(dst)
-		b, ok := g.Next(append(dst, 0, 0))
-		if !ok {
-			return dst[:at]
+	if g.endless() {
+		return dst
+	}
+	for {
+		n := 0
+		dst, n = g.AppendFramed(dst, progressEvery)
+		if progress != nil {
+			progress(g.sent)
 		}
-		binary.BigEndian.PutUint16(b[at:], uint16(len(b)-at-2))
-		dst = b
-		if n%65536 == 0 && progress != nil {
-			progress(n)
+		if n < progressEvery {
+			return dst
 		}
 	}
 }
