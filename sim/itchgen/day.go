@@ -172,8 +172,7 @@ func (g *Gen) planLive(before, after, tail uint64) {
 
 // produce makes the next event's messages; false at the end of the session.
 func (g *Gen) produce() bool {
-	g.out, g.at = g.out[:0], 0
-	for len(g.out) == 0 {
+	for len(g.out) == g.from {
 		if g.done {
 			return false
 		}

@@ -9,7 +9,7 @@ import "encoding/binary"
 //	| type   | locate  | tracking | timestamp u48   | fields of the type
 //	+--------+---------+----------+-----------------+- ...
 //
-// An event writes its messages side by side into Gen.out, without times: Next puts those in when a message leaves.
+// An event appends its messages side by side to Gen.out, without times: those are put in when a message leaves.
 
 // wireLen is the length of each type that is made here.
 var wireLen = [256]uint8{

@@ -123,10 +123,12 @@ type Gen struct {
 	matches uint64
 	printed print // the latest trade
 
-	out  []byte // messages of the present event
-	at   int    // how much of it has left
-	made uint64 // messages, those in out included
-	sent uint64
+	out     []byte // of the caller while an event is made: its messages are appended
+	from    int    // where they begin
+	pending []byte // messages of the present event that have not left
+	at      int    // how much of pending has
+	made    uint64 // messages, pending ones included
+	sent    uint64
 
 	script  script
 	clock   clock
@@ -145,7 +147,7 @@ func New(o Options) (*Gen, error) {
 		return nil, err
 	}
 	g := &Gen{o: o, r: random{o.Seed*0xD1342543DE82EF95 + 0x2545F4914F6CDD1D}, hostile: o.Profile == Hostile}
-	g.out = make([]byte, 0, 4096)
+	g.pending = make([]byte, 0, 1024)
 	g.list(o.Symbols)
 	g.busy = newZipf(o.Symbols, zipfShift)
 	g.queues = make([]queue, o.Symbols*levels)
@@ -162,32 +164,52 @@ func (g *Gen) Options() Options { return g.o }
 // Next appends the session's next message, without a length; ok is false, and nothing appended, after the last one. The message's
 // time is Time. It allocates only when there are more orders at once than ever before.
 func (g *Gen) Next(dst []byte) (out []byte, ok bool) {
-	if g.at == len(g.out) && !g.produce() {
-		return dst, false
+	out, ok = g.next(dst)
+	if ok {
+		g.stampOn(out[len(dst):])
 	}
-	return g.give(dst), true
+	return out, ok
 }
 
-// give appends the next message of the present event.
-func (g *Gen) give(dst []byte) []byte {
-	b := g.out[g.at:]
-	b = b[:wireLen[b[0]]]
-	g.at += len(b)
+// next appends a message without its time. An event writes straight behind dst; when it has several messages, the others wait.
+func (g *Gen) next(dst []byte) ([]byte, bool) {
+	if g.at < len(g.pending) {
+		b := g.pending[g.at:]
+		b = b[:wireLen[b[0]]]
+		g.at += len(b)
+		g.sent++
+		return append(dst, b...), true
+	}
+	g.out, g.from = dst, len(dst)
+	ok := g.produce()
+	out := g.out
+	g.out = nil
+	if !ok {
+		return out, false
+	}
+	if end := g.from + int(wireLen[out[g.from]]); end < len(out) {
+		g.pending, g.at = append(g.pending[:0], out[end:]...), 0
+		out = out[:end]
+	}
 	g.sent++
-	t := g.now
-	be.PutUint16(b[5:], uint16(t>>32))
-	be.PutUint32(b[7:], uint32(t))
-	return append(dst, b...)
+	return out, true
+}
+
+// stampOn writes the present time into a message.
+func (g *Gen) stampOn(b []byte) {
+	be.PutUint16(b[5:], uint16(g.now>>32))
+	be.PutUint32(b[7:], uint32(g.now))
 }
 
 // NextAt is Next with the caller's time, ns since the venue's midnight: for live sessions. A time before that of an earlier message is
 // taken as that one's. After the last message nothing is appended.
 func (g *Gen) NextAt(dst []byte, nsSinceMidnight uint64) []byte {
-	if g.at == len(g.out) && !g.produce() {
-		return dst
+	out, ok := g.next(dst)
+	if ok {
+		g.now = max(g.now, nsSinceMidnight)
+		g.stampOn(out[len(dst):])
 	}
-	g.now = max(g.now, nsSinceMidnight)
-	return g.give(dst)
+	return out
 }
 
 // AppendFramed appends up to max messages as BinaryFILE has them, each after its length in two bytes, and says how many there
@@ -219,7 +241,7 @@ func (g *Gen) endless() bool { return g.o.Messages == 0 }
 var errEndless = errors.New("itchgen: a live session without Messages has no end and cannot be written whole")
 
 // Done says that there are no more messages. A live session without Messages is never done.
-func (g *Gen) Done() bool { return g.done && g.at == len(g.out) }
+func (g *Gen) Done() bool { return g.done && g.at == len(g.pending) }
 
 // Opening says that the directory, the first orders and the opening crosses are not through yet: a live session is best
 // hurried through them.

@@ -95,7 +95,7 @@ func TestSound(t *testing.T) {
 		for n, pass := 1, 0; n > 0; pass++ {
 			b, n = g.AppendFramed(b[:0], 10_000)
 			s.take(b)
-			if rest := s.books.Counters().Orders; rest != uint64(g.Resting()) && len(g.out) == g.at {
+			if rest := s.books.Counters().Orders; rest != uint64(g.Resting()) && len(g.pending) == g.at {
 				t.Fatalf("%d orders rest, the generator has %d", rest, g.Resting())
 			}
 			if pass%64 == 0 {

@@ -1,0 +1,11 @@
+// Package mold puts messages on the wire as a venue does: MoldUDP64 packets, on two lines, with the faults that lines have.
+//
+//	Source ──► Play ──► Packer ──► Lines ──┬─► line A ──┐
+//	 messages   when     packets   faults  └─► line B ──┴─► pcap, or whoever takes datagrams in the order of their times
+//
+//	packer.go   messages to packets; heartbeats, end of session       play.go      when a packet leaves
+//	lines.go    delay, loss, reordering and duplicates, seeded        capture.go   a session as a capture file
+//
+// Where messages come from is nobody's business here; package itchgen is one source. Layouts and rules are those of the Nasdaq sheet,
+// section 3. The same input and options give the same packets, faults included, on every machine.
+package mold
