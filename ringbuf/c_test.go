@@ -116,3 +116,20 @@ func TestProtocolUnderThreadSanitizer(t *testing.T) {
 	}
 	t.Logf("%d read, %d lost", got, lost)
 }
+
+// TestExampleQuote: a late starter's two questions, answered by the example.
+func TestExampleQuote(t *testing.T) {
+	prog := buildC(t, "gcc", "c99", "../examples/ring-reader-c/quote.c")
+	w := newSideWorld(t)
+	w.write(300)
+	w.snapshot(t)
+	out, err := exec.Command(prog, filepath.Join(w.dir, "f.0"), "2", "AAPL").CombinedOutput()
+	want := fmt.Sprintf("100 of 100 resting orders are its own, as of record %d; the ring goes on at %d\n", w.ring.Next()-1, w.ring.Next())
+	if err != nil || !strings.HasSuffix(string(out), want) || !strings.HasPrefix(string(out), "AAPL 0 @ ") {
+		t.Errorf("%v: %s\nwant the end %s", err, out, want)
+	}
+	if out, err := exec.Command(prog, filepath.Join(w.dir, "f.0"), "2", "NONE").CombinedOutput(); err == nil || !strings.Contains(string(out), "no such instrument") {
+		t.Errorf("an unknown symbol: %v, %s", err, out)
+	}
+	_ = w.ring.Close()
+}

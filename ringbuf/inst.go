@@ -186,6 +186,7 @@ func (w *InstWriter) SetStatus(publisher uint16, id uint32, action uint8) error 
 
 // Reset empties the directory and begins a new generation: a new session's numbers mean other instruments.
 func (w *InstWriter) Reset() {
+	atomic.AddUint64(w.f.m.word(sideGeneration), 1) // and again below: whoever reads across a reset starts over
 	for i := range w.mask + 1 {
 		p := w.entry(i)
 		if *(*uint64)(p) != 0 {
@@ -253,7 +254,7 @@ func (r *InstReader) index(publisher uint16, id uint32) (uint64, bool) {
 func (r *InstReader) At(i uint64) (Inst, bool) {
 	var e Inst
 	p := unsafe.Add(r.f.entries(), (i&r.mask)*instEntryBytes)
-	ok := loadSeqlock(p, unsafe.Pointer(&e), instWords-1)
+	ok := loadSeqlock(p, unsafe.Pointer(&e), instWords-1, r.f.m.word(sideGeneration))
 	return e, ok
 }
 

@@ -72,6 +72,7 @@ func (w *LastWriter) Put(instrument uint32, rec *Mbp1Slot) {
 
 // Reset forgets all values, after the directory was reset.
 func (w *LastWriter) Reset() {
+	atomic.AddUint64(w.f.m.word(sideGeneration), 1) // and again below: whoever reads across a reset starts over
 	for i := range w.inst.mask + 1 {
 		p := unsafe.Add(w.f.entries(), uintptr(i)*lastEntryBytes)
 		if *(*uint64)(p) != 0 {
@@ -120,7 +121,7 @@ func (r *LastReader) At(index uint64) (Mbp1Slot, bool) {
 	if index >= r.f.capacity() {
 		return rec, false
 	}
-	ok := loadSeqlock(unsafe.Add(r.f.entries(), uintptr(index)*lastEntryBytes), unsafe.Pointer(&rec), lastWords)
+	ok := loadSeqlock(unsafe.Add(r.f.entries(), uintptr(index)*lastEntryBytes), unsafe.Pointer(&rec), lastWords, r.f.m.word(sideGeneration))
 	return rec, ok
 }
 

@@ -838,12 +838,321 @@ static inline const char *tw_strerror(int code)
 		return "record is no longer in the ring";
 	case TW_E_TOO_FAR:
 		return "record is not yet in the ring";
+	case -116: /* TW_E_NOT_FOUND and the others of files beside the rings, below */
+		return "no such instrument, or nothing said of it yet";
+	case -117:
+		return "the writer is at it, or died while it was: try again";
+	case -118:
+		return "the caller's memory is too small";
+	case -119:
+		return "snapshot and ring are of different epochs: try again";
 	default:
 		return "unknown";
 	}
 }
 
-/* ---- files beside the rings ---- */
+/* ---- files beside the rings ----
+ *
+ *     .inst   what each instrument is                   tw_inst_open, tw_inst_lookup, tw_inst_find
+ *     .last   latest mbp1 record of each instrument     tw_last_open, tw_last
+ *     .snap   all resting orders, and the mbo record    tw_snap_open, tw_snap_read, tw_book_join
+ *             they hold at
+ *     .stats  counters of a process                     tw_stats_open, tw_stats_each
+ *
+ * All begin with the same header page (ABI.md 2.2). Entries are guarded by a version each: even is stable, odd is being
+ * changed, 0 is empty. Functions copy out and check; a writer that died in the middle gives TW_E_BUSY, never half an
+ * entry.
+ */
+
+#define TW_SIDE_HEADER 4096
+#define TW_SIDE_OFF_MAGIC 0        /* "TWINST01", "TWLAST01", "TWSNAP01", "TWSTAT01" */
+#define TW_SIDE_OFF_ABI 8          /* u16 */
+#define TW_SIDE_OFF_BYTE_ORDER 16  /* u32 */
+#define TW_SIDE_OFF_ENTRY_BYTES 20 /* u32 */
+#define TW_SIDE_OFF_CAPACITY 24    /* u64 */
+#define TW_SIDE_OFF_OFFSET 32      /* u64 */
+#define TW_SIDE_OFF_FILE_BYTES 40  /* u64 */
+#define TW_SIDE_OFF_GENERATION 256 /* u64: moves when the contents begin anew */
+#define TW_SIDE_OFF_STATE 264      /* u32: 1 running, 3 stopped, 5 replaced */
+#define TW_SIDE_OFF_COUNT 384      /* u64: entries in use */
+#define TW_SIDE_OFF_ACTIVE 392     /* u64: .snap, the buffer completed last */
+#define TW_SIDE_OFF_HEARTBEAT 512  /* u64 */
+#define TW_SNAP_CONTROL 1024       /* .snap: two control lines … */
+#define TW_SNAP_LINE 128           /* … of this many bytes */
+
+enum {
+	TW_E_NOT_FOUND = -116, /* no such instrument, or nothing said of it yet */
+	TW_E_BUSY = -117,      /* the writer is at it, or died while it was: try again */
+	TW_E_NO_ROOM = -118,   /* the caller's memory is too small: the count says how much it takes */
+	TW_E_EPOCH = -119      /* snapshot and ring are of different epochs: try again */
+};
+
+typedef struct tw_side {
+	const unsigned char *base_;
+	uint64_t bytes_;
+	uint64_t capacity_;
+	uint64_t entry_bytes_;
+} tw_side;
+
+/* An instrument, 248 bytes, as in .inst behind the version. Texts are padded with NUL. */
+typedef struct tw_inst {
+	uint32_t instrument_id;
+	uint16_t publisher_id;
+	char instrument_class;
+	uint8_t flags; /* 1 named, 2 test security: its prices are not real */
+	char raw_symbol[72];
+	int64_t min_price_increment;
+	int32_t round_lot;
+	int32_t contract_multiplier;
+	int64_t unit_of_measure_qty;
+	int64_t display_factor;
+	char currency[4];
+	int8_t decimals;
+	uint8_t status_action;
+	uint16_t channel;
+	char mic[8];
+	char group[12];
+	char security_type[4];
+	int64_t strike;
+	uint64_t activation;
+	uint64_t expiration;
+	uint64_t definition_offset; /* of the full record in .definitions.dbn, 0: none */
+	uint64_t updated;
+	uint8_t reserved_[64];
+} tw_inst;
+TW_SIZE_(tw_inst, 248);
+
+static inline void tw_side_close(tw_side *s)
+{
+	if (s->base_ != NULL)
+		munmap((void *)(uintptr_t)s->base_, (size_t)s->bytes_);
+	s->base_ = NULL;
+}
+
+static inline int tw_side_open_(tw_side *s, const char *path, const char *magic, uint32_t entry_bytes)
+{
+	struct stat st;
+	void *mem;
+	uint16_t abi;
+	uint32_t order, entry;
+	uint64_t offset, declared;
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	memset(s, 0, sizeof *s);
+	if (fd < 0)
+		return TW_E_OPEN;
+	if (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode) || st.st_size < TW_SIDE_HEADER) {
+		close(fd);
+		return TW_E_SHORT;
+	}
+	mem = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_SHARED, fd, 0);
+	close(fd);
+	if (mem == MAP_FAILED)
+		return TW_E_MAP;
+	s->base_ = (const unsigned char *)mem;
+	s->bytes_ = (uint64_t)st.st_size;
+	s->entry_bytes_ = entry_bytes;
+	memcpy(&abi, s->base_ + TW_SIDE_OFF_ABI, 2);
+	memcpy(&order, s->base_ + TW_SIDE_OFF_BYTE_ORDER, 4);
+	memcpy(&entry, s->base_ + TW_SIDE_OFF_ENTRY_BYTES, 4);
+	memcpy(&s->capacity_, s->base_ + TW_SIDE_OFF_CAPACITY, 8);
+	memcpy(&offset, s->base_ + TW_SIDE_OFF_OFFSET, 8);
+	memcpy(&declared, s->base_ + TW_SIDE_OFF_FILE_BYTES, 8);
+	fd = 0; /* from here on it is the result */
+	if (memcmp(s->base_, magic, 8) != 0)
+		fd = TW_E_MAGIC;
+	else if (order != 0x01020304u)
+		fd = TW_E_BYTE_ORDER;
+	else if (abi != TW_ABI_MAJOR)
+		fd = TW_E_VERSION;
+	else if (entry != entry_bytes)
+		fd = TW_E_SLOT_SIZE;
+	else if (offset != TW_SIDE_HEADER)
+		fd = TW_E_OFFSET;
+	else if (declared > s->bytes_ || s->capacity_ > (s->bytes_ - TW_SIDE_HEADER) / entry_bytes)
+		fd = TW_E_FILE_SIZE;
+	if (fd != 0)
+		tw_side_close(s);
+	return fd;
+}
+
+/* 1 when another file has the name: close and open again. */
+static inline int tw_side_replaced(const tw_side *s)
+{
+	return tw_acquire32_(s->base_ + TW_SIDE_OFF_STATE) == TW_STATE_REPLACED;
+}
+
+/* How long ago the writer showed signs of life, ns. */
+static inline uint64_t tw_side_silence(const tw_side *s)
+{
+	return tw_monotonic_ns_() - tw_acquire64_(s->base_ + TW_SIDE_OFF_HEARTBEAT);
+}
+
+/* Copies what lies behind the version at p: 0, TW_E_NOT_FOUND when there is nothing, TW_E_BUSY. */
+static inline int tw_side_copy_(const tw_side *s, const unsigned char *p, void *dst, uint32_t bytes)
+{
+	int i;
+	for (i = 0; i < 4096; i++) {
+		uint64_t generation = tw_acquire64_(s->base_ + TW_SIDE_OFF_GENERATION);
+		uint64_t version = tw_acquire64_(p);
+		if ((version & 1) != 0)
+			continue;
+		if (version == 0)
+			return TW_E_NOT_FOUND;
+		tw_copy_((unsigned char *)dst, p + 8, bytes);
+		__atomic_thread_fence(__ATOMIC_ACQUIRE);
+		if (tw_load64_(p) == version && tw_load64_(s->base_ + TW_SIDE_OFF_GENERATION) == generation)
+			return 0;
+	}
+	return TW_E_BUSY;
+}
+
+static inline const unsigned char *tw_side_entry_(const tw_side *s, uint64_t index)
+{
+	return s->base_ + TW_SIDE_HEADER + index * s->entry_bytes_;
+}
+
+/* Opens a directory: <feed>.<lane>.inst. */
+static inline int tw_inst_open(tw_side *s, const char *path)
+{
+	int err = tw_side_open_(s, path, "TWINST01", 256);
+	if (err == 0 && (s->capacity_ < 2 || (s->capacity_ & (s->capacity_ - 1)) != 0)) {
+		tw_side_close(s);
+		err = TW_E_CAPACITY;
+	}
+	return err;
+}
+
+/* Copies an instrument's entry; *index (may be NULL) is its place, which is its place in .last too. 0, TW_E_NOT_FOUND or
+ * TW_E_BUSY. */
+static inline int tw_inst_lookup(const tw_side *s, uint16_t publisher, uint32_t instrument, tw_inst *out, uint64_t *index)
+{
+	uint64_t key = (uint64_t)publisher << 32 | instrument, n;
+	int shift = 64 - __builtin_ctzll(s->capacity_);
+	uint64_t at = key * UINT64_C(0x9E3779B97F4A7C15) >> shift;
+	for (n = 0; n < s->capacity_; n++, at++) {
+		int err = tw_side_copy_(s, tw_side_entry_(s, at & (s->capacity_ - 1)), out, sizeof *out);
+		if (err != 0)
+			return err;
+		if (out->instrument_id == instrument && out->publisher_id == publisher) {
+			if (index != NULL)
+				*index = at & (s->capacity_ - 1);
+			return 0;
+		}
+	}
+	return TW_E_NOT_FOUND;
+}
+
+/* Finds an instrument by its symbol: a walk over the whole directory, not for the hot path. */
+static inline int tw_inst_find(const tw_side *s, const char *symbol, tw_inst *out)
+{
+	uint64_t i;
+	for (i = 0; i < s->capacity_; i++)
+		if (tw_side_copy_(s, tw_side_entry_(s, i), out, sizeof *out) == 0 && strncmp(out->raw_symbol, symbol, sizeof out->raw_symbol) == 0)
+			return 0;
+	return TW_E_NOT_FOUND;
+}
+
+/* Opens last values: <feed>.<lane>.last, which go with the directory of the same feed and lane. */
+static inline int tw_last_open(tw_side *s, const char *path)
+{
+	return tw_side_open_(s, path, "TWLAST01", 128);
+}
+
+/* Copies the latest mbp1 record of an instrument. 0, TW_E_NOT_FOUND or TW_E_BUSY. */
+static inline int tw_last(const tw_side *last, const tw_side *inst, uint16_t publisher, uint32_t instrument, tw_mbp1_slot *out)
+{
+	tw_inst entry;
+	uint64_t index;
+	int err = tw_inst_lookup(inst, publisher, instrument, &entry, &index);
+	if (err != 0)
+		return err;
+	if (index >= last->capacity_)
+		return TW_E_NOT_FOUND; /* of another generation of the pair */
+	return tw_side_copy_(last, tw_side_entry_(last, index), out, 120);
+}
+
+/* Opens snapshots: <feed>.<lane>.snap. A file that became too small is replaced: look at tw_side_replaced. */
+static inline int tw_snap_open(tw_side *s, const char *path)
+{
+	int err = tw_side_open_(s, path, "TWSNAP01", 56);
+	if (err == 0 && s->bytes_ < TW_SIDE_HEADER + 2 * s->capacity_ * 56) {
+		tw_side_close(s);
+		err = TW_E_FILE_SIZE;
+	}
+	return err;
+}
+
+/* What a snapshot holds at. */
+typedef struct tw_snapshot {
+	uint64_t seq;   /* the last mbo record that is in it: go on at seq+1 */
+	uint64_t epoch; /* of the mbo ring */
+	uint64_t ts;    /* ns since 1970 */
+	uint64_t orders;
+	uint64_t records; /* that it has: for each instrument R, then A for each resting order in its queue's order */
+} tw_snapshot;
+
+/* Copies the newest whole snapshot: at most room records to recs. 0; TW_E_NO_ROOM with *info filled in when it takes more;
+ * TW_E_NOT_FOUND when there is none yet; TW_E_BUSY. */
+static inline int tw_snap_read(const tw_side *s, tw_mbo *recs, uint64_t room, tw_snapshot *info)
+{
+	uint64_t n;
+	int i;
+	for (i = 0; i < 64; i++) {
+		uint64_t buffer = tw_acquire64_(s->base_ + TW_SIDE_OFF_ACTIVE) & 1;
+		const unsigned char *line = s->base_ + TW_SNAP_CONTROL + buffer * TW_SNAP_LINE;
+		uint64_t version = tw_acquire64_(line);
+		if (version == 0)
+			return TW_E_NOT_FOUND;
+		if ((version & 1) != 0)
+			continue;
+		info->seq = tw_load64_(line + 8);
+		info->records = tw_load64_(line + 16);
+		info->ts = tw_load64_(line + 24);
+		info->epoch = tw_load64_(line + 32);
+		info->orders = tw_load64_(line + 40);
+		__atomic_thread_fence(__ATOMIC_ACQUIRE);
+		if (tw_load64_(line) != version || info->records > s->capacity_)
+			continue;
+		if (info->records > room)
+			return TW_E_NO_ROOM;
+		for (n = 0; n < info->records; n++)
+			tw_copy_((unsigned char *)(recs + n), s->base_ + TW_SIDE_HEADER + (buffer * s->capacity_ + n) * 56, 56);
+		__atomic_thread_fence(__ATOMIC_ACQUIRE);
+		if (tw_load64_(line) == version)
+			return 0;
+	}
+	return TW_E_BUSY;
+}
+
+/* Gives whoever joins late, or was lapped, a book: the newest snapshot in recs, and the mbo ring at the record behind it.
+ * 0; or what tw_snap_read or tw_ring_seek say; or TW_E_EPOCH. After TW_E_TOO_OLD, TW_E_BUSY and TW_E_EPOCH wait for the next
+ * snapshot (a second at most) and try again. */
+static inline int tw_book_join(tw_ring *ring, const tw_side *snap, tw_mbo *recs, uint64_t room, tw_snapshot *info)
+{
+	int err = tw_snap_read(snap, recs, room, info);
+	if (err != 0)
+		return err;
+	err = tw_ring_seek(ring, info->seq + 1);
+	if (err == 0 && ring->epoch != info->epoch)
+		return TW_E_EPOCH;
+	return err;
+}
+
+/* Opens the counters of a process: <process>.stats. */
+static inline int tw_stats_open(tw_side *s, const char *path)
+{
+	return tw_side_open_(s, path, "TWSTAT01", 128);
+}
+
+/* Calls fn with each counter. The name is valid until close. */
+static inline void tw_stats_each(const tw_side *s, void (*fn)(void *with, const char *name, uint64_t value), void *with)
+{
+	uint64_t i, n = tw_acquire64_(s->base_ + TW_SIDE_OFF_COUNT);
+	for (i = 0; i < n && i < s->capacity_; i++) {
+		const unsigned char *e = tw_side_entry_(s, i);
+		fn(with, (const char *)(e + 16), tw_load64_(e));
+	}
+}
 
 /* ---- end of files beside the rings ---- */
 
