@@ -84,7 +84,7 @@ func (w *sideWorld) snapshot(t *testing.T) {
 	seq := w.ring.Next() - 1
 	w.snap.Begin()
 	first := max(w.from, seq-99)
-	rec := tick.Mbo{Header: tick.Header{TsEvent: seq}, Action: tick.ActionClear}
+	rec := tick.Mbo{Header: tick.Header{InstrumentID: 7, TsEvent: seq}, Action: tick.ActionClear}
 	for id := first - 1; id <= seq; id++ {
 		rec.OrderID = id
 		if err := w.snap.Put(&rec); err != nil {

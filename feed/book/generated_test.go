@@ -11,7 +11,7 @@ import (
 // TestGeneratedDays runs whole generated sessions, of both profiles, through parser and books beside the naive reference: every
 // completed row is compared, and the whole state at checkpoints.
 func TestGeneratedDays(t *testing.T) {
-	messages := uint64(400_000)
+	messages := uint64(200_000)
 	if testing.Short() {
 		messages = 60_000
 	}
