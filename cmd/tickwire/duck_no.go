@@ -21,4 +21,11 @@ func serveCommand() *cobra.Command {
 	}
 }
 
+func benchSQL() *cobra.Command {
+	return &cobra.Command{
+		Use: "sql", Short: "rows a second from a capture to SQL (not in this binary: built without cgo)",
+		RunE: func(*cobra.Command, []string) error { return errNoDuckDB },
+	}
+}
+
 func (o *sqlOptions) capture(context.Context, io.Writer) (asker, error) { return nil, errNoDuckDB }
