@@ -114,6 +114,9 @@ func (r *StatsReader) Append(dst []Stat) []Stat {
 // Silence is how long ago the process showed signs of life.
 func (r *StatsReader) Silence() time.Duration { return r.f.silence() }
 
+// Stopped says that the process ended and said so.
+func (r *StatsReader) Stopped() bool { return r.f.m.load32(sideState) == sideStopped }
+
 // Pid is the process that wrote, or writes, the file.
 func (r *StatsReader) Pid() int { return int(*r.f.m.half(sidePid)) }
 

@@ -16,8 +16,8 @@ func TestGoldenDBN(t *testing.T) {
 		t.Fatal(errs)
 	}
 	for schema, want := range map[string]string{
-		"mbo": "eff27139ba898142", "mbp-1": "c753a5aff20fc0eb", "trades": "7e3a86134e52625f", "status": "b39b494f10a739fe",
-		"imbalance": "6d1d881417839ebb", "statistics": "4fcf3124fb1828bf", "definition": "be419c902f796797",
+		"mbo": "44fad2e50a772e1a", "mbp-1": "682d6c7b321aaff0", "trades": "66f495e277acdac1", "status": "8f37bdc6b85510d6",
+		"imbalance": "f4f469178a65529d", "statistics": "d44fcaa46c1355be", "definition": "be419c902f796797",
 	} {
 		out := filepath.Join(dir, schema+".dbn")
 		code, _, errs := command(t, "convert", day, "--schema", schema, "--to", "dbn", "--out", out, "--publisher", "40000", "--dataset", "SIM.ITCH")

@@ -18,6 +18,7 @@ type processInfo struct {
 	Process  string            `json:"process"`
 	PID      int               `json:"pid"`
 	Alive    bool              `json:"alive"`
+	Ended    bool              `json:"ended"` // it said so: nothing is wrong
 	Counters map[string]uint64 `json:"counters"`
 	order    []string
 }
@@ -42,7 +43,7 @@ func processes(at *where) ([]processInfo, error) {
 		}
 		info := processInfo{
 			Instance: filepath.Base(filepath.Dir(path)), Process: strings.TrimSuffix(filepath.Base(path), "."+ringbuf.ExtStats),
-			PID: r.Pid(), Alive: r.Silence() < aliveWithin, Counters: map[string]uint64{},
+			PID: r.Pid(), Alive: r.Silence() < aliveWithin && !r.Stopped(), Ended: r.Stopped(), Counters: map[string]uint64{},
 		}
 		for _, s := range r.Append(nil) {
 			info.Counters[s.Name] = s.Value
@@ -62,7 +63,7 @@ func statusCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use: "status", Short: "processes, rings and every counter that is not zero", Args: exactly(0),
 		Long: `status reads shared memory only: it works while the processes are busy, hang, or are gone. It exits 1 when a process
-that left counters is not alive.`,
+that left counters is not alive and did not end in order.`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			infos, err := processes(&at)
 			if err != nil {
@@ -91,7 +92,7 @@ that left counters is not alive.`,
 				return err
 			}
 			for _, p := range infos {
-				if !p.Alive {
+				if !p.Alive && !p.Ended {
 					return errReported
 				}
 			}
@@ -112,7 +113,10 @@ func printStatus(out interface{ Write([]byte) (int, error) }, infos []processInf
 	}
 	for _, p := range infos {
 		state := "alive"
-		if !p.Alive {
+		switch {
+		case p.Ended:
+			state = "ended"
+		case !p.Alive:
 			state = "NOT ALIVE"
 		}
 		fmt.Fprintf(t, "%s/%s\tpid %d\t%s\n", p.Instance, p.Process, p.PID, state)

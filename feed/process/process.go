@@ -215,6 +215,7 @@ func (p *Process) Run(ctx context.Context) error {
 // run is the lane's thread.
 func (r *laneRunner) run(f *config.Feed, stop *atomic.Bool) error {
 	runtime.LockOSThread() // never unlocked: a pinned thread ends with its goroutine
+	defer r.export.last()
 	if r.core != nil {
 		var set unix.CPUSet
 		set.Set(*r.core)

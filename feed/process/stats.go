@@ -96,6 +96,12 @@ func (e *exporter) export(now uint64) {
 	}
 }
 
+// last copies the values for the last time: what is read afterwards is the whole.
+func (e *exporter) last() {
+	e.next = 0
+	e.export(0)
+}
+
 // snake turns LostMessages into lost_messages.
 func snake(name string) string {
 	var b strings.Builder
