@@ -31,6 +31,11 @@ type row struct {
 
 // begin finds a place for a row of a series and fills in what every table has. ok is false when there is no memory for it.
 func (f *follower) begin(x *series, h *tick.Header, recv uint64, channel uint32) (r row, ok bool) {
+	return f.beginAs(x, h, recv, channel, f.symbol(h, recv))
+}
+
+// beginAs is begin of a row whose symbol is known.
+func (f *follower) beginAs(x *series, h *tick.Header, recv uint64, channel, symbol uint32) (r row, ok bool) {
 	c := x.live
 	if c == nil || c.filled == chunkRows {
 		if c != nil {
@@ -44,7 +49,7 @@ func (f *follower) begin(x *series, h *tick.Header, recv uint64, channel uint32)
 	r = row{c, c.filled & (chunkRows - 1)}
 	c.i64(colTsNs)[r.n] = int64(h.TsEvent)
 	r.time(colTsRecv, recv)
-	c.u32(colSymbol)[r.n] = f.symbol(h)
+	c.u32(colSymbol)[r.n] = symbol
 	c.u32(colChannel)[r.n] = channel
 	c.u32(colInstrument)[r.n] = h.InstrumentID
 	return r, true
@@ -115,10 +120,16 @@ func (f *follower) order(m *tick.Mbo, number uint64) {
 	if m.RType != tick.RTypeMbo || m.Flags&tick.FlagSnapshot != 0 {
 		return
 	}
-	if m.Action == tick.ActionClear {
-		f.forget(m.InstrumentID)
+	symbol := uint32(0)
+	switch {
+	case m.Action != tick.ActionClear:
+		symbol = f.symbol(&m.Header, m.TsRecv)
+	case m.TsRecv == f.rolledAt:
+		symbol = f.before.get(m.InstrumentID) // one of a session's first, which all speak of the one before
+	default:
+		symbol = f.names.get(m.InstrumentID) // the directory may speak of the next session already
 	}
-	r, ok := f.begin(f.orders, &m.Header, m.TsRecv, uint32(m.ChannelID))
+	r, ok := f.beginAs(f.orders, &m.Header, m.TsRecv, uint32(m.ChannelID), symbol)
 	if !ok {
 		return
 	}
@@ -131,6 +142,9 @@ func (f *follower) order(m *tick.Mbo, number uint64) {
 	r.set32(ordersSequence, m.Sequence)
 	f.saturated(tick.RingMbo, number, m.Size, r, ordersSize)
 	f.end(r)
+	if m.Action == tick.ActionClear {
+		f.cleared(m.TsRecv)
+	}
 }
 
 // Places of ticks' own columns.

@@ -28,8 +28,10 @@ type follower struct {
 	channel    uint32
 	inst       *ringbuf.InstReader
 	generation uint64
-	names      map[uint32]uint32 // instrument: number of its symbol, of this generation
-	direct     *[1 << 16]uint32  // the same for small numbers; 0: not known
+	names      symbolTable // of the present session
+	before     symbolTable // of the one before it: rows of it may still come out of the other rings
+	rolledAt   uint64      // ts_recv from which on rows are of the present session
+	spare      []uint64    // a second buffer, for the mbo ring out of its turn
 	lastTrades map[uint32]lastTrade
 	pending    map[exactKey]exactPlace
 	defs       definitionsTail
@@ -50,6 +52,7 @@ type ringFollow struct {
 	mu       sync.Mutex    // guards shown: a scan must not look into a ring that is being unmapped
 	shown    *ringbuf.Reader
 	lost     uint64
+	fresh    bool        // the next record is the first of a producer's start: the directory may be another file
 	lastSeen tick.Header // of the newest record: a loss is noted at its time
 	lastRecv uint64
 }
@@ -185,7 +188,7 @@ func Rings(tables []string) []ringbuf.Kind {
 
 func (s *Store) newFollower(ringDir string, e ringbuf.Entry, private bool) *follower {
 	f := &follower{
-		s: s, ringDir: ringDir, entry: e, names: map[uint32]uint32{}, direct: new([1 << 16]uint32), lastTrades: map[uint32]lastTrade{},
+		s: s, ringDir: ringDir, entry: e, names: newSymbolTable(), before: newSymbolTable(), lastTrades: map[uint32]lastTrade{},
 		pending: map[exactKey]exactPlace{},
 		orders:  s.newSeries(ordersLayout), ticks: s.newSeries(ticksLayout), trades: s.newSeries(tradesLayout), depth: s.newSeries(depthLayout),
 		status: s.newSeries(statusLayout), imbalances: s.newSeries(imbalancesLayout), statistics: s.newSeries(statisticsLayout),
@@ -210,7 +213,7 @@ func (f *follower) open(x *ringFollow) error {
 	if err != nil {
 		return err
 	}
-	x.r, x.lost = r, 0
+	x.r, x.lost, x.fresh = r, 0, true
 	x.progress.Store(r.Next())
 	x.show(r)
 	dataset, _, _ := strings.Cut(r.Dataset(), ".")
@@ -230,6 +233,7 @@ func (f *follower) run(ctx context.Context, log func(string, error)) {
 		}
 	}()
 	buf := make([]uint64, pollBytes/8)
+	f.spare = make([]uint64, pollBytes/8)
 	next := time.Time{}
 	for ctx.Err() == nil {
 		if now := time.Now(); now.After(next) {
@@ -237,7 +241,6 @@ func (f *follower) run(ctx context.Context, log func(string, error)) {
 			f.attach(log)
 		}
 		taken := 0
-		f.rollover()
 		for _, x := range f.rings {
 			if x.r != nil {
 				taken += f.take(x, buf, log)
@@ -267,6 +270,13 @@ func (f *follower) attach(log func(string, error)) {
 			log(x.path, err)
 		}
 	}
+	if f.inst == nil {
+		f.restarted()
+	}
+}
+
+// restarted opens the directory anew when the producer made another: before the first record that it published.
+func (f *follower) restarted() {
 	if f.inst != nil && f.inst.Replaced() {
 		_ = f.inst.Close()
 		f.inst = nil
@@ -281,58 +291,96 @@ func (f *follower) attach(log func(string, error)) {
 	}
 }
 
-// rollover forgets the symbols of the day before. Rows of it that are still in the rings and name an instrument that no row
-// before them did would get the new day's: so what the rings hold is taken first.
-func (f *follower) rollover() {
-	if f.inst == nil {
+// symbolTable is the numbers of the instruments' symbols, as far as rows have asked for them. 0: not known.
+type symbolTable struct {
+	direct *[1 << 16]uint32 // of small numbers
+	others map[uint32]uint32
+}
+
+func newSymbolTable() symbolTable {
+	return symbolTable{direct: new([1 << 16]uint32), others: map[uint32]uint32{}}
+}
+
+func (t *symbolTable) get(id uint32) uint32 {
+	if id < uint32(len(t.direct)) {
+		return t.direct[id]
+	}
+	return t.others[id]
+}
+
+func (t *symbolTable) set(id, code uint32) {
+	if id < uint32(len(t.direct)) {
+		t.direct[id] = code
 		return
 	}
-	if g := f.inst.Generation(); g != f.generation {
-		f.generation = g
-		f.forgetAll()
+	t.others[id] = code
+}
+
+func (t *symbolTable) reset() {
+	*t.direct = [len(t.direct)]uint32{}
+	clear(t.others)
+}
+
+// A new session gives instruments other numbers. In the mbo ring it begins with R for every instrument (cleared), and
+// rows of the other rings tell by their time which session they are of. The directory's generation moves before the
+// new session's first row is published: whoever sees it moved takes the mbo ring first (awaitRoll), so that no row of the
+// new session is given a symbol of the old one, nor the other way round.
+
+// cleared notes an R: with a later time than the last one it is the first of a new session.
+func (f *follower) cleared(recv uint64) {
+	if recv <= f.rolledAt || recv == tick.UndefTime {
+		return
 	}
+	f.rolledAt = recv
+	f.names, f.before = f.before, f.names
+	f.names.reset()
+	clear(f.lastTrades)
+}
+
+// awaitRoll takes the mbo ring up when the directory began anew, before rows of another ring are given symbols.
+func (f *follower) awaitRoll(x *ringFollow, log func(string, error)) {
+	if f.inst == nil || x.kind == ringbuf.KindMbo {
+		return
+	}
+	g := f.inst.Generation()
+	if g == f.generation {
+		return
+	}
+	f.generation = g
+	if mbo := f.rings[0]; mbo.kind == ringbuf.KindMbo && mbo.r != nil {
+		for tries := 0; tries < 1000 && f.take(mbo, f.spare, log) > 0; tries++ {
+		}
+		return
+	}
+	f.forgetAll() // orders are not wanted here: rows around the change have the present session's symbols
 }
 
 func (f *follower) forgetAll() {
-	clear(f.names)
-	*f.direct = [len(f.direct)]uint32{}
-}
-
-// forget drops what is known of an instrument whose book was cleared: a session begins.
-func (f *follower) forget(id uint32) {
-	delete(f.names, id)
-	if id < uint32(len(f.direct)) {
-		f.direct[id] = 0
-	}
-	delete(f.lastTrades, id)
+	f.names.reset()
+	f.before.reset()
 }
 
 func (f *follower) trade(id uint32, t lastTrade) { f.lastTrades[id] = t }
 
 // symbol is the number of an instrument's symbol, 0 when the directory does not know it.
-func (f *follower) symbol(h *tick.Header) uint32 {
+func (f *follower) symbol(h *tick.Header, recv uint64) uint32 {
 	id := h.InstrumentID
-	if id < uint32(len(f.direct)) {
-		if code := f.direct[id]; code != 0 {
-			return code
-		}
-	} else if code := f.names[id]; code != 0 {
+	if recv < f.rolledAt {
+		return f.before.get(id)
+	}
+	if code := f.names.get(id); code != 0 {
 		return code
 	}
 	if id == 0 || f.inst == nil {
 		return 0
 	}
 	e, ok := f.inst.Lookup(h.PublisherID, id)
-	if !ok {
-		f.s.Unnamed.Add(1)
+	if !ok || e.Updated > recv && recv != 0 {
+		f.s.Unnamed.Add(1) // not defined, or only after this row came in: then what it says may be of another session
 		return 0
 	}
 	code := f.s.dict.add(e.Symbol())
-	if id < uint32(len(f.direct)) {
-		f.direct[id] = code
-	} else {
-		f.names[id] = code
-	}
+	f.names.set(id, code)
 	return code
 }
 
@@ -348,12 +396,18 @@ func (f *follower) take(x *ringFollow, buf []uint64, log func(string, error)) (t
 	for range mostPolls {
 		n, first, st := x.r.PollInto(unsafe.Pointer(&buf[0]), most)
 		if n > 0 {
+			if x.fresh {
+				x.fresh = false
+				f.restarted()
+			}
+			f.awaitRoll(x, log)
 			f.records(x, unsafe.Pointer(&buf[0]), n, first)
 			f.show()
 			x.progress.Store(x.r.Next())
 			taken += n
 			continue
 		}
+		x.fresh = x.fresh || st == ringbuf.EpochChanged
 		f.noteLoss(x)
 		f.show()
 		x.progress.Store(x.r.Next())

@@ -40,7 +40,7 @@ func (s *Store) Scan(table string, b Bounds) (*Scan, error) {
 	if l == nil {
 		return nil, fmt.Errorf("store: there is no table %q", table)
 	}
-	s.awaitFollowers()
+	s.awaitFollowers(l == definitionsLayout)
 	return s.take(l, b), nil
 }
 
@@ -136,13 +136,19 @@ func (s *Scan) Close() {
 }
 
 // awaitFollowers waits until every follower has taken what its rings held.
-func (s *Store) awaitFollowers() {
+func (s *Store) awaitFollowers(definitions bool) {
 	s.mu.Lock()
 	followers := s.followers
 	s.mu.Unlock()
 	end := time.Now().Add(catchUp)
 	for _, f := range followers {
 		f.await(end)
+		if definitions { // they come by a file, which is looked at now and then
+			f.flush.Store(true)
+			for f.flush.Load() && time.Now().Before(end) {
+				time.Sleep(100 * time.Microsecond)
+			}
+		}
 	}
 }
 

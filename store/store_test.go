@@ -29,6 +29,8 @@ type lane struct {
 	rings map[ringbuf.Kind]*ringbuf.Writer
 	inst  *ringbuf.InstWriter
 	defs  *ringbuf.DefinitionsWriter
+
+	defined uint64 // ns after testDay that definitions come in
 }
 
 var allKinds = []ringbuf.Kind{ringbuf.KindMbo, ringbuf.KindMbp1, ringbuf.KindTrades, ringbuf.KindEvents, ringbuf.KindExt, ringbuf.KindMbp10}
@@ -64,7 +66,7 @@ func (l *lane) define(t testing.TB, id uint32, symbol string) {
 	t.Helper()
 	d := tick.UndefDefinition
 	d.Header = tick.Header{Length: 130, RType: tick.RTypeDefinition, PublisherID: 2, InstrumentID: id, TsEvent: testDay}
-	d.TsRecv = testDay
+	d.TsRecv = testDay + l.defined
 	copy(d.RawSymbol[:], symbol)
 	must(t, l.inst.Put(&d, l.defs.Append(&d)))
 	must(t, l.defs.Drain())
@@ -430,7 +432,10 @@ func TestRestart(t *testing.T) {
 	must(t, await(s, 1))
 	must(t, l.rings[ringbuf.KindMbo].Close())
 	l.rings[ringbuf.KindMbo] = l.ring(t, ringbuf.KindMbo, 1<<10) // the same file, a new epoch
-	l.inst.Reset()
+	must(t, l.inst.Close())
+	var err error
+	l.inst, err = ringbuf.CreateInst(ringbuf.SidePath(l.dir, "t", "f", "0", ringbuf.ExtInst), 0, ringbuf.SideOptions{})
+	must(t, err)
 	l.define(t, 7, "MSFT")
 	publish(l, ringbuf.KindMbo, order(2))
 	must(t, await(s, 2))
@@ -441,6 +446,48 @@ func TestRestart(t *testing.T) {
 	check(t, "orders", rows(t, s, "orders", Bounds{}, "order_id", "symbol"), []string{"1 AAPL", "2 MSFT", "3 MSFT"})
 	if n := s.LostRecords.Load(); n != 0 {
 		t.Errorf("%d records lost", n)
+	}
+}
+
+// TestNewSession: rows on either side of a change of session have their own session's symbols, in every ring, however late the
+// follower comes to them.
+func TestNewSession(t *testing.T) {
+	for round := range 20 {
+		l := newLane(t, 1<<12)
+		s := follow(t, l, Options{})
+		old := trade(1, 501, 10)
+		publish(l, ringbuf.KindMbo, order(1))
+		if round%2 == 0 {
+			publish(l, ringbuf.KindTrades, old)
+		} else {
+			must(t, await(s, 2)) // the order and the definition
+			ringbuf.PublishSlice(l.rings[ringbuf.KindTrades], []ringbuf.TradeSlot{old})
+		}
+		// As a lane does it: R, then the directory, then rows.
+		at := testDay + 1000
+		publish(l, ringbuf.KindMbo, tick.Mbo{Header: tick.Header{Length: 14, RType: tick.RTypeMbo, PublisherID: 2, InstrumentID: 7, TsEvent: at},
+			Price: tick.UndefPrice, Action: tick.ActionClear, Side: tick.SideNone, TsRecv: at})
+		l.inst.Reset()
+		l.defined = 1000
+		l.define(t, 7, "MSFT")
+		later := trade(2000, 502, 20)
+		publish(l, ringbuf.KindTrades, later)
+		publish(l, ringbuf.KindMbo, order(2001))
+		trades := rows(t, s, "trades", Bounds{}, "match_id", "symbol")
+		orders := rows(t, s, "orders", Bounds{}, "action", "symbol")
+		if round%2 == 0 { // what was not read before the directory went has no symbol, but never another's
+			for i := range trades {
+				trades[i] = strings.Replace(trades[i], "501 NULL", "501 AAPL", 1)
+			}
+			for i := range orders {
+				orders[i] = strings.Replace(strings.Replace(orders[i], "R NULL", "R AAPL", 1), "A NULL", "A AAPL", 1)
+			}
+		}
+		check(t, "trades", trades, []string{"501 AAPL", "502 MSFT"})
+		check(t, "orders", orders, []string{"A AAPL", "R AAPL", "A MSFT"})
+		if t.Failed() {
+			t.Fatalf("round %d", round)
+		}
 	}
 }
 
