@@ -125,9 +125,9 @@ func (f *follower) order(m *tick.Mbo, number uint64) {
 	case m.Action != tick.ActionClear:
 		symbol = f.symbol(&m.Header, m.TsRecv)
 	case m.TsRecv == f.rolledAt:
-		symbol = f.before.get(m.InstrumentID) // one of a session's first, which all speak of the one before
+		symbol = f.before.get(m.InstrumentID, m.TsRecv) // one of a session's first, which all speak of the one before
 	default:
-		symbol = f.names.get(m.InstrumentID) // the directory may speak of the next session already
+		symbol = f.names.get(m.InstrumentID, m.TsRecv) // the directory may speak of the next session already
 	}
 	r, ok := f.beginAs(f.orders, &m.Header, m.TsRecv, uint32(m.ChannelID), symbol)
 	if !ok {

@@ -291,33 +291,44 @@ func (f *follower) restarted() {
 	}
 }
 
-// symbolTable is the numbers of the instruments' symbols, as far as rows have asked for them. 0: not known.
+// symbolTable is the numbers of the instruments' symbols, as far as rows have asked for them, and since when they hold.
 type symbolTable struct {
-	direct *[1 << 16]uint32 // of small numbers
-	others map[uint32]uint32
+	direct *[1 << 16]symbolEntry // of small numbers
+	others map[uint32]symbolEntry
+}
+
+type symbolEntry struct {
+	since uint64 // ts_recv of the definition: rows before it are not its
+	code  uint32 // 0: not known
 }
 
 func newSymbolTable() symbolTable {
-	return symbolTable{direct: new([1 << 16]uint32), others: map[uint32]uint32{}}
+	return symbolTable{direct: new([1 << 16]symbolEntry), others: map[uint32]symbolEntry{}}
 }
 
-func (t *symbolTable) get(id uint32) uint32 {
+func (t *symbolTable) get(id uint32, recv uint64) uint32 {
+	var e symbolEntry
 	if id < uint32(len(t.direct)) {
-		return t.direct[id]
+		e = t.direct[id]
+	} else {
+		e = t.others[id]
 	}
-	return t.others[id]
+	if recv < e.since {
+		return 0
+	}
+	return e.code
 }
 
-func (t *symbolTable) set(id, code uint32) {
+func (t *symbolTable) set(id uint32, e symbolEntry) {
 	if id < uint32(len(t.direct)) {
-		t.direct[id] = code
+		t.direct[id] = e
 		return
 	}
-	t.others[id] = code
+	t.others[id] = e
 }
 
 func (t *symbolTable) reset() {
-	*t.direct = [len(t.direct)]uint32{}
+	*t.direct = [len(t.direct)]symbolEntry{}
 	clear(t.others)
 }
 
@@ -366,9 +377,9 @@ func (f *follower) trade(id uint32, t lastTrade) { f.lastTrades[id] = t }
 func (f *follower) symbol(h *tick.Header, recv uint64) uint32 {
 	id := h.InstrumentID
 	if recv < f.rolledAt {
-		return f.before.get(id)
+		return f.before.get(id, recv)
 	}
-	if code := f.names.get(id); code != 0 {
+	if code := f.names.get(id, recv); code != 0 {
 		return code
 	}
 	if id == 0 || f.inst == nil {
@@ -380,7 +391,7 @@ func (f *follower) symbol(h *tick.Header, recv uint64) uint32 {
 		return 0
 	}
 	code := f.s.dict.add(e.Symbol())
-	f.names.set(id, code)
+	f.names.set(id, symbolEntry{since: e.Updated, code: code})
 	return code
 }
 
