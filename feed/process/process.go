@@ -115,7 +115,10 @@ func (r *laneRunner) open(c *config.Config, f *config.Feed, number int, stats *r
 	rings := func(kind ringbuf.Kind) string {
 		return ringbuf.Path(c.Instance.RingDir, c.Instance.Name, f.Name, r.name, kind)
 	}
-	r.snap, err = newSnapshotter(rings(ringbuf.KindMbo), ringbuf.SidePath(c.Instance.RingDir, c.Instance.Name, f.Name, r.name, ringbuf.ExtSnap),
+	side := func(ext string) string {
+		return ringbuf.SidePath(c.Instance.RingDir, c.Instance.Name, f.Name, r.name, ext)
+	}
+	r.snap, err = newSnapshotter(rings(ringbuf.KindMbo), side(ringbuf.ExtSnap), side(ringbuf.ExtInst),
 		f.Rings.Snapshot, uint8(number), f.Publisher, ringbuf.SideOptions{Group: c.Instance.Group})
 	return err
 }

@@ -415,4 +415,59 @@ func TestDayOfName(t *testing.T) {
 	}
 }
 
+// TestSnapshotAfterOverrun: a reader that was overtaken writes no snapshot until a new session has cleared every book; then
+// its books are the lane's again.
+func TestSnapshotAfterOverrun(t *testing.T) {
+	dir := t.TempDir()
+	path := func(name string) string { return filepath.Join(dir, name) }
+	w, err := ringbuf.Create(path("f.0.mbo.ring"), ringbuf.Options{Kind: ringbuf.KindMbo, TestSlots: 64})
+	must(t, err)
+	defer w.Close()
+	inst, err := ringbuf.CreateInst(path("f.0.inst"), 16, ringbuf.SideOptions{})
+	must(t, err)
+	defer inst.Close()
+	s, err := newSnapshotter(path("f.0.mbo.ring"), path("f.0.snap"), path("f.0.inst"), 1024, 0, 2, ringbuf.SideOptions{})
+	must(t, err)
+	defer s.close()
+	publish := func(action byte, from, to uint64) {
+		for id := from; id <= to; id++ {
+			ringbuf.PublishSlice(w, []tick.Mbo{{
+				Header:  tick.Header{Length: 14, RType: tick.RTypeMbo, PublisherID: 2, InstrumentID: 7, TsEvent: 1},
+				OrderID: id, Price: 1e9, Size: 10, Action: action, Side: tick.SideBid, TsRecv: 1,
+			}})
+		}
+		w.PublishHint()
+	}
+	drain := func() {
+		for range 3000 { // the header is looked at only after many empty polls
+			s.follow(1 << 16)
+		}
+	}
+	publish(tick.ActionAdd, 1, 300) // laps the reader
+	drain()
+	if !s.Stopped {
+		t.Fatal("not stopped by an overrun")
+	}
+	must(t, s.write(time.Now().Add(time.Hour)))
+	if s.Written != 0 {
+		t.Error("a snapshot of books that are not the lane's")
+	}
+	publish(tick.ActionClear, 0, 0)
+	inst.Reset()
+	publish(tick.ActionAdd, 1001, 1003)
+	drain()
+	if s.Stopped {
+		t.Fatal("a new session does not start it again")
+	}
+	must(t, s.write(time.Now().Add(2*time.Hour)))
+	r, err := ringbuf.OpenSnap(path("f.0.snap"))
+	must(t, err)
+	defer r.Close()
+	var snap ringbuf.Snapshot
+	must(t, r.Read(&snap))
+	if snap.Orders != 3 || snap.Seq != w.Next()-1 {
+		t.Errorf("%d orders at record %d, want 3 at %d", snap.Orders, snap.Seq, w.Next()-1)
+	}
+}
+
 var _ nic.Source = (*pacedSource)(nil)

@@ -28,18 +28,25 @@ type snapshotter struct {
 
 	Written uint64
 	// Stopped says that the ring overtook this reader: its books are no longer the lane's, and a wrong snapshot is
-	// worse than none. A new session, which clears every book, starts it again.
+	// worse than none. A new session, which clears every book, or a restart of the feed starts it again.
 	Stopped bool
+
+	directory *ringbuf.InstReader // its generation tells that a new session began
+	stoppedIn uint64              // generation as of the overrun
+	resumeAt  uint64              // Stopped until this record has been taken; 0: no new session yet
 }
 
 // snapEvery is the time from one snapshot to the next.
 const snapEvery = time.Second
 
-func newSnapshotter(ringPath, snapPath string, records uint64, channel uint8, publisher uint16, o ringbuf.SideOptions) (*snapshotter, error) {
+func newSnapshotter(ringPath, snapPath, instPath string, records uint64, channel uint8, publisher uint16, o ringbuf.SideOptions) (*snapshotter, error) {
 	s := &snapshotter{path: snapPath, options: o, records: make([]tick.Mbo, 1024), channel: channel, pub: publisher}
 	var err error
 	if s.reader, err = ringbuf.Open(ringPath, ringbuf.ReaderOptions{Join: ringbuf.JoinOldest}); err != nil {
 		return nil, err
+	}
+	if s.directory, err = ringbuf.OpenInst(instPath); err != nil {
+		return nil, errors.Join(err, s.reader.Close())
 	}
 	if s.books, err = book.New(book.Options{}); err == nil {
 		if s.batch, err = tick.NewBatch(); err == nil {
@@ -63,14 +70,31 @@ func (s *snapshotter) follow(most int) (more bool) {
 		}
 		switch status {
 		case ringbuf.Overrun:
-			s.Stopped = true
+			s.Stopped, s.resumeAt = true, 0
+			s.stoppedIn = s.directory.Generation()
 			s.books.Reset()
 		case ringbuf.EpochChanged:
+			s.Stopped = false
 			s.books.Reset()
 		}
+		s.resume()
 		return false
 	}
 	return true
+}
+
+// resume ends a stop when a session that began after it has cleared every book: the lane publishes R for each, then moves
+// the directory's generation, twice, so that what clears them lies before the cursor as of then.
+func (s *snapshotter) resume() {
+	if !s.Stopped {
+		return
+	}
+	if s.resumeAt == 0 && s.directory.Generation() >= s.stoppedIn+2 {
+		s.resumeAt, _ = s.reader.Cursor()
+	}
+	if s.resumeAt != 0 && s.reader.Next() > s.resumeAt {
+		s.Stopped = false
+	}
 }
 
 // take turns records into rows and has the books apply them: A adds, C takes away, R empties. T, F and N never change
@@ -170,6 +194,9 @@ func (s *snapshotter) close() error {
 	}
 	if s.books != nil {
 		errs = append(errs, s.books.Close())
+	}
+	if s.directory != nil {
+		errs = append(errs, s.directory.Close())
 	}
 	if s.reader != nil {
 		errs = append(errs, s.reader.Close())
