@@ -110,11 +110,11 @@ func (s *shell) command(ctx context.Context, words []string) bool {
 		s.format = words[1]
 	case words[0] == `\d` && len(words) == 1, words[0] == `\dt`:
 		s.answer(ctx, `SELECT table_name AS name, lower(table_type) AS kind FROM information_schema.tables
-WHERE table_schema IN ('public', 'main') ORDER BY 1`)
+WHERE table_schema = 'public' ORDER BY 1`)
 	case words[0] == `\d`:
 		name := strings.ReplaceAll(words[1], "'", "''")
 		s.answer(ctx, `SELECT column_name AS column, data_type AS type FROM information_schema.columns
-WHERE table_schema IN ('public', 'main') AND table_name = '`+name+`' ORDER BY ordinal_position`)
+WHERE table_schema = 'public' AND table_name = '`+name+`' ORDER BY ordinal_position`)
 	default:
 		fmt.Fprintln(s.out, shellHelp)
 	}
