@@ -386,6 +386,9 @@ func (f *follower) symbol(h *tick.Header, recv uint64) uint32 {
 		return 0
 	}
 	e, ok := f.inst.Lookup(h.PublisherID, id)
+	if e.Updated == tick.UndefTime {
+		e.Updated = 0 // whoever wrote it does not say
+	}
 	if !ok || e.Updated > recv && recv != 0 {
 		f.s.Unnamed.Add(1) // not defined, or only after this row came in: then what it says may be of another session
 		return 0
