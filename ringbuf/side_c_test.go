@@ -6,8 +6,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"regexp"
-	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -16,9 +14,10 @@ import (
 	"github.com/tickwire/tickwire/tick"
 )
 
-// sideWorld is a ring with everything beside it. The k-th order is record k, and the value of instrument 7 says k in every
-// field.
+// sideWorld is a ring with everything beside it. The k-th order is record k. The value of instrument 7 is of record k, its
+// last word the sum of the others, each times its place; instrument 8 has k in each of its times and prices.
 type sideWorld struct {
+	t     *testing.T
 	dir   string
 	ring  *Writer
 	inst  *InstWriter
@@ -27,11 +26,25 @@ type sideWorld struct {
 	stats *StatsWriter
 	stat  int
 	from  uint64
+	msft  tick.Definition
 }
 
 func newSideWorld(t *testing.T) *sideWorld {
 	t.Helper()
-	w := &sideWorld{dir: shmDir(t)}
+	w := &sideWorld{t: t, dir: shmDir(t)}
+	w.ring = mustCreate(t, filepath.Join(w.dir, "f.0.mbo.ring"), Options{Kind: KindMbo, Slots: 1 << 16})
+	w.create(t)
+	t.Cleanup(func() {
+		if err := errors.Join(w.last.Close(), w.inst.Close(), w.snap.Close(), w.stats.Close()); err != nil {
+			t.Error(err)
+		}
+	})
+	return w
+}
+
+// create makes what lies beside the ring.
+func (w *sideWorld) create(t *testing.T) {
+	t.Helper()
 	must := func(err error) {
 		t.Helper()
 		if err != nil {
@@ -40,7 +53,6 @@ func newSideWorld(t *testing.T) *sideWorld {
 	}
 	path := func(name string) string { return filepath.Join(w.dir, name) }
 	var err error
-	w.ring = mustCreate(t, path("f.0.mbo.ring"), Options{Kind: KindMbo, Slots: 1 << 16})
 	w.inst, err = CreateInst(path("f.0.inst"), 1024, SideOptions{})
 	must(err)
 	w.last, err = CreateLast(path("f.0.last"), w.inst, 2, SideOptions{})
@@ -51,17 +63,23 @@ func newSideWorld(t *testing.T) *sideWorld {
 	must(err)
 	w.stat, err = w.stats.Add("0.lane.messages", StatCounter)
 	must(err)
-	t.Cleanup(func() {
-		must(errors.Join(w.last.Close(), w.inst.Close(), w.snap.Close(), w.stats.Close()))
-	})
+	w.from = w.ring.Next()
 	for id, symbol := range map[uint32]string{7: "AAPL", 8: "MSFT", 9: "QUIET"} {
 		d := tick.UndefDefinition
 		d.PublisherID, d.InstrumentID, d.MinLotSizeRoundLot = 2, id, 100
 		copy(d.RawSymbol[:], symbol)
 		must(w.inst.Put(&d, 0))
+		if id == 8 {
+			w.msft = d
+			must(w.define(w.from))
+		}
 	}
-	w.from = w.ring.Next()
-	return w
+	w.last.Put(5, &Mbp1Slot{Mbp1: tick.Mbp1{Trade: tick.Trade{Header: tick.Header{PublisherID: 2, InstrumentID: 7}}}}) // as a session in between would leave it
+}
+
+func (w *sideWorld) define(n uint64) error {
+	w.msft.MinPriceIncrement, w.msft.StrikePrice, w.msft.Activation, w.msft.Expiration, w.msft.TsRecv = int64(n), int64(n), n, n, n
+	return w.inst.Put(&w.msft, n)
 }
 
 func (w *sideWorld) write(count int) {
@@ -69,10 +87,20 @@ func (w *sideWorld) write(count int) {
 		n := w.ring.Next()
 		rec := tick.Mbo{Header: tick.Header{Length: 14, RType: tick.RTypeMbo, PublisherID: 2, InstrumentID: 7, TsEvent: n}, OrderID: n, Action: tick.ActionAdd, Side: tick.SideBid}
 		w.ring.Publish(unsafe.Pointer(&rec), 1)
-		slot := Mbp1Slot{Mbp1: tick.Mbp1{Trade: tick.Trade{
-			Header: tick.Header{InstrumentID: 7, TsEvent: n}, Price: int64(n), Size: uint32(n),
-		}}, TsPublish: n}
+		slot := Mbp1Slot{Mbp1: tick.Mbp1{
+			Trade: tick.Trade{
+				Header: tick.Header{PublisherID: 2, InstrumentID: 7, TsEvent: n}, Price: int64(n), Size: uint32(n), TsRecv: n, Sequence: uint32(n),
+			},
+			Levels: [1]tick.BidAskPair{{BidPx: int64(n), AskPx: int64(n) + 1, AskSz: uint32(n), AskCt: uint32(n)}},
+		}, TsPublish: n, Plugin: [4]uint64{n, ^n, n << 32}}
+		words := unsafe.Slice((*uint64)(unsafe.Pointer(&slot)), 15)
+		for i, v := range words[:14] {
+			words[14] += v * uint64(2*i+1)
+		}
 		w.last.Put(7, &slot)
+		if err := w.define(n); err != nil {
+			w.t.Error(err)
+		}
 	}
 	w.ring.PublishHint()
 	w.ring.Beat(MonotonicNow())
@@ -92,47 +120,95 @@ func (w *sideWorld) snapshot(t *testing.T) {
 		}
 		rec.Action = tick.ActionAdd
 	}
-	w.snap.End(seq, w.ring.Epoch(), 1, seq-first+1)
+	w.snap.End(seq, w.ring.Epoch(), seq, seq-first+1)
 }
 
-// TestSideFilesInC: while Go writes, a C process reads values, joins books by snapshots and looks instruments up; nothing
-// is ever torn, and the ring goes on right behind each snapshot.
+// TestSideFilesInC: while Go writes, a C process reads values and entries, joins books by snapshots and looks instruments
+// up; nothing is ever torn, and the ring goes on right behind each snapshot.
 func TestSideFilesInC(t *testing.T) {
-	for _, compiler := range [][2]string{{"gcc", "c99"}, {"g++", "c++11"}} {
-		prog := buildC(t, compiler[0], compiler[1], "testdata/sidecheck.c")
-		w := newSideWorld(t)
-		w.write(1000)
-		w.snapshot(t)
-		done := make(chan struct{})
-		var out []byte
-		var err error
-		go func() {
-			defer close(done)
-			out, err = exec.Command(prog, w.dir, "1").CombinedOutput()
-		}()
-		for running, turn := true, 0; running; turn++ {
-			select {
-			case <-done:
-				running = false
-			default:
-				w.write(10)
-				if turn%20 == 0 {
-					w.snapshot(t)
-				}
-				if turn%100 == 0 {
-					time.Sleep(100 * time.Microsecond) // others have work on this machine too
+	for _, compiler := range [][2]string{{"gcc", "c99"}, {"g++", "c++11"}, {"clang", "c99"}, {"clang++", "c++11"}} {
+		t.Run(compiler[0], func(t *testing.T) {
+			if _, err := exec.LookPath(compiler[0]); err != nil && strings.HasPrefix(compiler[0], "clang") {
+				t.Skipf("no %s on this machine", compiler[0])
+			}
+			prog := buildC(t, compiler[0], compiler[1], "testdata/sidecheck.c")
+			w := newSideWorld(t)
+			mustCreate(t, filepath.Join(w.dir, "f.0.trades.ring"), Options{Kind: KindTrades, Slots: 1024})
+			w.write(1000)
+			w.snapshot(t)
+			done := make(chan struct{})
+			var out []byte
+			var err error
+			go func() {
+				defer close(done)
+				out, err = exec.Command(prog, w.dir, "0.7").CombinedOutput()
+			}()
+			for running, turn := true, 0; running; turn++ {
+				select {
+				case <-done:
+					running = false
+				default:
+					w.write(10)
+					if turn%20 == 0 {
+						w.snapshot(t)
+					}
+					if turn%100 == 0 {
+						time.Sleep(100 * time.Microsecond) // others have work on this machine too
+					}
 				}
 			}
+			var reads, joins, bad, busy, messages uint64
+			if _, scan := fmt.Sscan(string(out), &reads, &joins, &bad, &busy, &messages); scan != nil || err != nil {
+				t.Fatalf("%v %v: %s", err, scan, out)
+			}
+			t.Logf("%d values and %d joins, %d wrong, %d times busy", reads, joins, bad, busy)
+			if bad != 0 || reads < 1000 || joins < 10 || messages < w.from {
+				t.Errorf("%d values and %d joins, %d wrong, counter %d", reads, joins, bad, messages)
+			}
+		})
+	}
+}
+
+// TestSideFilesReplacedInC: a reader of files that others have taken the place of is told so by every call, and finds the
+// new ones by the name. New values beside an old directory give no value.
+func TestSideFilesReplacedInC(t *testing.T) {
+	prog := buildC(t, "gcc", "c99", "testdata/sidecheck.c")
+	w := newSideWorld(t)
+	w.write(10)
+	w.snapshot(t)
+	cmd := exec.Command(prog, w.dir, "replaced")
+	stdin, err := cmd.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := startProcess(t, cmd)
+	line := func() string {
+		text, err := p.out.ReadString('\n')
+		if err != nil {
+			t.Fatalf("%q, %v", text, err)
 		}
-		var reads, joins, bad, busy, messages uint64
-		if _, scan := fmt.Sscan(string(out), &reads, &joins, &bad, &busy, &messages); scan != nil || err != nil {
-			t.Fatalf("%s: %v %v: %s", compiler[0], err, scan, out)
-		}
-		t.Logf("%s: %d values and %d joins, %d wrong, %d times busy", compiler[0], reads, joins, bad, busy)
-		if bad != 0 || reads < 1000 || joins < 10 || messages < w.from {
-			t.Errorf("%s: %d values and %d joins, %d wrong, counter %d", compiler[0], reads, joins, bad, messages)
-		}
-		_ = w.ring.Close()
+		return strings.TrimSpace(text)
+	}
+	if got := line(); got != "open" {
+		t.Fatal(got)
+	}
+	if err := errors.Join(w.last.Close(), w.inst.Close(), w.snap.Close(), w.stats.Close()); err != nil {
+		t.Fatal(err)
+	}
+	w.create(t)
+	w.write(10)
+	w.snapshot(t)
+	if _, err := stdin.Write([]byte("go on\n")); err != nil {
+		t.Fatal(err)
+	}
+	if got, want := line(), "-3 -3 -3 -3 -3 1"; got != want {
+		t.Errorf("the old files say %q, want %q", got, want)
+	}
+	if got, want := line(), "-3"; got != want {
+		t.Errorf("the old directory with new values says %q, want %q", got, want)
+	}
+	if got, want := line(), "0 0 -118"; got != want {
+		t.Errorf("the new files say %q, want %q", got, want)
 	}
 }
 
@@ -150,7 +226,13 @@ func TestSideFilesRefusedInC(t *testing.T) {
 		{"f.0.inst", func(b []byte) []byte { b[sideByteOrder] = 9; return b }, "inst: written by a host"},
 		{"f.0.last", func(b []byte) []byte { b[sideEntryBytes] = 9; return b }, "last: slot size"},
 		{"f.0.snap", func(b []byte) []byte { return b[:len(b)/2] }, "snap: file size"},
+		{"f.0.inst", func(b []byte) []byte { b[sideCapacity]++; return b[:len(b):len(b)] }, "inst: file size"},
+		{"f.0.inst", func(b []byte) []byte { b[sideCapacity+1] = 3; return b }, "inst: capacity is not"},
+		{"f.0.inst", func(b []byte) []byte { b[sideHeaderLen] = 1; return b }, "inst: header size"},
+		{"f.0.inst", func(b []byte) []byte { b[sideOffset] = 8; return b }, "inst: slots begin"},
+		{"f.0.snap", func(b []byte) []byte { b[sideCapacity]++; return b }, "snap: file size"},
 		{"f.stats", func([]byte) []byte { return nil }, "stats: shorter"},
+		{"f.stats", func(b []byte) []byte { copy(b, lastMagic); return b }, "stats: not a tickwire"},
 	} {
 		w := newSideWorld(t)
 		path := filepath.Join(w.dir, tc.file)
@@ -170,75 +252,4 @@ func TestSideFilesRefusedInC(t *testing.T) {
 		}
 		_ = w.ring.Close()
 	}
-}
-
-// TestSideOffsetsInC: the header's offsets are those of the Go side, and those that ABI.md draws.
-func TestSideOffsetsInC(t *testing.T) {
-	header, err := os.ReadFile("c/tickring.h")
-	if err != nil {
-		t.Fatal(err)
-	}
-	abi, err := os.ReadFile("ABI.md")
-	if err != nil {
-		t.Fatal(err)
-	}
-	got := map[string]int{}
-	for _, m := range regexp.MustCompile(`(?m)^#define (TW_S\w+) (\d+)`).FindAllStringSubmatch(string(header), -1) {
-		got[m[1]], _ = strconv.Atoi(m[2])
-	}
-	for name, want := range map[string]int{
-		"TW_SIDE_HEADER": sideHeaderBytes, "TW_SIDE_OFF_ABI": sideABI, "TW_SIDE_OFF_BYTE_ORDER": sideByteOrder, "TW_SIDE_OFF_ENTRY_BYTES": sideEntryBytes,
-		"TW_SIDE_OFF_CAPACITY": sideCapacity, "TW_SIDE_OFF_OFFSET": sideOffset, "TW_SIDE_OFF_FILE_BYTES": sideFileBytes, "TW_SIDE_OFF_GENERATION": sideGeneration,
-		"TW_SIDE_OFF_STATE": sideState, "TW_SIDE_OFF_COUNT": sideCount, "TW_SIDE_OFF_ACTIVE": snapActive, "TW_SIDE_OFF_HEARTBEAT": sideHeartbeat,
-		"TW_SNAP_CONTROL": snapControl, "TW_SNAP_LINE": snapLine,
-	} {
-		if got[name] != want {
-			t.Errorf("%s is %d, Go has %d", name, got[name], want)
-		}
-		if !regexp.MustCompile(`\b` + strings.ReplaceAll(strconv.Itoa(want), ",", "") + `\b`).Match(abi) {
-			t.Errorf("ABI.md nowhere says %d (%s)", want, name)
-		}
-	}
-}
-
-// TestJoinBook: the snapshot, then the records right behind it; a ring that no longer has them, and another epoch, are told.
-func TestJoinBook(t *testing.T) {
-	w := newSideWorld(t)
-	r, err := Open(filepath.Join(w.dir, "f.0.mbo.ring"), ReaderOptions{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer r.Close()
-	s, err := OpenSnap(filepath.Join(w.dir, "f.0.snap"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer s.Close()
-	var snap Snapshot
-	if err := JoinBook(r, s, &snap); !errors.Is(err, ErrNoSnapshot) {
-		t.Errorf("no snapshot yet: %v", err)
-	}
-	w.write(500)
-	w.snapshot(t)
-	w.write(20)
-	if err := JoinBook(r, s, &snap); err != nil {
-		t.Fatal(err)
-	}
-	var recs [64]tick.Mbo
-	n, first, _ := PollSlice(r, recs[:])
-	if first != snap.Seq+1 || n != 20 || recs[0].OrderID != snap.Seq+1 || snap.Orders != 100 || len(snap.Records) != 101 {
-		t.Errorf("%d records from %d, snapshot at %d with %d orders", n, first, snap.Seq, snap.Orders)
-	}
-	w.write(1 << 17)
-	if err := JoinBook(r, s, &snap); !errors.Is(err, ErrTooOld) {
-		t.Errorf("a ring that went on: %v", err)
-	}
-	w.snapshot(t)
-	seq := w.ring.Next() - 1
-	w.snap.Begin()
-	w.snap.End(seq, w.ring.Epoch()+1, 1, 0)
-	if err := JoinBook(r, s, &snap); !errors.Is(err, ErrSnapshotEpoch) {
-		t.Errorf("another epoch: %v", err)
-	}
-	_ = w.ring.Close()
 }

@@ -314,7 +314,7 @@ enum {
 	TW_STOPPED = -5   /* producer ended, all records are read; it may come back */
 };
 
-/* Why open, join or seek refuses. tw_strerror gives a sentence. */
+/* Why open, join, seek or a lookup refuses. tw_strerror gives a sentence. */
 enum {
 	TW_E_OPEN = -101,       /* see errno */
 	TW_E_SHORT = -102,
@@ -330,7 +330,12 @@ enum {
 	TW_E_DBN_VERSION = -112,
 	TW_E_RESTARTING = -113, /* producer is restarting, or died while it was: try again */
 	TW_E_TOO_OLD = -114,
-	TW_E_TOO_FAR = -115
+	TW_E_TOO_FAR = -115,
+	TW_E_NOT_FOUND = -116, /* no such instrument, or nothing said of it yet */
+	TW_E_BUSY = -117,      /* the writer is at it, or died while it was: try again */
+	TW_E_NO_ROOM = -118,   /* the caller's memory is too small: the count says how much it takes */
+	TW_E_EPOCH = -119,     /* snapshot and ring are of different epochs: try again */
+	TW_E_NOT_MBO = -120    /* books are joined in an mbo ring */
 };
 
 /* Where to begin. */
@@ -803,7 +808,7 @@ static inline const char *tw_strerror(int code)
 	case TW_EPOCH:
 		return "producer was started again";
 	case TW_REPLACED:
-		return "another file has the ring's name: close and open again";
+		return "another file has the name: close and open again";
 	case TW_SILENT:
 		return "producer has no heartbeat";
 	case TW_STOPPED:
@@ -811,15 +816,15 @@ static inline const char *tw_strerror(int code)
 	case TW_E_OPEN:
 		return "cannot be opened (see errno)";
 	case TW_E_SHORT:
-		return "shorter than a ring's header, or no regular file";
+		return "shorter than its header, or no regular file";
 	case TW_E_MAP:
 		return "cannot be mapped (see errno)";
 	case TW_E_MAGIC:
-		return "not a tickwire ring";
+		return "not a tickwire ring, or none of the kind that was asked for";
 	case TW_E_BYTE_ORDER:
 		return "written by a host of the other byte order";
 	case TW_E_VERSION:
-		return "another major version of the ring ABI";
+		return "another major version of the ABI";
 	case TW_E_HEADER_SIZE:
 		return "header size out of range";
 	case TW_E_SLOT_SIZE:
@@ -838,14 +843,16 @@ static inline const char *tw_strerror(int code)
 		return "record is no longer in the ring";
 	case TW_E_TOO_FAR:
 		return "record is not yet in the ring";
-	case -116: /* TW_E_NOT_FOUND and the others of files beside the rings, below */
+	case TW_E_NOT_FOUND:
 		return "no such instrument, or nothing said of it yet";
-	case -117:
+	case TW_E_BUSY:
 		return "the writer is at it, or died while it was: try again";
-	case -118:
+	case TW_E_NO_ROOM:
 		return "the caller's memory is too small";
-	case -119:
+	case TW_E_EPOCH:
 		return "snapshot and ring are of different epochs: try again";
+	case TW_E_NOT_MBO:
+		return "books are joined in an mbo ring, and this is another";
 	default:
 		return "unknown";
 	}
@@ -853,40 +860,63 @@ static inline const char *tw_strerror(int code)
 
 /* ---- files beside the rings ----
  *
- *     .inst   what each instrument is                   tw_inst_open, tw_inst_lookup, tw_inst_find
+ *     .inst   what each instrument is                   tw_inst_open, tw_inst_lookup, tw_inst_at, tw_inst_find
  *     .last   latest mbp1 record of each instrument     tw_last_open, tw_last
  *     .snap   all resting orders, and the mbo record    tw_snap_open, tw_snap_read, tw_book_join
  *             they hold at
  *     .stats  counters of a process                     tw_stats_open, tw_stats_each
  *
- * All begin with the same header page (ABI.md 2.2). Entries are guarded by a version each: even is stable, odd is being
- * changed, 0 is empty. Functions copy out and check; a writer that died in the middle gives TW_E_BUSY, never half an
- * entry.
+ *     tw_side inst, last;
+ *     tw_mbp1_slot quote;
+ *     if (tw_inst_open(&inst, "….inst") != 0 || tw_last_open(&last, "….last") != 0) …
+ *     switch (tw_last(&last, &inst, publisher, instrument, &quote)) {
+ *     case 0: use(&quote); break;
+ *     case TW_REPLACED: …close both and open them again; the producer made new files
+ *     }
+ *     tw_side_close(&last), tw_side_close(&inst);
+ *
+ * All begin with the same header page (ABI.md 2a). Entries are guarded by a version each: even is stable, odd is being
+ * changed, 0 is empty. Functions copy out and check, with bounded tries: a writer that died in the middle gives TW_E_BUSY,
+ * never half an entry. A file that another one has taken the place of gives TW_REPLACED, never an old value as if it were
+ * new. A producer that died without a successor leaves its last values: ask tw_side_silence. What a failed call leaves in
+ * the caller's memory is undefined. A handle is only read after it was opened: threads may share it.
  */
 
 #define TW_SIDE_HEADER 4096
-#define TW_SIDE_OFF_MAGIC 0        /* "TWINST01", "TWLAST01", "TWSNAP01", "TWSTAT01" */
-#define TW_SIDE_OFF_ABI 8          /* u16 */
-#define TW_SIDE_OFF_BYTE_ORDER 16  /* u32 */
-#define TW_SIDE_OFF_ENTRY_BYTES 20 /* u32 */
-#define TW_SIDE_OFF_CAPACITY 24    /* u64 */
-#define TW_SIDE_OFF_OFFSET 32      /* u64 */
-#define TW_SIDE_OFF_FILE_BYTES 40  /* u64 */
-#define TW_SIDE_OFF_GENERATION 256 /* u64: moves when the contents begin anew */
-#define TW_SIDE_OFF_STATE 264      /* u32: 1 running, 3 stopped, 5 replaced */
-#define TW_SIDE_OFF_COUNT 384      /* u64: entries in use */
-#define TW_SIDE_OFF_ACTIVE 392     /* u64: .snap, the buffer completed last */
-#define TW_SIDE_OFF_HEARTBEAT 512  /* u64 */
-#define TW_SNAP_CONTROL 1024       /* .snap: two control lines … */
-#define TW_SNAP_LINE 128           /* … of this many bytes */
+#define TW_SIDE_OFF_MAGIC 0         /* "TWINST01", "TWLAST01", "TWSNAP01", "TWSTAT01" */
+#define TW_SIDE_OFF_ABI 8           /* u16 */
+#define TW_SIDE_OFF_HEADER_BYTES 12 /* u32 */
+#define TW_SIDE_OFF_BYTE_ORDER 16   /* u32 */
+#define TW_SIDE_OFF_ENTRY_BYTES 20  /* u32 */
+#define TW_SIDE_OFF_CAPACITY 24     /* u64 */
+#define TW_SIDE_OFF_OFFSET 32       /* u64 */
+#define TW_SIDE_OFF_FILE_BYTES 40   /* u64 */
+#define TW_SIDE_OFF_PID 48          /* u32 */
+#define TW_SIDE_OFF_CREATED 56      /* u64 */
+#define TW_SIDE_OFF_UUID 64         /* u8[16] */
+#define TW_SIDE_OFF_NAME 80         /* char[48] */
+#define TW_SIDE_OFF_GENERATION 256  /* u64: moves when the contents begin anew */
+#define TW_SIDE_OFF_STATE 264       /* u32: 1 running, 3 stopped, 5 replaced */
+#define TW_SIDE_OFF_COUNT 384       /* u64: entries in use */
+#define TW_SIDE_OFF_ACTIVE 392      /* u64: .snap, the buffer completed last */
+#define TW_SIDE_OFF_HEARTBEAT 512   /* u64 */
+#define TW_SNAP_CONTROL 1024        /* .snap: two control lines … */
+#define TW_SNAP_LINE 128            /* … of this many bytes */
+#define TW_INST_ENTRY 256
+#define TW_LAST_ENTRY 128
+#define TW_SNAP_ENTRY 56
+#define TW_STATS_ENTRY 128
+#define TW_STATS_OFF_KIND 8  /* u8 */
+#define TW_STATS_OFF_NAME 16 /* char[112] */
 
-enum {
-	TW_E_NOT_FOUND = -116, /* no such instrument, or nothing said of it yet */
-	TW_E_BUSY = -117,      /* the writer is at it, or died while it was: try again */
-	TW_E_NO_ROOM = -118,   /* the caller's memory is too small: the count says how much it takes */
-	TW_E_EPOCH = -119      /* snapshot and ring are of different epochs: try again */
-};
+/* Flags of an instrument. */
+#define TW_INST_NAMED 1 /* its definition came; without one the entry was made at first sight */
+#define TW_INST_TEST 2  /* test security: its prices are not real */
 
+/* Kinds of a counter. */
+enum { TW_STAT_COUNTER = 1 /* only grows */, TW_STAT_GAUGE = 2 };
+
+/* A file beside a ring, mapped read-only. All of it is private. */
 typedef struct tw_side {
 	const unsigned char *base_;
 	uint64_t bytes_;
@@ -899,8 +929,8 @@ typedef struct tw_inst {
 	uint32_t instrument_id;
 	uint16_t publisher_id;
 	char instrument_class;
-	uint8_t flags; /* 1 named, 2 test security: its prices are not real */
-	char raw_symbol[72];
+	uint8_t flags;       /* TW_INST_ */
+	char raw_symbol[72]; /* always ends with NUL */
 	int64_t min_price_increment;
 	int32_t round_lot;
 	int32_t contract_multiplier;
@@ -922,6 +952,7 @@ typedef struct tw_inst {
 } tw_inst;
 TW_SIZE_(tw_inst, 248);
 
+/* Unmaps. The handle may be opened again. */
 static inline void tw_side_close(tw_side *s)
 {
 	if (s->base_ != NULL)
@@ -929,14 +960,41 @@ static inline void tw_side_close(tw_side *s)
 	s->base_ = NULL;
 }
 
+/* The conditions that make a file one of these; capacity from it. */
+static inline int tw_side_check_(const unsigned char *h, uint64_t file_bytes, const char *magic, uint32_t entry_bytes, uint64_t *capacity)
+{
+	uint16_t abi;
+	uint32_t header, order, entry;
+	uint64_t offset, declared;
+	memcpy(&abi, h + TW_SIDE_OFF_ABI, 2);
+	memcpy(&header, h + TW_SIDE_OFF_HEADER_BYTES, 4);
+	memcpy(&order, h + TW_SIDE_OFF_BYTE_ORDER, 4);
+	memcpy(&entry, h + TW_SIDE_OFF_ENTRY_BYTES, 4);
+	memcpy(capacity, h + TW_SIDE_OFF_CAPACITY, 8);
+	memcpy(&offset, h + TW_SIDE_OFF_OFFSET, 8);
+	memcpy(&declared, h + TW_SIDE_OFF_FILE_BYTES, 8);
+	if (memcmp(h + TW_SIDE_OFF_MAGIC, magic, 8) != 0)
+		return TW_E_MAGIC;
+	if (order != 0x01020304u)
+		return TW_E_BYTE_ORDER;
+	if (abi != TW_ABI_MAJOR)
+		return TW_E_VERSION;
+	if (header != TW_SIDE_HEADER)
+		return TW_E_HEADER_SIZE;
+	if (entry != entry_bytes)
+		return TW_E_SLOT_SIZE;
+	if (offset != TW_SIDE_HEADER)
+		return TW_E_OFFSET;
+	if (declared > file_bytes || *capacity > (file_bytes - TW_SIDE_HEADER) / entry_bytes)
+		return TW_E_FILE_SIZE;
+	return 0;
+}
+
 static inline int tw_side_open_(tw_side *s, const char *path, const char *magic, uint32_t entry_bytes)
 {
 	struct stat st;
 	void *mem;
-	uint16_t abi;
-	uint32_t order, entry;
-	uint64_t offset, declared;
-	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	int err, fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* a pipe of that name must not block us */
 	memset(s, 0, sizeof *s);
 	if (fd < 0)
 		return TW_E_OPEN;
@@ -951,46 +1009,51 @@ static inline int tw_side_open_(tw_side *s, const char *path, const char *magic,
 	s->base_ = (const unsigned char *)mem;
 	s->bytes_ = (uint64_t)st.st_size;
 	s->entry_bytes_ = entry_bytes;
-	memcpy(&abi, s->base_ + TW_SIDE_OFF_ABI, 2);
-	memcpy(&order, s->base_ + TW_SIDE_OFF_BYTE_ORDER, 4);
-	memcpy(&entry, s->base_ + TW_SIDE_OFF_ENTRY_BYTES, 4);
-	memcpy(&s->capacity_, s->base_ + TW_SIDE_OFF_CAPACITY, 8);
-	memcpy(&offset, s->base_ + TW_SIDE_OFF_OFFSET, 8);
-	memcpy(&declared, s->base_ + TW_SIDE_OFF_FILE_BYTES, 8);
-	fd = 0; /* from here on it is the result */
-	if (memcmp(s->base_, magic, 8) != 0)
-		fd = TW_E_MAGIC;
-	else if (order != 0x01020304u)
-		fd = TW_E_BYTE_ORDER;
-	else if (abi != TW_ABI_MAJOR)
-		fd = TW_E_VERSION;
-	else if (entry != entry_bytes)
-		fd = TW_E_SLOT_SIZE;
-	else if (offset != TW_SIDE_HEADER)
-		fd = TW_E_OFFSET;
-	else if (declared > s->bytes_ || s->capacity_ > (s->bytes_ - TW_SIDE_HEADER) / entry_bytes)
-		fd = TW_E_FILE_SIZE;
-	if (fd != 0)
+	err = tw_side_check_(s->base_, s->bytes_, magic, entry_bytes, &s->capacity_);
+	if (err != 0)
 		tw_side_close(s);
-	return fd;
+	return err;
+}
+
+/* TW_STATE_RUNNING, TW_STATE_STOPPED or TW_STATE_REPLACED. A writer that was killed still counts as running: see
+ * tw_side_silence. */
+static inline uint32_t tw_side_state(const tw_side *s)
+{
+	return tw_acquire32_(s->base_ + TW_SIDE_OFF_STATE);
 }
 
 /* 1 when another file has the name: close and open again. */
 static inline int tw_side_replaced(const tw_side *s)
 {
-	return tw_acquire32_(s->base_ + TW_SIDE_OFF_STATE) == TW_STATE_REPLACED;
+	return tw_side_state(s) == TW_STATE_REPLACED;
 }
 
-/* How long ago the writer showed signs of life, ns. */
+/* How long ago the writer showed signs of life, ns: of .snap, when it completed its newest snapshot. Reads the clock. */
 static inline uint64_t tw_side_silence(const tw_side *s)
 {
-	return tw_monotonic_ns_() - tw_acquire64_(s->base_ + TW_SIDE_OFF_HEARTBEAT);
+	uint64_t beat = tw_acquire64_(s->base_ + TW_SIDE_OFF_HEARTBEAT); /* before the clock: it is never ahead of it */
+	uint64_t now = tw_monotonic_ns_();
+	return (int64_t)(now - beat) > 0 ? now - beat : 0;
 }
 
-/* Copies what lies behind the version at p: 0, TW_E_NOT_FOUND when there is nothing, TW_E_BUSY. */
+/* Moves when the contents begin anew: an index into .inst, or what was remembered of an instrument, is void then. */
+static inline uint64_t tw_side_generation(const tw_side *s)
+{
+	return tw_acquire64_(s->base_ + TW_SIDE_OFF_GENERATION);
+}
+
+/* Places of the file: indexes of .inst and .last are below it. */
+static inline uint64_t tw_side_capacity(const tw_side *s)
+{
+	return s->capacity_;
+}
+
+/* Copies what lies behind the version at p: 0, TW_E_NOT_FOUND when there is nothing, TW_E_BUSY, TW_REPLACED. */
 static inline int tw_side_copy_(const tw_side *s, const unsigned char *p, void *dst, uint32_t bytes)
 {
 	int i;
+	if (tw_side_replaced(s))
+		return TW_REPLACED;
 	for (i = 0; i < 4096; i++) {
 		uint64_t generation = tw_acquire64_(s->base_ + TW_SIDE_OFF_GENERATION);
 		uint64_t version = tw_acquire64_(p);
@@ -1011,10 +1074,10 @@ static inline const unsigned char *tw_side_entry_(const tw_side *s, uint64_t ind
 	return s->base_ + TW_SIDE_HEADER + index * s->entry_bytes_;
 }
 
-/* Opens a directory: <feed>.<lane>.inst. */
+/* Opens a directory: <feed>.<lane>.inst. 0, or TW_E_…; on an error there is nothing to close. */
 static inline int tw_inst_open(tw_side *s, const char *path)
 {
-	int err = tw_side_open_(s, path, "TWINST01", 256);
+	int err = tw_side_open_(s, path, "TWINST01", TW_INST_ENTRY);
 	if (err == 0 && (s->capacity_ < 2 || (s->capacity_ & (s->capacity_ - 1)) != 0)) {
 		tw_side_close(s);
 		err = TW_E_CAPACITY;
@@ -1022,15 +1085,24 @@ static inline int tw_inst_open(tw_side *s, const char *path)
 	return err;
 }
 
-/* Copies an instrument's entry; *index (may be NULL) is its place, which is its place in .last too. 0, TW_E_NOT_FOUND or
- * TW_E_BUSY. */
+/* Copies the entry at an index below tw_side_capacity: to walk over all. 0, TW_E_NOT_FOUND when the place is empty,
+ * TW_E_BUSY or TW_REPLACED. */
+static inline int tw_inst_at(const tw_side *s, uint64_t index, tw_inst *out)
+{
+	if (index >= s->capacity_)
+		return TW_E_NOT_FOUND;
+	return tw_side_copy_(s, tw_side_entry_(s, index), out, sizeof *out);
+}
+
+/* Copies an instrument's entry; *index (may be NULL) is its place, which is its place in .last too. 0, TW_E_NOT_FOUND,
+ * TW_E_BUSY or TW_REPLACED. No call into the kernel. */
 static inline int tw_inst_lookup(const tw_side *s, uint16_t publisher, uint32_t instrument, tw_inst *out, uint64_t *index)
 {
 	uint64_t key = (uint64_t)publisher << 32 | instrument, n;
 	int shift = 64 - __builtin_ctzll(s->capacity_);
 	uint64_t at = key * UINT64_C(0x9E3779B97F4A7C15) >> shift;
 	for (n = 0; n < s->capacity_; n++, at++) {
-		int err = tw_side_copy_(s, tw_side_entry_(s, at & (s->capacity_ - 1)), out, sizeof *out);
+		int err = tw_inst_at(s, at & (s->capacity_ - 1), out);
 		if (err != 0)
 			return err;
 		if (out->instrument_id == instrument && out->publisher_id == publisher) {
@@ -1042,23 +1114,34 @@ static inline int tw_inst_lookup(const tw_side *s, uint16_t publisher, uint32_t 
 	return TW_E_NOT_FOUND;
 }
 
-/* Finds an instrument by its symbol: a walk over the whole directory, not for the hot path. */
-static inline int tw_inst_find(const tw_side *s, const char *symbol, tw_inst *out)
+/* Finds a publisher's instrument by its raw symbol: a walk over the whole directory, not for the hot path. 0,
+ * TW_E_NOT_FOUND, TW_REPLACED, or TW_E_BUSY when it may be an entry that was being changed. */
+static inline int tw_inst_find(const tw_side *s, uint16_t publisher, const char *symbol, tw_inst *out)
 {
 	uint64_t i;
-	for (i = 0; i < s->capacity_; i++)
-		if (tw_side_copy_(s, tw_side_entry_(s, i), out, sizeof *out) == 0 && strncmp(out->raw_symbol, symbol, sizeof out->raw_symbol) == 0)
+	int missing = TW_E_NOT_FOUND;
+	if (symbol[0] == 0) /* entries without a definition have no symbol */
+		return TW_E_NOT_FOUND;
+	for (i = 0; i < s->capacity_; i++) {
+		int err = tw_inst_at(s, i, out);
+		if (err == 0 && out->publisher_id == publisher && strncmp(out->raw_symbol, symbol, sizeof out->raw_symbol) == 0)
 			return 0;
-	return TW_E_NOT_FOUND;
+		if (err == TW_REPLACED)
+			return err;
+		if (err == TW_E_BUSY)
+			missing = err;
+	}
+	return missing;
 }
 
 /* Opens last values: <feed>.<lane>.last, which go with the directory of the same feed and lane. */
 static inline int tw_last_open(tw_side *s, const char *path)
 {
-	return tw_side_open_(s, path, "TWLAST01", 128);
+	return tw_side_open_(s, path, "TWLAST01", TW_LAST_ENTRY);
 }
 
-/* Copies the latest mbp1 record of an instrument. 0, TW_E_NOT_FOUND or TW_E_BUSY. */
+/* Copies the latest mbp1 record of an instrument: last(id). 0, TW_E_NOT_FOUND, TW_E_BUSY or TW_REPLACED (of either file:
+ * open both again). No call into the kernel. */
 static inline int tw_last(const tw_side *last, const tw_side *inst, uint16_t publisher, uint32_t instrument, tw_mbp1_slot *out)
 {
 	tw_inst entry;
@@ -1067,15 +1150,19 @@ static inline int tw_last(const tw_side *last, const tw_side *inst, uint16_t pub
 	if (err != 0)
 		return err;
 	if (index >= last->capacity_)
-		return TW_E_NOT_FOUND; /* of another generation of the pair */
-	return tw_side_copy_(last, tw_side_entry_(last, index), out, 120);
+		return TW_E_NOT_FOUND; /* a directory and values of different files */
+	err = tw_side_copy_(last, tw_side_entry_(last, index), out, sizeof *out);
+	/* Between the two reads a session may have begun, and the place be another instrument's. */
+	if (err == 0 && (out->rec.hdr.instrument_id != instrument || out->rec.hdr.publisher_id != publisher))
+		return TW_E_NOT_FOUND;
+	return err;
 }
 
-/* Opens snapshots: <feed>.<lane>.snap. A file that became too small is replaced: look at tw_side_replaced. */
+/* Opens snapshots: <feed>.<lane>.snap. A file that became too small is replaced: TW_REPLACED when it is read. */
 static inline int tw_snap_open(tw_side *s, const char *path)
 {
-	int err = tw_side_open_(s, path, "TWSNAP01", 56);
-	if (err == 0 && s->bytes_ < TW_SIDE_HEADER + 2 * s->capacity_ * 56) {
+	int err = tw_side_open_(s, path, "TWSNAP01", TW_SNAP_ENTRY);
+	if (err == 0 && s->bytes_ < TW_SIDE_HEADER + 2 * s->capacity_ * TW_SNAP_ENTRY) {
 		tw_side_close(s);
 		err = TW_E_FILE_SIZE;
 	}
@@ -1091,12 +1178,15 @@ typedef struct tw_snapshot {
 	uint64_t records; /* that it has: for each instrument R, then A for each resting order in its queue's order */
 } tw_snapshot;
 
-/* Copies the newest whole snapshot: at most room records to recs. 0; TW_E_NO_ROOM with *info filled in when it takes more;
- * TW_E_NOT_FOUND when there is none yet; TW_E_BUSY. */
+/* Copies the newest whole snapshot: at most room records to recs. 0; TW_E_NO_ROOM with *info filled in when it takes more
+ * (recs NULL and room 0 ask for the size); TW_E_NOT_FOUND when there is none yet; TW_E_BUSY; TW_REPLACED. Never more than
+ * tw_side_capacity records. */
 static inline int tw_snap_read(const tw_side *s, tw_mbo *recs, uint64_t room, tw_snapshot *info)
 {
 	uint64_t n;
 	int i;
+	if (tw_side_replaced(s))
+		return TW_REPLACED;
 	for (i = 0; i < 64; i++) {
 		uint64_t buffer = tw_acquire64_(s->base_ + TW_SIDE_OFF_ACTIVE) & 1;
 		const unsigned char *line = s->base_ + TW_SNAP_CONTROL + buffer * TW_SNAP_LINE;
@@ -1116,7 +1206,7 @@ static inline int tw_snap_read(const tw_side *s, tw_mbo *recs, uint64_t room, tw
 		if (info->records > room)
 			return TW_E_NO_ROOM;
 		for (n = 0; n < info->records; n++)
-			tw_copy_((unsigned char *)(recs + n), s->base_ + TW_SIDE_HEADER + (buffer * s->capacity_ + n) * 56, 56);
+			tw_copy_((unsigned char *)(recs + n), s->base_ + TW_SIDE_HEADER + (buffer * s->capacity_ + n) * TW_SNAP_ENTRY, TW_SNAP_ENTRY);
 		__atomic_thread_fence(__ATOMIC_ACQUIRE);
 		if (tw_load64_(line) == version)
 			return 0;
@@ -1125,32 +1215,47 @@ static inline int tw_snap_read(const tw_side *s, tw_mbo *recs, uint64_t room, tw
 }
 
 /* Gives whoever joins late, or was lapped, a book: the newest snapshot in recs, and the mbo ring at the record behind it.
- * 0; or what tw_snap_read or tw_ring_seek say; or TW_E_EPOCH. After TW_E_TOO_OLD, TW_E_BUSY and TW_E_EPOCH wait for the next
- * snapshot (a second at most) and try again. */
+ * 0; or what tw_snap_read or tw_ring_seek say; or TW_E_EPOCH, TW_E_NOT_MBO. On an error the ring's place is unchanged.
+ *
+ *     TW_E_NO_ROOM                      give it info->records and some more
+ *     TW_REPLACED                       close snap and open it again
+ *     TW_E_TOO_OLD, TW_E_EPOCH,         wait for the next snapshot, a second away at most, and try again; tw_side_silence
+ *     TW_E_NOT_FOUND, TW_E_BUSY         of snap beyond that says that none is coming
+ */
 static inline int tw_book_join(tw_ring *ring, const tw_side *snap, tw_mbo *recs, uint64_t room, tw_snapshot *info)
 {
-	int err = tw_snap_read(snap, recs, room, info);
+	uint64_t next = ring->next, epoch = ring->epoch, unused = ring->unused_;
+	int err;
+	if (ring->kind != TW_KIND_MBO)
+		return TW_E_NOT_MBO;
+	err = tw_snap_read(snap, recs, room, info);
 	if (err != 0)
 		return err;
 	err = tw_ring_seek(ring, info->seq + 1);
-	if (err == 0 && ring->epoch != info->epoch)
+	if (err == 0 && ring->epoch != info->epoch) {
+		ring->next = next;
+		ring->epoch = epoch;
+		ring->unused_ = unused;
 		return TW_E_EPOCH;
+	}
 	return err;
 }
 
-/* Opens the counters of a process: <process>.stats. */
+/* Opens the counters of a process: <process>.stats. They may be read after it died, too. */
 static inline int tw_stats_open(tw_side *s, const char *path)
 {
-	return tw_side_open_(s, path, "TWSTAT01", 128);
+	return tw_side_open_(s, path, "TWSTAT01", TW_STATS_ENTRY);
 }
 
-/* Calls fn with each counter. The name is valid until close. */
-static inline void tw_stats_each(const tw_side *s, void (*fn)(void *with, const char *name, uint64_t value), void *with)
+/* Calls fn with each counter: kind is TW_STAT_. The name is valid until close. Each value is one word, and values are not
+ * of one moment. */
+static inline void tw_stats_each(const tw_side *s, void (*fn)(void *with, const char *name, int kind, uint64_t value), void *with)
 {
 	uint64_t i, n = tw_acquire64_(s->base_ + TW_SIDE_OFF_COUNT);
 	for (i = 0; i < n && i < s->capacity_; i++) {
 		const unsigned char *e = tw_side_entry_(s, i);
-		fn(with, (const char *)(e + 16), tw_load64_(e));
+		if (e[TW_STATS_ENTRY - 1] == 0) /* a name without its end is none of ours */
+			fn(with, (const char *)(e + TW_STATS_OFF_NAME), e[TW_STATS_OFF_KIND], tw_load64_(e));
 	}
 }
 
