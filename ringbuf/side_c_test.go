@@ -169,6 +169,77 @@ func TestSideFilesInC(t *testing.T) {
 	}
 }
 
+// TestSnapshotsInCAreWhole: a writer that never pauses takes the buffer from under its readers again and again, a large
+// snapshot in one, a small one in the other; neither C nor Go takes a mixture for a snapshot.
+func TestSnapshotsInCAreWhole(t *testing.T) {
+	prog := buildC(t, "gcc", "c99", "testdata/sidecheck.c")
+	w := newSideWorld(t)
+	seq := uint64(0)
+	next := func() {
+		seq++
+		records := 1 + seq%2*4000
+		w.snap.Begin()
+		rec := tick.Mbo{Header: tick.Header{TsEvent: seq}, OrderID: seq, TsRecv: seq}
+		for range records {
+			if err := w.snap.Put(&rec); err != nil {
+				t.Fatal(err)
+			}
+		}
+		w.snap.End(seq, seq, seq, records)
+	}
+	next()
+	s, err := OpenSnap(filepath.Join(w.dir, "f.0.snap"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	var out []byte
+	inC, done := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(inC)
+		out, err = exec.Command(prog, w.dir, "snapshots").CombinedOutput()
+	}()
+	var reads, bad int
+	go func() { // until the C process ends
+		defer close(done)
+		var got Snapshot
+		for {
+			select {
+			case <-inC:
+				return
+			default:
+			}
+			if s.Read(&got) != nil {
+				continue
+			}
+			reads++
+			mixed := got.Ts != got.Seq || got.Epoch != got.Seq || got.Orders != uint64(len(got.Records))
+			for i := range got.Records {
+				mixed = mixed || got.Records[i].OrderID != got.Seq || got.Records[i].TsRecv != got.Seq
+			}
+			if mixed {
+				bad++
+			}
+		}
+	}()
+	for running := true; running; {
+		select {
+		case <-done:
+			running = false
+		default:
+			next()
+		}
+	}
+	var readsC, badC, busyC int
+	if _, scan := fmt.Sscan(string(out), &readsC, &badC, &busyC); scan != nil || err != nil {
+		t.Fatalf("%v %v: %s", err, scan, out)
+	}
+	t.Logf("%d written, %d read in C (%d times busy), %d in Go", seq, readsC, busyC, reads)
+	if readsC < 10 || badC != 0 || reads < 10 || bad != 0 {
+		t.Errorf("%d in C and %d in Go are mixtures, of %d and %d", badC, bad, readsC, reads)
+	}
+}
+
 // TestSideFilesReplacedInC: a reader of files that others have taken the place of is told so by every call, and finds the
 // new ones by the name. New values beside an old directory give no value.
 func TestSideFilesReplacedInC(t *testing.T) {

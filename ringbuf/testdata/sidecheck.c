@@ -1,6 +1,7 @@
 /* Checks, from another process, the files beside a ring while Go writes them. See side_c_test.go.
  *
  *     sidecheck DIR SECONDS     reads all that time and prints counts
+ *     sidecheck DIR snapshots   reads snapshots for half a second, written without a pause, and prints counts
  *     sidecheck DIR replaced    opens, says so, waits for a line, and prints what the old and the new files say
  */
 #include "tickring.h"
@@ -143,6 +144,27 @@ static int join(uint64_t until)
 	return 0;
 }
 
+/* Every record of a snapshot, and its line, says the snapshot's number. */
+static int snapshots(void)
+{
+	uint64_t until = tw_monotonic_ns_() + 500000000u, i;
+	while (tw_monotonic_ns_() < until) {
+		int err = tw_snap_read(&snap, recs, 1 << 16, &info);
+		if (err == TW_E_BUSY) {
+			busy++;
+			continue;
+		}
+		if (err != 0)
+			return fail("snapshot", err);
+		reads++;
+		bad += info.ts != info.seq || info.epoch != info.seq || info.orders != info.records;
+		for (i = 0; i < info.records; i++)
+			bad += recs[i].order_id != info.seq || recs[i].hdr.ts_event != info.seq || recs[i].ts_recv != info.seq;
+	}
+	printf("%" PRIu64 " %" PRIu64 " %" PRIu64 "\n", reads, bad, busy);
+	return 0;
+}
+
 static int replaced(const char *dir)
 {
 	tw_side empty;
@@ -172,6 +194,8 @@ int main(int argc, char **argv)
 		return 1;
 	if (strcmp(argv[2], "replaced") == 0)
 		return replaced(argv[1]);
+	if (strcmp(argv[2], "snapshots") == 0)
+		return snapshots();
 	if (lookups() != 0)
 		return 1;
 	if (tw_snap_read(&snap, NULL, 0, &info) != TW_E_NO_ROOM || info.records != 101)
