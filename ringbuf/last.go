@@ -125,6 +125,9 @@ func (r *LastReader) At(index uint64) (Mbp1Slot, bool) {
 	return rec, ok
 }
 
+// Generation counts how often the values began anew; it moves before and after.
+func (r *LastReader) Generation() uint64 { return atomic.LoadUint64(r.f.m.word(sideGeneration)) }
+
 // Silence is how long ago the writer showed signs of life.
 func (r *LastReader) Silence() time.Duration { return r.f.silence() }
 

@@ -121,13 +121,14 @@ func (f *follower) order(m *tick.Mbo, number uint64) {
 		return
 	}
 	symbol := uint32(0)
+	roll := m.Action == tick.ActionClear && m.Sequence == 0 // a session is over: speaks of its instruments, not the next one's
 	switch {
-	case m.Action != tick.ActionClear:
+	case !roll:
 		symbol = f.symbol(&m.Header, m.TsRecv)
 	case m.TsRecv == f.rolledAt:
-		symbol = f.before.get(m.InstrumentID, m.TsRecv) // one of a session's first, which all speak of the one before
+		symbol = f.before.get(m.InstrumentID, m.TsRecv)
 	default:
-		symbol = f.names.get(m.InstrumentID, m.TsRecv) // the directory may speak of the next session already
+		symbol = f.names.get(m.InstrumentID, m.TsRecv)
 	}
 	r, ok := f.beginAs(f.orders, &m.Header, m.TsRecv, uint32(m.ChannelID), symbol)
 	if !ok {
@@ -142,7 +143,7 @@ func (f *follower) order(m *tick.Mbo, number uint64) {
 	r.set32(ordersSequence, m.Sequence)
 	f.saturated(tick.RingMbo, number, m.Size, r, ordersSize)
 	f.end(r)
-	if m.Action == tick.ActionClear {
+	if roll {
 		f.cleared(m.TsRecv)
 	}
 }

@@ -332,12 +332,12 @@ func (t *symbolTable) reset() {
 	clear(t.others)
 }
 
-// A new session gives instruments other numbers. In the mbo ring it begins with R for every instrument (cleared), and
-// rows of the other rings tell by their time which session they are of. The directory's generation moves before the
-// new session's first row is published: whoever sees it moved takes the mbo ring first (awaitRoll), so that no row of the
-// new session is given a symbol of the old one, nor the other way round.
+// A new session gives instruments other numbers. The directory's generation moves, then R comes for every instrument that
+// was known, numbered 0, then the new session's rows: so the first such R is where it begins (cleared), and rows of the
+// other rings tell by their time which session they are of. Whoever sees the generation moved takes the mbo
+// ring first (awaitRoll), so that no row of the new session is given a symbol of the old one, nor the other way round.
 
-// cleared notes an R: with a later time than the last one it is the first of a new session.
+// cleared notes an R of a session's end: with a later time than the last one it is the first of them.
 func (f *follower) cleared(recv uint64) {
 	if recv <= f.rolledAt || recv == tick.UndefTime {
 		return

@@ -463,11 +463,11 @@ func TestNewSession(t *testing.T) {
 			must(t, await(s, 2)) // the order and the definition
 			ringbuf.PublishSlice(l.rings[ringbuf.KindTrades], []ringbuf.TradeSlot{old})
 		}
-		// As a lane does it: R, then the directory, then rows.
+		// As a lane does it: the directory, R, then definitions and rows.
 		at := testDay + 1000
+		l.inst.Reset()
 		publish(l, ringbuf.KindMbo, tick.Mbo{Header: tick.Header{Length: 14, RType: tick.RTypeMbo, PublisherID: 2, InstrumentID: 7, TsEvent: at},
 			Price: tick.UndefPrice, Action: tick.ActionClear, Side: tick.SideNone, TsRecv: at})
-		l.inst.Reset()
 		l.defined = 1000
 		l.define(t, 7, "MSFT")
 		later := trade(2000, 502, 20)

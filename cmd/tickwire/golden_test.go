@@ -16,7 +16,7 @@ func TestGoldenDBN(t *testing.T) {
 		t.Fatal(errs)
 	}
 	for schema, want := range map[string]string{
-		"mbo": "44fad2e50a772e1a", "mbp-1": "682d6c7b321aaff0", "trades": "66f495e277acdac1", "status": "8f37bdc6b85510d6",
+		"mbo": "516d5c8a8b7231e7", "mbp-1": "682d6c7b321aaff0", "trades": "66f495e277acdac1", "status": "8f37bdc6b85510d6",
 		"imbalance": "f4f469178a65529d", "statistics": "d44fcaa46c1355be", "definition": "be419c902f796797",
 	} {
 		out := filepath.Join(dir, schema+".dbn")

@@ -32,8 +32,8 @@ func TestReplayAndLook(t *testing.T) {
 			t.Errorf("%+v", r)
 		}
 	}
-	// 12,253 order events and what is inline: status and system events.
-	if records["replay.0.mbo"] < 12_253 || records["replay.0.mbp1"] != 5572 || records["replay.0.trades"] != 5180 {
+	// 12,256 order events, three of them R, and what is inline: status and system events.
+	if records["replay.0.mbo"] < 12_256 || records["replay.0.mbp1"] != 5572 || records["replay.0.trades"] != 5180 {
 		t.Errorf("records %v", records)
 	}
 	if code, out, _ := command(t, "ring", "stat", "replay.0.mbo", "--ring-dir", dir); code != exitOK || !strings.Contains(out, "replay.0.mbo") {

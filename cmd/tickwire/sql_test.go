@@ -29,9 +29,9 @@ func TestSQLFrom(t *testing.T) {
 		want string
 	}{
 		{[]string{"SELECT symbol, count(*), min(price), max(price) FROM orders GROUP BY symbol ORDER BY symbol"},
-			"symbol,count,min,max\nALC,3241,19.540000000,30.320000000\nBOB,5403,5.241700000,7.075000000\nCHAR,3609,17.600000000,26.225000000\n"},
+			"symbol,count,min,max\nALC,3242,19.540000000,30.320000000\nBOB,5404,5.241700000,7.075000000\nCHAR,3610,17.600000000,26.225000000\n"},
 		{[]string{"SELECT count(*) FROM definitions"}, "count\n3\n"},
-		{[]string{"--symbols", "BOB", "SELECT count(*), count(DISTINCT symbol), min(symbol) FROM orders"}, "count,count,min\n5403,1,BOB\n"},
+		{[]string{"--symbols", "BOB", "SELECT count(*), count(DISTINCT symbol), min(symbol) FROM orders"}, "count,count,min\n5404,1,BOB\n"},
 		{[]string{"SELECT 1 + 1 AS two"}, "two\n2\n"},
 		{[]string{"--symbols", "ALC", "SELECT count(*) > 100 AS some, max(bid_px_0) IS NULL AS none FROM depth"}, "some,none\nt,f\n"},
 	} {

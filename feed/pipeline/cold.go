@@ -90,6 +90,7 @@ func (l *Lane) cold(i int) {
 		for k := first; k < first+n; k++ {
 			d := &b.Definitions[k]
 			d.PublisherID, d.TsRecv = l.publisher, b.TsRecv[i]
+			l.begin(i, d.InstrumentID)
 			l.define(d)
 		}
 	case tick.KindExt:
@@ -102,6 +103,14 @@ func (l *Lane) cold(i int) {
 	case tick.KindClear:
 		l.order(i, tick.ActionClear, tick.SideNone, 0, tick.UndefPrice, 0, l.flags(i)|tick.FlagLast)
 	}
+}
+
+// begin sends R before an instrument's first record of a session (section 7): at its definition, unless orders rest already.
+func (l *Lane) begin(i int, id uint32) {
+	if in := l.symbols.Lookup(id); in != nil && in.Named || l.batch.Before[i] != tick.EmptyPair || l.only.bounded && !l.only.within(l, i) {
+		return
+	}
+	l.order(i, tick.ActionClear, tick.SideNone, 0, tick.UndefPrice, 0, l.flags(i)|tick.FlagLast)
 }
 
 // define enters a definition in the directory that readers see, and in our own.

@@ -281,14 +281,15 @@ func (l *Lane) SessionStart([10]byte) {
 		return
 	}
 	l.day, l.suspect = day, 0
+	// The directory's generation moves before the first R, that of the last values after the last: readers tell by them.
+	if l.out.Instruments != nil {
+		l.out.Instruments.Reset()
+	}
 	l.clearAll()
 	l.books.Reset()
 	l.symbols.Reset()
 	l.depth.reset()
 	l.only.reset()
-	if l.out.Instruments != nil {
-		l.out.Instruments.Reset()
-	}
 	if l.out.Last != nil {
 		l.out.Last.Reset()
 	}

@@ -313,10 +313,16 @@ func TestSessionStart(t *testing.T) {
 	b.feed(2, define(7, "MSFT"), add(10, 7, 'S', 300, 1_000_000))
 	b.lane.EndPass()
 	check(t, b.mbo(t), []string{
+		"R 7 N 0 0@- f80 seq1", // before its first record of a session …
 		"A 7 B 10 300@100 f80 seq2",
-		"R 7 N 0 0@- f80 seq0",
+		"R 7 N 0 0@- f80 seq0", // … at the end of it, for every instrument …
+		"R 7 N 0 0@- f80 seq3",
 		"A 7 A 10 300@100 f80 seq4",
 	})
+	// … but not when a definition is told again, or comes after orders.
+	b.feed(3, define(7, "MSFT"), add(11, 9, 'S', 300, 1_000_000), define(9, "LATE"))
+	b.lane.EndPass()
+	check(t, b.mbo(t), []string{"A 9 A 11 300@100 f80 seq6"})
 	if e, ok := b.inst.Lookup(2, 7); !ok || e.Symbol() != "MSFT" {
 		t.Errorf("directory says %q", e.Symbol())
 	}

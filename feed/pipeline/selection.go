@@ -62,11 +62,11 @@ func (l *Lane) definitions(i int, fn func(*tick.Definition)) {
 
 // inTime says that row i is within the bounds of time. Definitions always are: symbols need them.
 func (s *selection) inTime(l *Lane, i int) bool {
-	b := l.batch
-	if b.Kind[i&tick.RowMask] == tick.KindDefinition {
-		return true
-	}
-	ts := b.TsEvent[i&tick.RowMask]
+	return l.batch.Kind[i&tick.RowMask] == tick.KindDefinition || s.within(l, i)
+}
+
+func (s *selection) within(l *Lane, i int) bool {
+	ts := l.batch.TsEvent[i&tick.RowMask]
 	return ts >= s.from && (s.to == 0 || ts < s.to)
 }
 

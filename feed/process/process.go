@@ -118,7 +118,7 @@ func (r *laneRunner) open(c *config.Config, f *config.Feed, number int, stats *r
 	side := func(ext string) string {
 		return ringbuf.SidePath(c.Instance.RingDir, c.Instance.Name, f.Name, r.name, ext)
 	}
-	r.snap, err = newSnapshotter(rings(ringbuf.KindMbo), side(ringbuf.ExtSnap), side(ringbuf.ExtInst),
+	r.snap, err = newSnapshotter(rings(ringbuf.KindMbo), side(ringbuf.ExtSnap), side(ringbuf.ExtInst), side(ringbuf.ExtLast),
 		f.Rings.Snapshot, uint8(number), f.Publisher, ringbuf.SideOptions{Group: c.Instance.Group})
 	return err
 }

@@ -426,7 +426,10 @@ func TestSnapshotAfterOverrun(t *testing.T) {
 	inst, err := ringbuf.CreateInst(path("f.0.inst"), 16, ringbuf.SideOptions{})
 	must(t, err)
 	defer inst.Close()
-	s, err := newSnapshotter(path("f.0.mbo.ring"), path("f.0.snap"), path("f.0.inst"), 1024, 0, 2, ringbuf.SideOptions{})
+	last, err := ringbuf.CreateLast(path("f.0.last"), inst, 2, ringbuf.SideOptions{})
+	must(t, err)
+	defer last.Close()
+	s, err := newSnapshotter(path("f.0.mbo.ring"), path("f.0.snap"), path("f.0.inst"), path("f.0.last"), 1024, 0, 2, ringbuf.SideOptions{})
 	must(t, err)
 	defer s.close()
 	publish := func(action byte, from, to uint64) {
@@ -452,8 +455,9 @@ func TestSnapshotAfterOverrun(t *testing.T) {
 	if s.Written != 0 {
 		t.Error("a snapshot of books that are not the lane's")
 	}
-	publish(tick.ActionClear, 0, 0)
 	inst.Reset()
+	publish(tick.ActionClear, 0, 0)
+	last.Reset()
 	publish(tick.ActionAdd, 1001, 1003)
 	drain()
 	if s.Stopped {

@@ -31,7 +31,8 @@ type snapshotter struct {
 	// worse than none. A new session, which clears every book, or a restart of the feed starts it again.
 	Stopped bool
 
-	directory *ringbuf.InstReader // its generation tells that a new session began
+	directory *ringbuf.InstReader
+	values    *ringbuf.LastReader // their generation moves when a new session has cleared every book
 	stoppedIn uint64              // generation as of the overrun
 	resumeAt  uint64              // Stopped until this record has been taken; 0: no new session yet
 }
@@ -39,14 +40,17 @@ type snapshotter struct {
 // snapEvery is the time from one snapshot to the next.
 const snapEvery = time.Second
 
-func newSnapshotter(ringPath, snapPath, instPath string, records uint64, channel uint8, publisher uint16, o ringbuf.SideOptions) (*snapshotter, error) {
+func newSnapshotter(ringPath, snapPath, instPath, lastPath string, records uint64, channel uint8, publisher uint16, o ringbuf.SideOptions) (*snapshotter, error) {
 	s := &snapshotter{path: snapPath, options: o, records: make([]tick.Mbo, 1024), channel: channel, pub: publisher}
 	var err error
 	if s.reader, err = ringbuf.Open(ringPath, ringbuf.ReaderOptions{Join: ringbuf.JoinOldest}); err != nil {
 		return nil, err
 	}
 	if s.directory, err = ringbuf.OpenInst(instPath); err != nil {
-		return nil, errors.Join(err, s.reader.Close())
+		return nil, errors.Join(err, s.close())
+	}
+	if s.values, err = ringbuf.OpenLast(lastPath, s.directory); err != nil {
+		return nil, errors.Join(err, s.close())
 	}
 	if s.books, err = book.New(book.Options{}); err == nil {
 		if s.batch, err = tick.NewBatch(); err == nil {
@@ -71,7 +75,7 @@ func (s *snapshotter) follow(most int) (more bool) {
 		switch status {
 		case ringbuf.Overrun:
 			s.Stopped, s.resumeAt = true, 0
-			s.stoppedIn = s.directory.Generation()
+			s.stoppedIn = s.values.Generation()
 			s.books.Reset()
 		case ringbuf.EpochChanged:
 			s.Stopped = false
@@ -84,12 +88,12 @@ func (s *snapshotter) follow(most int) (more bool) {
 }
 
 // resume ends a stop when a session that began after it has cleared every book: the lane publishes R for each, then moves
-// the directory's generation, twice, so that what clears them lies before the cursor as of then.
+// the generation of the last values, twice, so that what clears them lies before the cursor as of then.
 func (s *snapshotter) resume() {
 	if !s.Stopped {
 		return
 	}
-	if s.resumeAt == 0 && s.directory.Generation() >= s.stoppedIn+2 {
+	if s.resumeAt == 0 && s.values.Generation() >= s.stoppedIn+2 {
 		s.resumeAt, _ = s.reader.Cursor()
 	}
 	if s.resumeAt != 0 && s.reader.Next() > s.resumeAt {
@@ -194,6 +198,9 @@ func (s *snapshotter) close() error {
 	}
 	if s.books != nil {
 		errs = append(errs, s.books.Close())
+	}
+	if s.values != nil {
+		errs = append(errs, s.values.Close())
 	}
 	if s.directory != nil {
 		errs = append(errs, s.directory.Close())
