@@ -112,7 +112,9 @@ func (r *LastReader) Last(publisher uint16, instrument uint32) (Mbp1Slot, bool) 
 	if !ok || index >= r.f.capacity() {
 		return Mbp1Slot{}, false
 	}
-	return r.At(index)
+	rec, ok := r.At(index)
+	// A new session between the two look-ups may have given the place to another instrument.
+	return rec, ok && rec.InstrumentID == instrument && rec.PublisherID == publisher
 }
 
 // At copies the value at an index of the directory.

@@ -196,6 +196,9 @@ func (f *sideFile) replaced() bool { return f.m.load32(sideState) == sideReplace
 
 // stop is the writer's last word.
 func (f *sideFile) stop() error {
+	if f.m.base == nil {
+		return nil // closed already
+	}
 	f.m.store32(sideState, sideStopped)
 	return f.unmap()
 }

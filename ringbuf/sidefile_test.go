@@ -91,7 +91,7 @@ func TestLastIsTheLatest(t *testing.T) {
 	ids := []uint32{5, 6, 70_000} // the last one is beyond the dense cache
 	for round := range int64(3) {
 		for _, id := range ids {
-			w.Put(id, &Mbp1Slot{Mbp1: tick.Mbp1{Trade: tick.Trade{Price: round*10 + int64(id)}}, TsPublish: uint64(round)})
+			w.Put(id, &Mbp1Slot{Mbp1: tick.Mbp1{Trade: tick.Trade{Header: tick.Header{PublisherID: 7, InstrumentID: id}, Price: round*10 + int64(id)}}, TsPublish: uint64(round)})
 		}
 		for _, id := range ids {
 			rec, ok := r.Last(7, id)
@@ -125,7 +125,8 @@ func TestLastIsNeverTorn(t *testing.T) {
 	r := must(t, lr, err)
 	defer r.Close()
 
-	w.Put(1, &Mbp1Slot{})
+	of := tick.Header{PublisherID: 7, InstrumentID: 1}
+	w.Put(1, &Mbp1Slot{Mbp1: tick.Mbp1{Trade: tick.Trade{Header: of}}})
 	done := make(chan struct{})
 	var writer sync.WaitGroup
 	writer.Add(1)
@@ -136,7 +137,7 @@ func TestLastIsNeverTorn(t *testing.T) {
 			case <-done:
 				return
 			default:
-				w.Put(1, &Mbp1Slot{Mbp1: tick.Mbp1{Trade: tick.Trade{Price: int64(n), TsRecv: n}}, TsPublish: n, Plugin: [4]uint64{n, n, n, n}})
+				w.Put(1, &Mbp1Slot{Mbp1: tick.Mbp1{Trade: tick.Trade{Header: of, Price: int64(n), TsRecv: n}}, TsPublish: n, Plugin: [4]uint64{n, n, n, n}})
 			}
 		}
 	}()

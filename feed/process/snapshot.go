@@ -31,6 +31,7 @@ type snapshotter struct {
 	// worse than none. A new session, which clears every book, or a restart of the feed starts it again.
 	Stopped bool
 
+	failed    bool // no room for a larger file
 	directory *ringbuf.InstReader
 	values    *ringbuf.LastReader // their generation moves when a new session has cleared every book
 	stoppedIn uint64              // generation as of the overrun
@@ -135,7 +136,7 @@ func (s *snapshotter) take(records []tick.Mbo, first uint64) {
 
 // write makes a snapshot when it is time to.
 func (s *snapshotter) write(now time.Time) error {
-	if now.Before(s.next) || s.Stopped || s.seq == 0 {
+	if now.Before(s.next) || s.Stopped || s.failed || s.seq == 0 {
 		return nil
 	}
 	s.next = now.Add(snapEvery)
@@ -145,13 +146,17 @@ func (s *snapshotter) write(now time.Time) error {
 			return err
 		}
 		// Grow: readers of the old file are told to open the name again.
-		capacity := 2 * s.file.Capacity()
-		if err := s.file.Close(); err != nil {
+		old := s.file
+		if err := old.Close(); err != nil { // its name must be free for the new one's lock
+			s.failed = true
 			return err
 		}
-		if s.file, err = ringbuf.CreateSnap(s.path, capacity, s.options); err != nil {
-			return fmt.Errorf("feed: a larger snapshot file: %w", err)
+		file, err := ringbuf.CreateSnap(s.path, 2*old.Capacity(), s.options)
+		if err != nil {
+			s.failed = true // there is nothing to write to until the feed is started again
+			return fmt.Errorf("feed: a larger snapshot file: %w; no snapshots from here on", err)
 		}
+		s.file = file
 	}
 }
 
