@@ -126,9 +126,9 @@ func (f *follower) order(m *tick.Mbo, number uint64) {
 	case !roll:
 		symbol = f.symbol(&m.Header, m.TsRecv)
 	case m.TsRecv == f.rolledAt:
-		symbol = f.before.get(m.InstrumentID, m.TsRecv)
+		symbol = f.before.get(m.InstrumentID, m.TsRecv-1)
 	default:
-		symbol = f.names.get(m.InstrumentID, m.TsRecv)
+		symbol = f.names.get(m.InstrumentID, m.TsRecv-1) // the next session may define at the same time
 	}
 	r, ok := f.beginAs(f.orders, &m.Header, m.TsRecv, uint32(m.ChannelID), symbol)
 	if !ok {
