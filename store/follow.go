@@ -31,6 +31,7 @@ type follower struct {
 	names      symbolTable // of the present session
 	before     symbolTable // of the one before it: rows of it may still come out of the other rings
 	rolledAt   uint64      // ts_recv from which on rows are of the present session
+	rolling    bool        // the directory began anew, and the R that tells where has not come yet
 	spare      []uint64    // a second buffer, for the mbo ring out of its turn
 	lastTrades map[uint32]lastTrade
 	pending    map[exactKey]exactPlace
@@ -286,7 +287,7 @@ func (f *follower) restarted() {
 		if err != nil {
 			return // rows have no symbol until it is there
 		}
-		f.inst, f.generation = in, in.Generation()
+		f.inst, f.generation, f.rolling = in, in.Generation(), false
 		f.forgetAll()
 	}
 }
@@ -342,7 +343,7 @@ func (f *follower) cleared(recv uint64) {
 	if recv <= f.rolledAt || recv == tick.UndefTime {
 		return
 	}
-	f.rolledAt = recv
+	f.rolledAt, f.rolling = recv, false
 	f.names, f.before = f.before, f.names
 	f.names.reset()
 	clear(f.lastTrades)
@@ -354,16 +355,19 @@ func (f *follower) awaitRoll(x *ringFollow, log func(string, error)) {
 		return
 	}
 	g := f.inst.Generation()
-	if g == f.generation {
+	if g == f.generation && !f.rolling {
 		return
 	}
-	f.generation = g
+	moved := g != f.generation
+	f.generation, f.rolling = g, true // until the session's R has come: it lies before the first row of the new one
 	if mbo := f.rings[0]; mbo.kind == ringbuf.KindMbo && mbo.r != nil {
 		for tries := 0; tries < 1000 && f.take(mbo, f.spare, log) > 0; tries++ {
 		}
 		return
 	}
-	f.forgetAll() // orders are not wanted here: rows around the change have the present session's symbols
+	if moved {
+		f.forgetAll() // orders are not wanted here: rows around the change have the present session's symbols, or none
+	}
 }
 
 func (f *follower) forgetAll() {
