@@ -203,18 +203,6 @@ func (d *demoRun) multicast() error {
 	return nil
 }
 
-// freePort is the first port from 5433 on that nobody has.
-func freePort() (string, error) {
-	for port := 5433; port < 5533; port++ {
-		addr := net.JoinHostPort("127.0.0.1", strconv.Itoa(port))
-		l, err := net.Listen("tcp", addr)
-		if err == nil {
-			return addr, l.Close()
-		}
-	}
-	return "", errors.New("no port from 5433 to 5532 is free on 127.0.0.1 for SQL")
-}
-
 // demoConfig is the configuration of both processes: small rings, and sleeping instead of spinning, for this machine
 // has other work to do.
 const demoConfig = `[instance]
@@ -237,15 +225,11 @@ ext = 65536
 instruments = 16384
 %[3]s
 [serve]
-sql = %[4]q
 memory = "1GiB"
 `
 
 // start makes the configuration and both processes.
 func (d *demoRun) start(ctx context.Context) (err error) {
-	if d.sql, err = freePort(); err != nil {
-		return err
-	}
 	source, channels := "", ""
 	if d.source == "udp" {
 		channels = "[[feed.channel]]\n"
@@ -260,7 +244,7 @@ func (d *demoRun) start(ctx context.Context) (err error) {
 		source = fmt.Sprintf("source = \"file\"\npath = %q\npace = \"%d/s\"\n", day, d.rate)
 	}
 	d.config = filepath.Join(d.dir, "tickwire.toml")
-	if err := os.WriteFile(d.config, fmt.Appendf(nil, demoConfig, d.dir, source, channels, d.sql), 0o600); err != nil {
+	if err := os.WriteFile(d.config, fmt.Appendf(nil, demoConfig, d.dir, source, channels), 0o600); err != nil {
 		return err
 	}
 	if d.feed, err = d.spawn("feed", demoFeed); err != nil {
@@ -281,16 +265,39 @@ func (d *demoRun) start(ctx context.Context) (err error) {
 		d.sql = ""
 		return nil
 	}
-	if d.serve, err = d.spawn("serve"); err != nil {
-		return err
-	}
-	return d.await(ctx, d.serve, "its SQL port", func() bool {
-		c, err := net.DialTimeout("tcp", d.sql, 100*time.Millisecond)
+	return d.startServe(ctx)
+}
+
+// startServe finds a port that nobody has and starts the SQL port on it. Between looking and listening somebody else may take
+// it: then the next one.
+func (d *demoRun) startServe(ctx context.Context) (err error) {
+	for port := 5433; port < 5533; port++ {
+		d.sql = net.JoinHostPort("127.0.0.1", strconv.Itoa(port))
+		l, err := net.Listen("tcp", d.sql)
 		if err != nil {
-			return false
+			continue
 		}
-		return c.Close() == nil
-	})
+		if err := l.Close(); err != nil {
+			return err
+		}
+		if d.serve, err = d.spawn("serve"); err != nil {
+			return err
+		}
+		err = d.await(ctx, d.serve, "its SQL port", func() bool {
+			r, err := ringbuf.OpenStats(ringbuf.SidePath(d.dir, demoInstance, "serve", "", ringbuf.ExtStats)) // it is there once the port is ours
+			if err != nil {
+				return false
+			}
+			return r.Close() == nil
+		})
+		if err == nil || ctx.Err() != nil {
+			return err
+		}
+		if text, _ := os.ReadFile(filepath.Join(d.dir, "log")); !strings.Contains(string(text), d.sql+": bind: address already in use") {
+			return err
+		}
+	}
+	return errors.New("no port from 5433 to 5532 is free on 127.0.0.1 for SQL")
 }
 
 func (d *demoRun) ring(k ringbuf.Kind) string {
@@ -333,6 +340,9 @@ func (d *demoRun) spawn(name string, args ...string) (*child, error) {
 	c.cmd = exec.Command(d.binary, append(append([]string{name}, args...), "--config", d.config)...)
 	c.cmd.Stdout, c.cmd.Stderr = d.log, d.log
 	c.cmd.Env = demoEnvironment(os.Environ())
+	if name == "serve" {
+		c.cmd.Env = append(c.cmd.Env, "TICKWIRE_SERVE__SQL="+d.sql)
+	}
 	started := make(chan error, 1)
 	go spawnAndWait(c.cmd, started, c.ended)
 	if err := <-started; err != nil {

@@ -3,6 +3,7 @@ package main
 import (
 	"encoding/json"
 	"fmt"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -200,6 +201,15 @@ memory = "128MiB"
 	if feedPID() == second && aliveNow(second) {
 		t.Error("the feed outlived its supervisor")
 	}
+}
+
+// freePort is an address on loopback that nobody listens on at this moment.
+func freePort() (string, error) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return "", err
+	}
+	return l.Addr().String(), l.Close()
 }
 
 func aliveNow(pid int) bool {
