@@ -46,6 +46,7 @@ type log struct {
 	gaps   []Gap
 	starts int
 	ends   int
+	came   map[uint64]bool // what any line brought; nil: not looked at
 }
 
 func (l *log) Messages(blocks []byte, first uint64, count int, _ Arrival) {
@@ -66,6 +67,11 @@ func (l *log) Messages(blocks []byte, first uint64, count int, _ Arrival) {
 
 func (l *log) Gap(g Gap) {
 	l.gaps = append(l.gaps, g)
+	for n := g.First; l.came != nil && n <= g.Last; n++ {
+		if l.came[n] {
+			l.t.Errorf("number %d is named as lost, and had come", n)
+		}
+	}
 	l.lines = append(l.lines, fmt.Sprintf("gap %d-%d state%d", g.First, g.Last, g.State))
 }
 
@@ -250,7 +256,8 @@ func schedule(t *testing.T, seed uint64) {
 	}
 	last := steps[len(steps)-1].at
 	steps = append(steps, step{last + wait + 1, 0, nil}, step{last + 2*wait + 2, 0, nil})
-	c, l := play(t, cfg, steps)
+	l := &log{t: t, came: make(map[uint64]bool)}
+	c := watch(t, cfg, wait, steps, l)
 	c.Flush(1_000_000*ms + (last+10*wait)*ms)
 
 	// Delivered and missing numbers together are 1 to the end, in order, each once.
@@ -295,6 +302,44 @@ func schedule(t *testing.T, seed uint64) {
 	if c.HoleOpen() || c.hold.messages != 0 || len(c.hold.free) != cap(c.hold.free) {
 		t.Errorf("after Flush: hole %v, %d messages held", c.HoleOpen(), c.hold.messages)
 	}
+}
+
+// watch plays steps and looks at the channel after each: what it holds is within bounds, and no hole stays open for
+// longer than wait, ms. It notes in l what came, before the channel sees it.
+func watch(t *testing.T, cfg Config, wait uint64, steps []step, l *log) *Channel {
+	c := NewChannel(cfg, l)
+	known := []uint64{0} // by number: when it was known to exist, ms
+	merged := false      // more holes than have a time of their own
+	for i, s := range steps {
+		now := 1_000_000*ms + s.at*ms
+		c.Tick(now)
+		if s.data != nil {
+			h, _, _ := moldudp64.Parse(s.data)
+			end := h.Sequence
+			if h.Count != moldudp64.EndOfSession {
+				end += uint64(h.Count)
+			}
+			for n := h.Sequence; n < end; n++ {
+				l.came[n] = true
+			}
+			for uint64(len(known)) < end {
+				known = append(known, s.at)
+			}
+			c.Packet(&nic.Packet{Data: s.data, TsRecv: now, Frame: uint64(i + 1), Line: s.line}, now)
+		}
+		c.Tick(now)
+		merged = merged || c.holes.n == maxHoles
+		if held := len(c.hold.order) - c.hold.head; held > c.cfg.HoldPackets || c.hold.messages > c.cfg.HoldMessages {
+			t.Errorf("step %d: %d packets with %d messages held", i, held, c.hold.messages)
+		}
+		if next := c.Next(); next > 0 && next < uint64(len(known)) && !merged && s.at >= known[next]+wait {
+			t.Errorf("step %d at %d ms: number %d is waited for since %d ms", i, s.at, next, known[next])
+		}
+		if c.HoleOpen() != (c.Next() < uint64(len(known)) && c.Next() > 0) {
+			t.Errorf("step %d: hole open %v, next %d of %d", i, c.HoleOpen(), c.Next(), len(known))
+		}
+	}
+	return c
 }
 
 // noticed is the earliest time at which a later number than n had come, or was told of: a hole at n cannot be noticed before.

@@ -10,7 +10,16 @@
 // recorded day and a seeded simulation run the same code as the wire. It belongs to one lane.
 //
 // Promises, each with its test: messages leave in sequence order and once (TestEachMessageOnce); every number that
-// did not leave is named by exactly one gap (TestGapsNameWhatIsMissing); memory is bounded (TestHoldIsBounded).
+// is known to exist and did not leave is named by exactly one gap (TestGapsNameWhatIsMissing); memory is bounded
+// (TestHoldIsBounded); packets that lie do not carry the stream away (TestStraysChangeNothing).
+//
+// A number is known to exist when a packet, heartbeat or end of session with a later one was taken: a tail that nothing
+// told of cannot be named. A session is joined at any number; those before it are a hole like any other.
+//
+// What one packet alone is believed: to be up to 2^24 messages ahead, to be where a session is joined, and to begin a
+// session when it is numbered 1. What is farther ahead is dropped (Far) until the same line goes on from there; a start that
+// turns out to be too far ahead is taken back. A lone packet of an invented session numbered 1 does take over, and the
+// true session comes back after Quiet: nothing in MoldUDP64 tells the two apart.
 //
 // Rules: the MoldUDP64 receiver's of the Nasdaq sheet, section 3.5.
 package session

@@ -11,8 +11,14 @@ func (c *Channel) lose(to uint64) {
 	c.sink.Gap(g)
 }
 
+// endIfComplete tells of the session's end when everything before it was delivered or named. Numbers that exist behind it
+// say that it was no end.
 func (c *Channel) endIfComplete() {
-	if c.ending != 0 && !c.ended && c.next >= c.ending {
+	switch {
+	case c.ending == 0:
+	case c.highest > c.ending:
+		c.ending, c.ended = 0, false
+	case !c.ended && c.next == c.ending:
 		c.ended = true
 		c.sink.SessionEnd(c.id)
 	}
