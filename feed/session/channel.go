@@ -100,7 +100,7 @@ type LineCounters struct {
 	Duplicates uint64 // packets that brought nothing new: the other line was first, or a repeat
 	Short      uint64 // packets without a whole header
 	// Malformed packets have a block count or a length that lies: whole blocks before it were used. Or they number messages
-	// beyond 2^64, or end the session before numbers that exist: dropped.
+	// beyond 2^64-2, or end the session before numbers that exist: dropped.
 	Malformed uint64
 	Trailing  uint64 // packets with bytes after their last block
 	Foreign   uint64 // packets of another session, dropped

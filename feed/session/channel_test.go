@@ -96,6 +96,9 @@ type step struct {
 
 func play(t testing.TB, cfg Config, steps []step) (*Channel, *log) {
 	l := &log{t: t}
+	if cfg.HoldPackets == 0 {
+		cfg.HoldPackets = 64 // the default's 38 MB would be made anew for every case
+	}
 	c := NewChannel(cfg, l)
 	for i, s := range steps {
 		now := 1_000_000*ms + s.at*ms
@@ -437,40 +440,62 @@ func (nothing) Gap(Gap)                               {}
 func (nothing) SessionStart([10]byte)                 {}
 func (nothing) SessionEnd([10]byte)                   {}
 
-// order checks that numbers only rise within a session.
+// order checks that messages are whole, and that what is delivered or lost goes on where the last left off.
 type order struct {
-	nothing
 	t    *testing.T
-	last uint64
+	next uint64
 }
 
 func (o *order) Messages(blocks []byte, first uint64, count int, _ Arrival) {
-	if whole, used := moldudp64.Walk(blocks, count); whole != count || used != len(blocks) {
+	if whole, used := moldudp64.Walk(blocks, count); whole != count || used != len(blocks) || count == 0 {
 		o.t.Fatalf("%d of %d messages whole", whole, count)
 	}
-	if first <= o.last {
-		o.t.Fatalf("%d after %d", first, o.last)
+	if first != o.next {
+		o.t.Fatalf("message %d, not %d", first, o.next)
 	}
-	o.last = first + uint64(count) - 1
+	o.next = first + uint64(count)
 }
 
-func (o *order) SessionStart([10]byte) { o.last = 0 }
+func (o *order) Gap(g Gap) {
+	if g.First != o.next || g.Last < g.First {
+		o.t.Fatalf("gap %+v, not from %d on", g, o.next)
+	}
+	o.next = g.Last + 1
+}
 
-// FuzzPacket feeds packets cut from arbitrary bytes: no panic, no number twice.
+func (o *order) SessionStart([10]byte) { o.next = 1 }
+func (o *order) SessionEnd([10]byte)   {}
+
+// FuzzPacket feeds packets cut from arbitrary bytes: no panic, no number twice or left out, nothing held beyond the bounds, and
+// nothing after Flush.
 func FuzzPacket(f *testing.F) {
 	f.Add(append(packet(sessionOne, 1, 2), packet(sessionOne, 5, 2)...), uint8(50))
 	f.Add(endOf(sessionOne, 1<<63), uint8(20))
+	f.Add(append(packet(sessionOne, 1<<63, 1), packet(sessionOne, 1, 1)...), uint8(30))
+	f.Add(append(packet(sessionOne, math.MaxUint64-1, 1), packet(sessionOne, math.MaxUint64, 1)...), uint8(30))
+	f.Add(append(heartbeat(sessionOne, 9), append(endOf(sessionOne, 3), heartbeat(sessionTwo, 1)...)...), uint8(19))
 	f.Fuzz(func(t *testing.T, b []byte, size uint8) {
-		c := NewChannel(Config{HoldPackets: 8, HoldMessages: 64}, &order{t: t})
+		o := &order{t: t}
+		c := NewChannel(Config{HoldPackets: 8, HoldMessages: 64}, o)
+		memory := cap(c.hold.mem) + cap(c.hold.order) + cap(c.hold.free)
 		now := uint64(1e15)
 		for n := 0; len(b) > 0; n++ {
 			k := min(len(b), int(size)+1)
 			c.Packet(&nic.Packet{Data: b[:k], TsRecv: now, Line: uint8(n & 1)}, now)
 			c.Tick(now)
+			if held := len(c.hold.order) - c.hold.head; held > 8 || c.hold.messages > 64 || held+len(c.hold.free) != 8 {
+				t.Fatalf("%d packets with %d messages held, %d slots free", held, c.hold.messages, len(c.hold.free))
+			}
+			if c.Next() != o.next || c.HoleOpen() != (c.next < c.highest) {
+				t.Fatalf("next %d, delivered to %d, highest %d, hole %v", c.Next(), o.next, c.highest, c.HoleOpen())
+			}
 			b = b[k:]
 			now += ms
 		}
 		c.Flush(now)
+		if c.HoleOpen() || c.hold.messages != 0 || memory != cap(c.hold.mem)+cap(c.hold.order)+cap(c.hold.free) {
+			t.Fatalf("after Flush: hole %v, %d messages held", c.HoleOpen(), c.hold.messages)
+		}
 	})
 }
 
