@@ -167,7 +167,9 @@ func (c *Channel) Packet(p *nic.Packet, now uint64) {
 		line.Far++
 		return
 	}
-	c.checkStart(&h, p.Line&1)
+	if c.start != 0 {
+		c.checkStart(&h, p.Line&1)
+	}
 	c.lastAt, line.LastAt = now, now
 	line.Packets++
 	line.Bytes += uint64(len(p.Data))
@@ -200,7 +202,9 @@ func (c *Channel) Packet(p *nic.Packet, now uint64) {
 	if whole < count {
 		c.missing(h.Sequence+uint64(count), now)
 	}
-	c.endIfComplete()
+	if c.ending != 0 {
+		c.endIfComplete()
+	}
 }
 
 // Tick lets time pass: a hole that stayed open for Wait is given up. Call it once a pass.
@@ -252,7 +256,6 @@ func (c *Channel) tooFar(h *moldudp64.Header, line uint8) bool {
 // it out. A number far below says that it lied: the session is joined anew, for otherwise everything would count as old.
 func (c *Channel) checkStart(h *moldudp64.Header, line uint8) {
 	switch {
-	case c.start == 0:
 	case h.Sequence > c.start:
 		c.start = 0
 	case c.start-h.Sequence > farthest:
