@@ -18,6 +18,7 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
 
+	"github.com/tickwire/tickwire/feed/process"
 	"github.com/tickwire/tickwire/nic"
 	"github.com/tickwire/tickwire/nic/udp"
 	"github.com/tickwire/tickwire/ringbuf"
@@ -130,20 +131,12 @@ func (d *demoRun) place() error {
 	if st, err := os.Stat(parent); err != nil || !st.IsDir() {
 		parent = os.TempDir()
 	}
-	old, err := filepath.Glob(filepath.Join(parent, demoPrefix+"*"))
-	if err != nil {
-		return err
-	}
-	for _, dir := range old {
-		pid, err := strconv.Atoi(strings.TrimPrefix(filepath.Base(dir), demoPrefix))
-		if err == nil && errors.Is(syscall.Kill(pid, 0), syscall.ESRCH) {
-			_ = os.RemoveAll(dir) // another user's stays: it is not ours to remove
-		}
-	}
+	process.ClearDead(parent, demoPrefix)
 	d.dir = filepath.Join(parent, demoPrefix+strconv.Itoa(os.Getpid()))
 	if err := os.Mkdir(d.dir, 0o700); err != nil {
 		return fmt.Errorf("a folder for the demo's shared memory: %w", err)
 	}
+	var err error
 	d.log, err = os.Create(filepath.Join(d.dir, "log"))
 	return err
 }

@@ -40,7 +40,7 @@ func TestSQLFrom(t *testing.T) {
 			t.Errorf("%v: exit %d\n%s%s", tc.args, code, out, errs)
 		}
 	}
-	left, err := filepath.Glob("/dev/shm/tickwire-offline-*")
+	left, err := filepath.Glob(fmt.Sprintf("/dev/shm/tickwire-offline-%d-*", os.Getpid()))
 	if err != nil || len(left) != 0 {
 		t.Errorf("left behind: %v, %v", left, err)
 	}

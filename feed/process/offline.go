@@ -45,6 +45,8 @@ const (
 	OfflineInstance = "offline"
 	OfflineFeed     = "capture"
 	OfflineLane     = "0"
+
+	offlinePrefix = "tickwire-offline-" // then the process number
 )
 
 // OpenOffline opens a capture and makes its rings, in shared memory where there is room, else in the folder for
@@ -92,9 +94,10 @@ func (f *Offline) open(o *OfflineOptions) (err error) {
 	return err
 }
 
-// rings makes the private rings and the side files that readers of symbols need.
+// rings makes the private rings and the side files that readers of symbols need. The folder's name says whose it is.
 func (f *Offline) rings(under string, o *OfflineOptions) (err error) {
-	if f.Dir, err = os.MkdirTemp(under, "tickwire-offline-"); err != nil {
+	ClearDead(under, offlinePrefix)
+	if f.Dir, err = os.MkdirTemp(under, fmt.Sprintf("%s%d-", offlinePrefix, os.Getpid())); err != nil {
 		return err
 	}
 	if err = os.Mkdir(filepath.Join(f.Dir, OfflineInstance), 0o700); err != nil {
