@@ -1,0 +1,38 @@
+// Package nstest gives tests network namespaces of their own.
+package nstest
+
+import (
+	"errors"
+	"os"
+	"strings"
+	"testing"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/tickwire/tickwire/internal/netns"
+)
+
+// Pair makes a pair that is removed when the test ends. Without the right to make namespaces the test is skipped and
+// says so; where CI is set it fails, since CI has it.
+func Pair(t testing.TB, o netns.Options) *netns.Pair {
+	t.Helper()
+	use := strings.Map(func(r rune) rune {
+		if r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' {
+			return r
+		}
+		return -1
+	}, t.Name())
+	p, err := netns.NewPair(use, o)
+	if err != nil {
+		if os.Getenv("CI") == "" && (errors.Is(err, os.ErrPermission) || errors.Is(err, unix.EPERM)) {
+			t.Skipf("network namespaces cannot be made here: %v", err)
+		}
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := p.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return p
+}
