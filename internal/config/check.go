@@ -73,6 +73,8 @@ func (f *Feed) defaults() {
 		if f.Lane[i].Name == "" {
 			f.Lane[i].Name = fmt.Sprint(i)
 		}
+		orString(&f.Lane[i].Sched, "other")
+		orInt(&f.Lane[i].Priority, 10)
 	}
 	for i := range f.Channel {
 		ch := &f.Channel[i]
@@ -88,8 +90,50 @@ func (f *Feed) defaults() {
 			}
 		}
 	}
-	if f.Recovery.Wait == 0 {
-		f.Recovery.Wait = Duration(2 * time.Millisecond)
+	f.AFXDP.defaults()
+	f.Runtime.defaults(f.Idle)
+	f.Recovery.defaults()
+}
+
+func (a *AFXDP) defaults() {
+	orString(&a.Mode, "zerocopy")
+	orString(&a.Least, "generic")
+	orInt(&a.FrameSize, 2048)
+	orInt(&a.Frames, 32768)
+	orInt(&a.Ring, 8192)
+}
+
+func (r *Runtime) defaults(idle string) {
+	orString(&r.LockMemory, "auto")
+	if idle == "block" {
+		orString(&r.GC, "on")
+	}
+	orString(&r.GC, "off")
+	orSpan(&r.Release, 50*time.Millisecond)
+}
+
+func (r *Recovery) defaults() {
+	orSpan(&r.Wait, 2*time.Millisecond)
+	orSpan(&r.HoldMax, 50*time.Millisecond)
+	orSpan(&r.Retry, 5*time.Millisecond)
+	orInt(&r.Tries, 5)
+}
+
+func orString(p *string, value string) {
+	if *p == "" {
+		*p = value
+	}
+}
+
+func orInt(p *int, value int) {
+	if *p == 0 {
+		*p = value
+	}
+}
+
+func orSpan(p *Duration, value time.Duration) {
+	if *p == 0 {
+		*p = Duration(value)
 	}
 }
 
@@ -107,8 +151,9 @@ func (c *Config) Validate() error {
 	if !filepath.IsAbs(c.Instance.RingDir) {
 		fs.add("instance.ring_dir", "= %q is no absolute path", c.Instance.RingDir)
 	}
-	if _, _, err := net.SplitHostPort(c.Serve.SQL); err != nil {
-		fs.add("serve.sql", "= %q is no host:port", c.Serve.SQL)
+	hostPort(&fs, "serve.sql", c.Serve.SQL)
+	if c.Serve.Metrics != "" {
+		hostPort(&fs, "serve.metrics", c.Serve.Metrics)
 	}
 	if c.Serve.Threads < 0 {
 		fs.add("serve.threads", "= %d is negative", c.Serve.Threads)
@@ -137,13 +182,19 @@ func (c *Config) Validate() error {
 func (f *Feed) validate(fs *faults, key string) {
 	name(fs, key+".name", f.Name)
 	oneOf(fs, key+".protocol", f.Protocol, "itch")
-	oneOf(fs, key+".source", f.Source, "udp", "file")
-	oneOf(fs, key+".idle", f.Idle, "block", "spin")
+	oneOf(fs, key+".source", f.Source, "udp", "afxdp", "auto", "file")
+	oneOf(fs, key+".idle", f.Idle, "block", "spin", "busy-poll")
 	if f.Source == "file" && f.Path == "" {
 		fs.add(key+".path", "is missing: a file source reads one")
 	}
-	if f.Source == "udp" && len(f.Channel) == 0 {
-		fs.add(key+".channel", "is missing: a udp source joins the groups of its channels' lines")
+	if f.Source != "file" && len(f.Channel) == 0 {
+		fs.add(key+".channel", "is missing: source %s joins the groups of its channels' lines", f.Source)
+	}
+	f.AFXDP.validate(fs, key+".afxdp")
+	oneOf(fs, key+".runtime.lock_memory", f.Runtime.LockMemory, "auto", "on", "off")
+	oneOf(fs, key+".runtime.gc", f.Runtime.GC, "on", "off")
+	if f.Runtime.Release < Duration(time.Millisecond) || f.Runtime.Release > Duration(time.Second) {
+		fs.add(key+".runtime.release", "= %s is not in 1ms … 1s", time.Duration(f.Runtime.Release))
 	}
 	if f.Date != "" {
 		if _, err := time.Parse(time.DateOnly, f.Date); err != nil {
@@ -165,6 +216,10 @@ func (f *Feed) validate(fs *faults, key string) {
 		if lane.Core != nil && (*lane.Core < 0 || *lane.Core >= 1024) {
 			fs.add(at+".core", "= %d is no core", *lane.Core)
 		}
+		oneOf(fs, at+".sched", lane.Sched, "other", "fifo")
+		if lane.Priority < 1 || lane.Priority > 99 {
+			fs.add(at+".priority", "= %d is not in 1 … 99", lane.Priority)
+		}
 		if lane.MaxPass < 0 || lane.MaxPass > 4096 {
 			fs.add(at+".max_pass", "= %d is not in 1 … 4096", lane.MaxPass)
 		}
@@ -172,8 +227,44 @@ func (f *Feed) validate(fs *faults, key string) {
 	for i := range f.Channel {
 		f.Channel[i].validate(fs, fmt.Sprintf("%s.channel[%d]", key, i), lanes)
 	}
-	if f.Recovery.Wait < 0 || f.Recovery.HoldPackets < 0 || f.Recovery.HoldMessages < 0 {
-		fs.add(key+".recovery", "has a negative value")
+	f.Recovery.validate(fs, key+".recovery")
+}
+
+func (a *AFXDP) validate(fs *faults, key string) {
+	oneOf(fs, key+".mode", a.Mode, "zerocopy", "copy", "generic")
+	oneOf(fs, key+".least", a.Least, "zerocopy", "copy", "generic")
+	if a.FrameSize != 2048 && a.FrameSize != 4096 {
+		fs.add(key+".frame_size", "= %d is neither 2048 nor 4096", a.FrameSize)
+	}
+	if n := a.Frames; n < 256 || n > 1<<20 || n&(n-1) != 0 {
+		fs.add(key+".frames", "= %d is no power of two from 256 to 1048576", n)
+	}
+	if n := a.Ring; n < 64 || n > 1<<16 || n&(n-1) != 0 {
+		fs.add(key+".ring", "= %d is no power of two from 64 to 65536", n)
+	}
+	if a.Frames < 4*a.Ring {
+		fs.add(key+".frames", "= %d: at least four times ring (%d), or the driver runs out of them", a.Frames, a.Ring)
+	}
+}
+
+func (r *Recovery) validate(fs *faults, key string) {
+	if r.Wait < 0 || r.HoldMax < 0 || r.HoldPackets < 0 || r.HoldMessages < 0 || r.Retry < 0 || r.Tries < 0 {
+		fs.add(key, "has a negative value")
+	}
+	for i, server := range r.Servers {
+		hostPort(fs, fmt.Sprintf("%s.servers[%d]", key, i), server)
+	}
+	if r.Snapshot != "" {
+		hostPort(fs, key+".snapshot", r.Snapshot)
+	}
+	if len(r.SnapshotUser) > 6 {
+		fs.add(key+".snapshot_user", "= %q has more than 6 characters", r.SnapshotUser)
+	}
+}
+
+func hostPort(fs *faults, key, value string) {
+	if _, _, err := net.SplitHostPort(value); err != nil {
+		fs.add(key, "= %q is no host:port", value)
 	}
 }
 
@@ -186,6 +277,12 @@ func (ch *Channel) validate(fs *faults, key string, lanes []string) {
 	}
 	for i, line := range ch.Line {
 		at := fmt.Sprintf("%s.line[%d]", key, i)
+		if line.Queue < 0 || line.Queue >= 1024 {
+			fs.add(at+".queue", "= %d is no receive queue", line.Queue)
+		}
+		if line.VLAN > 4094 {
+			fs.add(at+".vlan", "= %d is no VLAN", line.VLAN)
+		}
 		if line.Interface == "" {
 			fs.add(at+".interface", "is missing: a group is joined on a named interface, never by a default route")
 		}

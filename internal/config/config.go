@@ -3,11 +3,13 @@
 //	[instance]            name, run_dir, ring_dir, group
 //	[[feed]]              name, protocol, publisher, dataset, source, path, pace, idle, date, depth
 //	[feed.rings]          slots of each kind of ring
-//	[[feed.lane]]         name, core, max_pass
+//	[[feed.lane]]         name, core, max_pass, sched, priority
 //	[[feed.channel]]      name, lane
-//	[[feed.channel.line]] name, interface, group, source_ip
-//	[feed.recovery]       wait, hold_packets, hold_messages
-//	[serve]               sql, memory, threads
+//	[[feed.channel.line]] name, interface, group, source_ip, queue, vlan
+//	[feed.afxdp]          mode, least, frame_size, frames, ring
+//	[feed.runtime]        lock_memory, gc, release
+//	[feed.recovery]       wait, hold_max, hold_packets, hold_messages, servers, retry, tries, snapshot…
+//	[serve]               sql, metrics, memory, threads
 //
 // A variable TICKWIRE_SERVE__SQL overrides serve.sql; two underscores go one level down, a number picks from a list:
 // TICKWIRE_FEED__0__SOURCE. Load reports every fault at once, with line or key.
@@ -43,15 +45,17 @@ type Feed struct {
 	Protocol  string    `toml:"protocol"`  // itch
 	Publisher uint16    `toml:"publisher"` // DBN publisher id; the default is 2, XNAS.ITCH
 	Dataset   string    `toml:"dataset"`   // the default is XNAS.ITCH; what stands before the dot is column venue
-	Source    string    `toml:"source"`    // udp (default) or file
+	Source    string    `toml:"source"`    // udp (default), afxdp, auto (afxdp where it may, else udp) or file
 	Path      string    `toml:"path"`      // of a file source
 	Pace      string    `toml:"pace"`      // of a file source: "recorded", "x10", "50000/s" or "max" (default)
-	Idle      string    `toml:"idle"`      // block (default) or spin
+	Idle      string    `toml:"idle"`      // block (default), spin, or busy-poll
 	Date      string    `toml:"date"`      // of a file source, YYYY-MM-DD; the default is told from the file's name
 	Depth     []string  `toml:"depth"`     // symbols that ten levels are published of
 	Rings     Rings     `toml:"rings"`
 	Lane      []Lane    `toml:"lane"`
 	Channel   []Channel `toml:"channel"`
+	AFXDP     AFXDP     `toml:"afxdp"`
+	Runtime   Runtime   `toml:"runtime"`
 	Recovery  Recovery  `toml:"recovery"`
 }
 
@@ -72,6 +76,30 @@ type Lane struct {
 	Name    string `toml:"name"`
 	Core    *int   `toml:"core"`     // the core it is pinned to; the default is none
 	MaxPass int    `toml:"max_pass"` // messages of a pass, at most; the default is 64
+	// Sched is the scheduling class of a pinned lane: other (default; enough on an isolated core) or fifo.
+	Sched    string `toml:"sched"`
+	Priority int    `toml:"priority"` // of fifo, 1 to 99; the default is 10
+}
+
+// AFXDP is how packets are taken from the driver, for sources afxdp and auto.
+type AFXDP struct {
+	// Mode is what is tried first: zerocopy (default), copy or generic.
+	Mode string `toml:"mode"`
+	// Least is the worst of those that is still taken: the default is generic. Source auto goes on to udp behind it.
+	Least     string `toml:"least"`
+	FrameSize int    `toml:"frame_size"` // bytes of a chunk of the packet memory: 2048 (default) or 4096
+	Frames    int    `toml:"frames"`     // chunks of each queue, a power of two; the default is 32,768
+	Ring      int    `toml:"ring"`       // entries of the receive ring, a power of two; the default is 8,192
+}
+
+// Runtime is what a feed does to the Go runtime and its own process so that nothing disturbs a lane.
+type Runtime struct {
+	// LockMemory keeps every page in memory: auto (default; where it may), on or off.
+	LockMemory string `toml:"lock_memory"`
+	// GC is off (default for idle = spin and busy-poll; collections run in the lanes' release windows) or on.
+	GC string `toml:"gc"`
+	// Release is how long a lane may keep its processor from the runtime, at most. The default is 50 ms.
+	Release Duration `toml:"release"`
 }
 
 // Channel is one sequence of numbers.
@@ -87,19 +115,32 @@ type Line struct {
 	Interface string         `toml:"interface"` // by name
 	Group     netip.AddrPort `toml:"group"`     // such as 233.54.12.111:26477
 	SourceIP  netip.Addr     `toml:"source_ip"` // only packets from there; the default is anybody
+	Queue     int            `toml:"queue"`     // receive queue that the group is steered to (source afxdp); the default is 0
+	VLAN      uint16         `toml:"vlan"`      // 802.1Q tag that the group's packets carry, 0: none (source afxdp)
 }
 
 // Recovery is what happens when numbers are missing.
 type Recovery struct {
 	Wait         Duration `toml:"wait"`          // for the other line; the default is 2 ms
+	HoldMax      Duration `toml:"hold_max"`      // for the venue's answer, while what came later is held; the default is 50 ms
 	HoldPackets  int      `toml:"hold_packets"`  // the default is 4,096
 	HoldMessages int      `toml:"hold_messages"` // the default is 100,000
+	// Servers answer requests for missing messages (MoldUDP64), host:port each; asked in turn. The default is none.
+	Servers []string `toml:"servers"`
+	Retry   Duration `toml:"retry"` // before the same is asked again, doubled each time; the default is 5 ms
+	Tries   int      `toml:"tries"` // requests for the same messages, at most; the default is 5
+	// Snapshot is a GLIMPSE server, host:port: books are rebuilt from it after a loss or a late start. The default is none.
+	Snapshot             string `toml:"snapshot"`
+	SnapshotUser         string `toml:"snapshot_user"`
+	SnapshotPasswordFile string `toml:"snapshot_password_file"` // first line, without its line end
 }
 
 // Serve is the process that owns the store and every query port.
 type Serve struct {
 	// SQL is the address of the PostgreSQL port. The default is 127.0.0.1:5433.
 	SQL string `toml:"sql"`
+	// Metrics is the address of the Prometheus port. The default is none.
+	Metrics string `toml:"metrics"`
 	// Memory bounds the hot columns. The default is a quarter of the machine's.
 	Memory Size `toml:"memory"`
 	// Threads bounds DuckDB's. The default is half the machine's cores, at least one.
