@@ -16,11 +16,15 @@ type FlowKey struct {
 	VID   uint16
 }
 
-// Flow is struct flow.
+// Flow is struct flow: its packets are redirected on Queue, and passed on others.
 type Flow struct {
 	ID    uint32
-	Flags uint32
+	Flags uint16
+	Queue uint16
 }
+
+// AnyQueue redirects a flow's packets on whatever queue they come in.
+const AnyQueue = 0xFFFF
 
 // FlowDrop makes the program drop a flow's packets: for groups that a switch floods and nobody wants.
 const FlowDrop = 1
@@ -35,7 +39,7 @@ func Key(group netip.AddrPort, vlan uint16) (FlowKey, error) {
 	return k, nil
 }
 
-// Counters is struct counters, summed over the processors. Every frame is in Seen and in exactly one of NotIP to NoSocket.
+// Counters is struct counters, summed over the processors. Every frame is in Seen and in exactly one of the others, Stamp… apart.
 type Counters struct {
 	Seen       uint64 // frames that reached the program
 	NotIP      uint64 // passed: no IPv4, or shorter than its headers
@@ -52,7 +56,7 @@ type Counters struct {
 	StampOK    uint64 // of the redirected: with the NIC's stamp
 	StampNone  uint64 // of the redirected: this frame has no stamp
 	StampNever uint64 // of the redirected: the driver cannot
-	_          uint64
+	WrongQueue uint64 // passed: a flow of ours on another queue than it should be steered to
 }
 
 // Add adds another processor's.
@@ -83,7 +87,7 @@ type Meta struct {
 	Version uint8
 	Payload uint16 // offset of the UDP payload in the frame
 	RxQueue uint16
-	Seq     uint32
+	_       uint32
 }
 
 // Sources of the better stamp in Meta.

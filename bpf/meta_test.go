@@ -81,13 +81,16 @@ func TestVerdicts(t *testing.T) {
 	for _, f := range []struct {
 		group string
 		vlan  uint16
-		flags uint32
-	}{{"233.54.12.111:26477", 0, 0}, {"233.54.12.111:26477", 7, 0}, {"233.54.12.112:26477", 0, FlowDrop}} {
+		flow  Flow
+	}{
+		{"233.54.12.111:26477", 0, Flow{Queue: AnyQueue}}, {"233.54.12.111:26477", 7, Flow{Queue: 0}},
+		{"233.54.12.112:26477", 0, Flow{Flags: FlowDrop}}, {"233.54.12.113:26477", 0, Flow{Queue: 3}},
+	} {
 		k, err := Key(netip.MustParseAddrPort(f.group), f.vlan)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := c.Maps[MapFlows].Put(k, Flow{ID: 1, Flags: f.flags}); err != nil {
+		if err := c.Maps[MapFlows].Put(k, f.flow); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -105,6 +108,7 @@ func TestVerdicts(t *testing.T) {
 		{"another port", frame(set(36, 0, 1)), pass, func(c *Counters) *uint64 { return &c.NoFlow }},
 		{"another group", frame(set(30, 233, 54, 12, 110)), pass, func(c *Counters) *uint64 { return &c.NoFlow }},
 		{"unwanted group", frame(set(30, 233, 54, 12, 112)), 1, func(c *Counters) *uint64 { return &c.Dropped }},
+		{"a group of another queue", frame(set(30, 233, 54, 12, 113)), pass, func(c *Counters) *uint64 { return &c.WrongQueue }},
 		{"unicast", frame(set(30, 10, 0, 0, 2)), pass, func(c *Counters) *uint64 { return &c.NotGroup }},
 		{"link-local group", frame(set(30, 224, 0, 0, 1)), pass, func(c *Counters) *uint64 { return &c.NotGroup }},
 		{"ARP", frame(set(12, 8, 6)), pass, func(c *Counters) *uint64 { return &c.NotIP }},

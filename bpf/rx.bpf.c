@@ -24,13 +24,16 @@ struct flow_key {
 	__u16 vid;
 };
 
-/* struct flow is what user space said of it: its number there, and FLOW_DROP for what a switch floods and nobody wants. */
+/* struct flow is what user space said of it: its number there, the queue it is steered to, and FLOW_DROP for what a switch
+ * floods and nobody wants. */
 struct flow {
 	__u32 id;
-	__u32 flags;
+	__u16 flags;
+	__u16 queue;
 };
 
 #define FLOW_DROP 1
+#define ANY_QUEUE 0xFFFF
 
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
@@ -46,7 +49,7 @@ struct {
 	__type(value, __u32);
 } xsks SEC(".maps");
 
-/* Every frame is counted in seen and in exactly one of the others up to no_socket; a per-CPU entry has one writer. */
+/* Every frame is counted in seen and in exactly one of the others, the stamps apart; a per-CPU entry has one writer. */
 struct counters {
 	__u64 seen;
 	__u64 not_ip;      /* no IPv4, or shorter than its headers */
@@ -63,7 +66,7 @@ struct counters {
 	__u64 ts_ok;       /* of the redirected: with the NIC's stamp */
 	__u64 ts_none;     /* of the redirected: the driver can, this frame has none */
 	__u64 ts_cannot;   /* of the redirected: the driver cannot */
-	__u64 reserved;
+	__u64 wrong_queue; /* a flow of ours on another queue than it should be steered to */
 };
 
 struct {
@@ -76,7 +79,7 @@ struct {
 /* struct meta lies in front of the frame, at data - 32. Little-endian as the host; bpf/meta.go reads it.
  *
  *   0        8        16       20      22     23     24          26   28      32
- *   | hw_ns  | xdp_ns | flow   | tci   | src  | vers | payload   | rxq| seq   | frame …
+ *   | hw_ns  | xdp_ns | flow   | tci   | src  | vers | payload   | rxq| 0     | frame …
  */
 struct meta {
 	__u64 hw_ns;       /* the NIC's clock, 0: no stamp */
@@ -87,7 +90,7 @@ struct meta {
 	__u8 version;      /* META_VERSION */
 	__u16 payload;     /* offset of the UDP payload from the frame's start */
 	__u16 rxq;
-	__u32 seq;         /* count of redirects on this CPU: a jump is a loss between here and the ring */
+	__u32 reserved;
 };
 
 #define META_VERSION 1
@@ -179,6 +182,10 @@ static __always_inline int steer(struct xdp_md *ctx, enum variant variant)
 		c->dropped++;
 		return XDP_DROP;
 	}
+	if (flow->queue != ANY_QUEUE && flow->queue != ctx->rx_queue_index) {
+		c->wrong_queue++;
+		return XDP_PASS;
+	}
 	__u64 hw = 0;
 	__u8 source = 1;
 	int stamp = -95; /* EOPNOTSUPP */
@@ -207,7 +214,7 @@ static __always_inline int steer(struct xdp_md *ctx, enum variant variant)
 		m->version = META_VERSION;
 		m->payload = l3 + sizeof(struct iphdr) + sizeof(struct udphdr);
 		m->rxq = ctx->rx_queue_index;
-		m->seq = c->redirected;
+		m->reserved = 0;
 	}
 	long verdict = bpf_redirect_map(&xsks, ctx->rx_queue_index, XDP_PASS);
 	if (verdict != XDP_REDIRECT) {
