@@ -35,6 +35,7 @@ type Packet struct {
 	Frame  uint64         // 1-based number of the frame or datagram in its source
 	Group  netip.AddrPort // destination
 	Src    netip.AddrPort // sender
+	Flow   uint16         // of a live source: number of the group in the source's options
 	VLAN   uint16         // outermost 802.1Q tag, 0: untagged
 	Line   uint8          // 0: A, 1: B
 	Stamp  StampSource

@@ -61,11 +61,13 @@ type Source struct {
 type socket struct {
 	fd      int
 	group   Group
+	index   int // of the interface
 	headers []mmsghdr
 	vectors []unix.Iovec
 	names   []byte
 	control []byte
 	mem     []byte
+	flow    uint16 // its number in Options.Groups
 	drops   uint32 // SO_RXQ_OVFL as of the last datagram
 }
 
@@ -85,11 +87,12 @@ func Open(o Options) (*Source, error) {
 		o.RcvBuf = wantBuffer
 	}
 	s := &Source{}
-	for _, g := range o.Groups {
+	for i, g := range o.Groups {
 		k, err := s.join(g, o.RcvBuf)
 		if err != nil {
 			return nil, errors.Join(fmt.Errorf("udp: group %s on %s: %w", g.Group, g.Interface, err), s.Close())
 		}
+		k.flow = uint16(i)
 		s.sockets = append(s.sockets, k)
 		s.polls = append(s.polls, unix.PollFd{Fd: int32(k.fd), Events: unix.POLLIN})
 	}
@@ -140,7 +143,7 @@ func (s *Source) join(g Group, rcvBuf int) (k *socket, err error) {
 	if err != nil {
 		return nil, err
 	}
-	return newSocket(fd, g), nil
+	return newSocket(fd, g, face.Index), nil
 }
 
 // buffer asks for a receive buffer: past the host's limit where we may, else up to it.
@@ -166,11 +169,7 @@ func join4(fd int, g Group, index int) error {
 	if err := unix.SetsockoptInt(fd, unix.IPPROTO_IP, unix.IP_MULTICAST_ALL, 0); err != nil {
 		return fmt.Errorf("IP_MULTICAST_ALL: %w", err)
 	}
-	if g.SourceIP.IsValid() {
-		return joinSource(fd, g, index, unix.IPPROTO_IP)
-	}
-	m := unix.IPMreqn{Multiaddr: at.Addr, Ifindex: int32(index)}
-	return joinFault(unix.SetsockoptIPMreqn(fd, unix.IPPROTO_IP, unix.IP_ADD_MEMBERSHIP, &m))
+	return member(fd, g, index)
 }
 
 func join6(fd int, g Group, index int) error {
@@ -181,11 +180,7 @@ func join6(fd int, g Group, index int) error {
 	if err := unix.Bind(fd, &at); err != nil {
 		return bindFault(err)
 	}
-	if g.SourceIP.IsValid() {
-		return joinSource(fd, g, index, unix.IPPROTO_IPV6)
-	}
-	m := unix.IPv6Mreq{Multiaddr: at.Addr, Interface: uint32(index)}
-	return joinFault(unix.SetsockoptIPv6Mreq(fd, unix.IPPROTO_IPV6, unix.IPV6_JOIN_GROUP, &m))
+	return member(fd, g, index)
 }
 
 // joinSource joins a group for one sender, by struct group_source_req: interface u32, then two sockaddr_storage.
@@ -229,9 +224,9 @@ func joinFault(err error) error {
 	return fmt.Errorf("join: %w", err)
 }
 
-func newSocket(fd int, g Group) *socket {
+func newSocket(fd int, g Group, index int) *socket {
 	k := &socket{
-		fd: fd, group: g, headers: make([]mmsghdr, burst), vectors: make([]unix.Iovec, burst),
+		fd: fd, group: g, index: index, headers: make([]mmsghdr, burst), vectors: make([]unix.Iovec, burst),
 		names: make([]byte, burst*nameBytes), control: make([]byte, burst*controlRoom), mem: make([]byte, burst*slotBytes),
 	}
 	for i := range k.headers {
@@ -300,7 +295,7 @@ func (s *Source) receive(k *socket, p []nic.Packet) (int, error) {
 			q.Stamp = nic.StampNone
 		}
 		q.Frame, q.Group, q.Src = s.frame, k.group.Group, sender(k.names[i*nameBytes:], h.hdr.Namelen)
-		q.VLAN, q.Line = 0, k.group.Line
+		q.VLAN, q.Line, q.Flow = 0, k.group.Line, k.flow
 		s.counters.Packets++
 		s.counters.Bytes += uint64(h.n)
 		out++
