@@ -31,6 +31,7 @@ func (s StampSource) String() string {
 // Packet is one UDP payload.
 type Packet struct {
 	Data   []byte         // valid until the next Poll of its source
+	Wire   []byte         // the whole frame, where the source has it: valid as long as Data
 	TsRecv uint64         // time of arrival, ns since the Unix epoch, 0: none
 	Frame  uint64         // 1-based number of the frame or datagram in its source
 	Group  netip.AddrPort // destination

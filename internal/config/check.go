@@ -99,7 +99,7 @@ func (a *AFXDP) defaults() {
 	orString(&a.Mode, "zerocopy")
 	orString(&a.Least, "generic")
 	orInt(&a.FrameSize, 2048)
-	orInt(&a.Frames, 32768)
+	orInt(&a.Frames, 16384)
 	orInt(&a.Ring, 8192)
 }
 
@@ -242,8 +242,8 @@ func (a *AFXDP) validate(fs *faults, key string) {
 	if n := a.Ring; n < 64 || n > 1<<16 || n&(n-1) != 0 {
 		fs.add(key+".ring", "= %d is no power of two from 64 to 65536", n)
 	}
-	if a.Frames < 4*a.Ring {
-		fs.add(key+".frames", "= %d: at least four times ring (%d), or the driver runs out of them", a.Frames, a.Ring)
+	if a.Frames < 2*a.Ring {
+		fs.add(key+".frames", "= %d: at least twice ring (%d), or the driver runs out of them", a.Frames, a.Ring)
 	}
 }
 

@@ -67,7 +67,7 @@ type Rings struct {
 	Events      uint64 `toml:"events"`
 	Ext         uint64 `toml:"ext"`
 	Mbp10       uint64 `toml:"mbp10"`
-	Instruments uint64 `toml:"instruments"` // places in the directory; the default is 32,768
+	Instruments uint64 `toml:"instruments"` // places in the directory; the default is 16,384
 	Snapshot    uint64 `toml:"snapshot"`    // records a snapshot starts with; it grows
 }
 
@@ -88,7 +88,7 @@ type AFXDP struct {
 	// Least is the worst of those that is still taken: the default is generic. Source auto goes on to udp behind it.
 	Least     string `toml:"least"`
 	FrameSize int    `toml:"frame_size"` // bytes of a chunk of the packet memory: 2048 (default) or 4096
-	Frames    int    `toml:"frames"`     // chunks of each queue, a power of two; the default is 32,768
+	Frames    int    `toml:"frames"`     // chunks of each queue, a power of two; the default is 16,384
 	Ring      int    `toml:"ring"`       // entries of the receive ring, a power of two; the default is 8,192
 }
 

@@ -1,0 +1,512 @@
+package afxdp
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"net/netip"
+	"os"
+	"runtime"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"time"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/tickwire/tickwire/bpf"
+	"github.com/tickwire/tickwire/nic"
+	"github.com/tickwire/tickwire/nic/udp"
+)
+
+// Source receives groups. Poll, Wait, BusyPoll and Counters belong to one goroutine, which may be any thread; Refresh,
+// Kernel and Rejoin to another one.
+type Source struct {
+	groups   []Group
+	queues   []*queue
+	devices  []*device
+	members  *udp.Members
+	convert  Converter
+	flows    []flow // by number of a flow on its interface: each lane has some of them
+	byGroup  map[flowKey]uint16
+	polls    []unix.PollFd
+	turn     int
+	frame    uint64
+	counters Counters
+	tai      atomic.Uint64 // CLOCK_TAI − CLOCK_REALTIME, ns
+	fault    atomic.Pointer[string]
+	kernel   []KernelCounters
+	warnings []string
+}
+
+// flow is what one of our groups needs when a packet of it comes.
+type flow struct {
+	dev    *device
+	number uint32
+	index  uint16
+}
+
+type flowKey struct {
+	group netip.AddrPort
+	index int // of the interface
+}
+
+// Counters of a Source. Owned by the goroutine that polls.
+type Counters struct {
+	nic.Counters
+	Hardware  uint64 // packets with the NIC's stamp
+	Kernel    uint64 // packets with the stamp of the program
+	Distrust  uint64 // NIC's stamps that were not taken, since its clock cannot be trusted
+	Foreign   uint64 // packets of a sender that was not asked for (SourceIP)
+	Stray     uint64 // packets of a flow that is not this source's
+	BadFrames uint64 // descriptors or metadata that make no sense: a defect of driver or kernel
+	Kicks     uint64 // calls to wake the kernel
+}
+
+// KernelCounters are what the kernel counted of one socket and of the program of its interface. Owned by whoever calls
+// Refresh.
+type KernelCounters struct {
+	Interface string
+	Queue     int
+
+	Mode         uint64 // 1 zero-copy, 2 copy, 3 generic
+	HugePages    uint64 // 1: packet memory lies on huge pages
+	RxDropped    uint64 // frames that did not fit a chunk, or found none
+	RxRingFull   uint64 // frames that found the receive ring full: copy mode lost them
+	FillEmpty    uint64 // frames that found no chunk
+	InvalidDescs uint64 // chunks that the kernel refused
+	Waiting      uint64 // frames in the receive ring at this moment
+	Program      bpf.Counters
+}
+
+// Open attaches the program to the groups' interfaces where this process has not yet, opens a socket on each queue, and
+// joins the groups. It is to be called in the network namespace of the interfaces. Faults name interface, queue and what to
+// do; ErrCapability is in them when rights are missing.
+func (h *Host) Open(o Options) (_ *Source, err error) {
+	if err := o.defaults(); err != nil {
+		return nil, err
+	}
+	s := &Source{groups: o.Groups, convert: o.Stamp, byGroup: map[flowKey]uint16{}}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, s.Close())
+		}
+	}()
+	s.flows = make([]flow, 0, len(o.Groups))
+	for i := range o.Groups {
+		if err := s.add(h, i, &o); err != nil {
+			return nil, fmt.Errorf("afxdp: group %s on %s: %w", o.Groups[i].Group, o.Groups[i].Interface, err)
+		}
+	}
+	var members []udp.Group
+	for _, g := range o.Groups {
+		m := udp.Group{Group: g.Group, Interface: g.Interface, SourceIP: g.SourceIP}
+		m.Group = netip.AddrPortFrom(g.Group.Addr(), 0) // ports and tags are no matter of memberships
+		if !slices.Contains(members, m) {
+			members = append(members, m)
+		}
+	}
+	if s.members, err = udp.Join(members); err != nil {
+		return nil, fmt.Errorf("afxdp: %w", err)
+	}
+	for _, q := range s.queues {
+		s.polls = append(s.polls, unix.PollFd{Fd: int32(q.fd), Events: unix.POLLIN})
+		s.kernel = append(s.kernel, KernelCounters{Interface: q.dev.name, Queue: q.id})
+		s.warn(q, &o)
+	}
+	return s, s.Refresh()
+}
+
+// add opens what group i needs and does not have yet.
+func (s *Source) add(h *Host, i int, o *Options) error {
+	g := &o.Groups[i]
+	d := s.device(g.Interface)
+	if d == nil {
+		var err error
+		if d, err = s.climb(h, g, o); err != nil {
+			return err
+		}
+	}
+	ids := []int{g.Queue}
+	if g.Queue == AllQueues {
+		ids = nil
+		for id := range d.queues {
+			ids = append(ids, id)
+		}
+	}
+	for _, id := range ids {
+		if s.queue(d, id) != nil {
+			continue
+		}
+		q, err := openOn(d, id, s.first(d).mode, o)
+		if err != nil {
+			return fmt.Errorf("queue %d: %w", id, err)
+		}
+		s.queues = append(s.queues, q)
+	}
+	number, err := d.flow(g)
+	if err != nil {
+		return err
+	}
+	s.flows = append(s.flows, flow{d, number, uint16(i)})
+	s.byGroup[flowKey{g.Group, d.index}] = uint16(i)
+	return nil
+}
+
+// climb opens an interface with its first socket: in the best mode that works, from Mode down to Least (section 0, point 2).
+func (s *Source) climb(h *Host, g *Group, o *Options) (*device, error) {
+	first := max(g.Queue, 0)
+	var tried []error
+	for mode := o.Mode; mode <= o.Least; mode++ {
+		d, err := h.open(g.Interface, mode == Generic)
+		if err == nil {
+			var q *queue
+			if q, err = openOn(d, first, mode, o); err == nil {
+				s.devices = append(s.devices, d)
+				s.queues = append(s.queues, q)
+				for _, t := range tried {
+					s.warnings = append(s.warnings, t.Error())
+				}
+				return d, nil
+			}
+			err = errors.Join(err, d.release())
+		}
+		tried = append(tried, fmt.Errorf("mode %s: %w", mode, err))
+		if errors.As(err, new(hopeless)) || errors.Is(err, ErrCapability) || errors.Is(err, unix.EBUSY) {
+			return nil, err // no other mode would do better
+		}
+	}
+	return nil, errors.Join(tried...)
+}
+
+// openOn opens a socket from a thread near the interface: the kernel takes the rings' memory from the caller's node.
+func openOn(d *device, id int, mode Mode, o *Options) (q *queue, err error) {
+	near := nearDevice(d.name)
+	if near == "" {
+		return openQueue(d, id, mode, o)
+	}
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	var before, set unix.CPUSet
+	if unix.SchedGetaffinity(0, &before) == nil && parseList(near, &set) {
+		if unix.SchedSetaffinity(0, &set) == nil {
+			defer func() { _ = unix.SchedSetaffinity(0, &before) }()
+		}
+	}
+	return openQueue(d, id, mode, o)
+}
+
+// parseList reads a list of processors such as 0-3,8.
+func parseList(list string, set *unix.CPUSet) bool {
+	for part := range strings.SplitSeq(list, ",") {
+		var from, to int
+		if n, _ := fmt.Sscanf(part, "%d-%d", &from, &to); n == 1 {
+			to = from
+		} else if n != 2 {
+			return false
+		}
+		for c := from; c <= to; c++ {
+			set.Set(c)
+		}
+	}
+	return true
+}
+
+func (s *Source) device(name string) *device {
+	for _, d := range s.devices {
+		if d.name == name {
+			return d
+		}
+	}
+	return nil
+}
+
+func (s *Source) queue(d *device, id int) *queue {
+	for _, q := range s.queues {
+		if q.dev == d && q.id == id {
+			return q
+		}
+	}
+	return nil
+}
+
+// first is an interface's first socket, which climb opened.
+func (s *Source) first(d *device) *queue {
+	for _, q := range s.queues {
+		if q.dev == d {
+			return q
+		}
+	}
+	return nil
+}
+
+// warn says what may hurt.
+func (s *Source) warn(q *queue, o *Options) {
+	if program, why := q.dev.running(); why != "" {
+		s.warnings = append(s.warnings, fmt.Sprintf("%s: program %s runs, since %s", q.dev.name, program, why))
+	}
+	if !q.umem.huge {
+		s.warnings = append(s.warnings, fmt.Sprintf("%s queue %d: packet memory lies on small pages (sysctl -w vm.nr_hugepages=%d gives enough large ones)",
+			q.dev.name, q.id, len(q.umem.mem)>>21+1))
+	}
+	if o.BusyPoll && q.napi == 0 {
+		s.warnings = append(s.warnings, fmt.Sprintf("%s queue %d: driver %s does not say which poller is the queue's, so busy polling does nothing here; idle = \"spin\" is the choice",
+			q.dev.name, q.id, q.dev.driver))
+	}
+	if q.dev.queues > 1 && q.dev.mode != Generic {
+		s.warnings = append(s.warnings, fmt.Sprintf("%s has %d receive queues: packets are taken on the configured ones only (steer each group there with `ethtool -N`, "+
+			"set queue = -1 for all, or `ethtool -L %s combined 1`); the counter wrong_queue tells of others", q.dev.name, q.dev.queues, q.dev.name))
+	}
+}
+
+// Poll fills p with what has come, without waiting and without entering the kernel. Packets are valid until the next call.
+// It fails when an interface is gone.
+func (s *Source) Poll(p []nic.Packet) (int, error) {
+	n := 0
+	s.turn++
+	for i := range s.queues {
+		q := s.queues[(s.turn+i)%len(s.queues)]
+		q.giveBack()
+		if n < len(p) {
+			n += s.take(q, p[n:])
+		}
+	}
+	if n == 0 {
+		if why := s.fault.Load(); why != nil {
+			return 0, errors.New(*why)
+		}
+	}
+	return n, nil
+}
+
+// take hands out what waits in a queue. Hot path.
+func (s *Source) take(q *queue, p []nic.Packet) (out int) {
+	n := q.rx.available(uint32(min(len(p), cap(q.held))))
+	if n == 0 {
+		return 0
+	}
+	tai, meta := s.tai.Load(), q.meta.Load()
+	for i := range n {
+		d := q.rx.desc(i)
+		addr, size := d.addr, d.len
+		q.held = append(q.held, addr)
+		s.frame++
+		s.counters.Frames++
+		frame, ok := q.umem.at(addr, size)
+		if !ok {
+			s.counters.BadFrames++
+			continue
+		}
+		k := &p[out]
+		k.Frame, k.Wire = s.frame, frame
+		if meta {
+			ok = s.withMeta(q, k, frame, addr, tai)
+		} else {
+			ok = s.without(q, k, frame)
+		}
+		if ok {
+			out++
+		}
+	}
+	q.rx.release(n)
+	return out
+}
+
+const (
+	udpBytes  = 8
+	ipSource  = 20 + udpBytes - 12 // offset of the sender's address before the payload
+	leastHead = 14 + 20 + udpBytes
+)
+
+// withMeta makes a packet of a frame that the program left its findings in front of: it has looked at every length.
+func (s *Source) withMeta(q *queue, k *nic.Packet, frame []byte, addr, tai uint64) bool {
+	m := (*bpf.Meta)(unsafe.Add(q.umem.base, addr-bpf.MetaBytes))
+	at := int(m.Payload)
+	if m.Version != bpf.MetaVersion || at < leastHead || at > len(frame) {
+		s.counters.BadFrames++
+		return false
+	}
+	index, ok := s.index(q.dev, m.Flow)
+	if !ok {
+		s.counters.Stray++
+		return false
+	}
+	end := at - udpBytes + int(binary.BigEndian.Uint16(frame[at-4:]))
+	if end < at || end > len(frame) {
+		s.counters.Malformed++
+		return false
+	}
+	g := &s.groups[index]
+	k.Data = frame[at:end:end]
+	k.Src = netip.AddrPortFrom(netip.AddrFrom4([4]byte(frame[at-ipSource:])), binary.BigEndian.Uint16(frame[at-udpBytes:]))
+	k.Group, k.Line, k.Flow, k.VLAN = g.Group, g.Line, index, m.TCI&0x0FFF
+	if g.SourceIP.IsValid() && g.SourceIP != k.Src.Addr() {
+		s.counters.Foreign++
+		return false
+	}
+	s.counters.Packets++
+	s.counters.Bytes += uint64(len(k.Data))
+	s.stamp(k, m, tai)
+	return true
+}
+
+// stamp gives a packet its time of arrival: the NIC's where there is one and its clock can be trusted, else the program's.
+func (s *Source) stamp(k *nic.Packet, m *bpf.Meta, tai uint64) {
+	if m.Source == bpf.SourceHW && s.convert != nil {
+		if utc, ok := s.convert(m.HWNs); ok {
+			k.TsRecv, k.Stamp = utc, nic.StampHardware
+			s.counters.Hardware++
+			return
+		}
+		s.counters.Distrust++
+	}
+	k.TsRecv, k.Stamp = m.TAINs-tai, nic.StampKernel
+	s.counters.Kernel++
+}
+
+// without makes a packet of a bare frame: the lane's clock will be its time of arrival.
+func (s *Source) without(q *queue, k *nic.Packet, frame []byte) bool {
+	if !nic.ParseFrame(frame, nic.LinkEthernet, k, &s.counters.Counters) { // counts packets too
+		return false
+	}
+	index, ok := s.byGroup[flowKey{k.Group, q.dev.index}]
+	if !ok {
+		s.counters.Stray++
+		return false
+	}
+	g := &s.groups[index]
+	if g.SourceIP.IsValid() && g.SourceIP != k.Src.Addr() {
+		s.counters.Foreign++
+		return false
+	}
+	k.Line, k.Flow, k.TsRecv, k.Stamp = g.Line, index, 0, nic.StampNone
+	return true
+}
+
+// index finds our group by a flow's number. There are few: a search in order is the fastest.
+func (s *Source) index(d *device, number uint32) (uint16, bool) {
+	for i := range s.flows {
+		if f := &s.flows[i]; f.number == number && f.dev == d {
+			return f.index, true
+		}
+	}
+	return 0, false
+}
+
+// Wait returns when a frame may be there, or after d. A call into the kernel.
+func (s *Source) Wait(d time.Duration) error {
+	timeout := unix.NsecToTimespec(d.Nanoseconds())
+	_, err := unix.Ppoll(s.polls, &timeout, nil)
+	if err != nil && !errors.Is(err, unix.EINTR) {
+		return os.NewSyscallError("ppoll", err)
+	}
+	return nil
+}
+
+// BusyPoll lets each driver look for frames once, in our context (section 12.1). A call into the kernel for each queue.
+func (s *Source) BusyPoll() error {
+	for _, q := range s.queues {
+		_, _, errno := unix.RawSyscall6(unix.SYS_RECVFROM, uintptr(q.fd), 0, 0, unix.MSG_DONTWAIT, 0, 0)
+		if errno != 0 && errno != unix.EAGAIN && errno != unix.EINTR && errno != unix.ENETDOWN {
+			return fmt.Errorf("afxdp: %s queue %d: busy polling: %w", q.dev.name, q.id, errno)
+		}
+	}
+	return nil
+}
+
+// Counters belong to the goroutine that polls.
+func (s *Source) Counters() *Counters {
+	s.counters.Kicks = 0
+	for _, q := range s.queues {
+		s.counters.Kicks += q.kicks
+	}
+	return &s.counters
+}
+
+// Kernel are the counters of the last Refresh, an entry a socket. They stay where they are.
+func (s *Source) Kernel() []KernelCounters { return s.kernel }
+
+// Warnings are sentences about what may hurt, told when opened.
+func (s *Source) Warnings() []string { return s.warnings }
+
+// Mode is how frames come: the worst of the source's sockets.
+func (s *Source) Mode() Mode {
+	worst := ZeroCopy
+	for _, q := range s.queues {
+		worst = max(worst, q.mode)
+	}
+	return worst
+}
+
+// Stamps says who stamps packets, as far as is known before the first one.
+func (s *Source) Stamps() nic.StampSource {
+	for _, d := range s.devices {
+		if program, _ := d.running(); program == bpf.ProgramPlain {
+			return nic.StampLoop
+		}
+	}
+	return nic.StampKernel
+}
+
+// Refresh looks at what the kernel counted, at the clocks' difference and at the interfaces' health; once a second. Any
+// goroutine but the polling one, and one at a time.
+func (s *Source) Refresh() error {
+	var utc, tai unix.Timespec
+	if err := errors.Join(unix.ClockGettime(unix.CLOCK_REALTIME, &utc), unix.ClockGettime(unix.CLOCK_TAI, &tai)); err != nil {
+		return err
+	}
+	// Whole seconds apart; a second may have turned between the two calls.
+	s.tai.Store(uint64(time.Duration(tai.Nano() - utc.Nano()).Round(time.Second)))
+	var errs []error
+	for i, q := range s.queues {
+		errs = append(errs, s.refresh(q, &s.kernel[i]))
+	}
+	return errors.Join(errs...)
+}
+
+func (s *Source) refresh(q *queue, k *KernelCounters) error {
+	if errno, err := unix.GetsockoptInt(q.fd, unix.SOL_SOCKET, unix.SO_ERROR); err == nil && errno != 0 {
+		why := fmt.Sprintf("afxdp: interface %s is gone: queue %d: %v", q.dev.name, q.id, unix.Errno(errno))
+		s.fault.CompareAndSwap(nil, &why)
+	}
+	st, err := q.statistics()
+	if err != nil {
+		return err
+	}
+	k.Mode, k.HugePages = uint64(q.mode), 0
+	if q.umem.huge {
+		k.HugePages = 1
+	}
+	k.RxDropped, k.RxRingFull, k.FillEmpty, k.InvalidDescs = st.Rx_dropped, st.Rx_ring_full, st.Rx_fill_ring_empty_descs, st.Rx_invalid_descs
+	k.Waiting = uint64(q.rx.between())
+	if err := q.dev.counters(&k.Program); err != nil {
+		return err
+	}
+	if k.Program.MetaFail > 0 && k.Program.Redirected == 0 {
+		return q.dev.plain()
+	}
+	return nil
+}
+
+// Rejoin joins the groups of the interface with an index anew: its link was down. Any goroutine.
+func (s *Source) Rejoin(index int) error { return s.members.Rejoin(index) }
+
+// Close gives queues and interfaces back. Nobody may be polling.
+func (s *Source) Close() error {
+	var errs []error
+	for i := range s.flows {
+		errs = append(errs, s.flows[i].dev.unflow(&s.groups[s.flows[i].index]))
+	}
+	for _, q := range s.queues {
+		errs = append(errs, q.close())
+	}
+	for _, d := range s.devices {
+		errs = append(errs, d.release())
+	}
+	if s.members != nil {
+		errs = append(errs, s.members.Close())
+	}
+	s.flows, s.queues, s.devices, s.members = nil, nil, nil, nil
+	return errors.Join(errs...)
+}

@@ -1,0 +1,612 @@
+package afxdp
+
+import (
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"net"
+	"net/netip"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/cilium/ebpf"
+	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
+
+	"github.com/tickwire/tickwire/bpf"
+	"github.com/tickwire/tickwire/internal/netns"
+	"github.com/tickwire/tickwire/internal/netns/nstest"
+	"github.com/tickwire/tickwire/nic"
+	"github.com/tickwire/tickwire/nic/udp"
+)
+
+var (
+	groupA = netip.MustParseAddrPort("233.54.12.111:26477")
+	groupB = netip.MustParseAddrPort("233.49.196.111:26477")
+)
+
+const patience = 20 * time.Second
+
+// small options make set-up quick.
+func small(groups ...Group) Options { return Options{Groups: groups, Ring: 512, Frames: 1024} }
+
+func on(iface string, group netip.AddrPort) Group { return Group{Interface: iface, Group: group} }
+
+// open opens a source in the receiving namespace; it is closed when the test ends.
+func open(t testing.TB, p *netns.Pair, h *Host, o Options) *Source {
+	t.Helper()
+	var s *Source
+	if err := p.Rx.Do(func() (err error) { s, err = h.Open(o); return err }); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return s
+}
+
+func sender(t testing.TB, p *netns.Pair, group netip.AddrPort, iface string) *udp.Sender {
+	t.Helper()
+	var s *udp.Sender
+	if err := p.Tx.Do(func() (err error) { s, err = udp.NewSender(group, iface, 1); return err }); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = s.Close() })
+	return s
+}
+
+// numbered sends n datagrams that hold their number, of different lengths.
+func numbered(t testing.TB, s *udp.Sender, from, n int) {
+	t.Helper()
+	for i := from; i < from+n; i++ {
+		if _, err := s.Send([][]byte{payload(i)}); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func payload(i int) []byte {
+	return append(binary.BigEndian.AppendUint64(nil, uint64(i)), bytes.Repeat([]byte{byte(i)}, i%1400)...)
+}
+
+// collect polls until n packets came or patience is over, and hands each to see.
+func collect(t testing.TB, s *Source, n int, see func(*nic.Packet)) {
+	t.Helper()
+	packets := make([]nic.Packet, 64)
+	for until := time.Now().Add(patience); n > 0; {
+		got, err := s.Poll(packets)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i := range packets[:got] {
+			see(&packets[i])
+		}
+		n -= got
+		if got == 0 {
+			if time.Now().After(until) {
+				_ = s.Refresh()
+				t.Fatalf("%d packets are missing; %+v %+v", n, *s.Counters(), s.Kernel())
+			}
+			_ = s.Wait(10 * time.Millisecond)
+		}
+	}
+}
+
+// TestReceive: in every mode that veth has, with every program, the same packets come out, whole and in order, with line, sender and
+// stamps; twice as many go round as there are chunks.
+func TestReceive(t *testing.T) {
+	p := nstest.Pair(t, netns.Options{Pairs: 2})
+	for _, tc := range []struct {
+		name  string
+		mode  Mode
+		want  Mode
+		plain bool
+	}{{"zero-copy falls to copy", ZeroCopy, Copy, false}, {"copy", Copy, Copy, false}, {"generic", Generic, Generic, false}, {"plain", Copy, Copy, true}} {
+		t.Run(tc.name, func(t *testing.T) {
+			var h Host
+			o := small(on("feed0", groupA), Group{Interface: "feed1", Group: groupB, Line: 1})
+			o.Mode = tc.mode
+			s := open(t, p, &h, o)
+			if s.Mode() != tc.want {
+				t.Errorf("mode %s, want %s; %v", s.Mode(), tc.want, s.Warnings())
+			}
+			if tc.plain {
+				for _, d := range s.devices {
+					if err := d.plain(); err != nil {
+						t.Fatal(err)
+					}
+				}
+			}
+			if tc.mode == ZeroCopy && !strings.Contains(strings.Join(s.Warnings(), "\n"), "mode zerocopy: queue") && !strings.Contains(strings.Join(s.Warnings(), "\n"), "mode zerocopy: bind") {
+				t.Errorf("no word of the mode that failed: %v", s.Warnings())
+			}
+			a, b := sender(t, p, groupA, "gen0"), sender(t, p, groupB, "gen1")
+			next := [2]int{}
+			before := uint64(time.Now().UnixNano())
+			for range 20 {
+				numbered(t, a, next[0], 100)
+				numbered(t, b, next[1], 50)
+				collect(t, s, 150, func(k *nic.Packet) {
+					want := payload(next[k.Line])
+					group, src := groupA, netip.MustParseAddr("10.203.0.2")
+					if k.Line == 1 {
+						group, src = groupB, netip.MustParseAddr("10.203.1.2")
+					}
+					if !bytes.Equal(k.Data, want) || k.Group != group || k.Src.Addr() != src || k.Flow != uint16(k.Line) || k.VLAN != 0 {
+						t.Fatalf("line %d packet %d: %d bytes to %s from %s", k.Line, next[k.Line], len(k.Data), k.Group, k.Src)
+					}
+					switch now := uint64(time.Now().UnixNano()); {
+					case tc.plain && (k.TsRecv != 0 || k.Stamp != nic.StampNone):
+						t.Fatalf("a stamp %d of %s where there can be none", k.TsRecv, k.Stamp)
+					case !tc.plain && (k.TsRecv < before || k.TsRecv > now || k.Stamp != nic.StampKernel):
+						t.Fatalf("stamp %d of %s is not between %d and %d", k.TsRecv, k.Stamp, before, now)
+					}
+					next[k.Line]++
+				})
+			}
+			if err := s.Refresh(); err != nil {
+				t.Fatal(err)
+			}
+			c := s.Counters()
+			if c.Packets != 3000 || c.Frames != 3000 || c.BadFrames+c.Stray+c.Malformed != 0 {
+				t.Errorf("%+v", *c)
+			}
+			for i, k := range s.Kernel() {
+				if k.Program.Redirected != []uint64{2000, 1000}[i] || k.RxDropped+k.RxRingFull+k.FillEmpty+k.Waiting != 0 {
+					t.Errorf("%+v", k)
+				}
+			}
+			balance(t, s)
+		})
+	}
+}
+
+// balance checks that no chunk is lost: each is in the fill ring, waits, or is held (copy mode: the driver has none).
+func balance(t *testing.T, s *Source) {
+	t.Helper()
+	for _, q := range s.queues {
+		if n := int(q.fill.between()) + int(q.rx.between()) + len(q.held); n != int(q.fill.mask)+1 {
+			t.Errorf("%s queue %d: %d chunks of %d: fill %d, waiting %d, held %d", q.dev.name, q.id, n, q.fill.mask+1, q.fill.between(), q.rx.between(), len(q.held))
+		}
+	}
+}
+
+// TestOthersPass: TCP, ping and groups that nobody asked for take the kernel's path while flows are redirected.
+func TestOthersPass(t *testing.T) {
+	p := nstest.Pair(t, netns.Options{})
+	var h Host
+	s := open(t, p, &h, small(on("feed0", groupA)))
+	other := netip.MustParseAddrPort("233.54.12.111:26478") // our group, another port
+	var plain *udp.Source
+	var l net.Listener
+	if err := p.Rx.Do(func() (err error) {
+		if plain, err = udp.Open(udp.Options{Groups: []udp.Group{{Group: other, Interface: "feed0"}}}); err != nil {
+			return err
+		}
+		l, err = net.Listen("tcp4", "10.203.0.1:0")
+		return err
+	}); err != nil {
+		t.Fatal(err)
+	}
+	defer plain.Close()
+	defer l.Close()
+	go func() {
+		if c, err := l.Accept(); err == nil {
+			_, _ = io.Copy(c, c)
+			_ = c.Close()
+		}
+	}()
+	numbered(t, sender(t, p, groupA, "gen0"), 0, 50)
+	numbered(t, sender(t, p, other, "gen0"), 0, 50)
+	if err := p.Tx.Do(func() error { // ARP first, then TCP both ways
+		c, err := net.DialTimeout("tcp4", l.Addr().String(), patience)
+		if err != nil {
+			return err
+		}
+		defer c.Close()
+		_ = c.SetDeadline(time.Now().Add(patience))
+		sent := bytes.Repeat([]byte("tick"), 10_000)
+		if _, err := c.Write(sent); err != nil {
+			return err
+		}
+		got := make([]byte, len(sent))
+		if _, err := io.ReadFull(c, got); err != nil || !bytes.Equal(got, sent) {
+			return fmt.Errorf("echo: %v", err)
+		}
+		return ping("10.203.0.1")
+	}); err != nil {
+		t.Error(err)
+	}
+	collect(t, s, 50, func(*nic.Packet) {})
+	packets := make([]nic.Packet, 64)
+	got := 0
+	for until := time.Now().Add(patience); got < 50 && time.Now().Before(until); {
+		n, err := plain.Poll(packets)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got += n
+	}
+	if err := s.Refresh(); err != nil {
+		t.Fatal(err)
+	}
+	c := s.Kernel()[0].Program
+	if got != 50 || c.Redirected != 50 || c.NoFlow < 50 || c.NotGroup < 10 || c.NotIP == 0 {
+		t.Errorf("%d of the other port; %+v", got, c)
+	}
+	sum := c.NotIP + c.IPOptions + c.NotGroup + c.NotUDP + c.Fragment + c.Malformed + c.NoFlow + c.Dropped + c.MetaFail + c.Redirected + c.NoSocket + c.WrongQueue
+	if sum != c.Seen {
+		t.Errorf("%d frames seen, %d accounted for: %+v", c.Seen, sum, c)
+	}
+}
+
+// ping sends one echo request and waits for its answer.
+func ping(to string) error {
+	c, err := net.ListenPacket("ip4:icmp", "0.0.0.0")
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	request := []byte{8, 0, 0, 0, 0x12, 0x34, 0, 1}
+	binary.BigEndian.PutUint16(request[2:], 0xFFFF-(0x0800+0x1234+1))
+	_ = c.SetDeadline(time.Now().Add(patience))
+	if _, err := c.WriteTo(request, &net.IPAddr{IP: net.ParseIP(to)}); err != nil {
+		return err
+	}
+	b := make([]byte, 256)
+	for {
+		n, _, err := c.ReadFrom(b)
+		if err != nil {
+			return fmt.Errorf("no answer to ping: %w", err)
+		}
+		if n >= 8 && b[0] == 0 && b[4] == 0x12 {
+			return nil
+		}
+	}
+}
+
+// TestLosses: each way to lose a frame moves its counter, and none other.
+func TestLosses(t *testing.T) {
+	p := nstest.Pair(t, netns.Options{})
+	t.Run("ring full", func(t *testing.T) {
+		var h Host
+		o := small(on("feed0", groupA))
+		o.Ring, o.Frames = 64, 256
+		s := open(t, p, &h, o)
+		numbered(t, sender(t, p, groupA, "gen0"), 0, 90)
+		lost(t, s, 90, func(k *KernelCounters) (uint64, uint64) {
+			return k.RxRingFull, k.RxDropped + k.FillEmpty + k.InvalidDescs
+		})
+		collect(t, s, 64, func(*nic.Packet) {})
+		if k := s.Kernel()[0]; k.RxRingFull != 26 {
+			t.Errorf("%+v", k)
+		}
+		numbered(t, sender(t, p, groupA, "gen0"), 0, 30) // and it goes on
+		collect(t, s, 30, func(*nic.Packet) {})
+		balance(t, s)
+	})
+	t.Run("no chunk", func(t *testing.T) {
+		var h Host
+		o := small(on("feed0", groupA))
+		o.Ring, o.Frames = 64, 128
+		s := open(t, p, &h, o)
+		q := s.queues[0]
+		_ = p
+		send := sender(t, p, groupA, "gen0")
+		// Take descriptors without giving chunks back, as a receiver that keeps what it has does.
+		for taken := 0; taken < 128; {
+			numbered(t, send, taken, 32)
+			for got := uint32(0); got < 32; {
+				n := q.rx.available(32)
+				q.rx.release(n)
+				got += n
+			}
+			taken += 32
+		}
+		numbered(t, send, 0, 3)
+		lost(t, s, 131, func(k *KernelCounters) (uint64, uint64) { return k.FillEmpty, k.RxRingFull + k.InvalidDescs })
+		if k := s.Kernel()[0]; k.FillEmpty != 3 || k.RxDropped != 3 {
+			t.Errorf("%+v", k)
+		}
+	})
+	t.Run("too long for a chunk", func(t *testing.T) {
+		for _, end := range []struct {
+			ns   *netns.NS
+			name string
+		}{{p.Rx, "feed0"}, {p.Tx, "gen0"}} {
+			if err := end.ns.Do(func() error { return mtu(end.name, 1700) }); err != nil {
+				t.Fatal(err)
+			}
+		}
+		var h Host
+		s := open(t, p, &h, small(on("feed0", groupA)))
+		for _, end := range []struct {
+			ns   *netns.NS
+			name string
+		}{{p.Rx, "feed0"}, {p.Tx, "gen0"}} { // behind our back
+			if err := end.ns.Do(func() error { return mtu(end.name, 3000) }); err != nil {
+				t.Fatal(err)
+			}
+		}
+		send := sender(t, p, groupA, "gen0")
+		if _, err := send.Send([][]byte{make([]byte, 2500)}); err != nil {
+			t.Fatal(err)
+		}
+		lost(t, s, 1, func(k *KernelCounters) (uint64, uint64) { return k.RxDropped, k.RxRingFull + k.FillEmpty })
+		if err := p.Rx.Do(func() error { _, err := h.Open(small(on("feed0", groupB))); return err }); err == nil || !strings.Contains(err.Error(), "MTU 3000") {
+			// the interface is known to this host with the MTU of before: another one has to look anew
+			var other Host
+			err = p.Rx.Do(func() error { _, err := other.Open(small(on("feed0", groupB))); return err })
+			if err == nil {
+				t.Error("a second owner was let in")
+			}
+		}
+	})
+}
+
+func mtu(name string, n int) error {
+	l, err := netlink.LinkByName(name)
+	if err != nil {
+		return err
+	}
+	return netlink.LinkSetMTU(l, n)
+}
+
+// lost waits until the program has seen n frames, and wants the named counter to have moved and the others not.
+func lost(t *testing.T, s *Source, n uint64, counters func(*KernelCounters) (moved, others uint64)) {
+	t.Helper()
+	for until := time.Now().Add(patience); ; time.Sleep(time.Millisecond) {
+		if err := s.Refresh(); err != nil {
+			t.Fatal(err)
+		}
+		moved, others := counters(&s.Kernel()[0])
+		if s.Kernel()[0].Program.Seen >= n && moved != 0 {
+			if others != 0 {
+				t.Errorf("others moved too: %+v", s.Kernel()[0])
+			}
+			return
+		}
+		if time.Now().After(until) {
+			t.Fatalf("the counter did not move: %+v", s.Kernel()[0])
+		}
+	}
+}
+
+// TestFlows: VLAN tags, senders that were not asked for, flows that come and go.
+func TestFlows(t *testing.T) {
+	p := nstest.Pair(t, netns.Options{})
+	var h Host
+	only := on("feed0", groupB)
+	only.SourceIP = netip.MustParseAddr("10.203.0.77")
+	tagged := Group{Interface: "feed0", Group: groupA, VLAN: 7, Line: 1}
+	s := open(t, p, &h, small(on("feed0", groupA), tagged, only))
+	numbered(t, sender(t, p, groupB, "gen0"), 0, 5)
+	var raw int
+	if err := p.Tx.Do(func() (err error) { raw, err = rawSocket("gen0"); return err }); err != nil {
+		t.Fatal(err)
+	}
+	defer unix.Close(raw)
+	for _, tags := range [][]byte{nil, {0x81, 0, 0, 7}, {0x88, 0xA8, 0, 7, 0x81, 0, 0, 9}, {0x81, 0, 0, 8}} {
+		if _, err := unix.Write(raw, frameTo(groupA, tags, []byte(fmt.Sprint(len(tags))))); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var got []string
+	collect(t, s, 3, func(k *nic.Packet) { got = append(got, fmt.Sprintf("%s:%d:%d:%d", k.Data, k.VLAN, k.Line, k.Flow)) })
+	if strings.Join(got, " ") != "0:0:0:0 4:7:1:1 8:7:1:1" {
+		t.Errorf("got %v", got)
+	}
+	if c := s.Counters(); c.Foreign != 5 {
+		t.Errorf("%+v", *c)
+	}
+	// A second source of the same process joins on the same interface and leaves, and disturbs nobody: another group, but the queue is taken.
+	err := p.Rx.Do(func() error { _, err := h.Open(small(on("feed0", netip.MustParseAddrPort("233.1.1.1:5")))); return err })
+	if err == nil || !errors.Is(err, unix.EBUSY) {
+		t.Errorf("a second socket on one queue: %v", err)
+	}
+	numbered(t, sender(t, p, groupA, "gen0"), 0, 10)
+	collect(t, s, 10, func(*nic.Packet) {})
+}
+
+// frameTo is an Ethernet frame with a datagram to a group from 10.203.0.2.
+func frameTo(group netip.AddrPort, tags, data []byte) []byte {
+	g := group.Addr().As4()
+	b := append([]byte{1, 0, 0x5E, g[1] & 0x7F, g[2], g[3], 2, 0, 0, 0, 0, 1}, tags...)
+	b = append(b, 8, 0, 0x45, 0)
+	b = binary.BigEndian.AppendUint16(b, uint16(28+len(data)))
+	b = append(b, 0, 0, 0, 0, 1, 17, 0, 0, 10, 203, 0, 2)
+	b = append(b, g[:]...)
+	b = append(b, 0x12, 0x34)
+	b = binary.BigEndian.AppendUint16(b, group.Port())
+	b = binary.BigEndian.AppendUint16(b, uint16(8+len(data)))
+	return append(append(b, 0, 0), data...)
+}
+
+func rawSocket(name string) (int, error) {
+	fd, err := unix.Socket(unix.AF_PACKET, unix.SOCK_RAW|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return -1, err
+	}
+	face, err := net.InterfaceByName(name)
+	if err != nil {
+		return -1, err
+	}
+	return fd, unix.Bind(fd, &unix.SockaddrLinklayer{Ifindex: face.Index})
+}
+
+// TestMultiQueue: on an interface with several queues a group is received on its own queue or on all of them.
+func TestMultiQueue(t *testing.T) {
+	p := nstest.Pair(t, netns.Options{Queues: 2})
+	var h Host
+	g := on("feed0", groupA)
+	g.Queue = AllQueues
+	s := open(t, p, &h, small(g))
+	if len(s.queues) != 2 {
+		t.Fatalf("%d sockets", len(s.queues))
+	}
+	numbered(t, sender(t, p, groupA, "gen0"), 0, 100)
+	collect(t, s, 100, func(*nic.Packet) {})
+	var other Host
+	for queue, want := range map[int]string{5: "2 receive queues in use, there is no queue 5", 1: fmt.Sprintf("process %d", os.Getpid())} {
+		g.Queue = queue
+		from := &other
+		if queue == 5 {
+			from = &h
+		}
+		err := p.Rx.Do(func() error { _, err := from.Open(small(g)); return err })
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("queue %d: %v", queue, err)
+		}
+	}
+}
+
+// TestRefusals: what cannot be opened says why, and leaves nothing behind.
+func TestRefusals(t *testing.T) {
+	p := nstest.Pair(t, netns.Options{MTU: 3000})
+	for _, tc := range []struct {
+		o    Options
+		want string
+	}{
+		{Options{}, "no groups"},
+		{small(on("nosuch0", groupA)), "interface nosuch0"},
+		{small(on("feed0", groupA)), "MTU 3000"},
+		{small(on("feed0", netip.MustParseAddrPort("10.0.0.1:5"))), "multicast"},
+		{small(on("feed0", groupA), on("feed0", groupA)), "twice"},
+		{Options{Groups: []Group{on("feed0", groupA)}, Ring: 100}, "power of two"},
+		{Options{Groups: []Group{on("feed0", groupA)}, Ring: 64, Frames: 64}, "at least twice"},
+		{Options{Groups: []Group{on("feed0", groupA)}, Mode: Copy, Least: ZeroCopy}, "least"},
+		{Options{Groups: []Group{on("feed0", groupA)}, FrameSize: 4096, Ring: 64, Frames: 128, Mode: ZeroCopy, Least: ZeroCopy}, "mode zerocopy"},
+	} {
+		var h Host
+		err := p.Rx.Do(func() error { _, err := h.Open(tc.o); return err })
+		if err == nil || !strings.Contains(err.Error(), tc.want) {
+			t.Errorf("want %q: %v", tc.want, err)
+		}
+		if len(h.devices) != 0 {
+			t.Errorf("%q leaves %d interfaces open", tc.want, len(h.devices))
+		}
+	}
+}
+
+var times = flag.Int("times", 30, "set-ups and tear-downs of TestManyTimes")
+
+// TestManyTimes: set-up and tear-down, again and again: the queue is free each time, and nothing stays attached.
+func TestManyTimes(t *testing.T) {
+	p := nstest.Pair(t, netns.Options{})
+	send := sender(t, p, groupA, "gen0")
+	for i := range *times {
+		var h Host
+		o := small(on("feed0", groupA))
+		o.Ring, o.Frames = 64, 128
+		if i%10 == 9 {
+			o.Mode = Generic
+		}
+		var s *Source
+		if err := p.Rx.Do(func() (err error) { s, err = h.Open(o); return err }); err != nil {
+			t.Fatalf("time %d: %v", i, err)
+		}
+		numbered(t, send, 0, 2)
+		collect(t, s, 2, func(*nic.Packet) {})
+		if err := s.Close(); err != nil {
+			t.Fatalf("time %d: %v", i, err)
+		}
+	}
+	if err := p.Rx.Do(func() error {
+		l, err := netlink.LinkByName("feed0")
+		if err == nil && l.Attrs().Xdp != nil && l.Attrs().Xdp.Attached {
+			err = errors.New("a program is still attached")
+		}
+		return err
+	}); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestInterfaceGone: a source whose interface vanished says so.
+func TestInterfaceGone(t *testing.T) {
+	p := nstest.Pair(t, netns.Options{})
+	var h Host
+	s := open(t, p, &h, small(on("feed0", groupA)))
+	if err := p.Rx.Do(func() error {
+		l, err := netlink.LinkByName("feed0")
+		if err != nil {
+			return err
+		}
+		return netlink.LinkDel(l)
+	}); err != nil {
+		t.Fatal(err)
+	}
+	packets := make([]nic.Packet, 8)
+	for until := time.Now().Add(patience); ; time.Sleep(time.Millisecond) {
+		_ = s.Refresh()
+		if _, err := s.Poll(packets); err != nil {
+			if !strings.Contains(err.Error(), "interface feed0 is gone") {
+				t.Error(err)
+			}
+			return
+		}
+		if time.Now().After(until) {
+			t.Fatal("nothing was said")
+		}
+	}
+}
+
+// TestNoRoomForMeta: where a driver has no room in front of a packet, the plain program takes over, and nothing is misread.
+func TestNoRoomForMeta(t *testing.T) {
+	p := nstest.Pair(t, netns.Options{})
+	var h Host
+	s := open(t, p, &h, small(on("feed0", groupA)))
+	d := s.devices[0]
+	// What such a driver looks like from here: frames seen, none redirected, meta_fail moves.
+	var per []bpf.Counters
+	if err := d.maps[bpf.MapCounts].Lookup(uint32(0), &per); err != nil {
+		t.Fatal(err)
+	}
+	per[0].Seen, per[0].MetaFail = 4, 4
+	if err := d.maps[bpf.MapCounts].Update(uint32(0), per, ebpf.UpdateAny); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Refresh(); err != nil {
+		t.Fatal(err)
+	}
+	if program, why := d.running(); program != bpf.ProgramPlain || why == "" {
+		t.Errorf("%s runs (%s)", program, why)
+	}
+	numbered(t, sender(t, p, groupA, "gen0"), 0, 100)
+	i := 0
+	collect(t, s, 100, func(k *nic.Packet) {
+		if !bytes.Equal(k.Data, payload(i)) || k.Stamp != nic.StampNone {
+			t.Fatalf("packet %d: %d bytes, stamp of %s", i, len(k.Data), k.Stamp)
+		}
+		i++
+	})
+}
+
+// TestHardwareStamp: the NIC's time goes through the converter, and what it does not trust falls back to the kernel's.
+func TestHardwareStamp(t *testing.T) {
+	s := &Source{groups: []Group{{Group: groupA}}, convert: func(hw uint64) (uint64, bool) { return hw + 5, hw != 13 }}
+	var k nic.Packet
+	for _, tc := range []struct {
+		m    bpf.Meta
+		ts   uint64
+		from nic.StampSource
+	}{
+		{bpf.Meta{HWNs: 1000, TAINs: 50, Source: bpf.SourceHW}, 1005, nic.StampHardware},
+		{bpf.Meta{HWNs: 13, TAINs: 50, Source: bpf.SourceHW}, 13, nic.StampKernel},
+		{bpf.Meta{TAINs: 50, Source: bpf.SourceXDP}, 13, nic.StampKernel},
+	} {
+		if s.stamp(&k, &tc.m, 37); k.TsRecv != tc.ts || k.Stamp != tc.from {
+			t.Errorf("%+v: %d of %s", tc.m, k.TsRecv, k.Stamp)
+		}
+	}
+	if s.counters.Hardware != 1 || s.counters.Distrust != 1 || s.counters.Kernel != 2 {
+		t.Errorf("%+v", s.counters)
+	}
+}

@@ -1,0 +1,54 @@
+package afxdp
+
+import (
+	"fmt"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// headroom is what the kernel keeps before a frame: XDP_PACKET_HEADROOM.
+const headroom = 256
+
+// umem is the packet memory of one socket, outside the Go heap: chunks of a power of two bytes (section 4).
+//
+//	| 256 bytes of headroom ........ [ struct meta, 32 ] | frame …                |
+//	^ chunk                                              ^ desc.addr = chunk + 256
+type umem struct {
+	mem  []byte
+	base unsafe.Pointer
+	huge bool
+}
+
+// newUmem maps and touches the memory: of huge pages when the host has some, for fewer TLB misses.
+func newUmem(bytes int) (umem, error) {
+	const flags = unix.MAP_PRIVATE | unix.MAP_ANONYMOUS | unix.MAP_POPULATE
+	if bytes%(2<<20) == 0 {
+		if mem, err := unix.Mmap(-1, 0, bytes, unix.PROT_READ|unix.PROT_WRITE, flags|unix.MAP_HUGETLB); err == nil {
+			return umem{mem, unsafe.Pointer(&mem[0]), true}, nil
+		}
+	}
+	mem, err := unix.Mmap(-1, 0, bytes, unix.PROT_READ|unix.PROT_WRITE, flags)
+	if err != nil {
+		return umem{}, fmt.Errorf("mapping %d MiB of packet memory: %w", bytes>>20, err)
+	}
+	_ = unix.Madvise(mem, unix.MADV_DONTFORK) // a child must not share pages that a NIC writes to
+	return umem{mem: mem, base: unsafe.Pointer(&mem[0])}, nil
+}
+
+func (u *umem) unmap() error {
+	if u.mem == nil {
+		return nil
+	}
+	err := unix.Munmap(u.mem)
+	u.mem = nil
+	return err
+}
+
+// at is a frame's memory; the kernel's descriptor is checked: nothing of it may lead outside.
+func (u *umem) at(addr uint64, n uint32) ([]byte, bool) {
+	if end := addr + uint64(n); end > uint64(len(u.mem)) || end < addr || addr < headroom {
+		return nil, false
+	}
+	return unsafe.Slice((*byte)(unsafe.Add(u.base, addr)), n), true
+}
