@@ -72,40 +72,37 @@ func (c *Channel) answer(a *answer, now uint64) {
 	}
 }
 
-// fill puts an answer's messages where they were missing.
+// fill puts an answer's messages where they were missing. What a line brought is never replaced.
 func (c *Channel) fill(blocks []byte, first uint64, count int, at Arrival) {
 	line, end := &c.Recovery, first+uint64(count)
 	if c.gone.has(first, min(end, c.next)) {
 		line.Late++
 	}
-	fresh := c.fresh(first, end)
-	if fresh == 0 {
-		line.Duplicates++
-		return
-	}
-	if first > c.next {
-		if c.hold.add(blocks, first, count, at) != holdAdded {
-			c.Ask.NoRoom++
-			return
-		}
-		c.Session.HeldPackets++
-	} else {
-		c.deliver(blocks, first, count, at)
-		c.releaseDue()
-	}
-	line.Won++
-	c.Ask.Recovered += fresh
-}
-
-// fresh is how many of [first, end) are missing.
-func (c *Channel) fresh(first, end uint64) (n uint64) {
-	for first = max(first, c.next); first < end; {
-		from, to, ok := c.hold.missing(first, end)
+	fresh, room := uint64(0), true
+	for room {
+		from, to, ok := c.hold.missing(max(first, c.next), end)
 		if !ok {
 			break
 		}
-		n += to - from
-		first = to
+		blocks = moldudp64.Skip(blocks, int(from-first))
+		first, count = from, int(to-from)
+		_, used := moldudp64.Walk(blocks, count)
+		if from == c.next {
+			c.deliver(blocks[:used], from, count, at)
+			c.releaseDue()
+		} else if room = c.hold.add(blocks[:used], from, count, at) == holdAdded; room {
+			c.Session.HeldPackets++
+		} else {
+			c.Ask.NoRoom++
+			break
+		}
+		fresh += uint64(count)
 	}
-	return n
+	c.Ask.Recovered += fresh
+	switch {
+	case fresh > 0:
+		line.Won++
+	case room:
+		line.Duplicates++
+	}
 }
