@@ -56,9 +56,16 @@ type Channel struct {
 	began    uint64    // lane time of the session's first packet
 	looked   uint64    // lane time when the lines were last looked after
 
+	busy bool // something is missing, or was at the last Tick
+
+	Lines    [2]LineCounters
+	Recovery LineCounters // of the venue's answers
+	Session  Counters
+	Ask      AskCounters
+
+	gone  gone
 	hold  hold
 	holes holes
-	gone  gone
 	skew  skewTable
 
 	told    told
@@ -66,11 +73,6 @@ type Channel struct {
 	asks    asks
 	askedTo uint64
 	alerted bool // the link's other end knows of a hole
-
-	Lines    [2]LineCounters
-	Recovery LineCounters // of the venue's answers
-	Session  Counters
-	Ask      AskCounters
 }
 
 // NewChannel makes a channel that hands everything to sink.
@@ -115,7 +117,7 @@ func (c *Channel) Packet(p *nic.Packet, now uint64) {
 		}
 		c.begin(&h, p.Line&1, now)
 	}
-	if c.tooFar(&h, p.Line&1) {
+	if (h.Sequence > c.highest || c.far[p.Line&1] != 0) && c.tooFar(&h, p.Line&1) { // the first half is for speed
 		line.Far++
 		return
 	}
@@ -165,10 +167,10 @@ func (c *Channel) Packet(p *nic.Packet, now uint64) {
 // Tick lets time pass: what the venue sent is taken, what was missing for Wait is asked for, and what has been missing for too long is
 // given up. Call it once a pass. Hot path: with nothing missing it looks at three words.
 func (c *Channel) Tick(now uint64) {
-	if c.cfg.Link != nil {
+	if link := c.cfg.Link; link != nil && link.pending() {
 		c.answers(now)
 	}
-	if c.holes.n != 0 || c.Session.LiveHoles != 0 {
+	if c.busy {
 		c.age(now)
 	}
 	if now-c.looked >= uint64(c.cfg.SilentAfter)/32 { // also when the clock was set back
@@ -193,6 +195,7 @@ func (c *Channel) age(now uint64) {
 		c.tell(now)
 		c.ask(now)
 	}
+	c.busy = c.holes.n != 0
 	c.gauges()
 }
 

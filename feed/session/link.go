@@ -126,6 +126,9 @@ func (l *Link) put(server int, ts uint64, data []byte) bool {
 	return true
 }
 
+// pending says that there is a datagram. Lane.
+func (l *Link) pending() bool { return l.answerTail.Load() != l.answerHead.Load() }
+
 // answer looks at the next datagram. It stays in the ring until release. Lane.
 func (l *Link) answer() (a answer, ok bool) {
 	head := l.answerHead.Load()

@@ -17,9 +17,9 @@ func (c *Channel) lose(to uint64) {
 
 // gone remembers the stretches that were given up last, so that what comes too late is told from what comes twice.
 type gone struct {
-	stretches [goneKept]stretch
-	n         uint64
 	end       uint64 // of the last one
+	n         uint64
+	stretches [goneKept]stretch
 }
 
 const goneKept = 16

@@ -25,7 +25,9 @@ func (c *Channel) messages(blocks []byte, first uint64, count int, at Arrival, n
 	}
 	c.skew.first(first, at)
 	c.deliver(blocks, first, count, at)
-	c.releaseDue()
+	if c.holes.n != 0 { // else nothing is held
+		c.releaseDue()
+	}
 }
 
 // early holds a packet that begins behind a hole.
@@ -58,7 +60,9 @@ func (c *Channel) early(blocks []byte, first uint64, count int, at Arrival, now 
 }
 
 // second measures the skew of a packet's second copy.
-func (c *Channel) second(first uint64, at Arrival) { c.Session.SkewNs += c.skew.second(first, at) }
+func (c *Channel) second(first uint64, at Arrival) {
+	c.Session.SkewNs += c.skew.second(first, at)
+}
 
 // deliver hands over what is new of a packet that begins at or before next.
 func (c *Channel) deliver(blocks []byte, first uint64, count int, at Arrival) {
@@ -87,7 +91,7 @@ func (c *Channel) missing(end, now uint64) {
 		c.Ask.TooLarge++
 	}
 	c.holes.add(end, now, unasked)
-	c.highest = end
+	c.highest, c.busy = end, true
 	c.Session.Gaps++
 	if c.cfg.Link != nil && !c.alerted {
 		c.gauges()
