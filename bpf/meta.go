@@ -1,43 +1,11 @@
 package bpf
 
 import (
-	"encoding/binary"
 	"fmt"
-	"net/netip"
 	"unsafe"
 
 	"github.com/cilium/ebpf"
 )
-
-// FlowKey is struct flow_key: group and port in network order.
-type FlowKey struct {
-	Group [4]byte
-	Port  [2]byte
-	VID   uint16
-}
-
-// Flow is struct flow: its packets are redirected on Queue, and passed on others.
-type Flow struct {
-	ID    uint32
-	Flags uint16
-	Queue uint16
-}
-
-// AnyQueue redirects a flow's packets on whatever queue they come in.
-const AnyQueue = 0xFFFF
-
-// FlowDrop makes the program drop a flow's packets: for groups that a switch floods and nobody wants.
-const FlowDrop = 1
-
-// Key is the key of a flow; an error for anything but an IPv4 group.
-func Key(group netip.AddrPort, vlan uint16) (FlowKey, error) {
-	if !group.Addr().Is4() || !group.Addr().IsMulticast() {
-		return FlowKey{}, fmt.Errorf("bpf: %s is no IPv4 multicast group", group)
-	}
-	k := FlowKey{Group: group.Addr().As4(), VID: vlan & 0x0FFF}
-	binary.BigEndian.PutUint16(k.Port[:], group.Port())
-	return k, nil
-}
 
 // Counters is struct counters, summed over the processors. Every frame is in Seen and in exactly one of the others, Stamp… apart.
 type Counters struct {
@@ -101,8 +69,6 @@ const ( // a size that differs either way does not compile
 	_ = unsafe.Sizeof(Meta{}) - MetaBytes
 	_ = 128 - unsafe.Sizeof(Counters{})
 	_ = unsafe.Sizeof(Counters{}) - 128
-	_ = 8 - unsafe.Sizeof(FlowKey{})
-	_ = unsafe.Sizeof(FlowKey{}) - 8
 )
 
 // Names of the programs, best first, and of the maps.
