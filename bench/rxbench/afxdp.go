@@ -12,11 +12,15 @@ type ours struct {
 	packets []nic.Packet
 }
 
-func openOurs() (poller, error) {
-	r := &ours{packets: make([]nic.Packet, batch)}
-	var err error
-	r.source, err = r.host.Open(afxdp.Options{Groups: []afxdp.Group{{Group: group, Interface: "feed0"}}, Mode: afxdp.Copy, Least: afxdp.Copy})
-	return r, err
+func openOurs(bare bool) func() (poller, error) {
+	return func() (poller, error) {
+		r := &ours{packets: make([]nic.Packet, batch)}
+		var err error
+		r.source, err = r.host.Open(afxdp.Options{
+			Groups: []afxdp.Group{{Group: group, Interface: "feed0"}}, Mode: afxdp.Copy, Least: afxdp.Copy, NoStamps: bare,
+		})
+		return r, err
+	}
 }
 
 func (r *ours) poll(t *tally) (int, error) {

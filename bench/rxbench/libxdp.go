@@ -5,6 +5,8 @@ import (
 	_ "embed"
 	"errors"
 	"fmt"
+	"io"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -14,8 +16,11 @@ import (
 	"unsafe"
 
 	"github.com/HdrHistogram/hdrhistogram-go"
+	"github.com/cilium/ebpf"
+	"github.com/cilium/ebpf/link"
 	"golang.org/x/sys/unix"
 
+	"github.com/tickwire/tickwire/bpf"
 	"github.com/tickwire/tickwire/internal/netns"
 	"github.com/tickwire/tickwire/nic/udp"
 )
@@ -49,12 +54,68 @@ type process struct {
 	shared  []byte
 	path    string
 	members *udp.Members
+	program *steering // of ours, for a peer that does not take every frame
 	latency bool
+}
+
+// steering is package bpf's program without stamps: the C peer behind it does the same work as nic/afxdp.
+type steering struct {
+	c    *ebpf.Collection
+	link link.Link
+	id   ebpf.MapID
+}
+
+func newSteering() (_ *steering, err error) {
+	s := &steering{}
+	defer func() {
+		if err != nil {
+			s.close()
+		}
+	}()
+	spec, err := bpf.Spec()
+	if err != nil {
+		return nil, err
+	}
+	for name := range spec.Programs {
+		if name != bpf.ProgramPlain {
+			delete(spec.Programs, name)
+		}
+	}
+	if s.c, err = ebpf.NewCollection(spec); err != nil {
+		return nil, err
+	}
+	key, err := bpf.Key(group, 0)
+	if err != nil {
+		return nil, err
+	}
+	if err := bpf.NewFlows(s.c.Maps[bpf.MapFlows]).Add(key, bpf.Flow{Queue: bpf.AnyQueue}); err != nil {
+		return nil, err
+	}
+	info, err := s.c.Maps[bpf.MapXsks].Info()
+	if err != nil {
+		return nil, err
+	}
+	s.id, _ = info.ID()
+	face, err := net.InterfaceByName("feed0")
+	if err != nil {
+		return nil, err
+	}
+	s.link, err = link.AttachXDP(link.XDPOptions{Program: s.c.Programs[bpf.ProgramPlain], Interface: face.Index, Flags: link.XDPDriverMode})
+	return s, err
+}
+
+func (s *steering) close() {
+	if s.link != nil {
+		_ = s.link.Close()
+	}
+	if s.c != nil {
+		s.c.Close()
+	}
 }
 
 const sharedHead = 40
 
-func startLibxdp(ns *netns.NS, bin string, core int, samples int) (_ *process, err error) {
+func startLibxdp(ns *netns.NS, bin string, core, samples int, all bool) (_ *process, err error) {
 	r := &process{path: filepath.Join(filepath.Dir(bin), fmt.Sprintf("shared-%d", time.Now().UnixNano())), latency: samples > 0}
 	defer func() {
 		if err != nil {
@@ -72,18 +133,25 @@ func startLibxdp(ns *netns.NS, bin string, core int, samples int) (_ *process, e
 	if r.shared, err = unix.Mmap(int(file.Fd()), 0, sharedHead+4*samples, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED); err != nil {
 		return nil, err
 	}
-	r.cmd = exec.Command(bin, "feed0", fmt.Sprint(core), r.path, fmt.Sprint(group.Port()), fmt.Sprint(samples))
-	// The interface is this benchmark's alone: without the dispatcher that shares it the peer's program costs less.
-	r.cmd.Env = append(os.Environ(), "LIBXDP_SKIP_DISPATCHER=1")
 	var said strings.Builder
-	r.cmd.Stderr = &said
-	out, err := r.cmd.StdoutPipe()
-	if err != nil {
-		return nil, err
-	}
+	var out io.ReadCloser
 	if err := ns.Do(func() error {
+		var id ebpf.MapID
 		var err error
+		if !all {
+			if r.program, err = newSteering(); err != nil {
+				return err
+			}
+			id = r.program.id
+		}
 		if r.members, err = join(); err != nil {
+			return err
+		}
+		r.cmd = exec.Command(bin, "feed0", fmt.Sprint(core), r.path, fmt.Sprint(group.Port()), fmt.Sprint(samples), fmt.Sprint(id))
+		// The interface is this benchmark's alone: without the dispatcher that shares it the peer's own program costs less.
+		r.cmd.Env = append(os.Environ(), "LIBXDP_SKIP_DISPATCHER=1")
+		r.cmd.Stderr = &said
+		if out, err = r.cmd.StdoutPipe(); err != nil {
 			return err
 		}
 		return r.cmd.Start()
@@ -124,6 +192,9 @@ func (r *process) close() error {
 	}
 	if r.members != nil {
 		errs = append(errs, r.members.Close())
+	}
+	if r.program != nil {
+		r.program.close()
 	}
 	if r.shared != nil {
 		errs = append(errs, unix.Munmap(r.shared))

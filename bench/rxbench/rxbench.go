@@ -88,15 +88,17 @@ type Report struct {
 
 // Names of receivers.
 const (
-	Ours   = "afxdp"
-	Libxdp = "libxdp"
-	Asavie = "asavie"
-	Packet = "packet"
-	UDP    = "recvmmsg"
+	Ours      = "afxdp"      // as a lane uses it: flows steered, the kernel's stamps
+	Bare      = "afxdp-bare" // flows steered, no stamps
+	Libxdp    = "libxdp"     // C; the same steering as afxdp-bare
+	LibxdpAll = "libxdp-all" // C; libxdp's own program, which takes every frame of the queue, SSH's too
+	Asavie    = "asavie"     // takes every frame of the queue
+	Packet    = "packet"
+	UDP       = "recvmmsg"
 )
 
 // Receivers are all, in the order they are measured in.
-var Receivers = []string{Ours, Libxdp, Asavie, Packet, UDP}
+var Receivers = []string{Ours, Bare, Libxdp, LibxdpAll, Asavie, Packet, UDP}
 
 // Names of loads.
 const (
@@ -148,8 +150,8 @@ func Run(o Options) (*Report, error) {
 	}
 	defer os.RemoveAll(b.dir)
 	defer debug.SetGCPercent(debug.SetGCPercent(-1)) // by hand, between the stretches
-	if slices.Contains(o.Only, Libxdp) {
-		if b.libxdp, err = buildLibxdp(b.dir); err != nil && !b.without(Libxdp, err) {
+	if slices.Contains(o.Only, Libxdp) || slices.Contains(o.Only, LibxdpAll) {
+		if b.libxdp, err = buildLibxdp(b.dir); err != nil && (!b.without(Libxdp, err) || !b.without(LibxdpAll, err)) {
 			return nil, err
 		}
 	}
@@ -188,8 +190,8 @@ func (b *bench) progress(format string, args ...any) {
 func (b *bench) start(name string, ns *netns.NS, samples int) (running, error) {
 	latency := samples > 0
 	switch name {
-	case Ours:
-		return start(ns, b.o.ReceiverCore, latency, openOurs)
+	case Ours, Bare:
+		return start(ns, b.o.ReceiverCore, latency, openOurs(name == Bare))
 	case Asavie:
 		timeout := 1
 		if latency {
@@ -201,7 +203,7 @@ func (b *bench) start(name string, ns *netns.NS, samples int) (running, error) {
 	case UDP:
 		return start(ns, b.o.ReceiverCore, latency, openUDP)
 	}
-	return startLibxdp(ns, b.libxdp, b.o.ReceiverCore, samples)
+	return startLibxdp(ns, b.libxdp, b.o.ReceiverCore, samples, name == LibxdpAll)
 }
 
 // with makes namespaces, runs a receiver, and calls use on the load's thread. A receiver gets an interface of its own each time: not all

@@ -12,18 +12,18 @@ import (
 func TestTune(t *testing.T) {
 	b := &bench{o: Options{ReceiverCore: 1, LoadCore: 0}, dir: t.TempDir()}
 	b.libxdp, _ = buildLibxdp(b.dir)
-	mk := func(ring, frames int) func() (poller, error) {
+	mk := func(ring, frames int, bare bool) func() (poller, error) {
 		return func() (poller, error) {
 			r := &ours{packets: make([]nic.Packet, batch)}
 			var err error
-			r.source, err = r.host.Open(afxdp.Options{Groups: []afxdp.Group{{Group: group, Interface: "feed0"}}, Mode: afxdp.Copy, Least: afxdp.Copy, Ring: ring, Frames: frames})
+			r.source, err = r.host.Open(afxdp.Options{Groups: []afxdp.Group{{Group: group, Interface: "feed0"}}, Mode: afxdp.Copy, Least: afxdp.Copy, Ring: ring, Frames: frames, NoStamps: bare})
 			return r, err
 		}
 	}
 	variants := []struct {
 		name string
 		open func() (poller, error)
-	}{{"default", mk(0, 0)}, {"2048/4096", mk(2048, 4096)}, {"libxdp", nil}}
+	}{{"default", mk(0, 0, false)}, {"bare", mk(0, 0, true)}, {"libxdp", nil}}
 	res := map[string][]float64{}
 	los := map[string][]float64{}
 	for range *runs {
@@ -34,7 +34,7 @@ func TestTune(t *testing.T) {
 			}
 			var r running
 			if v.open == nil {
-				r, err = startLibxdp(p.Rx, b.libxdp, 1, 0)
+				r, err = startLibxdp(p.Rx, b.libxdp, 1, 0, v.name == "libxdp-all")
 			} else {
 				r, err = start(p.Rx, 1, false, v.open)
 			}

@@ -4,7 +4,10 @@
  *   0          8      16         24        32            40 …
  *   | received | stop | disorder | samples | reserved    | u32 ns late, of each packet of a latency run
  *
- * usage: libxdp <interface> <core> <shared file> <port> <room for samples>
+ * usage: libxdp <interface> <core> <shared file> <port> <room for samples> <id of an XSKMAP>
+ *
+ * With an id other than 0 the socket is entered there, for a program that is attached already; with 0 libxdp loads its own, which
+ * redirects every frame of the queue.
  */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
@@ -21,6 +24,7 @@
 #include <time.h>
 #include <unistd.h>
 #include <linux/if_link.h>
+#include <bpf/bpf.h>
 #include <xdp/xsk.h>
 
 #define FRAMES 4096 /* xdpsock's */
@@ -40,10 +44,11 @@ static void die(const char *what, int err)
 
 int main(int argc, char **argv)
 {
-	if (argc != 6)
+	if (argc != 7)
 		die("arguments", EINVAL);
 	unsigned long room = strtoul(argv[5], 0, 10);
 	unsigned short port = atoi(argv[4]);
+	__u32 map = strtoul(argv[6], 0, 10);
 	int file = open(argv[3], O_RDWR);
 	if (file < 0)
 		die(argv[3], errno);
@@ -76,10 +81,20 @@ int main(int argc, char **argv)
 	struct xsk_socket_config sc = {
 		.rx_size = XSK_RING_CONS__DEFAULT_NUM_DESCS, .xdp_flags = XDP_FLAGS_DRV_MODE,
 		.bind_flags = XDP_COPY | XDP_USE_NEED_WAKEUP,
+		.libxdp_flags = map ? XSK_LIBXDP_FLAGS__INHIBIT_PROG_LOAD : 0,
 	};
 	err = xsk_socket__create(&xsk, argv[1], 0, umem, &rx, NULL, &sc);
 	if (err)
 		die("xsk_socket__create", err);
+	if (map) {
+		int fd = bpf_map_get_fd_by_id(map);
+		if (fd < 0)
+			die("map", errno);
+		err = xsk_socket__update_xskmap(xsk, fd);
+		if (err)
+			die("xsk_socket__update_xskmap", err);
+		close(fd);
+	}
 	printf("ready\n");
 	fflush(stdout);
 
