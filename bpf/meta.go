@@ -23,7 +23,7 @@ type Counters struct {
 	NoSocket   uint64 // passed: a flow of ours on a queue without a socket
 	StampOK    uint64 // of the redirected: with the NIC's stamp
 	StampNone  uint64 // of the redirected: this frame has no stamp
-	StampNever uint64 // of the redirected: the driver cannot
+	StampNever uint64 // of the redirected: the driver cannot, or was not asked
 	WrongQueue uint64 // passed: a flow of ours on another queue than it should be steered to
 }
 
@@ -76,6 +76,9 @@ const (
 	ProgramHW    = "rx_hw"    // device-bound: Meta with the NIC's stamp
 	ProgramXDP   = "rx_xdp"   // Meta with the kernel's
 	ProgramPlain = "rx_plain" // nothing in front of the frame
+
+	// AskTime is a variable of type uint8, 1: whether ProgramHW asks for the NIC's time.
+	AskTime = "ask_time"
 
 	MapFlows  = "flows"
 	MapXsks   = "xsks"

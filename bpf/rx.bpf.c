@@ -73,7 +73,7 @@ struct counters {
 	__u64 no_socket;   /* a flow of ours on a queue that has no socket */
 	__u64 ts_ok;       /* of the redirected: with the NIC's stamp */
 	__u64 ts_none;     /* of the redirected: the driver can, this frame has none */
-	__u64 ts_cannot;   /* of the redirected: the driver cannot */
+	__u64 ts_cannot;   /* of the redirected: the driver cannot, or was not asked */
 	__u64 wrong_queue; /* a flow of ours on another queue than it should be steered to */
 };
 
@@ -104,6 +104,10 @@ struct meta {
 #define META_VERSION 1
 
 enum variant { HW, XDP, PLAIN };
+
+/* Set when the program is loaded: whether the NIC's time is asked for. A call that nobody uses the result of costs as much as
+ * the search for the flow. */
+const volatile __u8 ask_time = 1;
 
 static __always_inline struct slot *find(__u64 key)
 {
@@ -213,7 +217,7 @@ static __always_inline int steer(struct xdp_md *ctx, enum variant variant)
 	__u64 hw = 0;
 	__u8 source = 1;
 	int stamp = -95; /* EOPNOTSUPP */
-	if (variant == HW && bpf_xdp_metadata_rx_timestamp) {
+	if (variant == HW && ask_time && bpf_xdp_metadata_rx_timestamp) {
 		stamp = bpf_xdp_metadata_rx_timestamp(ctx, &hw);
 		if (stamp == 0 && hw != 0)
 			source = 2;

@@ -58,7 +58,7 @@ type process struct {
 	latency bool
 }
 
-// steering is package bpf's program without stamps: the C peer behind it does the same work as nic/afxdp.
+// steering is package bpf's program with the kernel's stamps: the C peer behind it does the same work as nic/afxdp.
 type steering struct {
 	c    *ebpf.Collection
 	link link.Link
@@ -77,7 +77,7 @@ func newSteering() (_ *steering, err error) {
 		return nil, err
 	}
 	for name := range spec.Programs {
-		if name != bpf.ProgramPlain {
+		if name != bpf.ProgramXDP {
 			delete(spec.Programs, name)
 		}
 	}
@@ -100,7 +100,7 @@ func newSteering() (_ *steering, err error) {
 	if err != nil {
 		return nil, err
 	}
-	s.link, err = link.AttachXDP(link.XDPOptions{Program: s.c.Programs[bpf.ProgramPlain], Interface: face.Index, Flags: link.XDPDriverMode})
+	s.link, err = link.AttachXDP(link.XDPOptions{Program: s.c.Programs[bpf.ProgramXDP], Interface: face.Index, Flags: link.XDPDriverMode})
 	return s, err
 }
 

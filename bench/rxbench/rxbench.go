@@ -35,10 +35,11 @@ type Rate struct {
 	Receiver string    `json:"receiver"`
 	Median   float64   `json:"packets_per_second"` // the highest rate without loss, median of the runs
 	Runs     []float64 `json:"runs"`
-	Offered  float64   `json:"offered"`         // median, as fast as the load goes
-	Received float64   `json:"received"`        // of that, with loss
-	Ratio    float64   `json:"ratio,omitempty"` // of afxdp's rate to this one's in the same run, median
-	ratios   []float64
+	Offered  float64   `json:"offered"`                    // median, as fast as the load goes
+	Received float64   `json:"received"`                   // of that, with loss
+	Ratio    float64   `json:"afxdp_ratio,omitempty"`      // of afxdp's rate to this one's in the same run, median
+	Bare     float64   `json:"afxdp_bare_ratio,omitempty"` // of afxdp-bare's
+	ratios   map[string][]float64
 	offered  []float64
 	received []float64
 }
@@ -90,8 +91,8 @@ type Report struct {
 const (
 	Ours      = "afxdp"      // as a lane uses it: flows steered, the kernel's stamps
 	Bare      = "afxdp-bare" // flows steered, no stamps
-	Libxdp    = "libxdp"     // C; the same steering as afxdp-bare
-	LibxdpAll = "libxdp-all" // C; libxdp's own program, which takes every frame of the queue, SSH's too
+	Libxdp    = "libxdp"     // C, behind the same program: flows steered, the kernel's stamps
+	LibxdpAll = "libxdp-all" // C, behind libxdp's own program, which takes every frame of the queue, SSH's too
 	Asavie    = "asavie"     // takes every frame of the queue
 	Packet    = "packet"
 	UDP       = "recvmmsg"
@@ -250,12 +251,14 @@ func (b *bench) rates() error {
 					}
 					key := [2]string{kind, name}
 					if table[key] == nil {
-						table[key] = &Rate{Load: kind, Receiver: name}
+						table[key] = &Rate{Load: kind, Receiver: name, ratios: map[string][]float64{}}
 					}
 					t := table[key]
 					t.Runs, t.offered, t.received = append(t.Runs, f.rate), append(t.offered, f.offered), append(t.received, f.received)
-					if us := table[[2]string{kind, Ours}]; us != nil && len(us.Runs) == len(t.Runs) && name != Ours {
-						t.ratios = append(t.ratios, us.Runs[len(us.Runs)-1]/f.rate)
+					for _, us := range []string{Ours, Bare} {
+						if u := table[[2]string{kind, us}]; u != nil && len(u.Runs) == len(t.Runs) && f.rate > 0 {
+							t.ratios[us] = append(t.ratios[us], u.Runs[run]/f.rate)
+						}
 					}
 				}
 				return nil
@@ -268,7 +271,8 @@ func (b *bench) rates() error {
 	for _, kind := range []string{LoadLive, LoadSocket} {
 		for _, name := range Receivers {
 			if t := table[[2]string{kind, name}]; t != nil {
-				t.Median, t.Offered, t.Received, t.Ratio = median(t.Runs), median(t.offered), median(t.received), median(t.ratios)
+				t.Median, t.Offered, t.Received, t.Ratio = median(t.Runs), median(t.offered), median(t.received), median(t.ratios[Ours])
+				t.Bare = median(t.ratios[Bare])
 				b.r.Rates = append(b.r.Rates, *t)
 			}
 		}

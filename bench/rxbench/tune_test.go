@@ -23,7 +23,7 @@ func TestTune(t *testing.T) {
 	variants := []struct {
 		name string
 		open func() (poller, error)
-	}{{"default", mk(0, 0, false)}, {"bare", mk(0, 0, true)}, {"libxdp", nil}}
+	}{{"default", mk(0, 0, false)}, {"bare", mk(0, 0, true)}, {"asavie", openAsavie(1)}, {"asavie0", openAsavie(0)}, {"libxdp", nil}, {"libxdp-all", nil}}
 	res := map[string][]float64{}
 	los := map[string][]float64{}
 	for range *runs {

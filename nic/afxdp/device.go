@@ -38,27 +38,29 @@ type device struct {
 	maps     map[string]*ebpf.Map
 	flows    *bpf.Flows
 	bare     bool // nothing is put in front of frames, since nobody wants stamps
+	clock    bool // the NIC's time is asked for
 	link     link.Link
 	sockets  []*queue // of all lanes
 	users    int
 	nextFlow uint32
 }
 
-// open gives an interface with the program attached, in the driver or, when generic is set, in front of the stack; bare: without stamps.
-func (h *Host) open(name string, generic, bare bool) (*device, error) {
+// open gives an interface with the program attached, in the driver or, when generic is set, in front of the stack; bare: without stamps,
+// clock: with the NIC's.
+func (h *Host) open(name string, generic, bare, clock bool) (*device, error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if d := h.devices[name]; d != nil {
 		if generic != (d.mode == Generic) {
 			return nil, fmt.Errorf("another lane of this process has %s in mode %s already: give all lanes of an interface the same mode", name, d.mode)
 		}
-		if bare != d.bare {
-			return nil, hopeless{fmt.Errorf("another lane of this process has %s with other stamps: all lanes of an interface have the kernel's, or none", name)}
+		if bare != d.bare || clock && !d.clock {
+			return nil, hopeless{fmt.Errorf("another lane of this process has %s with other stamps: all lanes of an interface have the NIC's, the kernel's, or none", name)}
 		}
 		d.users++
 		return d, nil
 	}
-	d := &device{host: h, name: name, mode: Copy, bare: bare, users: 1, programs: map[string]*ebpf.Program{}}
+	d := &device{host: h, name: name, mode: Copy, bare: bare, clock: clock, users: 1, programs: map[string]*ebpf.Program{}}
 	if generic {
 		d.mode = Generic
 	}
@@ -101,6 +103,11 @@ func (d *device) load() error {
 	spec, err := bpf.Spec()
 	if err != nil {
 		return err
+	}
+	if !d.clock {
+		if err := spec.Variables[bpf.AskTime].Set(uint8(0)); err != nil {
+			return fmt.Errorf("variable %s: %w", bpf.AskTime, err)
+		}
 	}
 	progs := spec.Programs
 	spec.Programs = nil

@@ -129,7 +129,7 @@ func (s *Source) climb(h *Host, g *Group, o *Options) (*device, error) {
 	first := max(g.Queue, 0)
 	var tried []error
 	for mode := o.Mode; mode <= o.Least; mode++ {
-		d, err := h.open(g.Interface, mode == Generic, o.NoStamps)
+		d, err := h.open(g.Interface, mode == Generic, o.NoStamps, o.Stamp != nil)
 		if err == nil {
 			var q *queue
 			if q, err = openOn(d, first, mode, o); err == nil {

@@ -2,7 +2,7 @@
  * ring, and shares with whoever started it:
  *
  *   0          8      16         24        32            40 …
- *   | received | stop | disorder | samples | reserved    | u32 ns late, of each packet of a latency run
+ *   | received | stop | disorder | samples | stamps      | u32 ns late, of each packet of a latency run
  *
  * usage: libxdp <interface> <core> <shared file> <port> <room for samples> <id of an XSKMAP>
  *
@@ -32,7 +32,7 @@
 #define BATCH 64
 
 struct shared {
-	volatile unsigned long received, stop, disorder, samples, reserved;
+	volatile unsigned long received, stop, disorder, samples, stamps;
 	unsigned int late[];
 };
 
@@ -99,7 +99,7 @@ int main(int argc, char **argv)
 	fflush(stdout);
 
 	pid_t parent = getppid();
-	unsigned long turns = 0, received = 0, disorder = 0, last = 0, samples = 0;
+	unsigned long turns = 0, stamps = 0, received = 0, disorder = 0, last = 0, samples = 0;
 	while (!sh->stop) {
 		__u32 from = 0, to = 0;
 		unsigned n = xsk_ring_cons__peek(&rx, BATCH, &from);
@@ -122,6 +122,11 @@ int main(int argc, char **argv)
 		for (unsigned i = 0; i < n; i++) {
 			const struct xdp_desc *d = xsk_ring_cons__rx_desc(&rx, from++);
 			const unsigned char *b = xsk_umem__get_data(mem, xsk_umem__add_offset_to_addr(d->addr));
+			if (map) { /* the program's stamp, where bpf/rx.bpf.c draws it */
+				__u64 stamp;
+				memcpy(&stamp, b - 24, 8);
+				stamps += stamp;
+			}
 			unsigned short udp = d->len < 42 ? 0 : b[38] << 8 | b[39];
 			if (d->len >= 42 && b[12] == 8 && b[13] == 0 && b[14] == 0x45 && b[23] == 17 && (b[36] << 8 | b[37]) == port) {
 				if (udp < 8 + 28 || 34u + udp > d->len) {
@@ -143,6 +148,7 @@ int main(int argc, char **argv)
 		}
 		xsk_ring_prod__submit(&fill, n);
 		xsk_ring_cons__release(&rx, n);
+		sh->stamps = stamps;
 		sh->samples = samples;
 		sh->disorder = disorder;
 		sh->received = received;
