@@ -12,12 +12,12 @@ type ours struct {
 	packets []nic.Packet
 }
 
-func openOurs(bare bool) func() (poller, error) {
+func openOurs(stamped bool) func() (poller, error) {
 	return func() (poller, error) {
 		r := &ours{packets: make([]nic.Packet, batch)}
 		var err error
 		r.source, err = r.host.Open(afxdp.Options{
-			Groups: []afxdp.Group{{Group: group, Interface: "feed0"}}, Mode: afxdp.Copy, Least: afxdp.Copy, NoStamps: bare,
+			Groups: []afxdp.Group{{Group: group, Interface: "feed0"}}, Mode: afxdp.Copy, Least: afxdp.Copy, NoStamps: !stamped,
 		})
 		return r, err
 	}

@@ -115,7 +115,7 @@ func (s *steering) close() {
 
 const sharedHead = 40
 
-func startLibxdp(ns *netns.NS, bin string, core, samples int, all bool) (_ *process, err error) {
+func startLibxdp(ns *netns.NS, bin string, core, samples int, stamped bool) (_ *process, err error) {
 	r := &process{path: filepath.Join(filepath.Dir(bin), fmt.Sprintf("shared-%d", time.Now().UnixNano())), latency: samples > 0}
 	defer func() {
 		if err != nil {
@@ -138,7 +138,7 @@ func startLibxdp(ns *netns.NS, bin string, core, samples int, all bool) (_ *proc
 	if err := ns.Do(func() error {
 		var id ebpf.MapID
 		var err error
-		if !all {
+		if stamped {
 			if r.program, err = newSteering(); err != nil {
 				return err
 			}

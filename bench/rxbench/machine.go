@@ -20,7 +20,7 @@ type Machine struct {
 }
 
 func machine() Machine {
-	m := Machine{Cores: runtime.NumCPU(), Go: runtime.Version(), Driver: "veth"}
+	m := Machine{Cores: runtime.NumCPU(), Go: runtime.Version(), Driver: "veth", Mode: "copy"}
 	var u unix.Utsname
 	if unix.Uname(&u) == nil {
 		m.Kernel = unix.ByteSliceToString(u.Release[:])

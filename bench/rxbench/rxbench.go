@@ -35,11 +35,10 @@ type Rate struct {
 	Receiver string    `json:"receiver"`
 	Median   float64   `json:"packets_per_second"` // the highest rate without loss, median of the runs
 	Runs     []float64 `json:"runs"`
-	Offered  float64   `json:"offered"`                    // median, as fast as the load goes
-	Received float64   `json:"received"`                   // of that, with loss
-	Ratio    float64   `json:"afxdp_ratio,omitempty"`      // of afxdp's rate to this one's in the same run, median
-	Bare     float64   `json:"afxdp_bare_ratio,omitempty"` // of afxdp-bare's
-	ratios   map[string][]float64
+	Offered  float64   `json:"offered"`                       // median, as fast as the load goes
+	Received float64   `json:"received"`                      // of that, with loss
+	Ratio    float64   `json:"afxdp_ratio,omitempty"`         // of afxdp's rate to this one's in the same run, median
+	Stamped  float64   `json:"afxdp_stamped_ratio,omitempty"` // of afxdp-stamped's
 	offered  []float64
 	received []float64
 }
@@ -89,17 +88,17 @@ type Report struct {
 
 // Names of receivers.
 const (
-	Ours      = "afxdp"      // as a lane uses it: flows steered, the kernel's stamps
-	Bare      = "afxdp-bare" // flows steered, no stamps
-	Libxdp    = "libxdp"     // C, behind the same program: flows steered, the kernel's stamps
-	LibxdpAll = "libxdp-all" // C, behind libxdp's own program, which takes every frame of the queue, SSH's too
-	Asavie    = "asavie"     // takes every frame of the queue
-	Packet    = "packet"
-	UDP       = "recvmmsg"
+	Ours          = "afxdp"          // flows steered; the lane's clock is the time of arrival, as with the peers beside it
+	Libxdp        = "libxdp"         // C, behind libxdp's own program: every frame of the queue is taken, SSH's too
+	Asavie        = "asavie"         // every frame of the queue is taken
+	Packet        = "packet"         // with the kernel's stamps, as it always has
+	UDP           = "recvmmsg"       // with the kernel's stamps
+	Stamped       = "afxdp-stamped"  // flows steered, the kernel's stamps
+	LibxdpStamped = "libxdp-stamped" // C, behind the same program
 )
 
 // Receivers are all, in the order they are measured in.
-var Receivers = []string{Ours, Bare, Libxdp, LibxdpAll, Asavie, Packet, UDP}
+var Receivers = []string{Ours, Libxdp, Asavie, Packet, UDP, Stamped, LibxdpStamped}
 
 // Names of loads.
 const (
@@ -151,8 +150,8 @@ func Run(o Options) (*Report, error) {
 	}
 	defer os.RemoveAll(b.dir)
 	defer debug.SetGCPercent(debug.SetGCPercent(-1)) // by hand, between the stretches
-	if slices.Contains(o.Only, Libxdp) || slices.Contains(o.Only, LibxdpAll) {
-		if b.libxdp, err = buildLibxdp(b.dir); err != nil && (!b.without(Libxdp, err) || !b.without(LibxdpAll, err)) {
+	if slices.Contains(o.Only, Libxdp) || slices.Contains(o.Only, LibxdpStamped) {
+		if b.libxdp, err = buildLibxdp(b.dir); err != nil && (!b.without(Libxdp, err) || !b.without(LibxdpStamped, err)) {
 			return nil, err
 		}
 	}
@@ -191,8 +190,8 @@ func (b *bench) progress(format string, args ...any) {
 func (b *bench) start(name string, ns *netns.NS, samples int) (running, error) {
 	latency := samples > 0
 	switch name {
-	case Ours, Bare:
-		return start(ns, b.o.ReceiverCore, latency, openOurs(name == Bare))
+	case Ours, Stamped:
+		return start(ns, b.o.ReceiverCore, latency, openOurs(name == Stamped))
 	case Asavie:
 		timeout := 1
 		if latency {
@@ -204,7 +203,7 @@ func (b *bench) start(name string, ns *netns.NS, samples int) (running, error) {
 	case UDP:
 		return start(ns, b.o.ReceiverCore, latency, openUDP)
 	}
-	return startLibxdp(ns, b.libxdp, b.o.ReceiverCore, samples, name == LibxdpAll)
+	return startLibxdp(ns, b.libxdp, b.o.ReceiverCore, samples, name == LibxdpStamped)
 }
 
 // with makes namespaces, runs a receiver, and calls use on the load's thread. A receiver gets an interface of its own each time: not all
@@ -251,15 +250,10 @@ func (b *bench) rates() error {
 					}
 					key := [2]string{kind, name}
 					if table[key] == nil {
-						table[key] = &Rate{Load: kind, Receiver: name, ratios: map[string][]float64{}}
+						table[key] = &Rate{Load: kind, Receiver: name}
 					}
 					t := table[key]
 					t.Runs, t.offered, t.received = append(t.Runs, f.rate), append(t.offered, f.offered), append(t.received, f.received)
-					for _, us := range []string{Ours, Bare} {
-						if u := table[[2]string{kind, us}]; u != nil && len(u.Runs) == len(t.Runs) && f.rate > 0 {
-							t.ratios[us] = append(t.ratios[us], u.Runs[run]/f.rate)
-						}
-					}
 				}
 				return nil
 			})
@@ -271,8 +265,8 @@ func (b *bench) rates() error {
 	for _, kind := range []string{LoadLive, LoadSocket} {
 		for _, name := range Receivers {
 			if t := table[[2]string{kind, name}]; t != nil {
-				t.Median, t.Offered, t.Received, t.Ratio = median(t.Runs), median(t.offered), median(t.received), median(t.ratios[Ours])
-				t.Bare = median(t.ratios[Bare])
+				t.Median, t.Offered, t.Received = median(t.Runs), median(t.offered), median(t.received)
+				t.Ratio, t.Stamped = ratio(table[[2]string{kind, Ours}], t), ratio(table[[2]string{kind, Stamped}], t)
 				b.r.Rates = append(b.r.Rates, *t)
 			}
 		}
@@ -391,6 +385,20 @@ func (b *bench) watch(r running) error {
 		cost.Calls, cost.Called = &n, &per
 	}
 	return nil
+}
+
+// ratio is the median of us to them, run by run.
+func ratio(us, them *Rate) float64 {
+	if us == nil || us == them {
+		return 0
+	}
+	var v []float64
+	for run, rate := range them.Runs {
+		if run < len(us.Runs) && rate > 0 {
+			v = append(v, us.Runs[run]/rate)
+		}
+	}
+	return median(v)
 }
 
 func median(v []float64) float64 {

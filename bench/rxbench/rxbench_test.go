@@ -25,7 +25,7 @@ func TestBench(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, l := range r.Rates {
-		t.Logf("%-12s %-9s %9.0f offered %9.0f received %9.0f ratio %.3f bare %.3f %9.0f", l.Load, l.Receiver, l.Median, l.Offered, l.Received, l.Ratio, l.Bare, l.Runs)
+		t.Logf("%-12s %-9s %9.0f offered %9.0f received %9.0f ratio %.3f stamped %.3f %9.0f", l.Load, l.Receiver, l.Median, l.Offered, l.Received, l.Ratio, l.Stamped, l.Runs)
 	}
 	for _, l := range r.Latencies {
 		t.Logf("%+v", l)

@@ -38,7 +38,7 @@ func openQueue(d *device, id int, mode Mode, o *Options) (_ *queue, err error) {
 		return nil, hopeless{fmt.Errorf("interface %s has %d receive queues in use, there is no queue %d (`ethtool -l %s`)", d.name, d.queues, id, d.name)}
 	}
 	// A frame with Ethernet header, two tags and check sum has to fit a chunk: packets in pieces are not put together.
-	if room := o.FrameSize - headroom - ours(mode); d.mtu+26 > room {
+	if room := o.FrameSize - headroom - o.front(mode); d.mtu+26 > room {
 		return nil, hopeless{fmt.Errorf("interface %s has MTU %d, but frames of at most %d bytes fit: lower it (`ip link set dev %s mtu 1500`) or set frame_size = 4096; "+
 			"frames in several pieces are not received", d.name, d.mtu, room, d.name)}
 	}
@@ -89,7 +89,7 @@ func (q *queue) memory(o *Options) (err error) {
 	if q.umem, err = newUmem(q.chunks * o.FrameSize); err != nil {
 		return err
 	}
-	reg := unix.XDPUmemReg{Addr: uint64(uintptr(q.umem.base)), Len: uint64(len(q.umem.mem)), Size: uint32(o.FrameSize), Headroom: uint32(ours(q.mode))}
+	reg := unix.XDPUmemReg{Addr: uint64(uintptr(q.umem.base)), Len: uint64(len(q.umem.mem)), Size: uint32(o.FrameSize), Headroom: uint32(o.front(q.mode))}
 	if err := q.set(unix.XDP_UMEM_REG, unsafe.Pointer(&reg), unsafe.Sizeof(reg)); err != nil {
 		if errors.Is(err, unix.ENOBUFS) {
 			return fmt.Errorf("registering %d MiB of packet memory: %w: more than the process may lock (ulimit -l; LimitMEMLOCK=infinity in the unit, or CAP_IPC_LOCK)",
@@ -132,12 +132,12 @@ func (q *queue) memory(o *Options) (err error) {
 // mostHeld is how many packets of a queue one Poll hands out.
 const mostHeld = 64
 
-// ours is the room that a chunk begins with.
-func ours(mode Mode) int {
-	if mode == ZeroCopy { // NICs write to where they find it best aligned
+// front is the room that a chunk begins with.
+func (o *Options) front(mode Mode) int {
+	if mode == ZeroCopy || o.NoStamps { // NICs write to where they find it best aligned; bare frames begin a cache line
 		return 0
 	}
-	return oursCopy
+	return bpf.MetaBytes
 }
 
 // bindFor is how long a queue that is taken is tried again: the kernel gives one back by a work item, also after a crash.

@@ -13,10 +13,10 @@ const headroom = 256
 
 // umem is the packet memory of one socket, outside the Go heap: chunks of a power of two bytes (section 4).
 //
-//	| ours | 256 bytes of headroom ........ [ struct meta, 32 ] | frame …                |
-//	^ chunk                                                     ^ desc.addr = chunk + ours + 256
+//	| front | 256 bytes of headroom ........ [ struct meta, 32 ] | frame …                |
+//	^ chunk                                                      ^ desc.addr = chunk + front + 256
 //
-// Where the kernel copies frames, 32 bytes are ours: the program's findings and the beginning of the frame then share a cache line, and
+// Where the kernel copies frames, 32 bytes in front are ours: the program's findings and the beginning of the frame then share a cache line, and
 // a frame is written to one line less.
 type umem struct {
 	mem  []byte
@@ -24,10 +24,7 @@ type umem struct {
 	huge bool
 }
 
-const (
-	hugeBytes = 2 << 20
-	oursCopy  = 32
-)
+const hugeBytes = 2 << 20
 
 // newUmem maps and touches the memory: of huge pages when the host has some, for fewer TLB misses; else of such as the kernel puts together.
 func newUmem(bytes int) (umem, error) {
