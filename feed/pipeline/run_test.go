@@ -362,6 +362,7 @@ func BenchmarkIdlePass(b *testing.B) {
 			runtime.LockOSThread()
 			defer runtime.UnlockOSThread()
 			b.ReportAllocs()
+			b.ResetTimer()
 			in.window.Enter(t.lane.clock())
 			for range b.N {
 				_, _ = t.lane.pass(in)
