@@ -8,7 +8,9 @@ import (
 	"time"
 
 	"github.com/tickwire/tickwire/feed/session"
+	"github.com/tickwire/tickwire/internal/pin"
 	"github.com/tickwire/tickwire/nic"
+	"github.com/tickwire/tickwire/ringbuf"
 )
 
 // Idle says what a lane does when nothing comes.
@@ -19,10 +21,27 @@ const (
 	IdleBlock Idle = iota
 	// IdleSpin polls again at once: no wake-up, one core used up.
 	IdleSpin
+	// IdleBusyPoll has the driver look for packets, in the lane's own context, and polls again: one core for the driver
+	// and the lane together. With a source that cannot (BusyPoller) it is IdleSpin.
+	IdleBusyPoll
 )
 
-// blockFor bounds a sleep, so that timers and the stop flag are looked at.
-const blockFor = time.Millisecond
+// ParseIdle reads a policy's name as the configuration has it: block, spin or busy-poll.
+func ParseIdle(s string) (Idle, error) {
+	for i, name := range [...]string{"block", "spin", "busy-poll"} {
+		if s == name {
+			return Idle(i), nil
+		}
+	}
+	return 0, fmt.Errorf("pipeline: idle = %q, want block, spin or busy-poll", s)
+}
+
+const (
+	// blockFor bounds a sleep, so that timers and the stop flag are looked at.
+	blockFor = time.Millisecond
+	// betweenNs is how often a lane whose P is pinned goes out for Between: each time it can be stopped.
+	betweenNs = 100_000
+)
 
 // Waiter is a source that can sleep until something comes.
 type Waiter interface {
@@ -30,53 +49,133 @@ type Waiter interface {
 	Wait(d time.Duration) error
 }
 
-// Input is where a lane's packets come from.
+// BusyPoller is a source that can have the driver look for packets in the caller's context.
+type BusyPoller interface {
+	// BusyPoll does so once, without waiting.
+	BusyPoll() error
+}
+
+// Input is where a lane's packets come from, and how they are waited for.
+//
+// With a Window the lane's P is pinned but for its windows. What then runs pinned is Poll (PollPinned), Route, the channels,
+// the parser, books, expansion and publication: plain code over memory that is there, with an allocation where an
+// instrument is met for the first time. None of it takes a lock, enters the scheduler or waits; package pin says why that
+// is the measure. The lane goes out for everything else: the calendar, Between, Tap, and Poll of other sources. So a lane
+// with a Window must not have gated rings: their writer waits.
 type Input struct {
 	Source nic.Source
 	// Route finds the channel of a packet, nil: none, and the packet is counted and dropped.
 	Route    func(*nic.Packet) *session.Channel
 	Channels []*session.Channel
 	Idle     Idle
+	// Window pins the P. It is not used with IdleBlock, where the lane gives it away each time it sleeps, nor with
+	// PacketClock. The default, nil, is never to pin.
+	Window *pin.Window
+	// PollPinned says that Poll and BusyPoll of Source may be called with the P pinned: they enter the kernel by RawSyscall
+	// only, take no lock and do not panic.
+	PollPinned bool
 	// PacketClock makes the packets' own time the lane's: a capture is replayed.
 	PacketClock bool
-	// Between is called after each pass, on the lane: commands, counters. It may be nil.
+	// Between is called after each pass, on the lane: commands, counters. Under a Window it is called each 100 µs at most.
+	// It may be nil.
 	Between func(now uint64)
 	// BeforeSleep is called before the lane sleeps in the kernel for want of packets (IdleBlock). It may be nil.
 	BeforeSleep func()
+	// Tap is called with the packets of a poll, once they are published, while Tapped is on. They are valid for the call. It
+	// must not wait for anybody. Both may be nil.
+	Tap    func([]nic.Packet)
+	Tapped *atomic.Bool
+
+	Counters RunCounters
+
+	window   *pin.Window // Window while it is in use
+	outside  *pin.Window // the same for sources that are not polled pinned
+	busy     BusyPoller  // of IdleBusyPoll
+	waiter   Waiter      // of IdleBlock
+	lastOuts uint64      // when Between was called last
+}
+
+// RunCounters count what a lane polled. Owned by the lane.
+type RunCounters struct {
+	Polls         uint64 // of the source
+	IdlePolls     uint64 // of them, those that brought nothing
+	BusyPolls     uint64 // times that the driver was asked to look
+	Sleeps        uint64 // in the kernel, for want of packets
+	StampHardware uint64 // packets by who stamped them: the NIC,
+	StampKernel   uint64 // the kernel or the receive program,
+	StampLoop     uint64 // nobody, so the lane's clock stands for it,
+	StampFile     uint64 // whoever recorded them
 }
 
 // Run polls until stop is set, the source ends or fails. What the channels hold back is given up at the end, and
-// everything is published. It returns nil at the end of a source.
+// everything is published. It returns nil at the end of a source. The goroutine must be locked to its thread when there is
+// a Window.
 func (l *Lane) Run(in *Input, stop *atomic.Bool) error {
 	l.replay = in.PacketClock
+	in.waiter, in.busy, in.window, in.outside = nil, nil, nil, nil
+	switch in.Idle {
+	case IdleBlock:
+		in.waiter, _ = in.Source.(Waiter)
+	case IdleBusyPoll:
+		in.busy, _ = in.Source.(BusyPoller)
+	}
+	if in.Idle != IdleBlock && !in.PacketClock {
+		in.window = in.Window
+	}
+	if !in.PollPinned {
+		in.outside = in.window
+	}
+	if in.window != nil {
+		gated := false
+		l.out.each(func(w *ringbuf.Writer) { gated = gated || w.Header().Gated })
+		if gated {
+			return errors.New("pipeline: a lane that pins its P has a private ring, and would wait for its reader; not started")
+		}
+		defer l.pinned(in)()
+	}
 	for !stop.Load() {
 		n, err := l.pass(in)
+		if err == nil && n == 0 {
+			err = l.idle(in)
+		}
 		if err != nil {
+			in.window.Leave() // what follows formats, and may lock
 			l.finish(in)
 			if errors.Is(err, io.EOF) {
 				return nil
 			}
 			return fmt.Errorf("pipeline: %w; %d messages before it are published", err, l.counters.Messages)
 		}
-		if n == 0 && in.Idle == IdleBlock {
-			if w, ok := in.Source.(Waiter); ok {
-				if in.BeforeSleep != nil {
-					in.BeforeSleep()
-				}
-				if err := w.Wait(blockFor); err != nil {
-					l.finish(in)
-					return fmt.Errorf("pipeline: waiting for packets: %w", err)
-				}
-			}
-		}
+		in.window.Check(l.now)
 	}
+	in.window.Leave()
 	l.finish(in)
 	return nil
 }
 
+// pinned pins the P, has the calendar, which reads files, asked outside, and returns what undoes both.
+func (l *Lane) pinned(in *Input) func() {
+	w, midnight := in.window, l.midnight
+	l.midnight = func(now uint64) (uint64, error) {
+		was := w.Out()
+		day, err := midnight(now)
+		w.In(was)
+		return day, err
+	}
+	l.now = l.clock()
+	w.Enter(l.now)
+	return func() {
+		w.Leave()
+		l.midnight = midnight
+	}
+}
+
 // pass takes what is there, publishes it, and lets time pass.
 func (l *Lane) pass(in *Input) (int, error) {
+	was := in.outside.Out()
 	n, err := in.Source.Poll(l.packets)
+	in.outside.In(was)
+	in.Counters.Polls++
 	if !in.PacketClock {
 		l.now = l.clock()
 	}
@@ -88,6 +187,7 @@ func (l *Lane) pass(in *Input) (int, error) {
 				c.Tick(l.now)
 			}
 		}
+		in.Counters.stamp(p.Stamp)
 		if c := in.Route(p); c != nil {
 			c.Packet(p, l.now)
 		} else {
@@ -98,13 +198,64 @@ func (l *Lane) pass(in *Input) (int, error) {
 		c.Tick(l.now)
 	}
 	l.EndPass()
+	if n > 0 && in.Tapped != nil && in.Tapped.Load() {
+		was := in.window.Out()
+		in.Tap(l.packets[:n])
+		in.window.In(was)
+	}
 	if in.Between != nil {
-		in.Between(l.now)
+		l.between(in)
 	}
 	if l.err != nil {
 		return n, l.err
 	}
 	return n, err
+}
+
+// between calls Between when it is time to.
+func (l *Lane) between(in *Input) {
+	if in.window.Pinned() && l.now-in.lastOuts < betweenNs { // a clock that was set back is a large difference
+		return
+	}
+	in.lastOuts = l.now
+	was := in.window.Out()
+	in.Between(l.now)
+	in.window.In(was)
+}
+
+// idle does what the policy says when nothing came.
+func (l *Lane) idle(in *Input) error {
+	in.Counters.IdlePolls++
+	switch {
+	case in.waiter != nil:
+		if in.BeforeSleep != nil {
+			in.BeforeSleep()
+		}
+		in.Counters.Sleeps++
+		if err := in.waiter.Wait(blockFor); err != nil {
+			return fmt.Errorf("waiting for packets: %w", err)
+		}
+	case in.busy != nil:
+		in.Counters.BusyPolls++
+		was := in.outside.Out()
+		err := in.busy.BusyPoll()
+		in.outside.In(was)
+		return err
+	}
+	return nil
+}
+
+func (c *RunCounters) stamp(s nic.StampSource) {
+	switch s {
+	case nic.StampHardware:
+		c.StampHardware++
+	case nic.StampKernel:
+		c.StampKernel++
+	case nic.StampFile:
+		c.StampFile++
+	default:
+		c.StampLoop++
+	}
 }
 
 func (l *Lane) finish(in *Input) {
