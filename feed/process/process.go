@@ -41,6 +41,7 @@ type laneRunner struct {
 	shared   *shared
 	input    pipeline.Input
 	listener *listener // nil: a file
+	askers   []*asker  // one a channel, where servers are named
 	capture  *Capture
 	snap     *snapshotter
 	export   exporter // of what the lane counts: it copies the values itself
@@ -53,7 +54,7 @@ func Open(c *config.Config, f *config.Feed, log *slog.Logger) (*Process, error) 
 	fail := func(err error) (*Process, error) { return nil, errors.Join(err, p.Close()) }
 	var err error
 	statsPath := ringbuf.SidePath(c.Instance.RingDir, c.Instance.Name, f.Name, "", ringbuf.ExtStats)
-	if p.stats, err = ringbuf.CreateStats(statsPath, 0, ringbuf.SideOptions{Group: c.Instance.Group}); err != nil {
+	if p.stats, err = ringbuf.CreateStats(statsPath, statsRoom, ringbuf.SideOptions{Group: c.Instance.Group}); err != nil {
 		return fail(err)
 	}
 	for i := range f.Lane {
@@ -130,11 +131,16 @@ func (r *laneRunner) join(f *config.Feed, host *afxdp.Host, log *slog.Logger) er
 		if ch.Lane != r.name {
 			continue
 		}
-		channel := session.NewChannel(session.Config{
-			Wait: time.Duration(f.Recovery.Wait), HoldPackets: f.Recovery.HoldPackets, HoldMessages: f.Recovery.HoldMessages,
-		}, r.lane)
+		a, err := newAsker(&f.Recovery)
+		if err != nil {
+			return fmt.Errorf("channel %s: %w", ch.Name, err)
+		}
+		if a != nil {
+			r.askers = append(r.askers, a)
+		}
+		channel := session.NewChannel(channelConfig(&f.Recovery, a), r.lane)
 		r.input.Channels = append(r.input.Channels, channel)
-		if err := r.export.addChannel(r.name, ch, channel); err != nil {
+		if err := errors.Join(r.export.addChannel(r.name, ch, channel), r.addRecovery(ch.Name, channel, a)); err != nil {
 			return err
 		}
 	}
@@ -167,7 +173,7 @@ func (p *Process) Run(ctx context.Context) error {
 	keeping.Go(func() { p.beat(house) })
 	for _, r := range p.lanes {
 		keeping.Go(func() { p.snapshots(r, house) })
-		keeping.Go(func() { r.listener.keep(&r.kernel, house, p.log) })
+		keeping.Go(func() { r.keep(house, p.log) })
 	}
 	errs := make([]error, len(p.lanes))
 	for i, r := range p.lanes {
@@ -306,6 +312,9 @@ func (r *laneRunner) close() error {
 	var errs []error
 	if r.snap != nil {
 		errs = append(errs, r.snap.close())
+	}
+	for _, a := range r.askers {
+		errs = append(errs, a.Close())
 	}
 	if r.listener != nil {
 		errs = append(errs, r.listener.Close())

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"time"
 
 	"github.com/tickwire/tickwire/feed/pipeline"
 	"github.com/tickwire/tickwire/feed/session"
@@ -109,29 +108,6 @@ func (l *listener) route(p *nic.Packet) *session.Channel {
 	return nil
 }
 
-// refreshEvery is how often the kernel's counters of a source are looked at.
-const refreshEvery = time.Second
-
-// keep looks after a source that wants it until done is closed: what the kernel counted, and whether the interfaces are there.
-func (l *listener) keep(export *exporter, done <-chan struct{}, log *slog.Logger) {
-	if l == nil || l.xdp == nil {
-		return
-	}
-	told := ""
-	for {
-		if err := l.xdp.Refresh(); err != nil && err.Error() != told {
-			told = err.Error()
-			log.Error("counters of the receive path", "err", err)
-		}
-		export.last()
-		select {
-		case <-done:
-			return
-		case <-time.After(refreshEvery):
-		}
-	}
-}
-
 // export registers what a source counts: its own words on the lane's exporter, the kernel's on the housekeeping's.
 func (l *listener) export(lane string, own, kernel *exporter) error {
 	switch s := l.live.(type) {
@@ -140,10 +116,14 @@ func (l *listener) export(lane string, own, kernel *exporter) error {
 	case *afxdp.Source:
 		own.also(func() { s.Counters() })
 		errs := []error{own.add(lane+".afxdp", &s.Counters().Counters), own.add(lane+".afxdp", s.Counters())}
+		seen := map[string]bool{}
 		for i := range s.Kernel() {
 			k := &s.Kernel()[i]
-			at := fmt.Sprintf("%s.afxdp.%s.%d", lane, k.Interface, k.Queue)
-			errs = append(errs, kernel.add(at, k), kernel.add(at+".program", &k.Program))
+			errs = append(errs, kernel.add(fmt.Sprintf("%s.afxdp.interface.%s.queue.%d", lane, k.Interface, k.Queue), k))
+			if !seen[k.Interface] { // all queues of an interface have one program
+				seen[k.Interface] = true
+				errs = append(errs, kernel.add(fmt.Sprintf("%s.xdp.interface.%s", lane, k.Interface), &k.Program))
+			}
 		}
 		return errors.Join(errs...)
 	}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/tickwire/tickwire/feed/session"
 	"github.com/tickwire/tickwire/internal/config"
+	"github.com/tickwire/tickwire/internal/hist"
 	"github.com/tickwire/tickwire/parsers/itch"
 	"github.com/tickwire/tickwire/ringbuf"
 	"github.com/tickwire/tickwire/tick"
@@ -20,6 +21,7 @@ import (
 type exporter struct {
 	file    *ringbuf.StatsWriter
 	entries []exported
+	hists   []*hist.Export
 	refresh []func() // bring counters up to date that are not plain words
 	next    uint64
 }
@@ -89,6 +91,20 @@ func (e *exporter) word(name string, kind ringbuf.StatKind, from *uint64) error 
 	return err
 }
 
+// powers registers an array that counts values by powers of two, ns.
+func (e *exporter) powers(prefix, stage string, words []uint64) error {
+	h, err := hist.RegisterPowers(e.file, prefix, stage, words)
+	e.hists = append(e.hists, h)
+	return err
+}
+
+// latency registers a histogram.
+func (e *exporter) latency(prefix, stage string, words *hist.Hist) error {
+	h, err := hist.Register(e.file, prefix, stage, words)
+	e.hists = append(e.hists, h)
+	return err
+}
+
 // export copies the values when it is time to, without allocation and without entering the kernel.
 func (e *exporter) export(now uint64) {
 	if now < e.next {
@@ -100,6 +116,9 @@ func (e *exporter) export(now uint64) {
 	}
 	for _, x := range e.entries {
 		e.file.Set(x.handle, *x.from)
+	}
+	for _, h := range e.hists {
+		h.Publish()
 	}
 }
 
