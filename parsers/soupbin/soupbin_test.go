@@ -70,7 +70,7 @@ func TestLogin(t *testing.T) {
 		{"3.00", login3[3:], Login{User: "user", Password: "secret", Session: "AB", Sequence: 1}, nil},
 		{"4.x", login4[3:], Login{User: "user", Password: "secret", Session: "AB", Sequence: 1, HeartbeatTimeoutMs: 15000}, nil},
 		{"padded the other way", "  user    secretAB        1                   ", Login{User: "user", Password: "secret", Session: "AB", Sequence: 1}, nil},
-				{"greatest number", "user  secret              18446744073709551615", Login{User: "user", Password: "secret", Sequence: 1<<64 - 1}, nil},
+		{"greatest number", "user  secret              18446744073709551615", Login{User: "user", Password: "secret", Sequence: 1<<64 - 1}, nil},
 		{"number too great", "user  secret              " + "18446744073709551616", Login{}, ErrNumber},
 		{"no number", "user  secret                                  ", Login{}, ErrNumber},
 		{"a sign is no digit", "user  secret                                +1", Login{}, ErrNumber},
