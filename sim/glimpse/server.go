@@ -115,11 +115,13 @@ func (s *Server) Counters() Counters {
 	}
 }
 
-// Close drops all clients and waits until nothing of the server runs.
-func (s *Server) Close() error {
+// Close drops all clients and waits until nothing of the server runs. Closing again does nothing.
+func (s *Server) Close() (err error) {
 	s.mu.Lock()
-	s.closed = true
-	err := s.listener.Close()
+	if !s.closed {
+		s.closed = true
+		err = s.listener.Close()
+	}
 	for c := range s.conns {
 		_ = c.Close()
 	}
