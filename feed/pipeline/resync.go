@@ -144,7 +144,7 @@ func (l *Lane) adopt() bool {
 		r.half.Return(s)
 		return false
 	}
-	r.shadow, r.at, r.scanned, r.since = s, 0, 0, 0
+	r.shadow, r.at, r.scanned, r.since = s, 0, 0, l.now
 	l.suspect = 0 // the mark is the instruments' own now
 	r.half.Counters.Rebuilt++
 	r.state(2, l.now)

@@ -34,14 +34,16 @@ type world struct {
 	venue    glimpse.State
 	sent     int // messages that the venue has sent
 
+	resync   *resync.Resync
 	half     *resync.Lane
 	worker   *resync.Worker
 	snapshot []byte // of the present attempt, what is left of it
 	next     uint64
-	stage    int // 0: no attempt, 1: fetching, 2: behind the snapshot's end
-	wait     int // ticks until the next attempt
-	chunk    int // bytes of the snapshot a tick, about
-	shift    int // of the snapshot's number: a server that is wrong
+	running  bool // a goroutine takes its steps
+	stage    int  // 0: no attempt, 1: fetching, 2: behind the snapshot's end
+	wait     int  // ticks until the next attempt
+	chunk    int  // bytes of the snapshot a tick, about
+	shift    int  // of the snapshot's number: a server that is wrong
 
 	reader    follower
 	reference *book.Books
@@ -53,7 +55,7 @@ type world struct {
 	lost      int // messages
 }
 
-func newWorld(t *testing.T, seed uint64, count uint64) *world {
+func newWorld(t *testing.T, seed uint64, count uint64, change func(*resync.Options)) *world {
 	w := &world{t: t, Rand: rand.New(rand.NewPCG(seed, 1)), halted: map[uint32]bool{}}
 	g, err := itchgen.New(itchgen.Options{Messages: count, Symbols: 30, Seed: seed})
 	must(t, err)
@@ -62,17 +64,18 @@ func newWorld(t *testing.T, seed uint64, count uint64) *world {
 	}
 	var rs *resync.Resync
 	w.bench = newBench(t, func(c *Config) {
-		rs, err = resync.New(resync.Options{
-			Books: c.Books, LogBytes: 1 << (16 + w.IntN(3)), Patience: 1 << 40,
-			Fetch: resyncByHand,
-		})
+		o := resync.Options{Books: c.Books, LogBytes: 1 << (16 + w.IntN(3)), Patience: 1 << 40, Fetch: resyncByHand}
+		if change != nil {
+			change(&o)
+		}
+		rs, err = resync.New(o)
 		must(t, err)
 		c.Resync, c.MaxPass = rs, 1+w.IntN(100)
 		c.Depth = []string{"AAAA"}
 		c.Clock = func() uint64 { return w.now }
 	})
 	t.Cleanup(func() { must(t, rs.Close()) })
-	w.half, w.worker = rs.Lane(), rs.Worker()
+	w.resync, w.half, w.worker = rs, rs.Lane(), rs.Worker()
 	w.reference, err = book.New(w.books.Options())
 	must(t, err)
 	w.refBatch, err = tick.NewBatch()
@@ -131,6 +134,9 @@ func (w *world) tick() {
 
 // work is the worker's turn.
 func (w *world) work() {
+	if w.running {
+		return
+	}
 	switch w.stage {
 	case 0:
 		if w.wait--; w.wait > 0 || !w.worker.Wanted() || !w.worker.Begin() {
@@ -339,6 +345,9 @@ func (f *follower) take(r *tick.Mbo) {
 		return
 	}
 	id := r.InstrumentID
+	if r.Action == tick.ActionClear && r.Sequence == 0 && r.Flags == tick.FlagLast { // another session
+		f.allBad, f.bad, f.gap = false, map[uint32]bool{}, nil
+	}
 	told, known := f.bad[id]
 	uncertain := f.allBad && !(known && !told)
 	snapshot := r.Flags&tick.FlagSnapshot != 0
@@ -409,7 +418,7 @@ func TestRebuild(t *testing.T) {
 	closed, late := 0, 0
 	for seed := range seeds {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
-			w := newWorld(t, seed, 12_000)
+			w := newWorld(t, seed, 12_000, nil)
 			w.lane.SetNow(w.now)
 			w.lane.SessionStart([10]byte{1})
 			if w.IntN(3) == 0 {
@@ -448,4 +457,17 @@ func TestRebuild(t *testing.T) {
 	if sum.AlreadyThere+sum.UnknownAfter+sum.Strange != 0 {
 		t.Error("snapshots and stream did not fit together")
 	}
+}
+
+func arrival(ts uint64) session.Arrival { return session.Arrival{TsRecv: ts} }
+
+func lostGap(first, last uint64) session.Gap {
+	return session.Gap{First: first, Last: last, State: tick.GapLost}
+}
+
+func blocksIn(b []byte) (n int) {
+	for ; len(b) > 0; n++ {
+		b = b[2+int(binary.BigEndian.Uint16(b)):]
+	}
+	return n
 }
