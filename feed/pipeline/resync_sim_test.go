@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/binary"
 	"errors"
+	"flag"
 	"fmt"
 	"math/rand/v2"
 	"slices"
@@ -407,10 +408,12 @@ func (f *follower) orders(id uint32) (all []book.Order) {
 	return all
 }
 
+var rebuildSeeds = flag.Uint64("rebuild.seeds", 60, "fault schedules of TestRebuild")
+
 // TestRebuild: whatever is lost, whenever, and however snapshots fail, come late or are out of date: once the gap is closed, the lane's
 // books, a reader's that follows the ring, and the latest values are those of a run without a loss, and until then every row was marked.
 func TestRebuild(t *testing.T) {
-	seeds := uint64(60)
+	seeds := *rebuildSeeds
 	if testing.Short() {
 		seeds = 12
 	}
