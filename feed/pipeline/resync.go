@@ -49,8 +49,8 @@ const (
 	tellMost = 4096
 	// tellPerUs bounds them in time: readers have other things to follow, and the ring is finite.
 	tellPerUs = 2
-	// scanPerRecord is how many instruments without anything to tell take the time of a record.
-	scanPerRecord = 16
+	// scanPerRecord is how many instruments without anything to tell take the time of a record, about.
+	scanPerRecord = 2
 
 	snapshotFlags = tick.FlagSnapshot | tick.FlagBadTsRecv
 )

@@ -75,7 +75,7 @@ func TestTelling(t *testing.T) {
 	h.feed(2, add(23, 7, 'B', 10, 990_000)) // 11, not in the worker's books yet
 	h.pass(1000)                            // the exchange; no time has passed to tell anything
 	check(t, h.mbo(t), []string{"A 7 B 23 10@99 f84 seq11"})
-	h.pass(1500) // three records
+	h.pass(3500) // a few records: an instrument that was begun is told whole
 	check(t, h.mbo(t), []string{
 		"R 5 N 0 0@- fa8 seq11", "status 5 action9",
 		"R 7 N 0 0@- f28 seq11", "A 7 B 20 100@100 f28 seq11", "A 7 B 21 100@100 f28 seq11", "A 7 B 23 10@99 f28 seq11", "A 7 A 22 70@102 fa8 seq11",
@@ -138,7 +138,7 @@ func TestInterrupted(t *testing.T) {
 	h.lose(1) // 3
 	h.offer(t, add(10, 7, 'B', 300, 1_000_000), add(11, 8, 'B', 300, 1_000_000))
 	h.pass(1000)
-	h.pass(600) // one record's time: instrument 7
+	h.pass(2000) // enough for instrument 7
 	h.mbo(t)
 	h.lose(3) // 4, 5, 6
 	h.feed(1, add(12, 7, 'B', 300, 1_000_000))
