@@ -50,7 +50,7 @@ const (
 	// tellPerUs bounds them in time: readers have other things to follow, and the ring is finite.
 	tellPerUs = 2
 	// scanPerRecord is how many instruments without anything to tell take the time of a record, about.
-	scanPerRecord = 2
+	scanPerRecord = 4
 
 	snapshotFlags = tick.FlagSnapshot | tick.FlagBadTsRecv
 )

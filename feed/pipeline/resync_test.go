@@ -138,7 +138,7 @@ func TestInterrupted(t *testing.T) {
 	h.lose(1) // 3
 	h.offer(t, add(10, 7, 'B', 300, 1_000_000), add(11, 8, 'B', 300, 1_000_000))
 	h.pass(1000)
-	h.pass(2000) // enough for instrument 7
+	h.pass(1500) // enough for instrument 7
 	h.mbo(t)
 	h.lose(3) // 4, 5, 6
 	h.feed(1, add(12, 7, 'B', 300, 1_000_000))
