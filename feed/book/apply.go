@@ -66,8 +66,10 @@ func (b *Books) leave(batch *tick.Batch, i int, state uint8) {
 	batch.State[i] = state | suspectState(h)
 }
 
-// suspectState is tick.StateSuspect if the instrument is suspect.
-func suspectState(h *instrument) uint8 { return h.flags & flagSuspect * tick.StateSuspect }
+// suspectState is tick.StateSuspect if the instrument is suspect or its readers are behind.
+func suspectState(h *instrument) uint8 {
+	return (h.flags | h.flags>>behindBit) & flagSuspect * tick.StateSuspect
+}
 
 // finish fills in After and State.
 func finish(batch *tick.Batch, i int, h *instrument, state uint8) {

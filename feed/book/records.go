@@ -44,6 +44,9 @@ const (
 	flagSuspect uint8 = 1 << 0
 	flagHalted  uint8 = 1 << 1
 	flagSeen    uint8 = 1 << 2 // has had an order
+	flagBehind  uint8 = 1 << behindBit
+
+	behindBit = 3
 )
 
 const blockEntries = 20

@@ -128,6 +128,9 @@ func (l *Lane) define(d *tick.Definition) {
 		}
 	}
 	l.counters.Definitions++
+	if l.rebuild != nil {
+		l.rebuild.toldDefinition(d)
+	}
 }
 
 // halt keeps the trading state of the directory and the books' flag. It never gates an order.
@@ -145,6 +148,9 @@ func (l *Lane) halt(s *tick.Status) {
 		if err := l.out.Instruments.SetStatus(l.publisher, s.InstrumentID, uint8(s.Action)); err != nil {
 			l.counters.Undefined++
 		}
+	}
+	if l.rebuild != nil {
+		l.rebuild.toldStatus(s)
 	}
 }
 
@@ -175,15 +181,21 @@ func (l *Lane) crossStatistic(i int) {
 // system is a phase of the venue's day: a status of no instrument.
 func (l *Lane) system(i int) {
 	b := l.batch
+	s := l.systemStatus(b.Sub[i], b.TsEvent[i], b.TsRecv[i])
+	inline(l, &s)
+	event(l, &s)
+}
+
+func (l *Lane) systemStatus(code byte, tsEvent, tsRecv uint64) tick.Status {
 	s := tick.Status{
-		Header:                tick.Header{Length: 10, RType: tick.RTypeStatus, PublisherID: l.publisher, TsEvent: b.TsEvent[i]},
-		TsRecv:                b.TsRecv[i],
+		Header:                tick.Header{Length: 10, RType: tick.RTypeStatus, PublisherID: l.publisher, TsEvent: tsEvent},
+		TsRecv:                tsRecv,
 		Reason:                tick.ReasonScheduled,
 		IsTrading:             '~',
 		IsQuoting:             '~',
 		IsShortSellRestricted: '~',
 	}
-	switch b.Sub[i] {
+	switch code {
 	case tick.SystemStartOfMessages:
 		s.Action = tick.StatusPreOpen
 	case tick.SystemStartOfHours:
@@ -199,6 +211,8 @@ func (l *Lane) system(i int) {
 	default:
 		s.Action = 0
 	}
-	inline(l, &s)
-	event(l, &s)
+	if l.rebuild != nil {
+		l.rebuild.system = code
+	}
+	return s
 }

@@ -12,5 +12,9 @@
 // (TestGapIsARecord); the same input gives the same records, whatever the pass size and the packets' cut
 // (TestPassSizeDoesNotMatter); once warm a pass neither allocates nor enters the kernel (TestSteadyStateAllocatesNothing).
 //
+// After a loss books are suspect; with a snapshot server configured they are rebuilt beside the lane (package resync) and readers are
+// told instrument by instrument (resync.go), which is no pass's concern for long: whatever is lost, whenever, a reader's books end as
+// those of a lossless run (TestRebuild).
+//
 // Byte layouts are the parsers', order is package session's, and who reads the rings is nobody's business here.
 package pipeline

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/tickwire/tickwire/feed/book"
+	"github.com/tickwire/tickwire/feed/resync"
 	"github.com/tickwire/tickwire/feed/session"
 	"github.com/tickwire/tickwire/feed/symbols"
 	"github.com/tickwire/tickwire/nic"
@@ -44,6 +45,9 @@ type Config struct {
 	// From and To bound what is published by the venue's time, ns since the Unix epoch, To excluded; books are kept from
 	// the beginning all the same. The default, 0, is no bound.
 	From, To uint64
+	// Resync rebuilds the books after a loss; it must have been made for Books, and the lane must have one channel. Its Run is the
+	// caller's to start. The default is none: after a loss books are suspect to the end of the day.
+	Resync *resync.Resync
 }
 
 // Counters of a lane. Owned by the lane; Snapshot copies them.
@@ -78,6 +82,7 @@ type Lane struct {
 	clock     func() uint64
 	depth     depth
 	only      selection
+	rebuild   *rebuild // nil: there is no snapshot server
 	publisher uint16
 	channelID uint8
 	maxPass   int
@@ -114,13 +119,19 @@ func New(cfg Config) (*Lane, error) {
 	if cfg.Clock == nil {
 		cfg.Clock = func() uint64 { return uint64(time.Now().UnixNano()) }
 	}
+	var back *rebuild
+	if cfg.Resync != nil {
+		if back = (&rebuild{half: cfg.Resync.Lane()}); !back.half.Fits(cfg.Books) {
+			return nil, errors.New("pipeline: books are to be rebuilt, but not this lane's")
+		}
+	}
 	batch, err := tick.NewBatch()
 	if err != nil {
 		return nil, err
 	}
 	return &Lane{
 		out: cfg.Out, books: cfg.Books, symbols: cfg.Symbols, batch: batch, staged: newStaging(cfg.MaxPass + 1),
-		midnight: cfg.Midnight, clock: cfg.Clock, depth: newDepth(cfg.Depth), only: newSelection(&cfg),
+		midnight: cfg.Midnight, clock: cfg.Clock, depth: newDepth(cfg.Depth), only: newSelection(&cfg), rebuild: back,
 		packets: make([]nic.Packet, burst), publisher: cfg.Publisher, channelID: cfg.ChannelID, maxPass: cfg.MaxPass, files: cfg.FileStamps,
 	}, nil
 }
@@ -146,6 +157,10 @@ func (l *Lane) SetNow(now uint64) { l.now = now }
 // Messages takes count length-prefixed messages in order; see session.Sink. Rows become records when the pass is full
 // or EndPass is called.
 func (l *Lane) Messages(blocks []byte, first uint64, count int, at session.Arrival) {
+	begin := first
+	if l.rebuild != nil {
+		l.rebuild.delivered(blocks, first, count)
+	}
 	for count > 0 {
 		from := l.batch.N
 		used, n := itch.Append(blocks, l.day, first, min(count, l.maxPass-l.inPass), l.batch, &l.itch)
@@ -158,11 +173,15 @@ func (l *Lane) Messages(blocks []byte, first uint64, count int, at session.Arriv
 			// An empty batch took nothing: what is left is no message. The session checked the lengths, so this is
 			// a defect of one of the two, and it must not be silent.
 			l.counters.Refused += uint64(count)
-			return
+			break
 		}
 		if n == 0 || l.inPass >= l.maxPass || l.batch.Full() {
-			l.EndPass()
+			l.endBatch()
 		}
+	}
+	if l.rebuild != nil && l.rebuild.doubted {
+		l.rebuild.doubted = false
+		l.lost(begin, l.rebuild.next-1)
 	}
 }
 
@@ -197,6 +216,9 @@ func (l *Lane) doubt() {
 	l.refused = l.itch.Short
 	l.suspect = tick.FlagMaybeBadBook
 	l.books.SetSuspectAll(true)
+	if l.rebuild != nil {
+		l.rebuild.doubted = true
+	}
 }
 
 // stamp fills in when the rows from on came in. Time never goes back on a lane, hence not within an instrument.
@@ -227,11 +249,18 @@ func (l *Lane) stamp(from int, at session.Arrival) {
 	}
 }
 
-// EndPass completes, expands and publishes what the batch holds.
+// EndPass completes, expands and publishes what the batch holds, and goes on with a rebuild when there is one.
 func (l *Lane) EndPass() {
-	if l.inPass == 0 && l.batch.N == 0 {
-		return
+	if l.inPass != 0 || l.batch.N != 0 {
+		l.endBatch()
 	}
+	if l.rebuild != nil && l.rebuild.active {
+		l.rebuildPass()
+	}
+}
+
+// endBatch is EndPass while a packet may be half taken.
+func (l *Lane) endBatch() {
 	b := l.batch
 	if b.N > 0 {
 		l.counters.Rows += uint64(b.N)
@@ -258,13 +287,22 @@ func (l *Lane) Gap(g session.Gap) {
 		l.suspect = tick.FlagMaybeBadBook
 		l.books.SetSuspectAll(true)
 	}
+	came := g.Last - g.First + 1
+	if g.State == tick.GapLost {
+		came = 0
+	}
+	l.gapRecord(g, came)
+	if g.State == tick.GapLost && l.rebuild != nil {
+		l.lost(g.First, g.Last)
+	}
+}
+
+// gapRecord publishes a gap, of which so many messages came.
+func (l *Lane) gapRecord(g session.Gap, came uint64) {
 	rec := tick.Gap{
 		Header: tick.Header{Length: 14, RType: tick.RTypeGap, PublisherID: l.publisher, TsEvent: l.lastTime},
 		First:  g.First, Last: g.Last, TsRecv: max(l.now, l.lastRecv), State: g.State, ChannelID: l.channelID, Line: 255,
-		Messages: g.Last - g.First + 1,
-	}
-	if g.State == tick.GapLost {
-		rec.Messages = 0
+		Messages: came,
 	}
 	inline(l, &rec)
 	event(l, &rec)
@@ -281,6 +319,9 @@ func (l *Lane) SessionStart([10]byte) {
 		return
 	}
 	l.day, l.suspect = day, 0
+	if l.rebuild != nil {
+		l.forget()
+	}
 	// The directory's generation moves before the first R, that of the last values after the last: readers tell by them.
 	if l.out.Instruments != nil {
 		l.out.Instruments.Reset()

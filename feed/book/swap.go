@@ -1,0 +1,58 @@
+package book
+
+import "errors"
+
+// ErrOptions is a Swap of books with different bounds.
+var ErrOptions = errors.New("book: books with different bounds cannot take each other's place")
+
+// Options are those of New, with defaults filled in.
+func (b *Books) Options() Options { return b.options }
+
+// Swap exchanges the contents of two Books, memory and all: orders, and the flags of instruments. Counters stay where they are and go on;
+// those of what is in use follow the contents. It returns ErrOptions, and changes nothing, unless both have the same bounds.
+// It takes a look at each instrument that had an order, in either: some 0.1 ms for a venue's whole directory, and
+// allocates nothing. Afterwards b has seen an instrument when either had.
+func (b *Books) Swap(o *Books) error {
+	if bounds(b.options) != bounds(o.options) {
+		return ErrOptions
+	}
+	b.instrumentMem, o.instrumentMem = o.instrumentMem, b.instrumentMem
+	b.orderMem, o.orderMem = o.orderMem, b.orderMem
+	b.levelMem, o.levelMem = o.levelMem, b.levelMem
+	b.blockMem, o.blockMem = o.blockMem, b.blockMem
+	b.dirMem, o.dirMem = o.dirMem, b.dirMem
+	b.pageMem, o.pageMem = o.pageMem, b.pageMem
+	b.orders, o.orders = o.orders, b.orders
+	b.levels, o.levels = o.levels, b.levels
+	b.blocks, o.blocks = o.blocks, b.blocks
+	b.index, o.index = o.index, b.index
+	b.lines, o.lines = o.lines, b.lines
+	b.seen, o.seen = o.seen, b.seen
+	b.stale, o.stale = b.stale[:0], o.stale[:0]
+	b.guess, o.guess = [guesses]uint32{}, [guesses]uint32{}
+	b.counters.MaxOrders = max(b.counters.MaxOrders, uint64(b.orders.inUse))
+	for n := range o.seen {
+		b.instrument(n).flags |= o.instrument(n).flags & flagSeen
+	}
+	b.seen = max(b.seen, o.seen)
+	return nil
+}
+
+func bounds(o Options) Options {
+	o.Prefault = 0
+	return o
+}
+
+// Seen says whether an instrument has had an order since Reset.
+func (b *Books) Seen(instrument uint32) bool { return b.flag(instrument, flagSeen) }
+
+// SetBehind marks an instrument whose readers have not been told its book yet, or takes the mark off. Its rows carry
+// tick.StateSuspect, as those of a suspect instrument do; the two marks do not touch each other.
+func (b *Books) SetBehind(instrument uint32, on bool) { b.setFlag(instrument, flagBehind, on) }
+
+// SetBehindAll is SetBehind for every instrument.
+func (b *Books) SetBehindAll(on bool) {
+	for n := range b.instruments {
+		b.setFlag(n, flagBehind, on)
+	}
+}

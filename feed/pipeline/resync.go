@@ -1,0 +1,373 @@
+package pipeline
+
+import (
+	"bytes"
+
+	"github.com/tickwire/tickwire/feed/book"
+	"github.com/tickwire/tickwire/feed/resync"
+	"github.com/tickwire/tickwire/feed/session"
+	"github.com/tickwire/tickwire/ringbuf"
+	"github.com/tickwire/tickwire/tick"
+)
+
+// rebuild is the lane's part in getting its books back after a loss (package resync has the other parts):
+//
+//	            loss                 books offered               every instrument told
+//	certain ──────────► logging ─────────────────► republishing ───────────────────────► certain, Gap{closed}
+//	            F_MAYBE_BAD_BOOK      exchange        │ R, A …, top; then its rows are clean
+//	                   ▲                              │
+//	                   └──────────── loss ────────────┘
+//
+// Between the exchange and its turn an instrument's rows come from the right book, while readers still have the wrong one: they carry
+// F_MAYBE_BAD_BOOK until the instrument's R, which begins its book anew, and the orders behind it. An instrument is told in one go, so
+// that no live row comes between its orders.
+type rebuild struct {
+	half    *resync.Lane
+	active  bool           // logging or republishing
+	logging bool           // messages are to be copied
+	doubted bool           // the parser refused a message of what is being delivered
+	shadow  *resync.Shadow // while republishing; its books are those that were exchanged
+	at      uint32         // the instrument to be told next
+	scanned int            // instruments without anything to tell, since the last record
+	since   uint64         // lane time when records were told last
+
+	next        uint64 // number of the message after those that were delivered or lost
+	first, last uint64 // what was lost, from the first to the last
+
+	system byte // latest event that was published
+	states [1 << 16]told
+}
+
+// told is what was published of an instrument's state.
+type told struct {
+	action uint16 // trading state
+	short  byte   // IsShortSellRestricted
+}
+
+const (
+	// tellMost is how many snapshot records a pass publishes before it stops at an instrument's end.
+	tellMost = 4096
+	// tellPerUs bounds them in time: readers have other things to follow, and the ring is finite.
+	tellPerUs = 2
+	// scanPerRecord is how many instruments without anything to tell take the time of a record, about.
+	scanPerRecord = 4
+
+	snapshotFlags = tick.FlagSnapshot | tick.FlagBadTsRecv
+)
+
+// Resync is the lane's half of what Config.Resync is, with its counters; nil when there is none. Owned by the lane.
+func (l *Lane) Resync() *resync.Lane {
+	if l.rebuild == nil {
+		return nil
+	}
+	return l.rebuild.half
+}
+
+// delivered notes what the channel hands over, and copies it when books are being rebuilt. Hot path.
+func (r *rebuild) delivered(blocks []byte, first uint64, count int) {
+	r.next = first + uint64(count)
+	if r.logging {
+		r.half.Messages(blocks, first, count)
+	}
+}
+
+// lost asks for books that have what the lane's lack: the messages from first to last.
+func (l *Lane) lost(first, last uint64) {
+	r := l.rebuild
+	if r.shadow != nil {
+		l.giveBack()
+		r.half.Counters.Interrupted++
+	}
+	if !r.active {
+		r.first, r.last = first, last
+	}
+	r.first, r.last = min(r.first, first), max(r.last, last)
+	r.next = max(r.next, last+1)
+	r.half.Want(l.day, r.next)
+	r.active, r.logging = true, true
+	r.state(1, l.now)
+}
+
+func (r *rebuild) state(n, now uint64) {
+	if c := &r.half.Counters; c.LiveState != n {
+		c.LiveState, c.LiveSinceAt = n, now
+	}
+}
+
+func (l *Lane) giveBack() {
+	l.rebuild.half.Return(l.rebuild.shadow)
+	l.rebuild.shadow = nil
+}
+
+// forget ends a rebuild with its session.
+func (l *Lane) forget() {
+	r := l.rebuild
+	r.half.Forget()
+	if r.shadow != nil {
+		l.giveBack()
+	}
+	r.active, r.logging, r.doubted = false, false, false
+	r.system, r.states = 0, [len(r.states)]told{}
+	r.next = 1
+	r.state(0, l.now)
+}
+
+// rebuildPass does what is due between two passes, while a rebuild is under way.
+func (l *Lane) rebuildPass() {
+	r := l.rebuild
+	r.half.Refresh()
+	if r.shadow == nil && !l.adopt() {
+		return
+	}
+	budget := tellMost
+	if l.now-r.since < tellMost*1000/tellPerUs && l.now >= r.since {
+		budget = int(l.now-r.since) * tellPerUs / 1000
+	}
+	if budget <= 0 {
+		return
+	}
+	r.since = l.now
+	l.tell(budget)
+}
+
+// adopt exchanges the books for those that are offered, if there are any that have caught up.
+func (l *Lane) adopt() bool {
+	r := l.rebuild
+	s := r.half.Offered(r.next)
+	if s == nil {
+		return false
+	}
+	r.half.Forget() // nothing more is to be logged
+	r.logging = false
+	if err := l.books.Swap(s.Books); err != nil {
+		l.err = err // New made sure that they fit
+		r.half.Return(s)
+		return false
+	}
+	r.shadow, r.at, r.scanned, r.since = s, 0, 0, l.now
+	l.suspect = 0 // the mark is the instruments' own now
+	r.half.Counters.Rebuilt++
+	r.state(2, l.now)
+	return true
+}
+
+// tell publishes instruments until the budget of records is used up, and closes the gap behind the last one.
+func (l *Lane) tell(budget int) {
+	r := l.rebuild
+	l.publish = l.now
+	if !l.files && !l.replay {
+		l.publish = l.clock()
+	}
+	most := uint32(l.books.Options().MaxInstruments)
+	if r.at == 0 && r.shadow.System != 0 && r.shadow.System != r.system {
+		s := l.systemStatus(r.shadow.System, r.shadow.SystemAt, l.snapshotTime())
+		inline(l, &s)
+		event(l, &s)
+	}
+	for budget > 0 && r.at < most {
+		id := r.at
+		r.at++
+		n := l.tellInstrument(id)
+		if n == 0 {
+			if r.scanned++; r.scanned == scanPerRecord {
+				r.scanned, n = 0, 1
+			}
+		}
+		budget -= n
+	}
+	l.flush()
+	if r.at < most {
+		return
+	}
+	l.giveBack()
+	r.active = false
+	l.gapRecord(session.Gap{First: r.first, Last: r.last, State: tick.GapClosed}, 0)
+	r.half.Counters.LastRebuiltAt = l.now
+	r.state(0, l.now)
+	r.half.Refresh()
+}
+
+// tellInstrument publishes an instrument: its definition if readers do not have it, R, its orders in the order of their queues, its best prices, and
+// its states where they changed. It returns how many records that took.
+func (l *Lane) tellInstrument(id uint32) (records int) {
+	s := l.rebuild.shadow
+	about, seen := s.About(id), l.books.Seen(id)
+	if about == nil || about.Trading.RType == 0 {
+		l.books.SetHalted(id, s.Books.Halted(id)) // the venue says nothing: what was known holds
+	}
+	l.books.SetBehind(id, false)
+	if id == 0 || about == nil && !seen && l.symbols.Lookup(id) == nil {
+		if id == 0 && about != nil {
+			l.tellStates(about)
+		}
+		return 0
+	}
+	if about != nil && about.Defined && !l.knows(&about.Definition) {
+		d := about.Definition
+		d.PublisherID, d.TsRecv = l.publisher, l.snapshotTime()
+		l.define(&d)
+		l.depth.want(&d)
+	}
+	records = l.tellOrders(id)
+	if seen {
+		l.tellTop(id)
+		l.tellDepth(id)
+	}
+	if about != nil {
+		l.tellStates(about)
+	}
+	return records
+}
+
+// knows says that readers have this definition already.
+func (l *Lane) knows(d *tick.Definition) bool {
+	in := l.symbols.Lookup(d.InstrumentID)
+	return in != nil && in.Named && in.RoundLot == d.MinLotSizeRoundLot &&
+		bytes.Equal(in.Symbol(), bytes.TrimRight(d.RawSymbol[:], "\x00"))
+}
+
+// snapshotTime is ts_recv of what comes out of a snapshot: that of the latest row, for it never goes back within an instrument.
+func (l *Lane) snapshotTime() uint64 {
+	if l.lastRecv == 0 {
+		l.lastRecv = l.now
+	}
+	return l.lastRecv
+}
+
+// tellOrders stages R and one A for each resting order, the last of them with F_LAST.
+func (l *Lane) tellOrders(id uint32) (records int) {
+	rec := tick.Mbo{
+		Header: tick.Header{Length: 14, RType: tick.RTypeMbo, PublisherID: l.publisher, InstrumentID: id, TsEvent: l.lastTime},
+		Price:  tick.UndefPrice, Flags: l.snapshotFlags(id), ChannelID: l.channelID, Action: tick.ActionClear, Side: tick.SideNone,
+		TsRecv: l.snapshotTime(), Sequence: uint32(l.rebuild.next - 1),
+	}
+	records = 1
+	l.books.Walk(id, func(o book.Order) bool {
+		l.stageOrder(&rec)
+		rec.OrderID, rec.Price, rec.Size, rec.Action, rec.Side = o.ID, o.Price, tick.Size32(o.Size), tick.ActionAdd, o.Side
+		records++
+		return true
+	})
+	rec.Flags |= tick.FlagLast
+	l.stageOrder(&rec)
+	l.rebuild.half.Counters.Republished += uint64(records)
+	return records
+}
+
+// snapshotFlags keep the mark of an instrument whose book cannot hold what the venue sent.
+func (l *Lane) snapshotFlags(id uint32) uint8 {
+	if l.books.Suspect(id) {
+		return snapshotFlags | tick.FlagMaybeBadBook
+	}
+	return snapshotFlags
+}
+
+// stageOrder stages one record outside of a pass: there may be more than a pass ever has.
+func (l *Lane) stageOrder(rec *tick.Mbo) {
+	if l.out.Mbo == nil {
+		return
+	}
+	if len(l.staged.mbo) == cap(l.staged.mbo) {
+		l.flush()
+	}
+	n := len(l.staged.mbo)
+	l.staged.mbo = l.staged.mbo[:n+1]
+	*(*tick.Mbo)(asMbo(&l.staged.mbo[n])) = *rec
+}
+
+// snapshotTrade is the head of a record that only says what the book is now.
+func (l *Lane) snapshotTrade(id uint32, length, rtype uint8) tick.Trade {
+	return tick.Trade{
+		Header: tick.Header{Length: length, RType: rtype, PublisherID: l.publisher, InstrumentID: id, TsEvent: l.lastTime},
+		Price:  tick.UndefPrice, Action: tick.ActionNone, Side: tick.SideNone, Flags: l.snapshotFlags(id) | tick.FlagLast,
+		TsRecv: l.snapshotTime(), Sequence: uint32(l.rebuild.next - 1),
+	}
+}
+
+// tellTop publishes the best prices: the mbp1 ring's own record of them, and the latest value.
+func (l *Lane) tellTop(id uint32) {
+	rec := ringbuf.Mbp1Slot{Mbp1: tick.Mbp1{
+		Trade: l.snapshotTrade(id, 20, tick.RTypeMbp1), Levels: [1]tick.BidAskPair{l.books.Top(id)},
+	}, TsPublish: l.publish}
+	if l.out.Last != nil {
+		l.out.Last.Put(id, &rec)
+	}
+	if l.out.Mbp1 == nil {
+		return
+	}
+	if len(l.staged.mbp1) == cap(l.staged.mbp1) {
+		l.flush()
+	}
+	l.staged.mbp1 = append(l.staged.mbp1, rec)
+}
+
+func (l *Lane) tellDepth(id uint32) {
+	w := l.depth.ids[id]
+	if w == nil || l.out.Mbp10 == nil {
+		return
+	}
+	tenLevels(l.books, id, &w.levels)
+	if len(l.staged.mbp10) == cap(l.staged.mbp10) {
+		l.flush()
+	}
+	l.staged.mbp10 = append(l.staged.mbp10, ringbuf.Mbp10Slot{
+		Mbp10: tick.Mbp10{Trade: l.snapshotTrade(id, 92, tick.RTypeMbp10), Levels: w.levels},
+	})
+}
+
+// tellStates publishes the states that differ from what was published last.
+func (l *Lane) tellStates(about *resync.About) {
+	known := l.rebuild.states[about.Instrument]
+	for _, s := range []*tick.Status{&about.Trading, &about.ShortSale} {
+		switch {
+		case s.RType == 0:
+			continue
+		case s == &about.Trading && s.Action == known.action:
+			l.halt(s) // the books are new: their flag is not
+			continue
+		case s == &about.ShortSale && s.IsShortSellRestricted == known.short:
+			continue
+		}
+		st := *s
+		st.PublisherID, st.TsRecv = l.publisher, l.snapshotTime()
+		l.halt(&st)
+		if len(l.staged.mbo) == cap(l.staged.mbo) || len(l.staged.events) == cap(l.staged.events) {
+			l.flush()
+		}
+		inline(l, &st)
+		event(l, &st)
+	}
+}
+
+// toldStatus notes what was published of an instrument's state. What a snapshot says of it is out of date from here on.
+func (r *rebuild) toldStatus(s *tick.Status) {
+	if s.InstrumentID >= uint32(len(r.states)) {
+		return
+	}
+	t := &r.states[s.InstrumentID]
+	if s.Action == tick.StatusSSRChange {
+		t.short = s.IsShortSellRestricted
+	} else {
+		t.action = s.Action
+	}
+	if r.shadow == nil {
+		return
+	}
+	if about := r.shadow.About(s.InstrumentID); about != nil {
+		if s.Action == tick.StatusSSRChange {
+			about.ShortSale.RType = 0
+		} else {
+			about.Trading = *s
+		}
+	}
+}
+
+// toldDefinition says that readers have a newer definition than a snapshot's.
+func (r *rebuild) toldDefinition(d *tick.Definition) {
+	if r.shadow == nil {
+		return
+	}
+	if about := r.shadow.About(d.InstrumentID); about != nil {
+		about.Defined = false
+	}
+}

@@ -1,0 +1,22 @@
+// Package resync rebuilds a lane's books from a snapshot, beside the lane and without stopping it.
+//
+//	lane      ──messages──► own books, suspect ──────────────────────────────┐ exchange, then R, orders, top of each
+//	   └──────copies──────► log ─────────────────────────┐                   │ instrument, then Gap{closed}
+//	                                                     ▼                   │
+//	worker    snapshot (server) ──until number N──► shadow books ──from N on─┴──caught up──► offered
+//
+// It begins when numbers are given up as lost, which a late start is too. From then on the lane copies what it delivers into a log, a byte
+// ring, and looks once a pass whether books are offered. The worker, on an ordinary goroutine, fetches a snapshot into books of its
+// own, drops what the log has before N, applies the rest, and offers the books once they have caught up. The lane applies the last few
+// messages itself and exchanges the books' memory for its own; what follows is package pipeline's.
+//
+//	log.go     the byte ring              worker.go  attempts, step by step, in the caller's time
+//	lane.go    the lane's half            run.go     the goroutine that takes those steps
+//	shadow.go  books and what the snapshot says of instruments
+//
+// A snapshot that is too old (N before the log's first message), a loss behind N, a full log, and messages that the parser
+// refuses all make an attempt void: it is counted and the next one begins, later each time. Nothing here is on the lane's hot path but one copy of
+// each packet, and that only while a rebuild is under way.
+//
+// Rules: Nasdaq sheet, section 5.1. A lane has one channel where this is used: its numbers are one sequence.
+package resync
