@@ -74,6 +74,22 @@ func (p *Pacer) due(ts uint64) time.Duration {
 	return time.Duration(float64(max(ts, p.latest)-p.first) / p.speed)
 }
 
+// Offset is how long after the first one something is due that is stamped ts, ns, and has n messages; without a pace, as long as
+// the stamps say. It takes note of it as Wait does, and does not sleep: for whoever keeps the time himself.
+func (p *Pacer) Offset(ts uint64, n int) time.Duration {
+	p.begin(ts)
+	if ts < p.latest {
+		p.Backwards++
+	}
+	due := time.Duration(max(ts, p.latest) - p.first)
+	if !p.Max() {
+		due = p.due(ts)
+	}
+	p.latest = max(p.latest, ts)
+	p.count += uint64(n)
+	return due
+}
+
 func (p *Pacer) begin(ts uint64) {
 	if p.started.IsZero() {
 		p.started, p.first, p.latest = p.now(), ts, ts
