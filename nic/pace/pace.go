@@ -66,6 +66,9 @@ func Parse(text string) (*Pacer, error) {
 // Max says that everything is due at once: Wait does nothing.
 func (p *Pacer) Max() bool { return p.speed == 0 && p.rate == 0 }
 
+// Rate is the messages a second that were asked for, 0 for any other pace.
+func (p *Pacer) Rate() float64 { return p.rate }
+
 // due is how long after the start something is due that is stamped ts (ns) and comes after count messages.
 func (p *Pacer) due(ts uint64) time.Duration {
 	if p.rate != 0 {

@@ -11,9 +11,9 @@ import (
 // Corruption is a set of ways in which a line damages packets.
 type Corruption uint8
 
-// Ways. A receiver can tell the first three, by the packet alone; what CorruptPayload does only the message's own protocol may show.
+// Ways. A receiver can tell the first three by the packet alone; what the others do it may take for good.
 const (
-	// CorruptHeader makes it one of another session, one of numbers far from all others, or one that promises more messages than it has.
+	// CorruptHeader makes it one of another session, one of numbers far from all others, or one that says that it has fewer messages.
 	CorruptHeader Corruption = 1 << iota
 	// CorruptLength makes a message's length reach past the packet's end: that one and those behind it are lost.
 	CorruptLength
@@ -21,14 +21,17 @@ const (
 	CorruptTruncate
 	// CorruptPayload changes one byte of one message.
 	CorruptPayload
+	// CorruptCount promises up to a hundred messages more than there are: a receiver that believes it waits for numbers that are still to
+	// come, or never will.
+	CorruptCount
 
-	everyCorruption = CorruptHeader | CorruptLength | CorruptTruncate | CorruptPayload
+	everyCorruption = CorruptHeader | CorruptLength | CorruptTruncate | CorruptPayload | CorruptCount
 )
 
 var corruptions = []struct {
 	way  Corruption
 	name string
-}{{CorruptHeader, "header"}, {CorruptLength, "length"}, {CorruptTruncate, "truncate"}, {CorruptPayload, "payload"}}
+}{{CorruptHeader, "header"}, {CorruptLength, "length"}, {CorruptTruncate, "truncate"}, {CorruptPayload, "payload"}, {CorruptCount, "count"}}
 
 // ParseCorruption reads a set such as "header,truncate". An empty one is refused.
 func ParseCorruption(text string) (set Corruption, err error) {
@@ -40,7 +43,7 @@ next:
 				continue next
 			}
 		}
-		return 0, fmt.Errorf("mold: damage %q, want some of header, length, truncate, payload", name)
+		return 0, fmt.Errorf("mold: damage %q, want some of header, length, truncate, payload, count", name)
 	}
 	return set, nil
 }
@@ -76,7 +79,7 @@ func corrupt(b []byte, ways Corruption, how uint64) ([]byte, damage) {
 		count, _ = moldudp64.Walk(b[moldudp64.HeaderBytes:], count)
 	}
 	if count == 0 {
-		if ways &= CorruptHeader | CorruptTruncate; ways == 0 {
+		if ways &= CorruptHeader | CorruptTruncate | CorruptCount; ways == 0 {
 			ways = CorruptTruncate
 		}
 	}
@@ -100,6 +103,10 @@ func corrupt(b []byte, ways Corruption, how uint64) ([]byte, damage) {
 		whole, _ := moldudp64.Walk(b[moldudp64.HeaderBytes:], count)
 		return b, damage{whole: whole}
 	}
+	if way == CorruptCount {
+		binary.BigEndian.PutUint16(b[18:], uint16(min(count+1+int(r.below(100)), moldudp64.MaxRequest)))
+		return b, damage{whole: count}
+	}
 	n := int(r.below(uint64(count)))
 	_, at := moldudp64.Walk(b[moldudp64.HeaderBytes:], n)
 	at += moldudp64.HeaderBytes
@@ -121,14 +128,15 @@ func pick(ways Corruption, r *random) Corruption {
 }
 
 func corruptHeader(b []byte, count int, r *random) ([]byte, damage) {
-	switch r.below(3) {
-	case 0:
+	switch way := r.below(3); {
+	case way == 0 || way == 2 && count == 0:
 		b[r.below(10)] ^= byte(1 + r.below(255))
 		return b, damage{}
-	case 1:
+	case way == 1:
 		binary.BigEndian.PutUint64(b[10:], binary.BigEndian.Uint64(b[10:])^1<<(33+r.below(30)))
 		return b, damage{}
 	}
-	binary.BigEndian.PutUint16(b[18:], uint16(min(count+1+int(r.below(100)), moldudp64.MaxRequest)))
-	return b, damage{whole: count}
+	fewer := int(r.below(uint64(count)))
+	binary.BigEndian.PutUint16(b[18:], uint16(fewer))
+	return b, damage{whole: fewer}
 }
