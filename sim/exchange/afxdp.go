@@ -5,8 +5,12 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"os"
+	"strings"
+	"time"
 
 	"github.com/asavie/xdp"
+	"golang.org/x/sys/unix"
 )
 
 // Sizes of the transmit side. The kernel takes 32 packets a call in copy mode, whatever the ring has.
@@ -17,6 +21,7 @@ const (
 	txBatch      = 32
 	txPatienceMs = 100 // for the driver to have sent something, when all chunks are with it
 	defaultPort  = 31337
+	freeing      = 2 * time.Second // for the kernel to free a queue
 )
 
 // transmitter hands frames to the driver, by one AF_XDP socket for each interface. No XDP program is attached: it only sends.
@@ -28,6 +33,7 @@ type transmitter struct {
 type txQueue struct {
 	name   string
 	socket *xdp.Socket
+	stuck  bool // the driver has sent nothing for long: nobody waits for it any more
 }
 
 func openAFXDP(o *Options) (_ wire, err error) {
@@ -61,15 +67,28 @@ func openAFXDP(o *Options) (_ wire, err error) {
 			t.queues[1] = t.queues[0]
 			continue
 		}
-		s, err := xdp.NewSocket(face.Index, o.Queue, &xdp.SocketOptions{
-			NumFrames: txFrames, FrameSize: txFrameBytes, FillRingNumDescs: 64, CompletionRingNumDescs: txFrames, TxRingNumDescs: txRing,
-		})
-		if err != nil {
-			return nil, fmt.Errorf("exchange: AF_XDP on %s queue %d (it takes CAP_NET_RAW, and memory that may be locked): %w", name, o.Queue, err)
+		if t.queues[i], err = openQueue(face, o.Queue); err != nil {
+			return nil, err
 		}
-		t.queues[i] = &txQueue{name, s}
 	}
 	return t, nil
+}
+
+// openQueue binds a socket. The kernel frees the queue of a socket just closed a moment later: that is waited for.
+func openQueue(face *net.Interface, queue int) (*txQueue, error) {
+	for end := time.Now().Add(freeing); ; time.Sleep(10 * time.Millisecond) {
+		s, err := xdp.NewSocket(face.Index, queue, &xdp.SocketOptions{
+			NumFrames: txFrames, FrameSize: txFrameBytes, CompletionRingNumDescs: txFrames, TxRingNumDescs: txRing,
+			FillRingNumDescs: 64, RxRingNumDescs: 64, // never used; the library's Poll looks at them
+		})
+		if err == nil {
+			return &txQueue{name: face.Name, socket: s}, nil
+		}
+		// The library's errors are text.
+		if !strings.Contains(err.Error(), unix.EBUSY.Error()) || time.Now().After(end) {
+			return nil, fmt.Errorf("exchange: AF_XDP on %s queue %d (it takes CAP_NET_RAW, and a queue that no other socket has): %w", face.Name, queue, err)
+		}
+	}
 }
 
 func (t *transmitter) send(line int, packets [][]byte) (sent int, err error) {
@@ -94,6 +113,7 @@ func (q *txQueue) transmit(f *frame, packets [][]byte) (n int, err error) {
 	}()
 	if done := q.socket.NumCompleted(); done > 0 {
 		q.socket.Complete(done)
+		q.stuck = false
 	}
 	for waited := 0; ; waited++ {
 		if free := q.socket.NumFreeTxSlots(); free > 0 {
@@ -104,10 +124,15 @@ func (q *txQueue) transmit(f *frame, packets [][]byte) (n int, err error) {
 				return q.socket.Transmit(descs), nil
 			}
 		}
-		if waited == txPatienceMs {
+		if waited == txPatienceMs || waited == 1 && q.stuck {
+			q.stuck = true
 			return 0, fmt.Errorf("exchange: AF_XDP transmit on %s: the driver has sent nothing for %d ms", q.name, txPatienceMs)
 		}
-		if _, _, err := q.socket.Poll(1); err != nil {
+		wait := 1
+		if q.stuck {
+			wait = 0
+		}
+		if _, _, err := q.socket.Poll(wait); err != nil {
 			return 0, fmt.Errorf("exchange: AF_XDP transmit on %s: %w", q.name, err)
 		}
 	}
@@ -127,7 +152,40 @@ func (t *transmitter) close() error {
 				break
 			}
 		}
-		errs = append(errs, q.socket.Close())
+		errs = append(errs, q.close())
+	}
+	return errors.Join(errs...)
+}
+
+// close also unmaps the socket's rings, which the library forgets: as long as they are mapped the queue stays taken.
+func (q *txQueue) close() error {
+	var st unix.Stat_t
+	if err := unix.Fstat(q.socket.FD(), &st); err != nil {
+		return errors.Join(fmt.Errorf("exchange: AF_XDP on %s: %w", q.name, err), q.socket.Close())
+	}
+	err := q.socket.Close()
+	maps, readErr := os.ReadFile("/proc/self/maps")
+	if readErr != nil {
+		return errors.Join(err, readErr)
+	}
+	return errors.Join(err, unmap(string(maps), fmt.Sprintf("socket:[%d]", st.Ino)))
+}
+
+// unmap unmaps what /proc/self/maps says is mapped of a file.
+func unmap(maps, name string) error {
+	var errs []error
+	for line := range strings.Lines(maps) {
+		if strings.TrimSpace(line[strings.LastIndexByte(line, ' ')+1:]) != name {
+			continue
+		}
+		var from, to uintptr
+		if _, err := fmt.Sscanf(line, "%x-%x ", &from, &to); err != nil {
+			errs = append(errs, fmt.Errorf("exchange: /proc/self/maps, %q: %w", line, err))
+			continue
+		}
+		if _, _, errno := unix.Syscall(unix.SYS_MUNMAP, from, to-from, 0); errno != 0 {
+			errs = append(errs, os.NewSyscallError("munmap", errno))
+		}
 	}
 	return errors.Join(errs...)
 }
