@@ -174,6 +174,9 @@ func (o Options) withDefaults() Options {
 	if o.Requests.PayloadBytes == 0 {
 		o.Requests.PayloadBytes = o.PayloadBytes
 	}
+	if o.Requests.Interface == "" && o.Interfaces[0] != "lo" && !o.Requests.Addr.Addr().IsLoopback() {
+		o.Requests.Interface = o.Interfaces[0] // answers leave as packets do, whatever the routes say
+	}
 	for i, l := range []*mold.Line{&o.Lines.A, &o.Lines.B} {
 		l.Exact = true
 		if !l.Group.IsValid() {
