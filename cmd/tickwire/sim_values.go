@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"math"
 	"strconv"
 	"strings"
 	"time"
@@ -33,7 +34,7 @@ func (s *share) Set(text string) error {
 	if err != nil || unit == 0 && f != 0 || !(f >= 0) || f*unit > 1_000_000 {
 		return fmt.Errorf("%q is no share such as 0.1%% or 50ppm", text)
 	}
-	*s = share(f*unit + 0.5)
+	*s = share(math.Round(f * unit))
 	if f > 0 && *s == 0 {
 		return fmt.Errorf("%q is less than one of a million", text)
 	}
