@@ -7,7 +7,7 @@ func runCommands() []*cobra.Command {
 }
 
 func fileCommands() []*cobra.Command {
-	return []*cobra.Command{decodeCommand(), sqlCommand(), replayCommand(), convertCommand(), genCommand()}
+	return []*cobra.Command{decodeCommand(), sqlCommand(), replayCommand(), convertCommand(), genCommand(), simCommand()}
 }
 
 func lookCommands() []*cobra.Command {

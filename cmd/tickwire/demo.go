@@ -249,6 +249,11 @@ func (d *demoRun) start(ctx context.Context) (err error) {
 			return false
 		}
 		defer r.Close()
+		for _, side := range []string{d.side("0", ringbuf.ExtInst), d.side("", ringbuf.ExtStats)} { // they come after the rings
+			if _, err := os.Stat(side); err != nil {
+				return false
+			}
+		}
 		return r.Alive()
 	}); err != nil {
 		return err

@@ -6,72 +6,53 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"runtime"
 	"sync/atomic"
 	"time"
 
-	"golang.org/x/sys/unix"
-
-	"github.com/tickwire/tickwire/nic/udp"
 	"github.com/tickwire/tickwire/parsers/itch"
-	"github.com/tickwire/tickwire/parsers/moldudp64"
+	"github.com/tickwire/tickwire/sim/exchange"
 	"github.com/tickwire/tickwire/sim/itchgen"
+	"github.com/tickwire/tickwire/sim/mold"
 )
 
-// send generates the session and sends it on both lines until ctx ends, counting messages.
-func (d *demoRun) send(ctx context.Context, sent *atomic.Uint64) (err error) {
-	g, err := itchgen.New(itchgen.Options{Live: true, Symbols: d.names, Seed: d.seed})
-	if err != nil {
+// sentEvery is how often the screen hears of what was sent.
+const sentEvery = 20 * time.Millisecond
+
+// send plays a generated session on both lines until ctx ends, counting messages.
+func (d *demoRun) send(ctx context.Context, sent *atomic.Uint64) error {
+	o := exchange.Options{
+		Gen:     itchgen.Options{Symbols: d.names, Seed: d.seed},
+		Pace:    fmt.Sprintf("%d/s", d.rate),
+		Session: fmt.Sprintf("DEMO%06d", os.Getpid()%1_000_000),
+		Lines:   mold.LinesOptions{A: mold.Line{Group: d.groups[0]}, B: mold.Line{Group: d.groups[1]}, Seed: d.seed},
+	}
+	if err := o.Validate(); err != nil {
 		return usageError{err}
 	}
-	var lines [2]*udp.Sender
-	for i := range lines {
-		if lines[i], err = udp.NewSender(d.groups[i], "lo", 0); err != nil {
-			return err
-		}
-		defer lines[i].Close()
-	}
-	midnight, err := itch.MidnightBefore(uint64(time.Now().UnixNano()))
+	e, err := exchange.New(o)
 	if err != nil {
 		return err
 	}
-	var session [10]byte
-	copy(session[:], fmt.Sprintf("DEMO%06d", os.Getpid()%1_000_000))
-	runtime.LockOSThread() // the sleeps below are the kernel's: a Go timer is too coarse for packets
-	defer runtime.UnlockOSThread()
-	pause := unix.NsecToTimespec(int64(500 * time.Microsecond))
-	var packet, message []byte
-	began, n := time.Now(), uint64(0)
-	for ctx.Err() == nil {
-		due := uint64(time.Since(began).Seconds() * float64(d.rate))
-		for n < due {
-			// A packet has what is due, as much as fits: one message on a calm feed, full ones in a burst.
-			packet = moldudp64.AppendHeader(packet[:0], moldudp64.Header{Session: session, Sequence: n + 1})
-			count := 0
-			for n < due && len(packet) < mostPayload-64 {
-				now := uint64(time.Now().UnixNano())
-				message = g.NextAt(message[:0], now-midnight)
-				packet, _ = moldudp64.AppendBlock(packet, message) // messages are far below a block's bound
-				count++
-				n++
+	done := make(chan struct{})
+	counting := make(chan struct{})
+	go func() {
+		defer close(counting)
+		tick := time.NewTicker(sentEvery)
+		defer tick.Stop()
+		for {
+			select {
+			case <-done:
+				return
+			case <-tick.C:
+				sent.Store(e.Messages())
 			}
-			binary.BigEndian.PutUint16(packet[18:], uint16(count))
-			for _, l := range lines {
-				if _, err := l.Send([][]byte{packet}); err != nil {
-					return err
-				}
-			}
-			sent.Store(n)
 		}
-		_ = unix.Nanosleep(&pause, nil)
-	}
-	end := moldudp64.AppendHeader(packet[:0], moldudp64.Header{Session: session, Sequence: n + 1, Count: moldudp64.EndOfSession})
-	for _, l := range lines {
-		if _, err := l.Send([][]byte{end}); err != nil {
-			return err
-		}
-	}
-	return nil
+	}()
+	err = e.Run(ctx)
+	close(done)
+	<-counting
+	sent.Store(e.Messages())
+	return errors.Join(err, e.Close())
 }
 
 // recordSpan is how much of a session is recorded when there is no multicast and no end was given.

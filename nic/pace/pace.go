@@ -66,12 +66,31 @@ func Parse(text string) (*Pacer, error) {
 // Max says that everything is due at once: Wait does nothing.
 func (p *Pacer) Max() bool { return p.speed == 0 && p.rate == 0 }
 
+// Rate is the messages a second that were asked for, 0 for any other pace.
+func (p *Pacer) Rate() float64 { return p.rate }
+
 // due is how long after the start something is due that is stamped ts (ns) and comes after count messages.
 func (p *Pacer) due(ts uint64) time.Duration {
 	if p.rate != 0 {
 		return time.Duration(float64(p.count) / p.rate * 1e9)
 	}
 	return time.Duration(float64(max(ts, p.latest)-p.first) / p.speed)
+}
+
+// Offset is how long after the first one something is due that is stamped ts, ns, and has n messages; without a pace, as long as
+// the stamps say. It takes note of it as Wait does, and does not sleep: for whoever keeps the time himself.
+func (p *Pacer) Offset(ts uint64, n int) time.Duration {
+	p.begin(ts)
+	if ts < p.latest {
+		p.Backwards++
+	}
+	due := time.Duration(max(ts, p.latest) - p.first)
+	if !p.Max() {
+		due = p.due(ts)
+	}
+	p.latest = max(p.latest, ts)
+	p.count += uint64(n)
+	return due
 }
 
 func (p *Pacer) begin(ts uint64) {

@@ -88,3 +88,26 @@ func TestParse(t *testing.T) {
 		}
 	}
 }
+
+// TestOffset: due times without a clock.
+func TestOffset(t *testing.T) {
+	for _, tc := range []struct {
+		pace string
+		want [4]time.Duration
+	}{
+		{"max", [4]time.Duration{0, 1000, 1000, 3000}}, {"recorded", [4]time.Duration{0, 1000, 1000, 3000}},
+		{"x10", [4]time.Duration{0, 100, 100, 300}}, {"500000/s", [4]time.Duration{0, 4000, 8000, 12000}},
+	} {
+		p, err := Parse(tc.pace)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got [4]time.Duration
+		for i, ts := range []uint64{5000, 6000, 5500, 8000} {
+			got[i] = p.Offset(ts, 2)
+		}
+		if got != tc.want || p.Backwards != 1 {
+			t.Errorf("%s: %v, want %v; %d backwards", tc.pace, got, tc.want, p.Backwards)
+		}
+	}
+}

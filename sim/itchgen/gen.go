@@ -76,6 +76,12 @@ type Date struct {
 // Midnight is the start of the day, ns since the Unix epoch, by the rules of the venue's zone.
 func (d Date) Midnight() (uint64, error) { return itch.Midnight(d.Year, d.Month, d.Day) }
 
+// Validate reports all faults at once, as New does.
+func (o Options) Validate() error {
+	_, err := o.withDefaults()
+	return err
+}
+
 // withDefaults fills in defaults, and reports all faults at once.
 func (o Options) withDefaults() (Options, error) {
 	var errs []error

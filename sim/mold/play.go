@@ -19,6 +19,8 @@ type PlayOptions struct {
 	TogetherNs uint64
 	// HeartbeatNs is the idle time after which a heartbeat is sent. The default is a second, as the protocol has it.
 	HeartbeatNs uint64
+	// Ends is how often the end of the session is told, a heartbeat's time apart; less than 0: not at all. The default is 3.
+	Ends int
 	// Progress is called now and then with the messages so far, and at the end. It may be nil.
 	Progress func(messages uint64)
 }
@@ -33,9 +35,12 @@ func (o *PlayOptions) defaults() {
 	if o.HeartbeatNs == 0 {
 		o.HeartbeatNs = 1_000_000_000
 	}
+	if o.Ends == 0 {
+		o.Ends = endPackets
+	}
 }
 
-// endPackets is how often the end of the session is told, a heartbeat's time apart.
+// endPackets is how often the end of the session is told by default.
 const endPackets = 3
 
 // Play sends all of a source's messages as packets. ts is ns since the source's midnight, of the packet's last message: it was not
@@ -120,7 +125,7 @@ func (pl *player) end() error {
 			return err
 		}
 	}
-	for range endPackets {
+	for range max(pl.o.Ends, 0) {
 		pl.last += pl.o.HeartbeatNs
 		if err := pl.send(pl.last, pl.p.EndOfSession(), true); err != nil {
 			return err
