@@ -1,43 +1,11 @@
 package bpf
 
 import (
-	"encoding/binary"
 	"fmt"
-	"net/netip"
 	"unsafe"
 
 	"github.com/cilium/ebpf"
 )
-
-// FlowKey is struct flow_key: group and port in network order.
-type FlowKey struct {
-	Group [4]byte
-	Port  [2]byte
-	VID   uint16
-}
-
-// Flow is struct flow: its packets are redirected on Queue, and passed on others.
-type Flow struct {
-	ID    uint32
-	Flags uint16
-	Queue uint16
-}
-
-// AnyQueue redirects a flow's packets on whatever queue they come in.
-const AnyQueue = 0xFFFF
-
-// FlowDrop makes the program drop a flow's packets: for groups that a switch floods and nobody wants.
-const FlowDrop = 1
-
-// Key is the key of a flow; an error for anything but an IPv4 group.
-func Key(group netip.AddrPort, vlan uint16) (FlowKey, error) {
-	if !group.Addr().Is4() || !group.Addr().IsMulticast() {
-		return FlowKey{}, fmt.Errorf("bpf: %s is no IPv4 multicast group", group)
-	}
-	k := FlowKey{Group: group.Addr().As4(), VID: vlan & 0x0FFF}
-	binary.BigEndian.PutUint16(k.Port[:], group.Port())
-	return k, nil
-}
 
 // Counters is struct counters, summed over the processors. Every frame is in Seen and in exactly one of the others, Stamp… apart.
 type Counters struct {
@@ -55,7 +23,7 @@ type Counters struct {
 	NoSocket   uint64 // passed: a flow of ours on a queue without a socket
 	StampOK    uint64 // of the redirected: with the NIC's stamp
 	StampNone  uint64 // of the redirected: this frame has no stamp
-	StampNever uint64 // of the redirected: the driver cannot
+	StampNever uint64 // of the redirected: the driver cannot, or was not asked
 	WrongQueue uint64 // passed: a flow of ours on another queue than it should be steered to
 }
 
@@ -101,8 +69,6 @@ const ( // a size that differs either way does not compile
 	_ = unsafe.Sizeof(Meta{}) - MetaBytes
 	_ = 128 - unsafe.Sizeof(Counters{})
 	_ = unsafe.Sizeof(Counters{}) - 128
-	_ = 8 - unsafe.Sizeof(FlowKey{})
-	_ = unsafe.Sizeof(FlowKey{}) - 8
 )
 
 // Names of the programs, best first, and of the maps.
@@ -110,6 +76,9 @@ const (
 	ProgramHW    = "rx_hw"    // device-bound: Meta with the NIC's stamp
 	ProgramXDP   = "rx_xdp"   // Meta with the kernel's
 	ProgramPlain = "rx_plain" // nothing in front of the frame
+
+	// AskTime is a variable of type uint8, 1: whether ProgramHW asks for the NIC's time.
+	AskTime = "ask_time"
 
 	MapFlows  = "flows"
 	MapXsks   = "xsks"

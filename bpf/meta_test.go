@@ -78,6 +78,7 @@ func insert(at int, bytes ...byte) func([]byte) []byte {
 // TestVerdicts: what is no flow of ours passes, and moves exactly one counter. Without a socket our flows pass as well.
 func TestVerdicts(t *testing.T) {
 	p, c := load(t, ProgramPlain)
+	flows := NewFlows(c.Maps[MapFlows])
 	for _, f := range []struct {
 		group string
 		vlan  uint16
@@ -90,7 +91,7 @@ func TestVerdicts(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := c.Maps[MapFlows].Put(k, f.flow); err != nil {
+		if err := flows.Add(k, f.flow); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -147,7 +148,7 @@ func TestShortFrames(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := c.Maps[MapFlows].Put(k, Flow{}); err != nil {
+	if err := NewFlows(c.Maps[MapFlows]).Add(k, Flow{}); err != nil {
 		t.Fatal(err)
 	}
 	whole := insert(12, 0x81, 0, 0, 7)(frame(nil)[:46])

@@ -17,29 +17,37 @@
  */
 #include "kernel.h"
 
-/* struct flow_key picks a flow: group and port in network order, the outer VLAN id, 0 without a tag. */
-struct flow_key {
-	__be32 group;
-	__be16 port;
-	__u16 vid;
-};
-
-/* struct flow is what user space said of it: its number there, the queue it is steered to, and FLOW_DROP for what a switch
- * floods and nobody wants. */
-struct flow {
+/* struct slot is a flow: what user space said of it, its number there, the queue it is steered to, and FLOW_DROP for what a switch
+ * floods and nobody wants; and the key: group and port in network order, the outer VLAN id, 0 without a tag.
+ *
+ *   key   bit 0       32      48      64
+ *         | group     | port  | vid   |        0: the slot is free
+ *
+ * Flows are looked for once a frame, so they lie in a table that is made for it: buckets of a cache line, found by multiplying.
+ * One that has no room in its bucket is in the neighbour. User space fills it in (flows.go). */
+struct slot {
 	__u32 id;
 	__u16 flags;
 	__u16 queue;
+	__u64 key;
+};
+
+#define SLOTS 4
+#define BUCKET_BITS 12
+#define MULTIPLIER 0x9E3779B97F4A7C15ull
+
+struct bucket {
+	struct slot slots[SLOTS];
 };
 
 #define FLOW_DROP 1
 #define ANY_QUEUE 0xFFFF
 
 struct {
-	__uint(type, BPF_MAP_TYPE_HASH);
-	__uint(max_entries, 1024);
-	__type(key, struct flow_key);
-	__type(value, struct flow);
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1 << BUCKET_BITS);
+	__type(key, __u32);
+	__type(value, struct bucket);
 } flows SEC(".maps");
 
 struct {
@@ -65,7 +73,7 @@ struct counters {
 	__u64 no_socket;   /* a flow of ours on a queue that has no socket */
 	__u64 ts_ok;       /* of the redirected: with the NIC's stamp */
 	__u64 ts_none;     /* of the redirected: the driver can, this frame has none */
-	__u64 ts_cannot;   /* of the redirected: the driver cannot */
+	__u64 ts_cannot;   /* of the redirected: the driver cannot, or was not asked */
 	__u64 wrong_queue; /* a flow of ours on another queue than it should be steered to */
 };
 
@@ -96,6 +104,27 @@ struct meta {
 #define META_VERSION 1
 
 enum variant { HW, XDP, PLAIN };
+
+/* Set when the program is loaded: whether the NIC's time is asked for. A call that nobody uses the result of costs as much as
+ * the search for the flow. */
+const volatile __u8 ask_time = 1;
+
+static __always_inline struct slot *find(__u64 key)
+{
+	__u32 at = key * MULTIPLIER >> (64 - BUCKET_BITS);
+#pragma unroll
+	for (int turn = 0; turn < 2; turn++) {
+		struct bucket *b = bpf_map_lookup_elem(&flows, &at);
+		if (!b)
+			return 0;
+#pragma unroll
+		for (int i = 0; i < SLOTS; i++)
+			if (b->slots[i].key == key)
+				return &b->slots[i];
+		at ^= 1;
+	}
+	return 0;
+}
 
 extern int bpf_xdp_metadata_rx_timestamp(const struct xdp_md *ctx, __u64 *timestamp) __ksym __weak;
 extern int bpf_xdp_metadata_rx_vlan_tag(const struct xdp_md *ctx, __be16 *proto, __u16 *tci) __ksym __weak;
@@ -172,8 +201,7 @@ static __always_inline int steer(struct xdp_md *ctx, enum variant variant)
 		c->malformed++;
 		return XDP_PASS;
 	}
-	struct flow_key key = {.group = ip->daddr, .port = udp->dest, .vid = tci & 0x0FFF};
-	struct flow *flow = bpf_map_lookup_elem(&flows, &key);
+	struct slot *flow = find((__u64)ip->daddr | (__u64)udp->dest << 32 | (__u64)(tci & 0x0FFF) << 48);
 	if (!flow) {
 		c->no_flow++;
 		return XDP_PASS;
@@ -189,7 +217,7 @@ static __always_inline int steer(struct xdp_md *ctx, enum variant variant)
 	__u64 hw = 0;
 	__u8 source = 1;
 	int stamp = -95; /* EOPNOTSUPP */
-	if (variant == HW && bpf_xdp_metadata_rx_timestamp) {
+	if (variant == HW && ask_time && bpf_xdp_metadata_rx_timestamp) {
 		stamp = bpf_xdp_metadata_rx_timestamp(ctx, &hw);
 		if (stamp == 0 && hw != 0)
 			source = 2;

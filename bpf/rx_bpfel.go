@@ -22,6 +22,7 @@ const (
 	rxProgRxHw    = "rx_hw"
 	rxProgRxPlain = "rx_plain"
 	rxProgRxXdp   = "rx_xdp"
+	rxVarAskTime  = "ask_time"
 )
 
 // loadRx returns the embedded CollectionSpec for rx.
@@ -84,6 +85,7 @@ type rxMapSpecs struct {
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type rxVariableSpecs struct {
+	AskTime *ebpf.VariableSpec `ebpf:"ask_time"`
 }
 
 // rxObjects contains all objects after they have been loaded into the kernel.
@@ -123,6 +125,7 @@ func (m *rxMaps) Close() error {
 //
 // It can be passed to loadRxObjects or ebpf.CollectionSpec.LoadAndAssign.
 type rxVariables struct {
+	AskTime *ebpf.Variable `ebpf:"ask_time"`
 }
 
 // rxPrograms contains all programs after they have been loaded into the kernel.

@@ -100,6 +100,9 @@ func Create(path string, o Options) (*Writer, error) {
 		return nil, err
 	}
 	w.lock = lock
+	if !o.Private { // where it cannot be made, readers are not seen, and say so (Reader.Reported): no reason not to publish
+		_, _ = readersDirOf(path)
+	}
 	return w, nil
 }
 

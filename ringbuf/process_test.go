@@ -27,6 +27,8 @@ func TestMain(m *testing.M) {
 		os.Exit(m.Run())
 	case "producer":
 		produce(os.Args[1:], (*Writer).Publish)
+	case "reader":
+		readAndStay(os.Args[1:])
 	case "broken":
 		produce(os.Args[1:], publishBroken)
 	}

@@ -35,10 +35,10 @@ type StatsWriter struct {
 	used uint64
 }
 
-// CreateStats makes a counter file with room for capacity values (0: 1,024).
+// CreateStats makes a counter file with room for capacity values (0: 8,192, which is 1 MiB).
 func CreateStats(path string, capacity uint64, o SideOptions) (*StatsWriter, error) {
 	if capacity == 0 {
-		capacity = 1024
+		capacity = 8192
 	}
 	f, err := createSide(path, statsMagic, statsEntryBytes, capacity, 0, o)
 	if err != nil {

@@ -18,7 +18,7 @@ func benchCommand() *cobra.Command {
 		Long: `Figures are medians of several rounds, stages taking turns. Pin the process for steady ones (taskset -c 1 tickwire bench …)
 and leave the machine alone meanwhile.`,
 	}
-	c.AddCommand(benchITCH(), benchRing(), benchSQL())
+	c.AddCommand(benchITCH(), benchRing(), benchRx(), benchSQL())
 	return c
 }
 

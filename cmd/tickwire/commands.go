@@ -11,7 +11,7 @@ func fileCommands() []*cobra.Command {
 }
 
 func lookCommands() []*cobra.Command {
-	return []*cobra.Command{statusCommand(), ringCommand()}
+	return []*cobra.Command{statusCommand(), ringCommand(), captureCommand()}
 }
 
 func toolCommands() []*cobra.Command {

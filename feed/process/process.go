@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net/netip"
 	"runtime"
 	"sync"
 	"sync/atomic"
@@ -18,8 +17,7 @@ import (
 	"github.com/tickwire/tickwire/feed/session"
 	"github.com/tickwire/tickwire/feed/symbols"
 	"github.com/tickwire/tickwire/internal/config"
-	"github.com/tickwire/tickwire/nic"
-	"github.com/tickwire/tickwire/nic/udp"
+	"github.com/tickwire/tickwire/nic/afxdp"
 	"github.com/tickwire/tickwire/parsers/itch"
 	"github.com/tickwire/tickwire/ringbuf"
 )
@@ -30,21 +28,24 @@ type Process struct {
 	log   *slog.Logger
 	stats *ringbuf.StatsWriter
 	lanes []*laneRunner
+	host  afxdp.Host
 	stop  atomic.Bool
 }
 
 // laneRunner is a lane with all that it owns.
 type laneRunner struct {
-	name    string
-	core    *int
-	lane    *pipeline.Lane
-	books   *book.Books
-	shared  *shared
-	input   pipeline.Input
-	udp     *udp.Source
-	capture *Capture
-	snap    *snapshotter
-	export  exporter
+	name     string
+	core     *int
+	lane     *pipeline.Lane
+	books    *book.Books
+	shared   *shared
+	input    pipeline.Input
+	listener *listener // nil: a file
+	askers   []*asker  // one a channel, where servers are named
+	capture  *Capture
+	snap     *snapshotter
+	export   exporter // of what the lane counts: it copies the values itself
+	kernel   exporter // of what the kernel counts: the housekeeping's
 }
 
 // Open makes shared memory and joins the groups of a feed. What it made is undone when it fails.
@@ -53,13 +54,13 @@ func Open(c *config.Config, f *config.Feed, log *slog.Logger) (*Process, error) 
 	fail := func(err error) (*Process, error) { return nil, errors.Join(err, p.Close()) }
 	var err error
 	statsPath := ringbuf.SidePath(c.Instance.RingDir, c.Instance.Name, f.Name, "", ringbuf.ExtStats)
-	if p.stats, err = ringbuf.CreateStats(statsPath, 0, ringbuf.SideOptions{Group: c.Instance.Group}); err != nil {
+	if p.stats, err = ringbuf.CreateStats(statsPath, statsRoom, ringbuf.SideOptions{Group: c.Instance.Group}); err != nil {
 		return fail(err)
 	}
 	for i := range f.Lane {
 		r := &laneRunner{name: f.Lane[i].Name, core: f.Lane[i].Core}
 		p.lanes = append(p.lanes, r)
-		if err := r.open(c, f, i, p.stats, log); err != nil {
+		if err := r.open(c, f, i, p, log); err != nil {
 			return fail(fmt.Errorf("feed %s lane %s: %w", f.Name, r.name, err))
 		}
 		if f.Source == "file" {
@@ -69,7 +70,7 @@ func Open(c *config.Config, f *config.Feed, log *slog.Logger) (*Process, error) 
 	return p, nil
 }
 
-func (r *laneRunner) open(c *config.Config, f *config.Feed, number int, stats *ringbuf.StatsWriter, log *slog.Logger) (err error) {
+func (r *laneRunner) open(c *config.Config, f *config.Feed, number int, p *Process, log *slog.Logger) (err error) {
 	midnight := itch.MidnightBefore
 	if f.Source == "file" {
 		if r.capture, err = OpenCapture(f.Path, f.Date); err != nil {
@@ -103,12 +104,12 @@ func (r *laneRunner) open(c *config.Config, f *config.Feed, number int, stats *r
 	if err != nil {
 		return err
 	}
-	r.export.file = stats
+	r.export.file, r.kernel.file = p.stats, p.stats
 	if err := r.export.addLane(r.name, r); err != nil {
 		return err
 	}
 	if r.capture == nil {
-		if err := r.join(f, log); err != nil {
+		if err := r.join(f, &p.host, log); err != nil {
 			return err
 		}
 	}
@@ -123,53 +124,40 @@ func (r *laneRunner) open(c *config.Config, f *config.Feed, number int, stats *r
 	return err
 }
 
-// join opens the sockets of the lane's channels.
-func (r *laneRunner) join(f *config.Feed, log *slog.Logger) error {
-	type route struct {
-		group   netip.AddrPort
-		channel *session.Channel
-	}
-	var routes []route
-	var groups []udp.Group
+// join opens the lane's channels and the source that feeds them.
+func (r *laneRunner) join(f *config.Feed, host *afxdp.Host, log *slog.Logger) error {
 	for i := range f.Channel {
 		ch := &f.Channel[i]
 		if ch.Lane != r.name {
 			continue
 		}
-		channel := session.NewChannel(session.Config{
-			Wait: time.Duration(f.Recovery.Wait), HoldPackets: f.Recovery.HoldPackets, HoldMessages: f.Recovery.HoldMessages,
-		}, r.lane)
+		a, err := newAsker(&f.Recovery)
+		if err != nil {
+			return fmt.Errorf("channel %s: %w", ch.Name, err)
+		}
+		if a != nil {
+			r.askers = append(r.askers, a)
+		}
+		channel := session.NewChannel(channelConfig(&f.Recovery, a), r.lane)
 		r.input.Channels = append(r.input.Channels, channel)
-		if err := r.export.addChannel(r.name, ch, channel); err != nil {
+		if err := errors.Join(r.export.addChannel(r.name, ch, channel), r.addRecovery(ch.Name, channel, a)); err != nil {
 			return err
 		}
-		for n, line := range ch.Line {
-			groups = append(groups, udp.Group{Group: line.Group, Interface: line.Interface, SourceIP: line.SourceIP, Line: uint8(n)})
-			routes = append(routes, route{line.Group, channel})
-		}
 	}
-	if len(groups) == 0 {
+	if len(r.input.Channels) == 0 {
 		return errors.New("no channel names this lane")
 	}
 	var err error
-	if r.udp, err = udp.Open(udp.Options{Groups: groups}); err != nil {
+	if r.listener, err = listen(f, r.name, r.input.Channels, host, log); err != nil {
 		return err
 	}
-	for _, w := range r.udp.Warnings() {
-		log.Warn(w, "feed", f.Name, "lane", r.name)
+	for _, w := range r.listener.Warnings() {
+		log.Warn(w, "lane", r.name)
 	}
-	if err := r.export.add(r.name+".udp", r.udp.Counters()); err != nil {
+	if err := r.listener.export(r.name, &r.export, &r.kernel); err != nil {
 		return err
 	}
-	r.input.Source = r.udp
-	r.input.Route = func(p *nic.Packet) *session.Channel {
-		for i := range routes {
-			if routes[i].group == p.Group {
-				return routes[i].channel
-			}
-		}
-		return nil
-	}
+	r.input.Source, r.input.Route = r.listener.live, r.listener.route
 	if f.Idle == "spin" {
 		r.input.Idle = pipeline.IdleSpin
 	}
@@ -185,6 +173,7 @@ func (p *Process) Run(ctx context.Context) error {
 	keeping.Go(func() { p.beat(house) })
 	for _, r := range p.lanes {
 		keeping.Go(func() { p.snapshots(r, house) })
+		keeping.Go(func() { r.keep(house, p.log) })
 	}
 	errs := make([]error, len(p.lanes))
 	for i, r := range p.lanes {
@@ -324,8 +313,11 @@ func (r *laneRunner) close() error {
 	if r.snap != nil {
 		errs = append(errs, r.snap.close())
 	}
-	if r.udp != nil {
-		errs = append(errs, r.udp.Close())
+	for _, a := range r.askers {
+		errs = append(errs, a.Close())
+	}
+	if r.listener != nil {
+		errs = append(errs, r.listener.Close())
 	}
 	if r.capture != nil {
 		errs = append(errs, r.capture.Close())

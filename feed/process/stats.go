@@ -4,11 +4,13 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
+	"slices"
 	"strings"
 	"unicode"
 
 	"github.com/tickwire/tickwire/feed/session"
 	"github.com/tickwire/tickwire/internal/config"
+	"github.com/tickwire/tickwire/internal/hist"
 	"github.com/tickwire/tickwire/parsers/itch"
 	"github.com/tickwire/tickwire/ringbuf"
 	"github.com/tickwire/tickwire/tick"
@@ -19,7 +21,8 @@ import (
 type exporter struct {
 	file    *ringbuf.StatsWriter
 	entries []exported
-	refresh func() // brings counters up to date that are not plain words
+	hists   []*hist.Export
+	refresh []func() // bring counters up to date that are not plain words
 	next    uint64
 }
 
@@ -27,6 +30,12 @@ type exported struct {
 	handle int
 	from   *uint64
 }
+
+// gauges are counters' fields that go up and down, beside those whose names tell.
+var gauges = []string{"Mode", "HugePages", "Waiting"}
+
+// also has f called before values are copied.
+func (e *exporter) also(f func()) { e.refresh = append(e.refresh, f) }
 
 const exportEveryNs = 10_000_000
 
@@ -39,7 +48,7 @@ func (e *exporter) add(prefix string, counters any) error {
 			continue
 		}
 		kind := ringbuf.StatCounter
-		if strings.HasPrefix(name, "Live") || strings.HasSuffix(name, "At") || strings.HasPrefix(name, "Max") {
+		if strings.HasPrefix(name, "Live") || strings.HasSuffix(name, "At") || strings.HasPrefix(name, "Max") || slices.Contains(gauges, name) {
 			kind = ringbuf.StatGauge
 		}
 		if err := e.word(prefix+"."+snake(name), kind, (*uint64)(f.Addr().UnsafePointer())); err != nil {
@@ -52,7 +61,7 @@ func (e *exporter) add(prefix string, counters any) error {
 // addLane registers what a lane, its parser and its books count.
 func (e *exporter) addLane(name string, r *laneRunner) error {
 	parser, books := r.lane.Parser(), r.books.Counters()
-	e.refresh = func() { r.books.Counters() }
+	e.also(func() { r.books.Counters() })
 	err := errors.Join(e.add(name+".lane", r.lane.Counters()), e.add(name+".itch", parser), e.add(name+".book", books))
 	for typ := range parser.ByType {
 		if itch.Length(byte(typ)) != 0 {
@@ -82,17 +91,34 @@ func (e *exporter) word(name string, kind ringbuf.StatKind, from *uint64) error 
 	return err
 }
 
+// powers registers an array that counts values by powers of two, ns.
+func (e *exporter) powers(prefix, stage string, words []uint64) error {
+	h, err := hist.RegisterPowers(e.file, prefix, stage, words)
+	e.hists = append(e.hists, h)
+	return err
+}
+
+// latency registers a histogram.
+func (e *exporter) latency(prefix, stage string, words *hist.Hist) error {
+	h, err := hist.Register(e.file, prefix, stage, words)
+	e.hists = append(e.hists, h)
+	return err
+}
+
 // export copies the values when it is time to, without allocation and without entering the kernel.
 func (e *exporter) export(now uint64) {
 	if now < e.next {
 		return
 	}
 	e.next = now + exportEveryNs
-	if e.refresh != nil {
-		e.refresh()
+	for _, f := range e.refresh {
+		f()
 	}
 	for _, x := range e.entries {
 		e.file.Set(x.handle, *x.from)
+	}
+	for _, h := range e.hists {
+		h.Publish()
 	}
 }
 

@@ -1,8 +1,6 @@
 package session
 
 import (
-	"time"
-
 	"github.com/tickwire/tickwire/nic"
 	"github.com/tickwire/tickwire/parsers/moldudp64"
 )
@@ -11,7 +9,9 @@ import (
 type Sink interface {
 	// Messages hands over count whole messages, the first of which has number first. blocks is valid for the call.
 	Messages(blocks []byte, first uint64, count int, at Arrival)
-	// Gap says that the messages [First, Last] are lost, once for each number. It comes in order with Messages.
+	// Gap says what becomes of messages that are missing. GapLost comes in order with Messages, once for each number that will never
+	// come. Where the venue is asked, GapRecovering comes first, at once: what lies between what was delivered and First may still be to come. Each of its
+	// numbers is told once more, in order with Messages: in GapClosed, behind it, or in GapLost.
 	Gap(g Gap)
 	// SessionStart comes before the first message of a session. Everything known from the one before is void. It comes
 	// again with the same id when the packet that the session was joined by turned out to lie about where it is.
@@ -25,45 +25,13 @@ type Sink interface {
 type Arrival struct {
 	TsRecv uint64 // ns since the Unix epoch, 0: not known
 	Stamp  nic.StampSource
-	Line   uint8
+	Line   uint8 // 0: A, 1: B, LineRecovery: the venue sent it again
 }
 
-// Gap is a hole in the sequence, both ends inclusive.
+// Gap is a stretch of the sequence, both ends inclusive: all of it is missing, has come after all, or is lost.
 type Gap struct {
 	First, Last uint64
 	State       uint8 // tick.Gap…
-}
-
-// Config of a channel. The zero value works.
-type Config struct {
-	// Wait is how long a hole may stay open for the other line to fill it. It costs latency of everything behind the
-	// hole, so it should be just above the lines' skew. The default, also for 0, is 2 ms. With more than 64 holes at once
-	// the newest share one time, and may stay open for up to twice as long.
-	Wait time.Duration
-	// HoldPackets bounds the packets kept behind a hole; at the bound the hole is given up at once. Memory is
-	// HoldPackets × 9,216 bytes, touched only when used. The default is 4,096.
-	HoldPackets int
-	// HoldMessages bounds the messages kept behind a hole. The default is 100,000.
-	HoldMessages int
-	// Quiet is how long the present session must have been silent before a packet of any other session is taken as the
-	// channel's new one rather than a stray. Without silence that takes a packet numbered 1, or the present session's end,
-	// and never leads back to the session before. The default is 5 s.
-	Quiet time.Duration
-}
-
-func (c *Config) defaults() {
-	if c.Wait <= 0 {
-		c.Wait = 2 * time.Millisecond
-	}
-	if c.HoldPackets <= 0 {
-		c.HoldPackets = 4096
-	}
-	if c.HoldMessages <= 0 {
-		c.HoldMessages = 100_000
-	}
-	if c.Quiet <= 0 {
-		c.Quiet = 5 * time.Second
-	}
 }
 
 // Channel is the receiving end of one MoldUDP64 session at a time.
@@ -84,41 +52,27 @@ type Channel struct {
 	start     uint64    // number of the packet the session was joined by, while nothing else bears it out; else 0
 	startLine uint8
 
-	hold    hold
-	holes   holes
-	skew    skewTable
-	Lines   [2]LineCounters
-	Session Counters
-}
+	lineNext [2]uint64 // a line: number behind its furthest packet, 0: it had none in this session
+	began    uint64    // lane time of the session's first packet
+	looked   uint64    // lane time when the lines were last looked after
 
-// LineCounters count one line. Owned by the lane.
-type LineCounters struct {
-	Packets    uint64 // of this channel's session, heartbeats included
-	Bytes      uint64
-	Heartbeats uint64
-	Won        uint64 // packets that brought something new
-	Duplicates uint64 // packets that brought nothing new: the other line was first, or a repeat
-	Short      uint64 // packets without a whole header
-	// Malformed packets have a block count or a length that lies: whole blocks before it were used. Or they number messages
-	// beyond 2^64-2, or end the session before numbers that exist: dropped.
-	Malformed uint64
-	Trailing  uint64 // packets with bytes after their last block
-	Foreign   uint64 // packets of another session, dropped
-	Zero      uint64 // packets that claim number 0, which no session has, dropped
-	Far       uint64 // packets that jump ahead by more than is believed of one alone, dropped; and starts that were taken back
-	LastAt    uint64 // lane time of the last packet, ns: for the silence alarm
-}
+	busy bool // something is missing, or was at the last Tick
 
-// Counters count what a channel did. Owned by the lane.
-type Counters struct {
-	Sessions     uint64 // sessions begun
-	Messages     uint64 // delivered
-	Gaps         uint64 // holes noticed
-	Filled       uint64 // holes that the other line filled
-	Lost         uint64 // stretches of numbers given up, each a Gap
-	LostMessages uint64
-	HoldFull     uint64 // holes given up because a bound of holding was reached
-	HeldPackets  uint64 // packets that had to wait
+	Lines    [2]LineCounters
+	Recovery LineCounters // of the venue's answers
+	Session  Counters
+	Ask      AskCounters
+
+	gone  gone
+	hold  hold
+	holes holes
+	skew  skewTable
+
+	told    told
+	toldTo  uint64 // what is missing below was told, or is never asked for
+	asks    asks
+	askedTo uint64
+	alerted bool // the link's other end knows of a hole
 }
 
 // NewChannel makes a channel that hands everything to sink.
@@ -161,9 +115,9 @@ func (c *Channel) Packet(p *nic.Packet, now uint64) {
 			line.Foreign++
 			return
 		}
-		c.begin(&h, p.Line&1)
+		c.begin(&h, p.Line&1, now)
 	}
-	if c.tooFar(&h, p.Line&1) {
+	if (h.Sequence > c.highest || c.far[p.Line&1] != 0) && c.tooFar(&h, p.Line&1) { // the first half is for speed
 		line.Far++
 		return
 	}
@@ -184,6 +138,7 @@ func (c *Channel) Packet(p *nic.Packet, now uint64) {
 			}
 			c.ending = h.Sequence
 		}
+		c.passes(p.Line&1, h.Sequence, h.Sequence)
 		c.missing(h.Sequence, now)
 		c.endIfComplete()
 		return
@@ -198,8 +153,10 @@ func (c *Channel) Packet(p *nic.Packet, now uint64) {
 	} else if used < len(blocks) {
 		line.Trailing++
 	}
-	c.messages(blocks[:used], h.Sequence, whole, Arrival{TsRecv: p.TsRecv, Stamp: p.Stamp, Line: p.Line}, now)
+	c.messages(blocks[:used], h.Sequence, whole, Arrival{TsRecv: p.TsRecv, Stamp: p.Stamp, Line: p.Line & 1}, now)
+	c.passes(p.Line&1, h.Sequence, h.Sequence+uint64(count))
 	if whole < count {
+		line.Lost += uint64(count - whole)
 		c.missing(h.Sequence+uint64(count), now)
 	}
 	if c.ending != 0 {
@@ -207,10 +164,47 @@ func (c *Channel) Packet(p *nic.Packet, now uint64) {
 	}
 }
 
-// Tick lets time pass: a hole that stayed open for Wait is given up. Call it once a pass.
+// Tick lets time pass: what the venue sent is taken, what was missing for Wait is asked for, and what has been missing for too long is
+// given up. Call it once a pass. Hot path: with nothing missing it looks at three words.
 func (c *Channel) Tick(now uint64) {
-	for c.holes.n != 0 && since(&c.holes.first().at, now) >= uint64(c.cfg.Wait) {
-		c.giveUp(c.holes.first().end)
+	if link := c.cfg.Link; link != nil && link.pending() {
+		c.answers(now)
+	}
+	if c.busy {
+		c.age(now)
+	}
+	if now-c.looked >= uint64(c.cfg.SilentAfter)/32 { // also when the clock was set back
+		c.silence(now)
+	}
+}
+
+// age gives up the holes that were open for too long, and asks for what the others lack.
+func (c *Channel) age(now uint64) {
+	for c.holes.n != 0 {
+		hole := c.holes.first()
+		most := c.cfg.HoldMax
+		if hole.unasked {
+			most = c.cfg.Wait
+		}
+		if since(&hole.at, now) < uint64(most) {
+			break
+		}
+		c.giveUp(hole.end)
+	}
+	if c.cfg.Link != nil {
+		c.tell(now)
+		c.ask(now)
+	}
+	c.busy = c.holes.n != 0
+	c.gauges()
+}
+
+// gauges brings up to date what is counted of the present.
+func (c *Channel) gauges() {
+	c.Session.LiveState, c.Session.LiveHoles, c.Session.LiveHeld = uint64(c.State()), uint64(c.holes.n), uint64(c.hold.messages)
+	if link := c.cfg.Link; link != nil && c.alerted != (c.holes.n != 0) {
+		c.alerted = c.holes.n != 0
+		link.alert.Store(c.alerted)
 	}
 }
 
@@ -226,166 +220,5 @@ func (c *Channel) Flush(now uint64) {
 	for c.holes.n != 0 {
 		c.giveUp(c.holes.first().end)
 	}
-}
-
-// farthest is how many messages one packet alone may jump ahead: some seconds of the busiest day. A damaged number must not
-// take the stream along with it, for everything behind it would then count as old.
-const farthest = 1 << 24
-
-// tooFar says that a packet is farther ahead than is believed of one alone. It is believed when the same line's next packet
-// goes on from there: the lines were down for long. The other line's is no witness, as it may bring a copy, and must
-// not come between either: with a skew, the two alternate.
-func (c *Channel) tooFar(h *moldudp64.Header, line uint8) bool {
-	c.known = max(c.known, c.highest)
-	if h.Sequence <= c.known || h.Sequence-c.known <= farthest {
-		c.far[line] = 0
-		return false
-	}
-	if far := c.far[line]; far != 0 && h.Sequence >= far && h.Sequence-far <= farthest {
-		c.far = [2]uint64{}
-		return false
-	}
-	c.far[line] = h.Sequence
-	if h.Count != moldudp64.EndOfSession {
-		c.far[line] += uint64(h.Count)
-	}
-	return true
-}
-
-// checkStart looks after the packet that the session was joined by, which was believed alone. A later number near it bears
-// it out. A number far below says that it lied: the session is joined anew, for otherwise everything would count as old.
-func (c *Channel) checkStart(h *moldudp64.Header, line uint8) {
-	switch {
-	case h.Sequence > c.start:
-		c.start = 0
-	case c.start-h.Sequence > farthest:
-		c.Lines[c.startLine].Far++
-		c.holes.n = 0 // nothing is missing where nothing is
-		c.join(h, line)
-	}
-}
-
-// takesOver decides whether a packet of another session is the channel's new session: when the present one has ended
-// or fallen silent, or when the new one starts at its beginning. What a slow line still brings of the session before
-// does not count, unless there is silence.
-func (c *Channel) takesOver(h *moldudp64.Header, now uint64) bool {
-	if since(&c.lastAt, now) >= uint64(c.cfg.Quiet) {
-		return true
-	}
-	if c.Session.Sessions > 1 && h.Session == c.before {
-		return false
-	}
-	return c.ended || h.Sequence == 1
-}
-
-// begin starts the session of h, when the one before, if any, is settled.
-func (c *Channel) begin(h *moldudp64.Header, line uint8) {
-	if c.next != 0 {
-		c.Flush(c.lastAt)
-		c.before = c.id
-	}
-	c.id = h.Session
-	c.join(h, line)
-}
-
-// join starts counting at 1. A late start is a hole like any other: the other line may be a packet behind, at the start
-// of a day above all.
-func (c *Channel) join(h *moldudp64.Header, line uint8) {
-	c.hold.reset()
-	c.skew.reset()
-	c.next, c.highest, c.ending, c.ended, c.far = 1, 1, 0, false, [2]uint64{}
-	c.known = h.Sequence // a late start may begin anywhere
-	c.start, c.startLine = h.Sequence, line
-	c.Session.Sessions++
-	c.sink.SessionStart(c.id)
-}
-
-func (c *Channel) messages(blocks []byte, first uint64, count int, at Arrival, now uint64) {
-	line := &c.Lines[at.Line&1]
-	end := first + uint64(count)
-	switch {
-	case count == 0:
-		return
-	case end <= c.next:
-		line.Duplicates++
-		c.skew.second(first, at)
-		return
-	case first > c.next:
-		switch c.hold.add(blocks, first, count, at) {
-		case holdDuplicate:
-			line.Duplicates++
-			c.skew.second(first, at)
-		case holdFull:
-			c.Session.HoldFull++
-			c.missing(first, now)
-			c.giveUp(min(c.holes.first().end, first)) // not beyond: this packet is at hand
-			c.messages(blocks, first, count, at, now) // in order now, or there is room, or the next hole has to go
-		case holdAdded:
-			line.Won++
-			c.Session.HeldPackets++
-			c.skew.first(first, at)
-			c.missing(first, now)
-			c.highest = max(c.highest, end)
-		}
-		return
-	}
-	line.Won++
-	c.skew.first(first, at)
-	c.deliver(blocks, first, count, at)
-	c.releaseDue()
-}
-
-// deliver hands over what is new of a packet that begins at or before next.
-func (c *Channel) deliver(blocks []byte, first uint64, count int, at Arrival) {
-	if old := c.next - first; old > 0 {
-		blocks = moldudp64.Skip(blocks, int(old))
-		first, count = c.next, count-int(old)
-	}
-	c.next += uint64(count)
-	c.highest = max(c.highest, c.next)
-	c.Session.Messages += uint64(count)
-	c.sink.Messages(blocks, first, count, at)
-}
-
-// missing notes that the numbers from highest to end-1 exist and have not come, as a later packet, a heartbeat, or a
-// header that promised more says.
-func (c *Channel) missing(end, now uint64) {
-	if end <= c.highest {
-		return
-	}
-	c.highest = end
-	c.holes.add(end, now)
-	c.Session.Gaps++
-}
-
-// giveUp names every number below end that has not come as lost, and delivers what was held between them.
-func (c *Channel) giveUp(end uint64) {
-	for c.next < end {
-		to := end
-		if first, ok := c.hold.lowest(); ok && first < to {
-			to = first
-		}
-		if to > c.next {
-			c.Session.Lost++
-			c.holes.lose(to)
-			c.lose(to)
-		}
-		c.releaseDue()
-	}
-	c.endIfComplete()
-}
-
-// releaseDue delivers what was held and is in order now.
-func (c *Channel) releaseDue() {
-	for {
-		h, blocks, ok := c.hold.due(c.next)
-		if !ok {
-			c.Session.Filled += c.holes.close(c.next)
-			return
-		}
-		if h.first+uint64(h.count) > c.next {
-			c.deliver(blocks, h.first, h.count, h.at)
-		}
-		c.hold.pop()
-	}
+	c.gauges()
 }

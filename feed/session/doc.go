@@ -1,17 +1,35 @@
-// Package session puts what a channel's lines deliver in order: it arbitrates lines A and B by sequence number, holds
-// packets that are early, and says what never came.
+// Package session puts what a channel's lines deliver in order: it arbitrates lines A and B by sequence number, holds packets that are early,
+// asks the venue for what neither line brought, and says what never came.
 //
 //	line A ──┐
 //	         ├─> first copy wins ──> in order? ──yes──> Sink.Messages
-//	line B ──┘                          │no
-//	                                    └──> held until the hole is filled, or until it is given up: Sink.Gap
+//	line B ──┘        ↑                  │no
+//	                  │                  └──> held until the hole is filled, or until it is given up: Sink.Gap
+//	   venue ── Requester ── Link            for Wait by the other line, for HoldMax by the venue
 //
-// A Channel does no I/O, has no clock and starts no goroutine: packets, and the time they are looked at, are arguments, so a
+// A hole's life: live → gap → recovering → live, or lost.
+//
+//	noticed            Wait              HoldMax
+//	   |  the other      |  GapRecovering:   |  GapLost: what is still missing
+//	   |  line may fill  |  the venue is     |  messages flow again
+//	   |  it             |  asked            |
+//	   +-----------------+-------------------+──►     filled before: GapClosed behind its last message
+//
+// A hole is given up after Wait when there is nobody to ask, or when it is larger than MostAsked; at once when a bound of holding is reached.
+//
+//	channel.go    packets and time in                  order.go     arbitration, holding's end, giving up
+//	believe.go    what one packet alone is believed    hold.go      early packets         holes.go   what is waited for
+//	told.go       recovering, closed                   lose.go      lost, ended           silence.go what each line lacks
+//	ask.go        what is asked, when and of whom      answer.go    what comes back
+//	link.go       lane and goroutine, lock-free        requester.go the socket
+//
+// A Channel does no I/O, has no clock and starts no goroutine: packets, answers, and the time they are looked at, come from outside, so a
 // recorded day and a seeded simulation run the same code as the wire. It belongs to one lane.
 //
 // Promises, each with its test: messages leave in sequence order and once (TestEachMessageOnce); every number that
-// is known to exist and did not leave is named by exactly one gap (TestGapsNameWhatIsMissing); memory is bounded
-// (TestHoldIsBounded); packets that lie do not carry the stream away (TestStraysChangeNothing).
+// is known to exist and did not leave is named by exactly one GapLost (TestGapsNameWhatIsMissing); what a server can bring within the bounds
+// comes, whatever lines and servers do besides (TestFaults); memory is bounded (TestHoldIsBounded); packets that lie do not carry the stream
+// away (TestStraysChangeNothing), and answers have no say on where it is at all (FuzzAnswers).
 //
 // A number is known to exist when a packet, heartbeat or end of session with a later one was taken: a tail that nothing
 // told of cannot be named. A session is joined at any number; those before it are a hole like any other.
@@ -21,5 +39,5 @@
 // turns out to be too far ahead is taken back. A lone packet of an invented session numbered 1 does take over, and the
 // true session comes back after Quiet: nothing in MoldUDP64 tells the two apart.
 //
-// Rules: the MoldUDP64 receiver's of the Nasdaq sheet, section 3.5.
+// Rules: the MoldUDP64 receiver's of the Nasdaq sheet, sections 3.4 and 3.5.
 package session

@@ -20,6 +20,7 @@ type hold struct {
 
 type held struct {
 	first uint64
+	reach uint64 // one more than the highest number of this packet and of those before it in order
 	at    Arrival
 	count int
 	size  int
@@ -59,16 +60,9 @@ func (h *hold) reset() {
 // add copies a packet's blocks. A packet is a duplicate when a held one covers it whole.
 func (h *hold) add(blocks []byte, first uint64, count int, at Arrival) holdResult {
 	live := h.order[h.head:]
-	i, _ := slices.BinarySearchFunc(live, first, func(e held, first uint64) int {
-		if e.first <= first { // place behind its equals
-			return -1
-		}
-		return 1
-	})
-	if i > 0 {
-		if e := live[i-1]; e.first+uint64(e.count) >= first+uint64(count) {
-			return holdDuplicate
-		}
+	i, reach := h.behind(first), first+uint64(count)
+	if i > 0 && live[i-1].reach >= reach {
+		return holdDuplicate
 	}
 	if len(h.free) == 0 || h.messages+count > h.most || len(blocks) > slotBytes {
 		return holdFull
@@ -80,9 +74,45 @@ func (h *hold) add(blocks []byte, first uint64, count int, at Arrival) holdResul
 		h.order = append(h.order[:0], live...)
 		h.head = 0
 	}
-	h.order = slices.Insert(h.order, h.head+i, held{first: first, at: at, count: count, size: len(blocks), slot: slot})
+	h.order = slices.Insert(h.order, h.head+i, held{first: first, reach: reach, at: at, count: count, size: len(blocks), slot: slot})
+	for i += h.head + 1; i < len(h.order) && h.order[i].reach < reach; i++ {
+		h.order[i].reach = reach
+	}
 	h.messages += count
 	return holdAdded
+}
+
+// behind is the place, counted from head, behind all packets that begin at or before first.
+func (h *hold) behind(first uint64) int {
+	live := h.order[h.head:]
+	lo, hi := 0, len(live)
+	for lo < hi {
+		if mid := (lo + hi) / 2; live[mid].first <= first {
+			lo = mid + 1
+		} else {
+			hi = mid
+		}
+	}
+	return lo
+}
+
+// missing is the first stretch [first, end) within [from, to) that no held packet has. Nothing before from counts, delivered or not.
+func (h *hold) missing(from, to uint64) (first, end uint64, ok bool) {
+	live := h.order[h.head:]
+	i := h.behind(from)
+	if i > 0 {
+		from = max(from, live[i-1].reach)
+	}
+	for ; i < len(live) && live[i].first <= from; i++ {
+		from = max(from, live[i].reach)
+	}
+	if from >= to {
+		return 0, 0, false
+	}
+	if i < len(live) {
+		to = min(to, live[i].first)
+	}
+	return from, to, true
 }
 
 func (h *hold) lowest() (uint64, bool) {

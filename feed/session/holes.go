@@ -13,29 +13,35 @@ type holes struct {
 }
 
 type hole struct {
-	end  uint64 // numbers below it are waited for
-	at   uint64 // lane time, ns
-	lost bool   // some of them were given up
+	end     uint64 // numbers below it are waited for
+	at      uint64 // lane time, ns
+	lost    bool   // some of them were given up
+	unasked bool   // the venue is not asked for them
+	told    bool   // it was, for some
 }
 
-const maxHoles = 64
+const maxHoles = 256
 
 func (h *holes) first() *hole { return &h.marks[h.at] }
 
-func (h *holes) add(end, now uint64) {
+// i is the hole behind i others.
+func (h *holes) i(i int) *hole { return &h.marks[(h.at+i)%maxHoles] }
+
+func (h *holes) add(end, now uint64, unasked bool) {
 	if h.n == maxHoles {
-		last := &h.marks[(h.at+h.n-1)%maxHoles]
+		last := h.i(h.n - 1)
 		last.end, last.at = end, now
+		last.unasked = last.unasked || unasked
 		return
 	}
-	h.marks[(h.at+h.n)%maxHoles] = hole{end: end, at: now}
 	h.n++
+	*h.i(h.n - 1) = hole{end: end, at: now, unasked: unasked}
 }
 
 // lose marks the holes that have numbers below to: they will not be filled whole.
 func (h *holes) lose(to uint64) {
 	for i := range h.n {
-		m := &h.marks[(h.at+i)%maxHoles]
+		m := h.i(i)
 		m.lost = true
 		if m.end >= to {
 			return
@@ -43,14 +49,18 @@ func (h *holes) lose(to uint64) {
 	}
 }
 
-// close takes away the holes below next and says how many of them were filled.
-func (h *holes) close(next uint64) (filled uint64) {
+// close takes away the holes below next and says how many of them were filled by the lines, and how many after the venue was asked.
+func (h *holes) close(next uint64) (filled, recovered uint64) {
 	for h.n > 0 && h.first().end <= next {
-		if !h.first().lost {
+		switch m := h.first(); {
+		case m.lost:
+		case m.told:
+			recovered++
+		default:
 			filled++
 		}
 		h.at = (h.at + 1) % maxHoles
 		h.n--
 	}
-	return filled
+	return filled, recovered
 }

@@ -28,13 +28,16 @@ func (t *skewTable) first(first uint64, at Arrival) {
 	t.seen[skewSlot(first)] = skewEntry{first: first, ts: at.TsRecv, line: at.Line}
 }
 
-func (t *skewTable) second(first uint64, at Arrival) {
+// second counts a copy's skew and says what it is, ns; 0 when it cannot be told.
+func (t *skewTable) second(first uint64, at Arrival) uint64 {
 	e := &t.seen[skewSlot(first)]
 	if e.first != first || e.line == at.Line || e.ts == 0 || at.TsRecv < e.ts {
-		return
+		return 0
 	}
-	t.buckets[min(bits.Len64((at.TsRecv-e.ts)>>1), SkewBuckets-1)]++
+	skew := at.TsRecv - e.ts
+	t.buckets[min(bits.Len64(skew>>1), SkewBuckets-1)]++
 	e.first = 0
+	return skew
 }
 
 // skewSlot spreads numbers that grow by the packet's message count over the table.

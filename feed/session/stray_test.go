@@ -94,7 +94,7 @@ func TestStrayCounters(t *testing.T) {
 	if want := (LineCounters{Packets: 1, Won: 1, Far: 2}); b != want {
 		t.Errorf("line B %+v\n  want %+v", b, want)
 	}
-	if want := (Counters{Sessions: 2, Messages: 5, Gaps: 1, HeldPackets: 1}); c.Session != want || !c.Ended() {
+	if want := (Counters{Sessions: 2, Messages: 5, Gaps: 1, HeldPackets: 1, LiveState: uint64(StateEnded)}); c.Session != want || !c.Ended() {
 		t.Errorf("ended %v, %+v\n  want %+v", c.Ended(), c.Session, want)
 	}
 }

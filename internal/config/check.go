@@ -117,6 +117,7 @@ func (r *Recovery) defaults() {
 	orSpan(&r.HoldMax, 50*time.Millisecond)
 	orSpan(&r.Retry, 5*time.Millisecond)
 	orInt(&r.Tries, 5)
+	orSpan(&r.SilentAfter, 3*time.Second)
 }
 
 func orString(p *string, value string) {
@@ -248,8 +249,11 @@ func (a *AFXDP) validate(fs *faults, key string) {
 }
 
 func (r *Recovery) validate(fs *faults, key string) {
-	if r.Wait < 0 || r.HoldMax < 0 || r.HoldPackets < 0 || r.HoldMessages < 0 || r.Retry < 0 || r.Tries < 0 {
+	if r.Wait < 0 || r.HoldMax < 0 || r.HoldPackets < 0 || r.HoldMessages < 0 || r.Retry < 0 || r.Tries < 0 || r.SilentAfter < 0 {
 		fs.add(key, "has a negative value")
+	}
+	if len(r.Servers) > 16 {
+		fs.add(key+".servers", "has %d entries, at most 16", len(r.Servers))
 	}
 	for i, server := range r.Servers {
 		hostPort(fs, fmt.Sprintf("%s.servers[%d]", key, i), server)

@@ -8,7 +8,7 @@
 //	[[feed.channel.line]] name, interface, group, source_ip, queue, vlan
 //	[feed.afxdp]          mode, least, frame_size, frames, ring
 //	[feed.runtime]        lock_memory, gc, release
-//	[feed.recovery]       wait, hold_max, hold_packets, hold_messages, servers, retry, tries, snapshot…
+//	[feed.recovery]       wait, hold_max, hold_packets, hold_messages, servers, interface, retry, tries, silent_after, snapshot…
 //	[serve]               sql, metrics, memory, threads
 //
 // A variable TICKWIRE_SERVE__SQL overrides serve.sql; two underscores go one level down, a number picks from a list:
@@ -127,8 +127,12 @@ type Recovery struct {
 	HoldMessages int      `toml:"hold_messages"` // the default is 100,000
 	// Servers answer requests for missing messages (MoldUDP64), host:port each; asked in turn. The default is none.
 	Servers []string `toml:"servers"`
-	Retry   Duration `toml:"retry"` // before the same is asked again, doubled each time; the default is 5 ms
-	Tries   int      `toml:"tries"` // requests for the same messages, at most; the default is 5
+	// Interface is the one that requests leave by. The default is where the routes to the servers lead.
+	Interface string   `toml:"interface"`
+	Retry     Duration `toml:"retry"` // before the same is asked again, doubled each time; the default is 5 ms
+	Tries     int      `toml:"tries"` // requests for the same messages, at most; the default is 5
+	// SilentAfter is the time without a packet after which a line counts as silent: heartbeats come each second. The default is 3 s.
+	SilentAfter Duration `toml:"silent_after"`
 	// Snapshot is a GLIMPSE server, host:port: books are rebuilt from it after a loss or a late start. The default is none.
 	Snapshot             string `toml:"snapshot"`
 	SnapshotUser         string `toml:"snapshot_user"`

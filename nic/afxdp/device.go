@@ -36,26 +36,31 @@ type device struct {
 	why      string // why no better program runs
 	programs map[string]*ebpf.Program
 	maps     map[string]*ebpf.Map
+	flows    *bpf.Flows
+	bare     bool // nothing is put in front of frames, since nobody wants stamps
+	clock    bool // the NIC's time is asked for
 	link     link.Link
 	sockets  []*queue // of all lanes
 	users    int
 	nextFlow uint32
 }
 
-const maxFlows = 1024
-
-// open gives an interface with the program attached, in the driver or, when generic is set, in front of the stack.
-func (h *Host) open(name string, generic bool) (*device, error) {
+// open gives an interface with the program attached, in the driver or, when generic is set, in front of the stack; bare: without stamps,
+// clock: with the NIC's.
+func (h *Host) open(name string, generic, bare, clock bool) (*device, error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if d := h.devices[name]; d != nil {
 		if generic != (d.mode == Generic) {
 			return nil, fmt.Errorf("another lane of this process has %s in mode %s already: give all lanes of an interface the same mode", name, d.mode)
 		}
+		if bare != d.bare || clock && !d.clock {
+			return nil, hopeless{fmt.Errorf("another lane of this process has %s with other stamps: all lanes of an interface have the NIC's, the kernel's, or none", name)}
+		}
 		d.users++
 		return d, nil
 	}
-	d := &device{host: h, name: name, mode: Copy, users: 1, programs: map[string]*ebpf.Program{}}
+	d := &device{host: h, name: name, mode: Copy, bare: bare, clock: clock, users: 1, programs: map[string]*ebpf.Program{}}
 	if generic {
 		d.mode = Generic
 	}
@@ -99,19 +104,27 @@ func (d *device) load() error {
 	if err != nil {
 		return err
 	}
+	if !d.clock {
+		if err := spec.Variables[bpf.AskTime].Set(uint8(0)); err != nil {
+			return fmt.Errorf("variable %s: %w", bpf.AskTime, err)
+		}
+	}
 	progs := spec.Programs
 	spec.Programs = nil
 	coll, err := ebpf.NewCollection(spec)
 	if err != nil {
 		return capabilities(fmt.Errorf("loading the maps: %w", err))
 	}
-	d.maps = coll.Maps
+	d.maps, d.flows = coll.Maps, bpf.NewFlows(coll.Maps[bpf.MapFlows])
 	coll.Maps = nil
 	coll.Close()
 	names := []string{bpf.ProgramHW, bpf.ProgramXDP, bpf.ProgramPlain}
 	if d.mode == Generic {
 		names = names[1:] // a device-bound program cannot run there
 		d.why = "generic mode has no access to the NIC's stamps"
+	}
+	if d.bare {
+		names, d.why = []string{bpf.ProgramPlain}, ""
 	}
 	for _, name := range names {
 		p := progs[name]
@@ -153,10 +166,10 @@ func (d *device) attach() error {
 		flags = link.XDPGenericMode
 	}
 	var err error
-	for _, name := range []string{bpf.ProgramHW, bpf.ProgramXDP} {
+	for _, name := range []string{bpf.ProgramHW, bpf.ProgramXDP, bpf.ProgramPlain} {
 		p := d.programs[name]
-		if p == nil {
-			continue
+		if p == nil || name == bpf.ProgramPlain && !d.bare {
+			continue // bare frames are for whoever asks for them, and for drivers that turn out to have no room
 		}
 		if d.link, err = link.AttachXDP(link.XDPOptions{Program: p, Interface: d.index, Flags: flags}); err == nil {
 			d.program = name
@@ -211,29 +224,29 @@ func (d *device) disown(q *queue) {
 	d.sockets = slices.DeleteFunc(d.sockets, func(o *queue) bool { return o == q })
 }
 
-// flow has a group's packets redirected and returns its number on the interface.
-func (d *device) flow(g *Group) (uint32, error) {
+// number gives a flow its number on the interface. Numbers are not used twice: a frame that waits may still bear an old one.
+func (d *device) number() uint32 {
 	d.host.mu.Lock()
 	defer d.host.mu.Unlock()
+	d.nextFlow++
+	return d.nextFlow - 1
+}
+
+// flow has a group's packets redirected, under a number.
+func (d *device) flow(g *Group, number uint32) error {
 	key, err := bpf.Key(g.Group, g.VLAN)
 	if err != nil {
-		return 0, err
+		return err
 	}
-	if d.nextFlow == maxFlows {
-		return 0, fmt.Errorf("interface %s has had %d flows already, which is all the program has room for", d.name, maxFlows)
-	}
-	f := bpf.Flow{ID: d.nextFlow, Queue: bpf.AnyQueue}
+	f := bpf.Flow{ID: number, Queue: bpf.AnyQueue}
 	if g.Queue != AllQueues {
 		f.Queue = uint16(g.Queue)
 	}
-	if err := d.maps[bpf.MapFlows].Update(key, f, ebpf.UpdateNoExist); err != nil {
-		if errors.Is(err, ebpf.ErrKeyExist) {
-			return 0, fmt.Errorf("another lane of this process receives group %s on %s already", g.Group, d.name)
-		}
-		return 0, fmt.Errorf("flow %s: %w", g.Group, err)
+	err = d.flows.Add(key, f)
+	if errors.Is(err, ebpf.ErrKeyExist) {
+		return fmt.Errorf("another lane of this process receives group %s on %s already", g.Group, d.name)
 	}
-	d.nextFlow++
-	return f.ID, nil
+	return err
 }
 
 // unflow lets a group's packets pass again.
@@ -242,7 +255,7 @@ func (d *device) unflow(g *Group) error {
 	if err != nil {
 		return err
 	}
-	return d.maps[bpf.MapFlows].Delete(key)
+	return d.flows.Delete(key)
 }
 
 // counters are the program's, summed over the processors.

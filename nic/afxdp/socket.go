@@ -3,6 +3,7 @@ package afxdp
 import (
 	"errors"
 	"fmt"
+	"math/bits"
 	"sync/atomic"
 	"time"
 	"unsafe"
@@ -15,18 +16,20 @@ import (
 // queue is one socket on one receive queue, with all that it owns. Receive ring and fill ring belong to the goroutine that
 // polls.
 type queue struct {
-	dev    *device
-	id     int
-	fd     int
-	mode   Mode
-	meta   atomic.Bool // struct meta lies in front of each frame
-	umem   umem
-	fill   ring
-	rx     ring
-	held   []uint64 // chunks whose packets were handed out by the last Poll
-	napi   int      // of the driver's poller; 0: it does not tell
-	mapped bool     // xsks[id] is ours
-	kicks  uint64   // calls to wake the kernel
+	dev     *device
+	id      int
+	fd      int
+	mode    Mode
+	meta    atomic.Bool           // struct meta lies in front of each frame
+	steered atomic.Pointer[table] // our flows on the interface; never nil while it is polled
+	umem    umem
+	fill    ring
+	rx      ring
+	chunks  int      // that go round
+	held    []uint64 // chunks whose packets were handed out by the last Poll
+	napi    int      // of the driver's poller; 0: it does not tell
+	mapped  bool     // xsks[id] is ours
+	kicks   uint64   // calls to wake the kernel
 }
 
 // openQueue makes a socket on a queue in one mode, by the order of section 3. The caller holds the device.
@@ -35,7 +38,7 @@ func openQueue(d *device, id int, mode Mode, o *Options) (_ *queue, err error) {
 		return nil, hopeless{fmt.Errorf("interface %s has %d receive queues in use, there is no queue %d (`ethtool -l %s`)", d.name, d.queues, id, d.name)}
 	}
 	// A frame with Ethernet header, two tags and check sum has to fit a chunk: packets in pieces are not put together.
-	if room := o.FrameSize - headroom; d.mtu+26 > room {
+	if room := o.FrameSize - headroom - o.front(mode); d.mtu+26 > room {
 		return nil, hopeless{fmt.Errorf("interface %s has MTU %d, but frames of at most %d bytes fit: lower it (`ip link set dev %s mtu 1500`) or set frame_size = 4096; "+
 			"frames in several pieces are not received", d.name, d.mtu, room, d.name)}
 	}
@@ -78,10 +81,15 @@ func (h hopeless) Unwrap() error { return h.error }
 
 // memory makes packet memory and rings, and gives the kernel its chunks: before bind, since some drivers look then.
 func (q *queue) memory(o *Options) (err error) {
-	if q.umem, err = newUmem(o.Frames * o.FrameSize); err != nil {
+	q.chunks = o.Frames
+	if q.mode != ZeroCopy {
+		q.chunks = o.Ring + mostHeld
+	}
+	filling := 1 << bits.Len(uint(q.chunks-1))
+	if q.umem, err = newUmem(q.chunks * o.FrameSize); err != nil {
 		return err
 	}
-	reg := unix.XDPUmemReg{Addr: uint64(uintptr(q.umem.base)), Len: uint64(len(q.umem.mem)), Size: uint32(o.FrameSize)}
+	reg := unix.XDPUmemReg{Addr: uint64(uintptr(q.umem.base)), Len: uint64(len(q.umem.mem)), Size: uint32(o.FrameSize), Headroom: uint32(o.front(q.mode))}
 	if err := q.set(unix.XDP_UMEM_REG, unsafe.Pointer(&reg), unsafe.Sizeof(reg)); err != nil {
 		if errors.Is(err, unix.ENOBUFS) {
 			return fmt.Errorf("registering %d MiB of packet memory: %w: more than the process may lock (ulimit -l; LimitMEMLOCK=infinity in the unit, or CAP_IPC_LOCK)",
@@ -92,7 +100,7 @@ func (q *queue) memory(o *Options) (err error) {
 	for _, r := range []struct {
 		option, entries int
 		name            string
-	}{{unix.XDP_UMEM_FILL_RING, o.Frames, "fill"}, {unix.XDP_UMEM_COMPLETION_RING, 64, "completion"}, {unix.XDP_RX_RING, o.Ring, "receive"}} {
+	}{{unix.XDP_UMEM_FILL_RING, filling, "fill"}, {unix.XDP_UMEM_COMPLETION_RING, 64, "completion"}, {unix.XDP_RX_RING, o.Ring, "receive"}} {
 		n := uint32(r.entries)
 		if err := q.set(r.option, unsafe.Pointer(&n), 4); err != nil {
 			return fmt.Errorf("%s ring of %d entries: %w", r.name, n, err)
@@ -106,19 +114,30 @@ func (q *queue) memory(o *Options) (err error) {
 	if size != uint32(unsafe.Sizeof(off)) {
 		return fmt.Errorf("XDP_MMAP_OFFSETS: %d bytes, want %d: a kernel before 5.4", size, unsafe.Sizeof(off))
 	}
-	if q.fill, err = mapRing(q.fd, unix.XDP_UMEM_PGOFF_FILL_RING, off.Fr, o.Frames, 8); err != nil {
+	if q.fill, err = mapRing(q.fd, unix.XDP_UMEM_PGOFF_FILL_RING, off.Fr, filling, 8); err != nil {
 		return err
 	}
 	if q.rx, err = mapRing(q.fd, unix.XDP_PGOFF_RX_RING, off.Rx, o.Ring, int(unsafe.Sizeof(desc{}))); err != nil {
 		return err
 	}
-	n := q.fill.room(uint32(o.Frames))
+	n := uint32(q.chunks)
 	for i := range n {
 		q.fill.put(i, uint64(i)*uint64(o.FrameSize))
 	}
 	q.fill.submit(n)
-	q.held = make([]uint64, 0, o.Ring)
+	q.held = make([]uint64, 0, mostHeld)
 	return nil
+}
+
+// mostHeld is how many packets of a queue one Poll hands out.
+const mostHeld = 64
+
+// front is the room that a chunk begins with.
+func (o *Options) front(mode Mode) int {
+	if mode == ZeroCopy || o.NoStamps { // NICs write to where they find it best aligned; bare frames begin a cache line
+		return 0
+	}
+	return bpf.MetaBytes
 }
 
 // bindFor is how long a queue that is taken is tried again: the kernel gives one back by a work item, also after a crash.

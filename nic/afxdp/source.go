@@ -7,7 +7,6 @@ import (
 	"net/netip"
 	"os"
 	"runtime"
-	"slices"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -17,19 +16,15 @@ import (
 
 	"github.com/tickwire/tickwire/bpf"
 	"github.com/tickwire/tickwire/nic"
-	"github.com/tickwire/tickwire/nic/udp"
 )
 
-// Source receives groups. Poll, Wait, BusyPoll and Counters belong to one goroutine, which may be any thread; Refresh,
-// Kernel and Rejoin to another one.
+// Source receives groups. Poll, Wait, BusyPoll and Counters belong to one goroutine, which may be any thread; Refresh and
+// Kernel to another one; Add, Remove and Rejoin to any.
 type Source struct {
-	groups   []Group
 	queues   []*queue
 	devices  []*device
-	members  *udp.Members
 	convert  Converter
-	flows    []flow // by number of a flow on its interface: each lane has some of them
-	byGroup  map[flowKey]uint16
+	control  control
 	polls    []unix.PollFd
 	turn     int
 	frame    uint64
@@ -38,18 +33,6 @@ type Source struct {
 	fault    atomic.Pointer[string]
 	kernel   []KernelCounters
 	warnings []string
-}
-
-// flow is what one of our groups needs when a packet of it comes.
-type flow struct {
-	dev    *device
-	number uint32
-	index  uint16
-}
-
-type flowKey struct {
-	group netip.AddrPort
-	index int // of the interface
 }
 
 // Counters of a Source. Owned by the goroutine that polls.
@@ -87,28 +70,22 @@ func (h *Host) Open(o Options) (_ *Source, err error) {
 	if err := o.defaults(); err != nil {
 		return nil, err
 	}
-	s := &Source{groups: o.Groups, convert: o.Stamp, byGroup: map[flowKey]uint16{}}
+	s := &Source{convert: o.Stamp}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, s.Close())
 		}
 	}()
-	s.flows = make([]flow, 0, len(o.Groups))
 	for i := range o.Groups {
-		if err := s.add(h, i, &o); err != nil {
-			return nil, fmt.Errorf("afxdp: group %s on %s: %w", o.Groups[i].Group, o.Groups[i].Interface, err)
+		g := &o.Groups[i]
+		if err := s.open(h, g, &o); err != nil {
+			return nil, fmt.Errorf("afxdp: group %s on %s: %w", g.Group, g.Interface, err)
 		}
 	}
-	var members []udp.Group
 	for _, g := range o.Groups {
-		m := udp.Group{Group: g.Group, Interface: g.Interface, SourceIP: g.SourceIP}
-		m.Group = netip.AddrPortFrom(g.Group.Addr(), 0) // ports and tags are no matter of memberships
-		if !slices.Contains(members, m) {
-			members = append(members, m)
+		if _, err := s.Add(g); err != nil {
+			return nil, err
 		}
-	}
-	if s.members, err = udp.Join(members); err != nil {
-		return nil, fmt.Errorf("afxdp: %w", err)
 	}
 	for _, q := range s.queues {
 		s.polls = append(s.polls, unix.PollFd{Fd: int32(q.fd), Events: unix.POLLIN})
@@ -118,9 +95,8 @@ func (h *Host) Open(o Options) (_ *Source, err error) {
 	return s, s.Refresh()
 }
 
-// add opens what group i needs and does not have yet.
-func (s *Source) add(h *Host, i int, o *Options) error {
-	g := &o.Groups[i]
+// open opens what a group needs and is not open yet.
+func (s *Source) open(h *Host, g *Group, o *Options) error {
 	d := s.device(g.Interface)
 	if d == nil {
 		var err error
@@ -145,12 +121,6 @@ func (s *Source) add(h *Host, i int, o *Options) error {
 		}
 		s.queues = append(s.queues, q)
 	}
-	number, err := d.flow(g)
-	if err != nil {
-		return err
-	}
-	s.flows = append(s.flows, flow{d, number, uint16(i)})
-	s.byGroup[flowKey{g.Group, d.index}] = uint16(i)
 	return nil
 }
 
@@ -159,7 +129,7 @@ func (s *Source) climb(h *Host, g *Group, o *Options) (*device, error) {
 	first := max(g.Queue, 0)
 	var tried []error
 	for mode := o.Mode; mode <= o.Least; mode++ {
-		d, err := h.open(g.Interface, mode == Generic)
+		d, err := h.open(g.Interface, mode == Generic, o.NoStamps, o.Stamp != nil)
 		if err == nil {
 			var q *queue
 			if q, err = openOn(d, first, mode, o); err == nil {
@@ -286,7 +256,7 @@ func (s *Source) take(q *queue, p []nic.Packet) (out int) {
 	if n == 0 {
 		return 0
 	}
-	tai, meta := s.tai.Load(), q.meta.Load()
+	tai, meta, steered := s.tai.Load(), q.meta.Load(), q.steered.Load()
 	for i := range n {
 		d := q.rx.desc(i)
 		addr, size := d.addr, d.len
@@ -301,9 +271,9 @@ func (s *Source) take(q *queue, p []nic.Packet) (out int) {
 		k := &p[out]
 		k.Frame, k.Wire = s.frame, frame
 		if meta {
-			ok = s.withMeta(q, k, frame, addr, tai)
+			ok = s.withMeta(k, frame, (*bpf.Meta)(unsafe.Add(q.umem.base, addr-bpf.MetaBytes)), steered, tai)
 		} else {
-			ok = s.without(q, k, frame)
+			ok = s.without(k, frame, steered)
 		}
 		if ok {
 			out++
@@ -315,39 +285,49 @@ func (s *Source) take(q *queue, p []nic.Packet) (out int) {
 
 const (
 	udpBytes  = 8
-	ipSource  = 20 + udpBytes - 12 // offset of the sender's address before the payload
-	leastHead = 14 + 20 + udpBytes
+	ipBytes   = 20 // the program passes packets with options
+	ethBytes  = 14
+	tagBytes  = 4
+	ipSource  = ipBytes + udpBytes - 12 // offset of the sender's address before the payload
+	leastHead = ethBytes + ipBytes + udpBytes
 )
 
 // withMeta makes a packet of a frame that the program left its findings in front of: it has looked at every length.
-func (s *Source) withMeta(q *queue, k *nic.Packet, frame []byte, addr, tai uint64) bool {
-	m := (*bpf.Meta)(unsafe.Add(q.umem.base, addr-bpf.MetaBytes))
+func (s *Source) withMeta(k *nic.Packet, frame []byte, m *bpf.Meta, t *table, tai uint64) bool {
 	at := int(m.Payload)
 	if m.Version != bpf.MetaVersion || at < leastHead || at > len(frame) {
 		s.counters.BadFrames++
 		return false
 	}
-	index, ok := s.index(q.dev, m.Flow)
-	if !ok {
+	f := t.byNumber(m.Flow)
+	if f == nil {
 		s.counters.Stray++
 		return false
 	}
+	k.VLAN = m.TCI & 0x0FFF
+	if !s.fill(k, frame, at, f) {
+		return false
+	}
+	s.stamp(k, m, tai)
+	return true
+}
+
+// fill makes a packet of flow f of a frame whose payload is at an offset.
+func (s *Source) fill(k *nic.Packet, frame []byte, at int, f *flow) bool {
 	end := at - udpBytes + int(binary.BigEndian.Uint16(frame[at-4:]))
 	if end < at || end > len(frame) {
 		s.counters.Malformed++
 		return false
 	}
-	g := &s.groups[index]
 	k.Data = frame[at:end:end]
 	k.Src = netip.AddrPortFrom(netip.AddrFrom4([4]byte(frame[at-ipSource:])), binary.BigEndian.Uint16(frame[at-udpBytes:]))
-	k.Group, k.Line, k.Flow, k.VLAN = g.Group, g.Line, index, m.TCI&0x0FFF
-	if g.SourceIP.IsValid() && g.SourceIP != k.Src.Addr() {
+	k.Group, k.Line, k.Flow = f.group, f.line, f.index
+	if f.source.IsValid() && f.source != k.Src.Addr() {
 		s.counters.Foreign++
 		return false
 	}
 	s.counters.Packets++
 	s.counters.Bytes += uint64(len(k.Data))
-	s.stamp(k, m, tai)
 	return true
 }
 
@@ -365,33 +345,32 @@ func (s *Source) stamp(k *nic.Packet, m *bpf.Meta, tai uint64) {
 	s.counters.Kernel++
 }
 
-// without makes a packet of a bare frame: the lane's clock will be its time of arrival.
-func (s *Source) without(q *queue, k *nic.Packet, frame []byte) bool {
-	if !nic.ParseFrame(frame, nic.LinkEthernet, k, &s.counters.Counters) { // counts packets too
+// without makes a packet of a bare frame: the lane's clock will be its time of arrival. The program has looked at it, so its headers
+// are known to be whole and of one size; that is looked at again, since what follows reads memory by it.
+func (s *Source) without(k *nic.Packet, frame []byte, t *table) bool {
+	at, vid := leastHead, uint16(0)
+	for tag := 0; len(frame) >= at && tag < 2; tag++ {
+		kind := binary.BigEndian.Uint16(frame[at-leastHead+ethBytes-2:])
+		if kind != unix.ETH_P_8021Q && kind != unix.ETH_P_8021AD {
+			break
+		}
+		if tag == 0 {
+			vid = binary.BigEndian.Uint16(frame[ethBytes:]) & 0x0FFF
+		}
+		at += tagBytes
+	}
+	if len(frame) < at || binary.BigEndian.Uint16(frame[at-leastHead+ethBytes-2:]) != unix.ETH_P_IP || frame[at-ipBytes-udpBytes] != 0x45 {
+		s.counters.Malformed++
 		return false
 	}
-	index, ok := s.byGroup[flowKey{k.Group, q.dev.index}]
-	if !ok {
+	key := bpf.FlowKey(binary.LittleEndian.Uint32(frame[at-udpBytes-4:])) | bpf.FlowKey(binary.LittleEndian.Uint16(frame[at-udpBytes+2:]))<<32 | bpf.FlowKey(vid)<<48
+	f := t.byKey(key)
+	if f == nil {
 		s.counters.Stray++
 		return false
 	}
-	g := &s.groups[index]
-	if g.SourceIP.IsValid() && g.SourceIP != k.Src.Addr() {
-		s.counters.Foreign++
-		return false
-	}
-	k.Line, k.Flow, k.TsRecv, k.Stamp = g.Line, index, 0, nic.StampNone
-	return true
-}
-
-// index finds our group by a flow's number. There are few: a search in order is the fastest.
-func (s *Source) index(d *device, number uint32) (uint16, bool) {
-	for i := range s.flows {
-		if f := &s.flows[i]; f.number == number && f.dev == d {
-			return f.index, true
-		}
-	}
-	return 0, false
+	k.VLAN, k.TsRecv, k.Stamp = vid, 0, nic.StampNone
+	return s.fill(k, frame, at, f)
 }
 
 // Wait returns when a frame may be there, or after d. A call into the kernel.
@@ -489,24 +468,15 @@ func (s *Source) refresh(q *queue, k *KernelCounters) error {
 	return nil
 }
 
-// Rejoin joins the groups of the interface with an index anew: its link was down. Any goroutine.
-func (s *Source) Rejoin(index int) error { return s.members.Rejoin(index) }
-
 // Close gives queues and interfaces back. Nobody may be polling.
 func (s *Source) Close() error {
-	var errs []error
-	for i := range s.flows {
-		errs = append(errs, s.flows[i].dev.unflow(&s.groups[s.flows[i].index]))
-	}
+	errs := []error{s.control.close()}
 	for _, q := range s.queues {
 		errs = append(errs, q.close())
 	}
 	for _, d := range s.devices {
 		errs = append(errs, d.release())
 	}
-	if s.members != nil {
-		errs = append(errs, s.members.Close())
-	}
-	s.flows, s.queues, s.devices, s.members = nil, nil, nil, nil
+	s.queues, s.devices = nil, nil
 	return errors.Join(errs...)
 }

@@ -172,8 +172,8 @@ func TestReceive(t *testing.T) {
 func balance(t *testing.T, s *Source) {
 	t.Helper()
 	for _, q := range s.queues {
-		if n := int(q.fill.between()) + int(q.rx.between()) + len(q.held); n != int(q.fill.mask)+1 {
-			t.Errorf("%s queue %d: %d chunks of %d: fill %d, waiting %d, held %d", q.dev.name, q.id, n, q.fill.mask+1, q.fill.between(), q.rx.between(), len(q.held))
+		if n := int(q.fill.between()) + int(q.rx.between()) + len(q.held); n != q.chunks {
+			t.Errorf("%s queue %d: %d chunks of %d: fill %d, waiting %d, held %d", q.dev.name, q.id, n, q.chunks, q.fill.between(), q.rx.between(), len(q.held))
 		}
 	}
 }
@@ -591,7 +591,7 @@ func TestNoRoomForMeta(t *testing.T) {
 
 // TestHardwareStamp: the NIC's time goes through the converter, and what it does not trust falls back to the kernel's.
 func TestHardwareStamp(t *testing.T) {
-	s := &Source{groups: []Group{{Group: groupA}}, convert: func(hw uint64) (uint64, bool) { return hw + 5, hw != 13 }}
+	s := &Source{convert: func(hw uint64) (uint64, bool) { return hw + 5, hw != 13 }}
 	var k nic.Packet
 	for _, tc := range []struct {
 		m    bpf.Meta

@@ -2,6 +2,7 @@ package afxdp
 
 import (
 	"fmt"
+	"os"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -12,25 +13,33 @@ const headroom = 256
 
 // umem is the packet memory of one socket, outside the Go heap: chunks of a power of two bytes (section 4).
 //
-//	| 256 bytes of headroom ........ [ struct meta, 32 ] | frame …                |
-//	^ chunk                                              ^ desc.addr = chunk + 256
+//	| front | 256 bytes of headroom ........ [ struct meta, 32 ] | frame …                |
+//	^ chunk                                                      ^ desc.addr = chunk + front + 256
+//
+// Where the kernel copies frames, 32 bytes in front are ours: the program's findings and the beginning of the frame then share a cache line, and
+// a frame is written to one line less.
 type umem struct {
 	mem  []byte
 	base unsafe.Pointer
 	huge bool
 }
 
-// newUmem maps and touches the memory: of huge pages when the host has some, for fewer TLB misses.
+const hugeBytes = 2 << 20
+
+// newUmem maps and touches the memory: of huge pages when the host has some, for fewer TLB misses; else of such as the kernel puts together.
 func newUmem(bytes int) (umem, error) {
-	const flags = unix.MAP_PRIVATE | unix.MAP_ANONYMOUS | unix.MAP_POPULATE
-	if bytes%(2<<20) == 0 {
-		if mem, err := unix.Mmap(-1, 0, bytes, unix.PROT_READ|unix.PROT_WRITE, flags|unix.MAP_HUGETLB); err == nil {
-			return umem{mem, unsafe.Pointer(&mem[0]), true}, nil
-		}
+	const flags = unix.MAP_PRIVATE | unix.MAP_ANONYMOUS
+	whole := (bytes + hugeBytes - 1) &^ (hugeBytes - 1)
+	if mem, err := unix.Mmap(-1, 0, whole, unix.PROT_READ|unix.PROT_WRITE, flags|unix.MAP_HUGETLB|unix.MAP_POPULATE); err == nil {
+		return umem{mem, unsafe.Pointer(&mem[0]), true}, nil
 	}
 	mem, err := unix.Mmap(-1, 0, bytes, unix.PROT_READ|unix.PROT_WRITE, flags)
 	if err != nil {
 		return umem{}, fmt.Errorf("mapping %d MiB of packet memory: %w", bytes>>20, err)
+	}
+	_ = unix.Madvise(mem, unix.MADV_HUGEPAGE) // a wish
+	for i := 0; i < len(mem); i += os.Getpagesize() {
+		mem[i] = 0
 	}
 	_ = unix.Madvise(mem, unix.MADV_DONTFORK) // a child must not share pages that a NIC writes to
 	return umem{mem: mem, base: unsafe.Pointer(&mem[0])}, nil

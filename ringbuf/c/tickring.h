@@ -21,7 +21,7 @@
  *     3. payload                                3. acquire fence
  *     4. slot.number = k     (release)          4. slot.number == k ?   else the copy is void
  *
- * A reader writes nothing: the mapping is read-only, no reader can slow the producer or another reader, and one that is
+ * A reader writes nothing to a ring: the mapping is read-only, no reader can slow the producer or another reader, and one that is
  * too slow loses records and is told how many. Nothing here allocates, starts a thread, or keeps state outside the
  * handle. A handle belongs to one thread. Functions ending in _ are not for callers.
  *
@@ -36,10 +36,13 @@
 #define _POSIX_C_SOURCE 200809L
 #endif
 
+#include <errno.h>
 #include <fcntl.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -1260,6 +1263,134 @@ static inline void tw_stats_each(const tw_side *s, void (*fn)(void *with, const 
 }
 
 /* ---- end of files beside the rings ---- */
+
+/* ---- being seen (optional) ----
+ *
+ * Nobody sees who reads a ring. A reader that wants to be seen by `tickwire status` and the operator's monitoring keeps a file
+ * of its own, readers/<ring>.<pid>.<n>.progress in the ring's folder (ABI.md 2b):
+ *
+ *     tw_progress progress;
+ *     int seen = tw_progress_open(&progress, &ring, path, "my strategy") == 0;   // reading goes on either way
+ *     … each some thousand records, and when a poll gave none:
+ *     if (seen) tw_progress_update(&progress, &ring);
+ *     … tw_progress_close(&progress);
+ *
+ * An update is four stores and a look at the clock, no call into the kernel. The kernel says whose the file is; it holds
+ * a lock on it that ends with the process, so that a killed reader's is recognised and removed.
+ */
+
+#define TW_PROGRESS_BYTES 128
+#define TW_PROGRESS_OFF_VERSION 8 /* u16 major 1, u16 minor */
+#define TW_PROGRESS_OFF_PID 12    /* u32 */
+#define TW_PROGRESS_OFF_NAME 16   /* char[32] */
+#define TW_PROGRESS_OFF_NEXT 48   /* u64 */
+#define TW_PROGRESS_OFF_LOST 56   /* u64 */
+#define TW_PROGRESS_OFF_EPOCH 64  /* u64 */
+#define TW_PROGRESS_OFF_BEAT 72   /* u64, CLOCK_MONOTONIC ns */
+#define TW_PROGRESS_OFF_UUID 80   /* u8[16], of the ring file */
+
+/* A progress file. All of it is private. */
+typedef struct tw_progress {
+	unsigned char *line_;
+	int fd_;
+	char path_[512];
+} tw_progress;
+
+static inline void tw_store64_(unsigned char *p, uint64_t v)
+{
+	__atomic_store_n((uint64_t *)(void *)p, v, __ATOMIC_RELAXED);
+}
+
+/* Says how far the ring's reader is. Hot enough for each thousand records. */
+static inline void tw_progress_update(tw_progress *p, const tw_ring *r)
+{
+	tw_store64_(p->line_ + TW_PROGRESS_OFF_NEXT, r->next);
+	tw_store64_(p->line_ + TW_PROGRESS_OFF_LOST, r->lost);
+	tw_store64_(p->line_ + TW_PROGRESS_OFF_EPOCH, r->epoch);
+	tw_store64_(p->line_ + TW_PROGRESS_OFF_BEAT, tw_monotonic_ns_());
+}
+
+/* Removes the file. May be called after a failed open, too. */
+static inline void tw_progress_close(tw_progress *p)
+{
+	if (p->line_ != NULL)
+		munmap(p->line_, TW_PROGRESS_BYTES);
+	if (p->fd_ >= 0) {
+		unlink(p->path_);
+		close(p->fd_);
+	}
+	p->line_ = NULL;
+	p->fd_ = -1;
+}
+
+/* Makes the file of a reader named name (at most 31 bytes) of the ring that was opened at path. 0; or TW_E_OPEN when it
+ * cannot be made (errno: ENAMETOOLONG, EACCES where the folder is not for us, ENOSPC, …); or TW_E_MAP. */
+static inline int tw_progress_open(tw_progress *p, const tw_ring *r, const char *path, const char *name)
+{
+	unsigned char line[TW_PROGRESS_BYTES];
+	struct stat st;
+	const char *slash = strrchr(path, '/'), *file = slash == NULL ? path : slash + 1;
+	int dir = slash == NULL ? 2 : (int)(slash - path) + 1; /* bytes of the folder, with its slash */
+	const char *in = slash == NULL ? "./" : path;
+	size_t bytes = strlen(file);
+	uint32_t pid = (uint32_t)getpid();
+	uint16_t major = 1;
+	int n, made = -1;
+	memset(p, 0, sizeof *p);
+	p->fd_ = -1;
+	if (bytes > 5 && strcmp(file + bytes - 5, ".ring") == 0)
+		bytes -= 5;
+	if ((size_t)dir + bytes + 64 > sizeof p->path_)
+		return TW_E_OPEN;
+	snprintf(p->path_, sizeof p->path_, "%.*sreaders", dir, in);
+	if (mkdir(p->path_, 0700) == 0) { /* who may enter the ring's folder may leave a file there and remove its own */
+		mode_t mode = 01770;
+		char parent[sizeof p->path_];
+		snprintf(parent, sizeof parent, "%.*s", dir, in);
+		if (stat(parent, &st) == 0) {
+			if (chown(p->path_, (uid_t)-1, st.st_gid) != 0)
+				mode = 01770; /* no member of that group: the folder stays our group's */
+			if ((st.st_mode & 01) != 0)
+				mode |= 07;
+		}
+		if (chmod(p->path_, mode) != 0)
+			return TW_E_OPEN;
+	}
+	for (n = 0; n < 4096 && made < 0; n++) {
+		snprintf(p->path_, sizeof p->path_, "%.*sreaders/%.*s.%u.%d.progress", dir, in, (int)bytes, file, pid, n);
+		made = open(p->path_, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+		if (made < 0 && errno != EEXIST)
+			return TW_E_OPEN;
+	}
+	if (made < 0)
+		return TW_E_OPEN;
+	p->fd_ = made;
+	memset(line, 0, sizeof line);
+	memcpy(line, "TWPROG01", 8);
+	memcpy(line + TW_PROGRESS_OFF_VERSION, &major, 2);
+	memcpy(line + TW_PROGRESS_OFF_PID, &pid, 4);
+	for (n = 0; n < 31 && name[n] != 0; n++)
+		line[TW_PROGRESS_OFF_NAME + n] = (unsigned char)name[n];
+	memcpy(line + TW_PROGRESS_OFF_NEXT, &r->next, 8);
+	memcpy(line + TW_PROGRESS_OFF_LOST, &r->lost, 8);
+	memcpy(line + TW_PROGRESS_OFF_EPOCH, &r->epoch, 8);
+	memcpy(line + TW_PROGRESS_OFF_UUID, tw_ring_uuid(r), 16);
+	/* Locked first, then written (not stretched: a full file system says so here, not by a signal later). */
+	if (flock(made, LOCK_EX | LOCK_NB) != 0 || fchmod(made, 0644) != 0 || pwrite(made, line, sizeof line, 0) != (ssize_t)sizeof line) {
+		tw_progress_close(p);
+		return TW_E_OPEN;
+	}
+	p->line_ = (unsigned char *)mmap(NULL, TW_PROGRESS_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED, made, 0);
+	if ((void *)p->line_ == MAP_FAILED) {
+		p->line_ = NULL;
+		tw_progress_close(p);
+		return TW_E_MAP;
+	}
+	tw_progress_update(p, r);
+	return 0;
+}
+
+/* ---- end of being seen ---- */
 
 #ifdef __cplusplus
 }

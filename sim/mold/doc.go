@@ -5,6 +5,8 @@
 //
 //	packer.go   messages to packets; heartbeats, end of session       play.go      when a packet leaves
 //	lines.go    delay, loss, reordering and duplicates, seeded        capture.go   a session as a capture file
+//	log.go      what was sent, by number                              answer.go    what the venue sends again, and when it is silent
+//	requests.go the re-request server, over UDP                       spoil.go     answers as a defective server gives them
 //
 // Where messages come from is nobody's business here; package itchgen is one source. Layouts and rules are those of the Nasdaq sheet,
 // section 3. The same input and options give the same packets, faults included, on every machine.

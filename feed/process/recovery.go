@@ -1,0 +1,61 @@
+package process
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"time"
+
+	"github.com/tickwire/tickwire/feed/session"
+	"github.com/tickwire/tickwire/internal/config"
+)
+
+// asker is the goroutine that asks the venue for one channel, with the copy of its counters that is exported.
+type asker struct {
+	*session.Requester
+	counters session.RequesterCounters
+}
+
+// newAsker opens a requester for a channel; nil where no server is named.
+func newAsker(r *config.Recovery) (*asker, error) {
+	if len(r.Servers) == 0 {
+		return nil, nil
+	}
+	servers := make([]netip.AddrPort, len(r.Servers))
+	for i, name := range r.Servers {
+		a, err := net.ResolveUDPAddr("udp", name)
+		if err != nil {
+			return nil, fmt.Errorf("re-request server %s: %w", name, err)
+		}
+		servers[i] = a.AddrPort()
+	}
+	q, err := session.NewRequester(servers, session.RequesterOptions{Interface: r.Interface})
+	if err != nil {
+		return nil, err
+	}
+	return &asker{Requester: q}, nil
+}
+
+// channelConfig is a channel's part of a feed's settings. a may be nil.
+func channelConfig(r *config.Recovery, a *asker) session.Config {
+	c := session.Config{
+		Wait: time.Duration(r.Wait), HoldPackets: r.HoldPackets, HoldMessages: r.HoldMessages, HoldMax: time.Duration(r.HoldMax),
+		Retry: time.Duration(r.Retry), Tries: r.Tries, SilentAfter: time.Duration(r.SilentAfter),
+	}
+	if a != nil {
+		c.Link = a.Link()
+	}
+	return c
+}
+
+// addRecovery registers what a channel asked for, what came of it, and the lines' skew.
+func (r *laneRunner) addRecovery(name string, ch *session.Channel, a *asker) error {
+	at := r.name + ".channel." + name
+	err := r.export.powers(at, "skew", ch.Skew()[:])
+	if a == nil {
+		return err
+	}
+	r.kernel.also(func() { a.counters = a.Counters() })
+	return errors.Join(err, r.export.add(at+".ask", &ch.Ask), r.export.add(at+".recovery", &ch.Recovery), r.kernel.add(at+".requester", &a.counters))
+}

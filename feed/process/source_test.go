@@ -1,0 +1,255 @@
+package process
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net/netip"
+	"os"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+	"unsafe"
+
+	"github.com/tickwire/tickwire/internal/config"
+	"github.com/tickwire/tickwire/internal/netns"
+	"github.com/tickwire/tickwire/internal/netns/nstest"
+	"github.com/tickwire/tickwire/nic/udp"
+	"github.com/tickwire/tickwire/ringbuf"
+	"github.com/tickwire/tickwire/sim/itchgen"
+	"github.com/tickwire/tickwire/sim/mold"
+	"github.com/tickwire/tickwire/tick"
+)
+
+const patience = 20 * time.Second
+
+var lineGroups = [2]netip.AddrPort{netip.MustParseAddrPort("233.54.12.111:26477"), netip.MustParseAddrPort("233.49.196.111:26477")}
+
+// running is a feed process inside a namespace, in this test's own process.
+type running struct {
+	*Process
+	dir  string
+	said *said
+	end  func() error
+}
+
+// said keeps what a process logs.
+type said struct {
+	mu   sync.Mutex
+	text strings.Builder
+}
+
+func (s *said) Write(b []byte) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.text.Write(b)
+}
+
+func (s *said) String() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.text.String()
+}
+
+// start runs a feed on feed0 (line A) and feed1 (line B) of a pair; more is added to its [[feed]] block.
+func start(t *testing.T, p *netns.Pair, more string) *running {
+	t.Helper()
+	r := &running{dir: t.TempDir(), said: &said{}}
+	c, err := config.Parse(fmt.Appendf(nil, `
+[instance]
+name = "t"
+ring_dir = %q
+[[feed]]
+name = "nq"
+publisher = 40000
+dataset = "SIM.ITCH"
+%s
+afxdp.ring = 2048
+afxdp.frames = 4096
+[feed.rings]
+mbo = 262144
+mbp1 = 131072
+trades = 16384
+events = 16384
+ext = 65536
+[[feed.channel]]
+[[feed.channel.line]]
+interface = "feed0"
+group = "%s"
+[[feed.channel.line]]
+interface = "feed1"
+group = "%s"
+`, r.dir, more, lineGroups[0], lineGroups[1]), nil)
+	must(t, err)
+	log := slog.New(slog.NewTextHandler(r.said, nil))
+	must(t, p.Rx.Do(func() (err error) { r.Process, err = Open(c, &c.Feed[0], log); return err }))
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- r.Run(ctx) }()
+	r.end = sync.OnceValue(func() error { cancel(); err := <-ended; must(t, r.Close()); return err })
+	t.Cleanup(func() {
+		if err := r.end(); err != nil {
+			t.Error(err)
+		}
+	})
+	return r
+}
+
+// counters are the process's, as anybody may read them.
+func (r *running) counters(t *testing.T) map[string]uint64 {
+	t.Helper()
+	f, err := ringbuf.OpenStats(ringbuf.SidePath(r.dir, "t", "nq", "", ringbuf.ExtStats))
+	must(t, err)
+	defer f.Close()
+	seen := map[string]uint64{}
+	for _, s := range f.Append(nil) {
+		seen[s.Name] = s.Value
+	}
+	return seen
+}
+
+// wait waits until a counter is what it should be.
+func (r *running) wait(t *testing.T, name string, want uint64) {
+	t.Helper()
+	for until := time.Now().Add(patience); ; time.Sleep(5 * time.Millisecond) {
+		got, there := r.counters(t)[name]
+		if there && got == want {
+			return
+		}
+		if time.Now().After(until) {
+			t.Fatalf("counter %s is %d (there: %v), want %d; the process said:\n%s", name, got, there, want, r.said)
+		}
+	}
+}
+
+// ring reads all records of the mbo ring, as far as they came, without what hangs on the time they arrived.
+func (r *running) ring(t *testing.T) (recs []tick.Mbo) {
+	t.Helper()
+	rd, err := ringbuf.Open(ringbuf.Path(r.dir, "t", "nq", "0", ringbuf.KindMbo), ringbuf.ReaderOptions{Join: ringbuf.JoinOldest})
+	must(t, err)
+	defer rd.Close()
+	for {
+		var some [512]tick.Mbo
+		n, _, status := ringbuf.PollSlice(rd, some[:])
+		if status == ringbuf.Overrun {
+			t.Fatal("the ring is too small for this test")
+		}
+		if n == 0 {
+			return recs
+		}
+		for i := range some[:n] {
+			rec := some[i]
+			switch rec.RType {
+			case tick.RTypeMbo:
+				rec.TsRecv, rec.TsInDelta = 0, 0
+			case tick.RTypeStatus:
+				(*tick.Status)(unsafe.Pointer(&rec)).TsRecv = 0
+			}
+			rec.Flags &^= tick.FlagBadTsRecv // two interfaces' stamps may be out of order
+			recs = append(recs, rec)
+		}
+	}
+}
+
+// wire is the sending end of both lines.
+type wire struct {
+	lines [2]*udp.Sender
+}
+
+func plug(t *testing.T, p *netns.Pair) *wire {
+	t.Helper()
+	w := &wire{}
+	must(t, p.Tx.Do(func() (err error) {
+		for i := range w.lines {
+			if w.lines[i], err = udp.NewSender(lineGroups[i], fmt.Sprintf("gen%d", i), 1); err != nil {
+				return err
+			}
+		}
+		return nil
+	}))
+	t.Cleanup(func() { must(t, w.lines[0].Close()); must(t, w.lines[1].Close()) })
+	return w
+}
+
+// day is a small generated session as packets.
+func day(t *testing.T, messages uint64) (packets [][]byte) {
+	t.Helper()
+	g, err := itchgen.New(itchgen.Options{Messages: messages, Symbols: 50, Seed: 7})
+	must(t, err)
+	must(t, mold.Play(g, mold.PlayOptions{}, func(_ uint64, packet []byte, end bool) error {
+		if !end {
+			packets = append(packets, append([]byte(nil), packet...))
+		}
+		return nil
+	}))
+	return packets
+}
+
+// TestSourcesAgree: every source gives the same records for the same packets, also when the lines lack some of them.
+func TestSourcesAgree(t *testing.T) {
+	const messages = 20_000
+	p := nstest.Pair(t, netns.Options{Pairs: 2})
+	packets := day(t, messages)
+	var first []tick.Mbo
+	for _, tc := range []struct{ name, config, said string }{
+		{"udp", `source = "udp"`, ""},
+		{"afxdp, copy", "source = \"afxdp\"\nafxdp.mode = \"copy\"", ""},
+		{"afxdp, generic", "source = \"afxdp\"\nafxdp.mode = \"generic\"", ""},
+		{"auto", `source = "auto"`, "mode zerocopy: "},
+		{"spinning", "source = \"afxdp\"\nidle = \"spin\"", ""},
+		{"busy polling", "source = \"afxdp\"\nidle = \"busy-poll\"", "busy polling does nothing here"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			r := start(t, p, tc.config+"\nrecovery.wait = \"5s\"")
+			w := plug(t, p)
+			for i, b := range packets {
+				for line, l := range w.lines {
+					if i%5 != 3*line { // each line lacks every fifth packet, never the same one
+						_, err := l.Send([][]byte{b})
+						must(t, err)
+					}
+				}
+				if i%64 == 0 {
+					time.Sleep(time.Millisecond)
+				}
+			}
+			r.wait(t, "0.channel.0.messages", messages)
+			if !strings.Contains(r.said.String(), tc.said) {
+				t.Errorf("no word of %q in:\n%s", tc.said, r.said)
+			}
+			if c := r.counters(t); c["0.channel.0.lost_messages"] != 0 || c["0.lane.unrouted"] != 0 {
+				t.Errorf("%d lost, %d unrouted", c["0.channel.0.lost_messages"], c["0.lane.unrouted"])
+			}
+			must(t, r.end())
+			recs := r.ring(t)
+			if first == nil {
+				first = recs
+			}
+			if len(recs) < messages/2 || len(recs) != len(first) {
+				t.Fatalf("%d records, the first source gave %d", len(recs), len(first))
+			}
+			for i := range recs {
+				if recs[i] != first[i] {
+					t.Fatalf("record %d:\n%+v, the first source gave\n%+v", i, recs[i], first[i])
+				}
+			}
+		})
+	}
+}
+
+// TestAutoWithoutRights: source auto says why it takes udp, and then works.
+func TestAutoWithoutRights(t *testing.T) {
+	p := nstest.Pair(t, netns.Options{Pairs: 2})
+	// Another program holds the interface: AF_XDP may not have it.
+	other := start(t, p, `source = "afxdp"`)
+	r := start(t, p, `source = "auto"`)
+	if said := r.said.String(); !strings.Contains(said, "source udp is used") || !strings.Contains(said, fmt.Sprintf("process %d", os.Getpid())) {
+		t.Errorf("said:\n%s", said)
+	}
+	must(t, other.end())
+	w := plug(t, p)
+	_, err := w.lines[0].Send([][]byte{packet(1, 3)})
+	must(t, err)
+	r.wait(t, "0.channel.0.messages", 3)
+}

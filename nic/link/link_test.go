@@ -1,0 +1,134 @@
+package link
+
+import (
+	"testing"
+	"time"
+
+	"github.com/vishvananda/netlink"
+
+	"github.com/tickwire/tickwire/internal/netns"
+	"github.com/tickwire/tickwire/internal/netns/nstest"
+)
+
+const patience = 20 * time.Second
+
+// open watches the receiving namespace of a pair.
+func open(t *testing.T, p *netns.Pair) *Watch {
+	t.Helper()
+	var w *Watch
+	if err := p.Rx.Do(func() (err error) { w, err = Open(); return err }); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(w.Close)
+	return w
+}
+
+// expect waits for an event of an interface; others' may come between, other ones of this may not.
+func expect(t *testing.T, w *Watch, name string, want State) Event {
+	t.Helper()
+	for late := time.After(patience); ; {
+		select {
+		case e, ok := <-w.C():
+			if !ok {
+				t.Fatalf("the watch ended: %v", w.Err())
+			}
+			if e.Name != name {
+				continue
+			}
+			if e.State != want {
+				t.Fatalf("%s is %s, want %s", name, e.State, want)
+			}
+			return e
+		case <-late:
+			t.Fatalf("nothing is told of %s being %s", name, want)
+		}
+	}
+}
+
+func in(t *testing.T, ns *netns.NS, f func() error) {
+	t.Helper()
+	if err := ns.Do(f); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func named(name string, f func(netlink.Link) error) func() error {
+	return func() error {
+		l, err := netlink.LinkByName(name)
+		if err != nil {
+			return err
+		}
+		return f(l)
+	}
+}
+
+// TestFlap: set down and up, the carrier gone and back since the other end was set down and up, a new name, and the end.
+func TestFlap(t *testing.T) {
+	p := nstest.Pair(t, netns.Options{Pairs: 2})
+	w := open(t, p)
+	down, up := netlink.LinkSetDown, netlink.LinkSetUp
+	in(t, p.Rx, named("feed0", down))
+	first := expect(t, w, "feed0", Down)
+	in(t, p.Rx, named("feed0", up))
+	if e := expect(t, w, "feed0", Up); e.Index != first.Index || e.Index == 0 {
+		t.Errorf("%+v after %+v", e, first)
+	}
+	in(t, p.Tx, named("gen0", down))
+	expect(t, w, "feed0", Down)
+	in(t, p.Tx, named("gen0", up))
+	expect(t, w, "feed0", Up)
+	in(t, p.Rx, named("feed1", netlink.LinkDel))
+	for e := range w.C() { // it may go down first
+		if e.Name == "feed1" && e.State == Gone {
+			break
+		}
+	}
+}
+
+// TestOverrun: of a thousand changes that nobody takes, the last one is told.
+func TestOverrun(t *testing.T) {
+	p := nstest.Pair(t, netns.Options{})
+	var w *Watch
+	in(t, p.Rx, func() (err error) { w, err = Open(); return err })
+	defer w.Close()
+	if err := w.sub.SetReceiveBufferSize(4096, false); err != nil {
+		t.Fatal(err)
+	}
+	in(t, p.Rx, func() error {
+		for range 50 {
+			l := netlink.NewLinkAttrs()
+			l.Name = "other0"
+			d := &netlink.Veth{LinkAttrs: l, PeerName: "other1"}
+			if err := netlink.LinkAdd(d); err != nil {
+				return err
+			}
+			if err := netlink.LinkDel(d); err != nil {
+				return err
+			}
+		}
+		return named("feed0", netlink.LinkSetDown)()
+	})
+	expect(t, w, "feed0", Down)
+}
+
+// TestClose: a watch that nobody listens to ends all the same, more than once.
+func TestClose(t *testing.T) {
+	p := nstest.Pair(t, netns.Options{})
+	w := open(t, p)
+	in(t, p.Rx, named("feed0", netlink.LinkSetDown)) // an event that waits to be taken
+	w.Close()
+	w.Close()
+	for late := time.After(patience); ; {
+		select {
+		case _, ok := <-w.C():
+			if !ok {
+				if err := w.Err(); err != nil {
+					t.Error(err)
+				}
+				return
+			}
+		case <-late:
+			t.Fatal("it goes on")
+		}
+	}
+}
