@@ -4,8 +4,9 @@
 //	group B ──► socket ──┼── recvmmsg ──► packets   that no other group's datagrams come in; polled in turn
 //	…                    ┘     64 at a time
 //
-// Stamps are the kernel's, taken when the driver handed the packet over (SO_TIMESTAMPNS). What the kernel had to drop is
-// counted (SO_RXQ_OVFL). Poll neither allocates nor waits.
+// Stamps are the kernel's, taken when the driver handed the packet over (SO_TIMESTAMPNS), or the NIC's where it stamps every
+// packet and its clock is known (SO_TIMESTAMPING, Options.Stamp). What the kernel had to drop is counted (SO_RXQ_OVFL). Poll
+// neither allocates nor waits, and the Go scheduler does not hear of it: a lane may call it with its P pinned.
 package udp
 
 import (
@@ -45,6 +46,11 @@ type Options struct {
 	// RcvBuf is the receive buffer asked for each socket, in bytes. It costs kernel memory only while packets wait. The
 	// default is 8 MiB.
 	RcvBuf int
+	// Stamp gives the converter of an interface's hardware stamps to ns since the Unix epoch, nil for one whose stamps are
+	// not to be used. A converter returns false while the clock cannot be trusted: the kernel's stamp is then taken. It is
+	// called for each packet on the polling goroutine, so it must not lock, allocate or enter the kernel. That the NIC stamps
+	// every packet is somebody else's doing (package clock). The default is to use none.
+	Stamp func(iface string) func(hw uint64) (utc uint64, ok bool)
 }
 
 // Source receives. It belongs to one goroutine, but for Close.
@@ -69,6 +75,7 @@ type socket struct {
 	mem     []byte
 	flow    uint16 // its number in Options.Groups
 	drops   uint32 // SO_RXQ_OVFL as of the last datagram
+	convert func(hw uint64) (uint64, bool)
 }
 
 // mmsghdr is struct mmsghdr of recvmmsg(2) and sendmmsg(2).
@@ -88,7 +95,7 @@ func Open(o Options) (*Source, error) {
 	}
 	s := &Source{}
 	for i, g := range o.Groups {
-		k, err := s.join(g, o.RcvBuf)
+		k, err := s.join(g, &o)
 		if err != nil {
 			return nil, errors.Join(fmt.Errorf("udp: group %s on %s: %w", g.Group, g.Interface, err), s.Close())
 		}
@@ -99,7 +106,7 @@ func Open(o Options) (*Source, error) {
 	return s, nil
 }
 
-func (s *Source) join(g Group, rcvBuf int) (k *socket, err error) {
+func (s *Source) join(g Group, o *Options) (k *socket, err error) {
 	group := g.Group.Addr()
 	if !group.IsMulticast() || g.Group.Port() == 0 {
 		return nil, errors.New("no multicast address with a port")
@@ -128,13 +135,17 @@ func (s *Source) join(g Group, rcvBuf int) (k *socket, err error) {
 	if err := unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_REUSEADDR, 1); err != nil {
 		return nil, fmt.Errorf("SO_REUSEADDR: %w", err)
 	}
-	if err := unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_TIMESTAMPNS, 1); err != nil {
-		return nil, fmt.Errorf("SO_TIMESTAMPNS: %w", err)
+	var convert func(uint64) (uint64, bool)
+	if o.Stamp != nil {
+		convert = o.Stamp(g.Interface)
+	}
+	if err := askStamps(fd, convert != nil); err != nil {
+		return nil, err
 	}
 	if err := unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RXQ_OVFL, 1); err != nil {
 		return nil, fmt.Errorf("SO_RXQ_OVFL: %w", err)
 	}
-	s.buffer(fd, g, rcvBuf)
+	s.buffer(fd, g, o.RcvBuf)
 	if family == unix.AF_INET {
 		err = join4(fd, g, face.Index)
 	} else {
@@ -143,7 +154,29 @@ func (s *Source) join(g Group, rcvBuf int) (k *socket, err error) {
 	if err != nil {
 		return nil, err
 	}
-	return newSocket(fd, g, face.Index), nil
+	k = newSocket(fd, g, face.Index)
+	k.convert = convert
+	return k, nil
+}
+
+// Bits of SO_TIMESTAMPING: who stamps, and which stamps are told (linux/net_tstamp.h).
+const (
+	stampRxHardware  = 1 << 2
+	stampRxSoftware  = 1 << 3
+	stampSoftware    = 1 << 4
+	stampRawHardware = 1 << 6
+)
+
+// askStamps has the kernel tell when datagrams came in: by its own clock, and by the NIC's where hardware is asked for.
+func askStamps(fd int, hardware bool) error {
+	option, name, value := unix.SO_TIMESTAMPNS, "SO_TIMESTAMPNS", 1
+	if hardware {
+		option, name, value = unix.SO_TIMESTAMPING, "SO_TIMESTAMPING", stampRxHardware|stampRxSoftware|stampSoftware|stampRawHardware
+	}
+	if err := unix.SetsockoptInt(fd, unix.SOL_SOCKET, option, value); err != nil {
+		return fmt.Errorf("%s: %w", name, err)
+	}
+	return nil
 }
 
 // buffer asks for a receive buffer: past the host's limit where we may, else up to it.
@@ -254,11 +287,23 @@ func (s *Source) Poll(p []nic.Packet) (int, error) {
 		got, err := s.receive(k, p[n:])
 		n += got
 		if err != nil {
-			return n, fmt.Errorf("udp: group %s on %s: %w", k.group.Group, k.group.Interface, err)
+			return n, &pollError{k, err}
 		}
 	}
 	return n, nil
 }
+
+// pollError is put into words by who reads it, for fmt may lock and Poll may not.
+type pollError struct {
+	k   *socket
+	err error
+}
+
+func (e *pollError) Error() string {
+	return fmt.Sprintf("udp: group %s on %s: %v", e.k.group.Group, e.k.group.Interface, e.err)
+}
+
+func (e *pollError) Unwrap() error { return e.err }
 
 func (s *Source) receive(k *socket, p []nic.Packet) (int, error) {
 	want := min(len(p), burst)
@@ -267,7 +312,8 @@ func (s *Source) receive(k *socket, p []nic.Packet) (int, error) {
 		h.Namelen, h.Flags = nameBytes, 0
 		h.SetControllen(controlRoom)
 	}
-	n, _, errno := unix.Syscall6(unix.SYS_RECVMMSG, uintptr(k.fd), uintptr(unsafe.Pointer(&k.headers[0])), uintptr(want), unix.MSG_DONTWAIT, 0, 0)
+	// Raw: the call does not wait, so the scheduler need not know; who has its P pinned could not tell it (package pin).
+	n, _, errno := unix.RawSyscall6(unix.SYS_RECVMMSG, uintptr(k.fd), uintptr(unsafe.Pointer(&k.headers[0])), uintptr(want), unix.MSG_DONTWAIT, 0, 0)
 	switch {
 	case errno == unix.EAGAIN || errno == unix.EINTR:
 		return 0, nil
@@ -279,7 +325,7 @@ func (s *Source) receive(k *socket, p []nic.Packet) (int, error) {
 		h := &k.headers[i]
 		s.frame++
 		s.counters.Frames++
-		stamp, drops, counted := k.ancillary(i)
+		stamp, hardware, drops, counted := k.ancillary(i)
 		if counted && drops != k.drops {
 			s.counters.KernelDrops += uint64(drops - k.drops) // a u32 that wraps
 			k.drops = drops
@@ -290,10 +336,7 @@ func (s *Source) receive(k *socket, p []nic.Packet) (int, error) {
 		}
 		q := &p[out]
 		q.Data = k.mem[i*slotBytes : i*slotBytes+int(h.n) : (i+1)*slotBytes]
-		q.TsRecv, q.Stamp = stamp, nic.StampKernel
-		if stamp == 0 {
-			q.Stamp = nic.StampNone
-		}
+		q.TsRecv, q.Stamp = k.arrival(stamp, hardware)
 		q.Frame, q.Group, q.Src = s.frame, k.group.Group, sender(k.names[i*nameBytes:], h.hdr.Namelen)
 		q.VLAN, q.Line, q.Flow = 0, k.group.Line, k.flow
 		s.counters.Packets++
@@ -305,9 +348,22 @@ func (s *Source) receive(k *socket, p []nic.Packet) (int, error) {
 
 const cmsgHead = unix.SizeofCmsghdr
 
-// ancillary reads the control messages of datagram i: the kernel's stamp, ns since the Unix epoch, and how many datagrams
-// the socket has dropped so far.
-func (k *socket) ancillary(i int) (stamp uint64, drops uint32, counted bool) {
+// arrival is a datagram's time of arrival by the best of its stamps.
+func (k *socket) arrival(kernel, hardware uint64) (uint64, nic.StampSource) {
+	if hardware != 0 && k.convert != nil {
+		if utc, ok := k.convert(hardware); ok {
+			return utc, nic.StampHardware
+		}
+	}
+	if kernel != 0 {
+		return kernel, nic.StampKernel
+	}
+	return 0, nic.StampNone
+}
+
+// ancillary reads the control messages of datagram i: the kernel's stamp, ns since the Unix epoch, the NIC's by its own clock,
+// 0: none, and how many datagrams the socket has dropped so far.
+func (k *socket) ancillary(i int) (stamp, hardware uint64, drops uint32, counted bool) {
 	b := k.control[i*controlRoom:]
 	b = b[:min(controlRoom, int(k.headers[i].hdr.Controllen))]
 	for len(b) >= cmsgHead {
@@ -320,14 +376,20 @@ func (k *socket) ancillary(i int) (stamp uint64, drops uint32, counted bool) {
 		if level == unix.SOL_SOCKET {
 			switch {
 			case kind == unix.SO_TIMESTAMPNS && len(data) >= 16:
-				stamp = binary.NativeEndian.Uint64(data)*1e9 + binary.NativeEndian.Uint64(data[8:])
+				stamp = timespec(data)
+			case kind == unix.SO_TIMESTAMPING && len(data) >= 48: // the kernel's, one that is none, the NIC's
+				stamp, hardware = timespec(data), timespec(data[32:])
 			case kind == unix.SO_RXQ_OVFL && len(data) >= 4:
 				drops, counted = binary.NativeEndian.Uint32(data), true
 			}
 		}
 		b = b[min(len(b), (n+7)&^7):]
 	}
-	return stamp, drops, counted
+	return stamp, hardware, drops, counted
+}
+
+func timespec(b []byte) uint64 {
+	return binary.NativeEndian.Uint64(b)*1e9 + binary.NativeEndian.Uint64(b[8:])
 }
 
 // sender reads a sockaddr_in or sockaddr_in6.
