@@ -210,7 +210,7 @@ func (s *Store) newFollower(ringDir string, e ringbuf.Entry, private bool) *foll
 
 // open opens a ring and joins it at its oldest record.
 func (f *follower) open(x *ringFollow) error {
-	r, err := ringbuf.Open(x.path, ringbuf.ReaderOptions{Join: ringbuf.JoinOldest})
+	r, err := ringbuf.Open(x.path, ringbuf.ReaderOptions{Join: ringbuf.JoinOldest, Report: "store"})
 	if err != nil {
 		return err
 	}

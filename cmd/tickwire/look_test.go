@@ -3,15 +3,21 @@ package main
 import (
 	"encoding/json"
 	"fmt"
+	"io"
 	"net"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/tickwire/tickwire/internal/hist"
 	"github.com/tickwire/tickwire/internal/testvec"
+	"github.com/tickwire/tickwire/ringbuf"
+	"github.com/tickwire/tickwire/tick"
 )
 
 // TestReplayAndLook plays the public sample into rings, then looks at them with every command that looks.
@@ -61,6 +67,54 @@ func TestReplayAndLook(t *testing.T) {
 	}
 	if code, out, _ := command(t, "status", "--ring-dir", t.TempDir()); code != exitOK || !strings.Contains(out, "nothing runs here") {
 		t.Errorf("status of nothing: exit %d: %s", code, out)
+	}
+}
+
+// TestReadersShown: who reads a ring, by stat and status; and latencies in status.
+func TestReadersShown(t *testing.T) {
+	dir := t.TempDir()
+	w, err := ringbuf.Create(ringbuf.Path(dir, "main", "f", "0", ringbuf.KindMbo), ringbuf.Options{Kind: ringbuf.KindMbo, Slots: 1024})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer w.Close()
+	ringbuf.PublishSlice(w, make([]tick.Mbo, 30))
+	w.PublishHint()
+	r, err := ringbuf.Open(w.Path(), ringbuf.ReaderOptions{Join: ringbuf.JoinOldest, Report: "my strategy"})
+	if err != nil || r.Reported() != nil {
+		t.Fatal(err, r.Reported())
+	}
+	defer r.Close()
+	stats, err := ringbuf.CreateStats(ringbuf.SidePath(dir, "main", "f", "", ringbuf.ExtStats), 0, ringbuf.SideOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var h hist.Hist
+	e, err := hist.Register(stats, "0", "wire_to_poll", &h)
+	if err != nil {
+		t.Fatal(err)
+	}
+	h.Record(1000)
+	e.Publish()
+	_ = stats.Close()
+	row := regexp.MustCompile(fmt.Sprintf(`my strategy +\S+ +%d +%d +30 +0`, os.Getuid(), os.Getpid()))
+	for _, args := range [][]string{{"ring", "stat", "f.0.mbo"}, {"ring", "stat", w.Path()}, {"status"}} {
+		code, out, errs := command(t, append(args, "--ring-dir", dir)...)
+		if code != exitOK || !row.MatchString(out) {
+			t.Errorf("%v: exit %d: %s%s", args, code, out, errs)
+		}
+		if args[0] == "status" && (!strings.Contains(out, "p50 1.024µs") || strings.Contains(out, ".le.")) {
+			t.Errorf("latencies: %s", out)
+		}
+	}
+	code, out, _ := command(t, "status", "--json", "--ring-dir", dir)
+	var status struct {
+		Processes []processInfo
+		Readers   []readerInfo
+	}
+	if err := json.Unmarshal([]byte(out), &status); code != exitOK || err != nil || len(status.Readers) != 1 || *status.Readers[0].Lag != 30 ||
+		len(status.Processes[0].Latencies) != 1 || status.Processes[0].Latencies[0].P99 != 1024 {
+		t.Errorf("exit %d, %v: %s", code, err, out)
 	}
 }
 
@@ -131,6 +185,10 @@ func TestSupervisor(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	scrapes, err := freePort()
+	if err != nil {
+		t.Fatal(err)
+	}
 	config := filepath.Join(dir, "c.toml")
 	if err := os.WriteFile(config, fmt.Appendf(nil, `
 [instance]
@@ -143,8 +201,9 @@ path = %q
 pace = "2000/s"
 [serve]
 sql = %q
+metrics = %q
 memory = "128MiB"
-`, dir, day, port), 0o600); err != nil {
+`, dir, day, port, scrapes), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	c := exec.Command(tickwireBinary(t), "run", "--config", config)
@@ -180,6 +239,26 @@ memory = "128MiB"
 		code, out, _ := command(t, "sql", "--addr", port, "--format", "csv", "SELECT count(*) > 0 FROM orders")
 		return code == exitOK && strings.HasSuffix(out, "\nt\n")
 	})
+	for _, want := range []string{
+		`tickwire_process_up{process="f"} 1`, `tickwire_process_up{process="serve"} 1`, `tickwire_lane_messages_total{feed="f",lane="0"}`,
+		`tickwire_ring_reader_lag_records{feed="f",kind="mbo",lane="0",name="store"`, "tickwire_store_rows_total", "go_goroutines",
+	} {
+		text := ""
+		await("/metrics with "+want, func() bool {
+			resp, err := http.Get("http://" + scrapes + "/metrics")
+			if err != nil {
+				return false
+			}
+			defer resp.Body.Close()
+			b, err := io.ReadAll(resp.Body)
+			text = string(b)
+			return err == nil && strings.Contains(text, want)
+		})
+	}
+	code, out, _ := command(t, "ring", "stat", "f.0.mbo", "--ring-dir", dir)
+	if code != exitOK || !strings.Contains(out, "store") {
+		t.Errorf("ring stat without the store's reader: exit %d: %s", code, out)
+	}
 	p, err := os.FindProcess(first)
 	if err != nil {
 		t.Fatal(err)

@@ -161,7 +161,10 @@ func ringStat() *cobra.Command {
 	var at where
 	var asJSON bool
 	c := &cobra.Command{
-		Use: "stat RING", Short: "one ring in detail", Args: exactly(1),
+		Use: "stat RING", Short: "one ring in detail, and who reads it", Args: exactly(1),
+		Long: `stat prints what the ring's header says, then its readers. Those that report themselves have a name, and how many records
+lie ahead of them (LAG) and were missed (LOST); the others are found by their mappings, as far as this user may look into
+other processes.`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			e, err := at.find(args[0])
 			if err != nil {
@@ -171,8 +174,15 @@ func ringStat() *cobra.Command {
 			if err != nil {
 				return err
 			}
+			if e.Instance == "" { // given by its path
+				e.Instance = filepath.Base(filepath.Dir(e.Path))
+			}
+			readers := readersOf(filepath.Dir(filepath.Dir(e.Path)), []ringbuf.Entry{e})
 			if asJSON {
-				return json.NewEncoder(cmd.OutOrStdout()).Encode(info)
+				return json.NewEncoder(cmd.OutOrStdout()).Encode(struct {
+					ringInfo
+					Readers []readerInfo `json:"readers"`
+				}{info, readers})
 			}
 			t := tabwriter.NewWriter(cmd.OutOrStdout(), 0, 8, 2, ' ', 0)
 			for _, row := range [][2]any{
@@ -184,7 +194,10 @@ func ringStat() *cobra.Command {
 			} {
 				fmt.Fprintf(t, "%v\t%v\n", row[0], row[1])
 			}
-			return t.Flush()
+			if err := t.Flush(); err != nil {
+				return err
+			}
+			return printReaders(cmd.OutOrStdout(), readers, false)
 		},
 	}
 	at.flags(c)
@@ -209,7 +222,7 @@ records it missed; that is printed as an object too.`,
 			if err != nil {
 				return err
 			}
-			r, err := ringbuf.Open(e.Path, ringbuf.ReaderOptions{Join: mode})
+			r, err := ringbuf.Open(e.Path, ringbuf.ReaderOptions{Join: mode, Report: "ring tail"})
 			if err != nil {
 				return err
 			}

@@ -18,6 +18,7 @@ import (
 
 	"github.com/tickwire/tickwire/internal/buildinfo"
 	"github.com/tickwire/tickwire/internal/config"
+	"github.com/tickwire/tickwire/internal/metrics"
 	"github.com/tickwire/tickwire/ringbuf"
 	"github.com/tickwire/tickwire/sqlgw/pgwire"
 	"github.com/tickwire/tickwire/store"
@@ -29,7 +30,9 @@ func serveCommand() *cobra.Command {
 		Use: "serve", Short: "the SQL port over the rings of every feed of the instance", Args: exactly(0),
 		Long: `serve reads the rings of the instance as any strategy does, keeps the latest rows in memory, and answers SQL by the
 PostgreSQL protocol. A query there cannot delay a feed. It may be started before the feeds, and again at any time: it takes
-what the rings still hold.`,
+what the rings still hold.
+
+With serve.metrics it also answers Prometheus, about every process and ring of the instance (docs/metrics.md).`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			cfg, err := loadConfig(path)
 			if err != nil {
@@ -59,8 +62,12 @@ func serve(ctx context.Context, cfg *config.Config, log *slog.Logger) (err error
 		return errors.Join(err, s.Close())
 	}
 	server := &pgwire.Server{Engine: engine, Options: options}
+	scrapes, err := metricsPort(cfg, options.TLS, log)
+	if err != nil {
+		return errors.Join(err, engine.Close(), s.Close())
+	}
 	var wg sync.WaitGroup
-	errs := make([]error, 2)
+	errs := make([]error, 3)
 	wg.Go(func() {
 		errs[0] = s.Follow(ctx, store.FollowOptions{
 			RingDir: cfg.Instance.RingDir, Instance: cfg.Instance.Name,
@@ -73,14 +80,33 @@ func serve(ctx context.Context, cfg *config.Config, log *slog.Logger) (err error
 		err = fmt.Errorf("serve: %w (another server has the port? `ss -ltnp`; serve.sql chooses another)", err)
 		cancel()
 		wg.Wait()
+		if scrapes != nil {
+			err = errors.Join(err, scrapes.Close())
+		}
 		return errors.Join(err, engine.Close(), s.Close())
 	}
 	log.Info("listening", "sql", l.Addr().String(), "rings", cfg.Instance.RingDir+"/"+cfg.Instance.Name)
 	wg.Go(func() { errs[1] = export(ctx, cfg, s, server) })
+	if scrapes != nil {
+		log.Info("listening", "metrics", scrapes.Addr())
+		wg.Go(func() { errs[2] = scrapes.Serve(ctx) })
+	}
 	served := server.Serve(ctx, l)
 	cancel()
 	wg.Wait()
 	return errors.Join(append(errs, served, engine.Close(), s.Close())...)
+}
+
+// metricsPort opens the Prometheus port, nil when the configuration has none.
+func metricsPort(cfg *config.Config, secure *tls.Config, log *slog.Logger) (*metrics.Server, error) {
+	if cfg.Serve.Metrics == "" {
+		return nil, nil
+	}
+	o := metrics.Options{RingDir: cfg.Instance.RingDir, Instance: cfg.Instance.Name}
+	for i := range cfg.Feed {
+		o.Feeds = append(o.Feeds, cfg.Feed[i].Name)
+	}
+	return metrics.Listen(cfg.Serve.Metrics, secure, metrics.NewCollector(o), log)
 }
 
 // portOptions reads users and certificates. names are the users'.

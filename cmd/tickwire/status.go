@@ -6,9 +6,11 @@ import (
 	"path/filepath"
 	"strings"
 	"text/tabwriter"
+	"time"
 
 	"github.com/spf13/cobra"
 
+	"github.com/tickwire/tickwire/internal/hist"
 	"github.com/tickwire/tickwire/ringbuf"
 )
 
@@ -20,7 +22,38 @@ type processInfo struct {
 	Alive    bool              `json:"alive"`
 	Ended    bool              `json:"ended"` // it said so: nothing is wrong
 	Counters map[string]uint64 `json:"counters"`
-	order    []string
+	// Latencies are the process's histograms, ns, each to within a fifth.
+	Latencies []latencyInfo `json:"latencies,omitempty"`
+	order     []string
+}
+
+// latencyInfo is one histogram in a few numbers: upper bounds, ns; -1 beyond the last bucket's.
+type latencyInfo struct {
+	Name      string `json:"name"` // <prefix>.<stage>
+	Count     uint64 `json:"count"`
+	P50       int64  `json:"p50_ns"`
+	P90       int64  `json:"p90_ns"`
+	P99       int64  `json:"p99_ns"`
+	P999      int64  `json:"p99_9_ns"`
+	Max       int64  `json:"max_ns"`
+	Backwards uint64 `json:"backwards,omitempty"` // spans that ended before they began
+}
+
+func latencies(hists []hist.Named) (infos []latencyInfo) {
+	ns := func(v uint64) int64 {
+		if v == hist.Inf {
+			return -1
+		}
+		return int64(v)
+	}
+	for i := range hists {
+		h := &hists[i]
+		infos = append(infos, latencyInfo{
+			Name: h.Prefix + "." + h.Stage, Count: h.Count(), P50: ns(h.Quantile(0.5)), P90: ns(h.Quantile(0.9)), P99: ns(h.Quantile(0.99)),
+			P999: ns(h.Quantile(0.999)), Max: ns(h.Max()), Backwards: h.Backwards,
+		})
+	}
+	return infos
 }
 
 const aliveWithin = 500e6 // ns: counter files are touched every few milliseconds
@@ -45,7 +78,9 @@ func processes(at *where) ([]processInfo, error) {
 			Instance: filepath.Base(filepath.Dir(path)), Process: strings.TrimSuffix(filepath.Base(path), "."+ringbuf.ExtStats),
 			PID: r.Pid(), Alive: r.Silence() < aliveWithin && !r.Stopped(), Ended: r.Stopped(), Counters: map[string]uint64{},
 		}
-		for _, s := range r.Append(nil) {
+		hists, rest := hist.Parse(r.Append(nil))
+		info.Latencies = latencies(hists)
+		for _, s := range rest {
 			info.Counters[s.Name] = s.Value
 			info.order = append(info.order, s.Name)
 		}
@@ -61,7 +96,7 @@ func statusCommand() *cobra.Command {
 	var at where
 	var asJSON, all bool
 	c := &cobra.Command{
-		Use: "status", Short: "processes, rings and every counter that is not zero", Args: exactly(0),
+		Use: "status", Short: "processes, rings, who reads them, and every counter that is not zero", Args: exactly(0),
 		Long: `status reads shared memory only: it works while the processes are busy, hang, or are gone. It exits 1 when a process
 that left counters is not alive and did not end in order.`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -74,6 +109,7 @@ that left counters is not alive and did not end in order.`,
 				return err
 			}
 			rings := []ringInfo{}
+			readers := readersOf(at.ringDir, entries)
 			for _, e := range entries {
 				if info, err := inspect(e); err == nil {
 					rings = append(rings, info)
@@ -84,9 +120,12 @@ that left counters is not alive and did not end in order.`,
 				if infos == nil {
 					infos = []processInfo{}
 				}
-				err = json.NewEncoder(out).Encode(map[string]any{"processes": infos, "rings": rings})
+				err = json.NewEncoder(out).Encode(map[string]any{"processes": infos, "rings": rings, "readers": readers})
 			} else {
 				err = printStatus(out, infos, rings, all)
+				if err == nil {
+					err = printReaders(out, readers, true)
+				}
 			}
 			if err != nil {
 				return err
@@ -103,6 +142,14 @@ that left counters is not alive and did not end in order.`,
 	c.Flags().BoolVar(&asJSON, "json", false, "for scripts")
 	c.Flags().BoolVar(&all, "all", false, "counters that are zero too")
 	return c
+}
+
+// nsText is a latency for people: of a bucket's bound, so two digits are enough.
+func nsText(ns int64) string {
+	if ns < 0 {
+		return "more than any"
+	}
+	return time.Duration(ns).String()
 }
 
 func printStatus(out interface{ Write([]byte) (int, error) }, infos []processInfo, rings []ringInfo, all bool) error {
@@ -123,6 +170,11 @@ func printStatus(out interface{ Write([]byte) (int, error) }, infos []processInf
 		for _, name := range p.order {
 			if v := p.Counters[name]; v != 0 || all {
 				fmt.Fprintf(t, "  %s\t%d\t\n", name, v)
+			}
+		}
+		for _, l := range p.Latencies {
+			if l.Count > 0 || all {
+				fmt.Fprintf(t, "  %s\t%d\tp50 %s, p90 %s, p99 %s, p99.9 %s, max %s\n", l.Name, l.Count, nsText(l.P50), nsText(l.P90), nsText(l.P99), nsText(l.P999), nsText(l.Max))
 			}
 		}
 	}

@@ -72,6 +72,9 @@ func Listen(addr string, secure *tls.Config, c prometheus.Collector, log *slog.L
 // Addr is where it listens.
 func (s *Server) Addr() string { return s.l.Addr().String() }
 
+// Close closes the port of a server that does not serve.
+func (s *Server) Close() error { return s.l.Close() }
+
 // Serve answers until ctx ends.
 func (s *Server) Serve(ctx context.Context) error {
 	done := make(chan struct{})
