@@ -97,10 +97,11 @@ const (
 	StateStopped      State = 3 // stopped cleanly
 	StateFailed       State = 4
 	StateReplaced     State = 5 // a new file has the name: open it again
+	StateRecovering   State = 6 // producer alive, numbers are missing and were asked for: what comes next waits for them
 )
 
 func (s State) String() string {
-	names := [...]string{"initialising", "running", "feed down", "stopped", "failed", "replaced"}
+	names := [...]string{"initialising", "running", "feed down", "stopped", "failed", "replaced", "recovering"}
 	if int(s) < len(names) {
 		return names[s]
 	}

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/tickwire/tickwire/feed/session"
+	"github.com/tickwire/tickwire/internal/hist"
 	"github.com/tickwire/tickwire/internal/pin"
 	"github.com/tickwire/tickwire/nic"
 	"github.com/tickwire/tickwire/ringbuf"
@@ -81,10 +82,10 @@ type Input struct {
 	Between func(now uint64)
 	// BeforeSleep is called before the lane sleeps in the kernel for want of packets (IdleBlock). It may be nil.
 	BeforeSleep func()
-	// Tap is called with the packets of a poll, once they are published, while Tapped is on. They are valid for the call. It
-	// must not wait for anybody. Both may be nil.
-	Tap    func([]nic.Packet)
-	Tapped *atomic.Bool
+	// Tap is given the packets of a poll, once they are published, while it is on. It may be nil.
+	Tap Tap
+	// Latency is measured where it is given.
+	Latency *Latency
 
 	Counters RunCounters
 
@@ -93,6 +94,34 @@ type Input struct {
 	busy     BusyPoller  // of IdleBusyPoll
 	waiter   Waiter      // of IdleBlock
 	lastOuts uint64      // when Between was called last
+}
+
+// Tap takes packets for somebody else. Packets are valid for the call, and it must not wait for anybody.
+type Tap interface {
+	On() bool
+	Take(packets []nic.Packet)
+}
+
+// Latency is what a lane's packets take, by stages. Owned by the lane.
+type Latency struct {
+	Polled    hist.Hist // from a packet's stamp to the poll that brought it; not of packets without a stamp
+	Pass      hist.Hist // from a poll that brought something to its records in the rings
+	Published hist.Hist // from the stamp of a poll's first packet, which waited longest, to its last record in the rings
+}
+
+// measure notes what a pass took. Time is read once a pass: before, by the loop; behind the books, by the last publication.
+func (l *Lane) measure(in *Input, n int) {
+	m := in.Latency
+	if m == nil || in.PacketClock {
+		return
+	}
+	for i := range l.packets[:n] {
+		m.Polled.Span(l.packets[i].TsRecv, l.now)
+	}
+	if l.publish >= l.now {
+		m.Pass.Record(l.publish - l.now)
+		m.Published.Span(l.packets[0].TsRecv, l.publish)
+	}
 }
 
 // RunCounters count what a lane polled. Owned by the lane.
@@ -198,10 +227,13 @@ func (l *Lane) pass(in *Input) (int, error) {
 		c.Tick(l.now)
 	}
 	l.EndPass()
-	if n > 0 && in.Tapped != nil && in.Tapped.Load() {
-		was := in.window.Out()
-		in.Tap(l.packets[:n])
-		in.window.In(was)
+	if n > 0 {
+		l.measure(in, n)
+		if in.Tap != nil && in.Tap.On() {
+			was := in.window.Out()
+			in.Tap.Take(l.packets[:n])
+			in.window.In(was)
+		}
 	}
 	if in.Between != nil {
 		l.between(in)

@@ -233,9 +233,8 @@ func TestWhatRunsPinned(t *testing.T) {
 		in.Idle, in.Window, in.PollPinned = IdleBusyPoll, w, pollPinned
 		route := in.Route
 		in.Route = func(p *nic.Packet) *session.Channel { wrong("route", true); return route(p) }
-		in.Tap = func(p []nic.Packet) { wrong("tap", false); tapped += len(p) }
-		in.Tapped = new(atomic.Bool)
-		in.Tapped.Store(true)
+		in.Tap = tapFunc(func(p []nic.Packet) { wrong("tap", false); tapped += len(p) })
+		in.Latency = new(Latency)
 		in.Between = func(uint64) { wrong("between", false); between++ }
 		must(t, onThread(b.lane, in, new(atomic.Bool)))
 		if calendar != 2 || tapped != len(d.packets) || between < 2 {
@@ -373,3 +372,9 @@ func BenchmarkIdlePass(b *testing.B) {
 		})
 	}
 }
+
+// tapFunc is a tap that is always on.
+type tapFunc func([]nic.Packet)
+
+func (f tapFunc) On() bool            { return true }
+func (f tapFunc) Take(p []nic.Packet) { f(p) }

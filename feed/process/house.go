@@ -1,8 +1,16 @@
 package process
 
 import (
+	"fmt"
 	"log/slog"
+	"runtime"
+	"slices"
 	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/tickwire/tickwire/nic/link"
+	"github.com/tickwire/tickwire/ringbuf"
 )
 
 const (
@@ -10,7 +18,7 @@ const (
 	houseEvery = 250 * time.Millisecond
 	// refreshEvery is how often the kernel is asked, which takes a socket's lock.
 	refreshEvery = time.Second
-	// statsRoom is how many values a process may have: three histograms of a lane take 370, its counters 300.
+	// statsRoom is how many values a process may have: the histograms of a lane take 420, its counters 300.
 	statsRoom = 8192
 )
 
@@ -31,6 +39,121 @@ func (r *laneRunner) keep(done <-chan struct{}, log *slog.Logger) {
 		case <-done:
 			return
 		case <-time.After(houseEvery):
+		}
+	}
+}
+
+// show has the rings say what state their input is in. A state that changes rings the doorbell, which is a system call: so it
+// is not the lane that does it.
+func (r *laneRunner) show() {
+	want := ringbuf.State(r.state.Load())
+	if want == ringbuf.StateInitialising || r.shown == want {
+		return
+	}
+	r.shown = want
+	for _, w := range r.shared.rings {
+		w.SetState(want)
+	}
+}
+
+// LinkCounters count what became of the interfaces. Owned by the goroutine that watches them.
+type LinkCounters struct {
+	Downs  uint64 // times that an interface of ours went down
+	Ups    uint64 // and came up: its groups were joined anew
+	Failed uint64 // groups that could not be joined anew
+}
+
+// links joins groups anew when a link was down, and ends the process when an interface is gone: it is started again until the
+// interface is there.
+func (p *Process) links(w *link.Watch, fail func(error)) {
+	for e := range w.C() {
+		for _, r := range p.lanes {
+			if r.listener == nil || !slices.Contains(r.listener.indexes, e.Index) {
+				continue
+			}
+			switch e.State {
+			case link.Down:
+				p.linkCounters.Downs++
+				p.log.Warn("link is down", "lane", r.name, "interface", e.Name)
+			case link.Up:
+				p.linkCounters.Ups++
+				err := r.listener.Rejoin(e.Index)
+				if err != nil {
+					p.linkCounters.Failed++
+				}
+				p.log.Warn("link is up: groups joined anew", "lane", r.name, "interface", e.Name, "err", err)
+			case link.Gone:
+				fail(fmt.Errorf("lane %s: interface %s is gone", r.name, e.Name))
+			}
+		}
+		p.linkStats.last()
+	}
+	if err := w.Err(); err != nil {
+		p.log.Error("interfaces are not watched any more: a link that was down is not joined anew", "err", err)
+	}
+}
+
+// beatEvery is how soon a sleeping reader of a lane that spins hears of a record, at the latest. A Go timer would take
+// a millisecond (the runtime's poller counts in those), so this thread sleeps in the kernel.
+const beatEvery = 200 * time.Microsecond
+
+func (p *Process) beat(done <-chan struct{}) {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	pause := unix.NsecToTimespec(int64(beatEvery))
+	for turn := 0; ; turn++ {
+		select {
+		case <-done:
+			p.drain()
+			return
+		default:
+		}
+		now := ringbuf.MonotonicNow()
+		for _, r := range p.lanes {
+			r.show()
+			for _, w := range r.shared.rings {
+				w.Beat(now)
+			}
+		}
+		if turn%8 == 0 {
+			p.drain()
+		}
+		_ = unix.Nanosleep(&pause, nil)
+	}
+}
+
+// drain writes what came for the definitions files, and touches what is not a ring.
+func (p *Process) drain() {
+	for _, r := range p.lanes {
+		if err := r.shared.out.Definitions.Drain(); err != nil {
+			p.log.Error("definitions file", "feed", p.feed.Name, "lane", r.name, "err", err)
+		}
+		r.shared.out.Instruments.Beat()
+		r.shared.out.Last.Beat()
+	}
+	p.stats.Beat()
+}
+
+// snapshots keeps .snap of a lane.
+func (p *Process) snapshots(r *laneRunner, done <-chan struct{}) {
+	told := false
+	for {
+		if !r.snap.follow(1 << 16) {
+			select {
+			case <-done:
+				return
+			case <-time.After(time.Millisecond):
+			}
+		}
+		if err := r.snap.write(time.Now()); err != nil {
+			p.log.Error("snapshot", "feed", p.feed.Name, "lane", r.name, "err", err)
+		}
+		if r.snap.Stopped != told {
+			told = r.snap.Stopped
+			if told {
+				p.log.Error("snapshots stop until the next session: the ring overtook their reader; a larger mbo ring or a core for it helps",
+					"feed", p.feed.Name, "lane", r.name)
+			}
 		}
 	}
 }

@@ -74,7 +74,8 @@ func TestFeedOverLoopback(t *testing.T) {
 	c, err := config.Parse(fmt.Appendf(nil, `
 [instance]
 name = "t"
-ring_dir = %q
+ring_dir = %[1]q
+run_dir = %[1]q
 [[feed]]
 name = "nq"
 idle = "block"

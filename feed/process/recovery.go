@@ -1,13 +1,17 @@
 package process
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net"
 	"net/netip"
 	"time"
 
+	"github.com/tickwire/tickwire/feed/resync"
 	"github.com/tickwire/tickwire/feed/session"
+	"github.com/tickwire/tickwire/feed/session/glimpse"
 	"github.com/tickwire/tickwire/internal/config"
 )
 
@@ -58,4 +62,35 @@ func (r *laneRunner) addRecovery(name string, ch *session.Channel, a *asker) err
 	}
 	r.kernel.also(func() { a.counters = a.Counters() })
 	return errors.Join(err, r.export.add(at+".ask", &ch.Ask), r.export.add(at+".recovery", &ch.Recovery), r.kernel.add(at+".requester", &a.counters))
+}
+
+// rebuilds makes what rebuilds the lane's books from a snapshot, where a server is named.
+func (r *laneRunner) rebuilds(f *config.Feed, log *slog.Logger) error {
+	if f.Recovery.Snapshot == "" || f.Source == "file" {
+		return nil
+	}
+	c := glimpse.Config{Server: f.Recovery.Snapshot, User: f.Recovery.SnapshotUser}
+	var err error
+	if file := f.Recovery.SnapshotPasswordFile; file != "" {
+		if c.Password, err = glimpse.ReadPassword(file); err != nil {
+			return err
+		}
+	}
+	r.resync, err = resync.New(resync.Options{
+		Books: r.books, Log: log.With("lane", r.name),
+		Fetch: func(ctx context.Context, fn func(blocks []byte, count int) error) (uint64, error) {
+			return glimpse.Fetch(ctx, c, fn)
+		},
+	})
+	return err
+}
+
+// addRebuilds registers what became of the rebuilds.
+func (r *laneRunner) addRebuilds() error {
+	if r.resync == nil {
+		return nil
+	}
+	half := r.lane.Resync()
+	r.export.also(half.Refresh)
+	return r.export.add(r.name+".resync", &half.Counters)
 }

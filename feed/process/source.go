@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
+	"slices"
 
 	"github.com/tickwire/tickwire/feed/pipeline"
 	"github.com/tickwire/tickwire/feed/session"
@@ -28,11 +30,12 @@ type listener struct {
 	kind    string        // udp or afxdp
 	xdp     *afxdp.Source // nil for udp
 	routes  []*session.Channel
-	indexes []int // of the interfaces
+	names   [2]string // interfaces of lines A and B
+	indexes []int     // of all interfaces
 }
 
 // listen opens the lane's groups as the feed's source says. Source auto takes AF_XDP where it may and says why where it may not.
-func listen(f *config.Feed, lane string, channels []*session.Channel, host *afxdp.Host, log *slog.Logger) (*listener, error) {
+func listen(f *config.Feed, lane string, channels []*session.Channel, p *Process, log *slog.Logger) (*listener, error) {
 	l := &listener{kind: f.Source}
 	var sockets []udp.Group
 	var flows []afxdp.Group
@@ -47,11 +50,15 @@ func listen(f *config.Feed, lane string, channels []*session.Channel, host *afxd
 				Group: line.Group, Interface: line.Interface, SourceIP: line.SourceIP, Line: uint8(n), VLAN: line.VLAN, Queue: line.Queue,
 			})
 			l.routes = append(l.routes, channels[taken])
+			l.names[n] = line.Interface
+			if face, err := net.InterfaceByName(line.Interface); err == nil && !slices.Contains(l.indexes, face.Index) {
+				l.indexes = append(l.indexes, face.Index)
+			}
 		}
 		taken++
 	}
 	if f.Source != "udp" {
-		err := l.openXDP(f, flows, host)
+		err := l.openXDP(f, flows, p)
 		if err == nil {
 			return l, nil
 		}
@@ -63,7 +70,7 @@ func listen(f *config.Feed, lane string, channels []*session.Channel, host *afxd
 	if tagged := vlans(flows); tagged != 0 {
 		log.Warn("source udp: a line's vlan is not looked at: name the VLAN's own interface", "lane", lane, "vlan", tagged)
 	}
-	s, err := udp.Open(udp.Options{Groups: sockets})
+	s, err := udp.Open(udp.Options{Groups: sockets, Stamp: func(face string) func(uint64) (uint64, bool) { return p.clocks.of(face, p) }})
 	if err != nil {
 		return nil, err
 	}
@@ -80,7 +87,7 @@ func vlans(flows []afxdp.Group) uint16 {
 	return 0
 }
 
-func (l *listener) openXDP(f *config.Feed, flows []afxdp.Group, host *afxdp.Host) error {
+func (l *listener) openXDP(f *config.Feed, flows []afxdp.Group, p *Process) error {
 	mode, err := afxdp.ParseMode(f.AFXDP.Mode)
 	if err != nil {
 		return err
@@ -89,7 +96,7 @@ func (l *listener) openXDP(f *config.Feed, flows []afxdp.Group, host *afxdp.Host
 	if err != nil {
 		return err
 	}
-	l.xdp, err = host.Open(afxdp.Options{
+	l.xdp, err = p.host.Open(afxdp.Options{
 		Groups: flows, Mode: mode, Least: least, FrameSize: f.AFXDP.FrameSize, Frames: f.AFXDP.Frames, Ring: f.AFXDP.Ring,
 		BusyPoll: f.Idle == "busy-poll",
 	})

@@ -59,7 +59,8 @@ func start(t *testing.T, p *netns.Pair, more string) *running {
 	c, err := config.Parse(fmt.Appendf(nil, `
 [instance]
 name = "t"
-ring_dir = %q
+ring_dir = %[1]q
+run_dir = %[1]q
 [[feed]]
 name = "nq"
 publisher = 40000

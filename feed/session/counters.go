@@ -89,3 +89,16 @@ func (c *Channel) State() State {
 		return StateLive
 	}
 }
+
+// Silent says that every line that was ever heard is silent, and the session has not ended: nothing comes in.
+func (c *Channel) Silent() bool {
+	heard := false
+	for i := range c.Lines {
+		l := &c.Lines[i]
+		if l.LastAt != 0 && l.SilentAt == 0 {
+			return false
+		}
+		heard = heard || l.LastAt != 0
+	}
+	return heard && !c.ended
+}

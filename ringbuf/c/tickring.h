@@ -304,7 +304,8 @@ enum {
 	TW_STATE_FEED_DOWN = 2, /* producer alive, its input is silent */
 	TW_STATE_STOPPED = 3,
 	TW_STATE_FAILED = 4,
-	TW_STATE_REPLACED = 5
+	TW_STATE_REPLACED = 5,
+	TW_STATE_RECOVERING = 6 /* producer alive, missing numbers were asked for: what comes next waits for them */
 };
 
 /* What a poll says when it gives no record. */

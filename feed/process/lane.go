@@ -1,0 +1,219 @@
+package process
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"runtime"
+	"sync/atomic"
+	"time"
+
+	"github.com/tickwire/tickwire/feed/book"
+	"github.com/tickwire/tickwire/feed/pipeline"
+	"github.com/tickwire/tickwire/feed/resync"
+	"github.com/tickwire/tickwire/feed/session"
+	"github.com/tickwire/tickwire/feed/symbols"
+	"github.com/tickwire/tickwire/internal/config"
+	"github.com/tickwire/tickwire/nic/capture"
+	"github.com/tickwire/tickwire/parsers/itch"
+	"github.com/tickwire/tickwire/ringbuf"
+)
+
+// laneRunner is a lane with all that it owns.
+type laneRunner struct {
+	name     string
+	number   int
+	lane     *pipeline.Lane
+	books    *book.Books
+	shared   *shared
+	input    pipeline.Input
+	latency  pipeline.Latency
+	listener *listener      // nil: a file
+	askers   []*asker       // one a channel, where servers are named
+	resync   *resync.Resync // nil: no snapshot server is named
+	tap      *capture.Tap
+	capture  *Capture
+	snap     *snapshotter
+	state    atomic.Uint32 // ringbuf.State that the rings are to show
+	shown    ringbuf.State // that they show: the beat's
+	export   exporter      // of what the lane counts: it copies the values itself
+	kernel   exporter      // of what the kernel counts: the housekeeping's
+}
+
+func (r *laneRunner) open(c *config.Config, f *config.Feed, number int, p *Process, log *slog.Logger) (err error) {
+	midnight := itch.MidnightBefore
+	if f.Source == "file" {
+		if r.capture, err = OpenCapture(f.Path, f.Date); err != nil {
+			return err
+		}
+		if note := r.capture.DayNote(); note != "" {
+			log.Warn(note)
+		}
+		midnight = r.capture.Midnight
+	}
+	day, err := midnight(uint64(time.Now().UnixNano()))
+	if err != nil {
+		return err
+	}
+	if r.shared, err = openShared(c, f, r.name, uint16(number), day); err != nil {
+		return err
+	}
+	// Prefault: the first orders of a session come in a burst, and a fresh page costs more than a thousand of them.
+	if r.books, err = book.New(book.Options{Prefault: 1 << 17}); err != nil {
+		return err
+	}
+	directory, err := symbols.New(0)
+	if err != nil {
+		return err
+	}
+	paced := f.Source == "file"
+	if err := r.rebuilds(f, log); err != nil {
+		return err
+	}
+	r.lane, err = pipeline.New(pipeline.Config{
+		Publisher: f.Publisher, ChannelID: uint8(number), Books: r.books, Symbols: directory, Out: r.shared.out,
+		Midnight: midnight, FileStamps: paced && r.capture.Stampless(), MaxPass: f.Lane[number].MaxPass, Depth: f.Depth,
+		Clock: p.runtime.now(), Resync: r.resync,
+	})
+	if err != nil {
+		return err
+	}
+	r.export.file, r.kernel.file = p.stats, p.stats
+	if err := errors.Join(r.export.addLane(r.name, r), r.addRebuilds()); err != nil {
+		return err
+	}
+	if r.capture == nil {
+		if err := r.join(f, p, log); err != nil {
+			return err
+		}
+	}
+	rings := func(kind ringbuf.Kind) string {
+		return ringbuf.Path(c.Instance.RingDir, c.Instance.Name, f.Name, r.name, kind)
+	}
+	side := func(ext string) string {
+		return ringbuf.SidePath(c.Instance.RingDir, c.Instance.Name, f.Name, r.name, ext)
+	}
+	r.snap, err = newSnapshotter(rings(ringbuf.KindMbo), side(ringbuf.ExtSnap), side(ringbuf.ExtInst), side(ringbuf.ExtLast),
+		f.Rings.Snapshot, uint8(number), f.Publisher, ringbuf.SideOptions{Group: c.Instance.Group})
+	return err
+}
+
+// join opens the lane's channels and the source that feeds them.
+func (r *laneRunner) join(f *config.Feed, p *Process, log *slog.Logger) (err error) {
+	for i := range f.Channel {
+		ch := &f.Channel[i]
+		if ch.Lane != r.name {
+			continue
+		}
+		a, err := newAsker(&f.Recovery)
+		if err != nil {
+			return fmt.Errorf("channel %s: %w", ch.Name, err)
+		}
+		if a != nil {
+			r.askers = append(r.askers, a)
+		}
+		channel := session.NewChannel(channelConfig(&f.Recovery, a), r.lane)
+		r.input.Channels = append(r.input.Channels, channel)
+		if err := errors.Join(r.export.addChannel(r.name, ch, channel), r.addRecovery(ch.Name, channel, a)); err != nil {
+			return err
+		}
+	}
+	if len(r.input.Channels) == 0 {
+		return errors.New("no channel names this lane")
+	}
+	if r.listener, err = listen(f, r.name, r.input.Channels, p, log); err != nil {
+		return err
+	}
+	for _, w := range r.listener.Warnings() {
+		log.Warn(w, "lane", r.name)
+	}
+	if err := r.listener.export(r.name, &r.export, &r.kernel); err != nil {
+		return err
+	}
+	r.input.Source, r.input.Route, r.input.PollPinned = r.listener.live, r.listener.route, true
+	if r.input.Idle, err = pipeline.ParseIdle(f.Idle); err != nil {
+		return err
+	}
+	r.input.Window, r.input.Latency = p.runtime.window(r.number), &r.latency
+	r.tap = p.captures.Lane(capture.LaneInfo{Lane: r.name, Interfaces: r.listener.names})
+	r.input.Tap = r.tap
+	errs := []error{
+		r.export.add(r.name+".poll", &r.input.Counters), r.export.word(r.name+".capture.taken", ringbuf.StatCounter, r.tap.Taken()),
+		r.export.latency(r.name+".lane", "stamp_to_poll", &r.latency.Polled), r.export.latency(r.name+".lane", "pass", &r.latency.Pass),
+		r.export.latency(r.name+".lane", "stamp_to_ring", &r.latency.Published),
+	}
+	if w := r.input.Window; w != nil {
+		errs = append(errs, r.export.add(r.name+".window", w.Counters()))
+	}
+	return errors.Join(errs...)
+}
+
+// run is the lane's thread.
+func (r *laneRunner) run(p *Process) error {
+	runtime.LockOSThread() // never unlocked: a pinned thread ends with its goroutine
+	defer r.export.last()
+	if err := p.runtime.thread(r.number); err != nil {
+		return err
+	}
+	if r.capture != nil {
+		between := func(now uint64) { r.export.export(now) }
+		return r.capture.Run(r.lane, PlayOptions{Pace: p.feed.Pace, Between: between}, &p.stop)
+	}
+	r.input.Between = func(now uint64) {
+		r.state.Store(uint32(ringState(r.input.Channels)))
+		r.export.export(now)
+	}
+	r.input.BeforeSleep = r.bell
+	return r.lane.Run(&r.input, &p.stop)
+}
+
+// ringState is what the rings say of the channels: the worst of them.
+func ringState(channels []*session.Channel) ringbuf.State {
+	state := ringbuf.StateRunning
+	for _, c := range channels {
+		switch {
+		case c.Silent():
+			return ringbuf.StateFeedDown
+		case c.State() == session.StateRecovering:
+			state = ringbuf.StateRecovering
+		}
+	}
+	return state
+}
+
+// bell wakes readers that sleep: the lane is about to enter the kernel anyway.
+func (r *laneRunner) bell() {
+	now := ringbuf.MonotonicNow()
+	for _, w := range r.shared.rings {
+		w.Beat(now)
+	}
+}
+
+func (r *laneRunner) close() error {
+	var errs []error
+	if r.snap != nil {
+		errs = append(errs, r.snap.close())
+	}
+	for _, a := range r.askers {
+		errs = append(errs, a.Close())
+	}
+	if r.listener != nil {
+		errs = append(errs, r.listener.Close())
+	}
+	if r.capture != nil {
+		errs = append(errs, r.capture.Close())
+	}
+	if r.shared != nil {
+		errs = append(errs, r.shared.close())
+	}
+	if r.lane != nil {
+		errs = append(errs, r.lane.Close())
+	}
+	if r.resync != nil {
+		errs = append(errs, r.resync.Close())
+	}
+	if r.books != nil {
+		errs = append(errs, r.books.Close())
+	}
+	return errors.Join(errs...)
+}
