@@ -36,9 +36,17 @@ type runtimePolicy struct {
 	windows  []*pin.Window // one a lane; nil: its P is not pinned
 	counters RuntimeCounters
 	clocks   clock.Counters // as of the last turn of keep
+	hardware []*hardwareClock
 	stats    exporter
 	undo     []func()
 	readings []metrics.Sample
+}
+
+// hardwareClock is the PTP hardware clock of an interface.
+type hardwareClock struct {
+	*clock.PHC
+	counters clock.FitCounters // as of the last turn of keep
+	failing  bool
 }
 
 // RuntimeCounters are what the policy did. Owned by keep. Live… are gauges.
@@ -200,7 +208,7 @@ func mayLock() bool {
 // window is what a lane's Input gets, nil: its P is not pinned.
 func (p *runtimePolicy) window(lane int) *pin.Window { return p.windows[lane] }
 
-// now is a clock for one lane.
+// now is a clock for one lane, which never sees it go back.
 func (p *runtimePolicy) now() func() uint64 { return p.clock.Local().Now }
 
 // thread puts the calling thread, a lane's, where its configuration says. The goroutine has locked it.
@@ -218,7 +226,55 @@ func (p *runtimePolicy) thread(lane int) error {
 	return pin.Class(l.Sched, l.Priority)
 }
 
-// keep checks the clock and the heap until done is closed.
+// stamps gives the converter of an interface's hardware stamps to ns since the Unix epoch, nil when it has no clock that we may
+// read. Interfaces of one NIC share theirs. Before keep.
+func (p *runtimePolicy) stamps(face string) func(hw uint64) (utc uint64, ok bool) {
+	c, err := clock.OpenPHC(face, clock.FitOptions{})
+	if errors.Is(err, clock.ErrNoPHC) || errors.Is(err, unix.EOPNOTSUPP) {
+		return nil // a virtual interface: nothing is amiss
+	}
+	if err == nil {
+		for _, h := range p.hardware {
+			if h.Index() == c.Index() {
+				_ = c.Close()
+				return h.Convert
+			}
+		}
+		h := &hardwareClock{PHC: c, counters: c.Counters()}
+		if err = p.stats.add("phc."+face, &h.counters); err == nil {
+			p.hardware = append(p.hardware, h)
+			p.undo = append(p.undo, func() { _ = c.Close() })
+			p.log.Info("hardware clock of "+face+": "+c.Source(), "feed", p.feed.Name)
+			return h.Convert
+		}
+		_ = c.Close()
+	}
+	p.log.Warn("packets of "+face+" have the kernel's stamps, not the NIC's", "feed", p.feed.Name, "err", err, "check", "ptp.phc")
+	return nil
+}
+
+// sources say where the time comes from: the lanes' clock first, then each hardware clock. Any goroutine, once stamps is done with.
+func (p *runtimePolicy) sources() []string {
+	all := []string{p.clock.Source()}
+	for _, h := range p.hardware {
+		all = append(all, h.Interface()+": "+h.Source())
+	}
+	return all
+}
+
+// check takes a sample of each hardware clock, and tells of one that cannot be read when that begins.
+func (p *runtimePolicy) check() {
+	for _, h := range p.hardware {
+		err := h.Check()
+		if err != nil && !h.failing {
+			p.log.Error("packets get the kernel's stamps", "feed", p.feed.Name, "err", err)
+		}
+		h.failing = err != nil
+		h.counters = h.Counters()
+	}
+}
+
+// keep checks clocks and heap until done is closed.
 func (p *runtimePolicy) keep(done <-chan struct{}) {
 	tick := time.NewTicker(clock.Every)
 	defer tick.Stop()
@@ -234,6 +290,9 @@ func (p *runtimePolicy) keep(done <-chan struct{}) {
 		case <-tick.C:
 		}
 		p.clock.Check()
+		if turn%int(clock.PHCEvery/clock.Every) == 0 {
+			p.check()
+		}
 		if turn%10 != 0 {
 			continue
 		}

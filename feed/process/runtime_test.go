@@ -53,6 +53,15 @@ func TestRuntimeOfALaneThatBlocks(t *testing.T) {
 	if strings.Contains(log.String(), "asyncpreemptoff") {
 		t.Errorf("told:\n%s", log)
 	}
+	if convert := p.stamps("lo"); convert != nil || strings.Contains(log.String(), "the NIC's") {
+		t.Errorf("a converter for lo, or a warning:\n%s", log)
+	}
+	if convert := p.stamps("tickwire-none"); convert != nil || !strings.Contains(log.String(), "tickwire-none") {
+		t.Errorf("no word of an interface that is not there:\n%s", log)
+	}
+	if s := p.sources(); len(s) != 1 || s[0] != p.clock.Source() {
+		t.Errorf("time comes from %q", s)
+	}
 	if now, system := p.now()(), uint64(time.Now().UnixNano()); now > system+1e9 || now < system-1e9 {
 		t.Errorf("the clock says %d at %d", now, system)
 	}

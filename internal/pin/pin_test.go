@@ -20,6 +20,9 @@ const patience = 20 * time.Second
 // two gives the test two processors of the runtime whatever the machine has: the kernel shares the cores out.
 func two(t *testing.T) {
 	t.Helper()
+	if !linked {
+		t.Skip("built with tickwire_noprocpin")
+	}
 	if runtime.GOMAXPROCS(0) < 4 {
 		was := runtime.GOMAXPROCS(4)
 		t.Cleanup(func() { runtime.GOMAXPROCS(was) })
@@ -232,6 +235,14 @@ func TestWindowTimes(t *testing.T) {
 	}
 }
 
+func TestWorks(t *testing.T) {
+	if linked {
+		two(t)
+	} else if err := Works(); err == nil || !strings.Contains(err.Error(), "tickwire_noprocpin") {
+		t.Errorf("built without pinning: %v", err)
+	}
+}
+
 func TestNoWindow(t *testing.T) {
 	var w *Window
 	w.Enter(1)
@@ -246,6 +257,9 @@ func TestNoWindow(t *testing.T) {
 // What the package comment says of panics and parking, tried in a process of its own: should the runtime learn to forgive
 // them, the comment is out of date.
 func TestForbiddenKills(t *testing.T) {
+	if !linked {
+		t.Skip("built with tickwire_noprocpin")
+	}
 	const variable = "TICKWIRE_PIN_TEST"
 	acts := map[string]func(){
 		"panic": func() {

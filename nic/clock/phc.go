@@ -150,6 +150,12 @@ func (p *PHC) Source() string {
 // Close gives the device back. Nobody may be checking.
 func (p *PHC) Close() error { return p.file.Close() }
 
+// StampsAll says whether the NIC stamps every packet that it receives, as somebody has told it to.
+func StampsAll(face string) bool {
+	is, err := stamping(face, func(fd int) (*unix.HwTstampConfig, error) { return unix.IoctlGetHwTstamp(fd, face) })
+	return err == nil && is.Rx_filter == unix.HWTSTAMP_FILTER_ALL
+}
+
 // StampAll has the NIC stamp every packet that it receives (SIOCSHWTSTAMP, filter ALL), unless it does so already. It says
 // whether it changed anything: some drivers reset their queues then. It takes CAP_NET_ADMIN, and ptp4l must leave the filter
 // alone (hwts_filter full or check), or it narrows it when it starts.

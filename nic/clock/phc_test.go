@@ -264,6 +264,9 @@ func TestNoHardwareClock(t *testing.T) {
 	if _, err := OpenPHC("a-name-longer-than-any", FitOptions{}); err == nil || !strings.Contains(err.Error(), "too long") {
 		t.Errorf("a name that is too long: %v", err)
 	}
+	if StampsAll("lo") || StampsAll("tickwire-none") {
+		t.Error("lo is said to stamp in hardware")
+	}
 	if changed, err := StampAll("lo"); err == nil || changed || !strings.Contains(err.Error(), "clock: lo: ") {
 		t.Errorf("stamping on lo: changed %v, %v", changed, err)
 	}
