@@ -41,15 +41,16 @@ type LaneStatus struct {
 
 // Status of a process.
 type Status struct {
-	Feed  string       `json:"feed"`
-	Lanes []LaneStatus `json:"lanes"`
+	Feed   string       `json:"feed"`
+	Clocks []string     `json:"clocks"` // where time comes from: the lanes' own clock, then each NIC's
+	Lanes  []LaneStatus `json:"lanes"`
 }
 
 // Status says what was chosen at the start, in words; figures are in the counter file. Any goroutine.
 func (p *Process) Status() Status {
-	s := Status{Feed: p.feed.Name}
+	s := Status{Feed: p.feed.Name, Clocks: p.runtime.sources()}
 	for _, r := range p.lanes {
-		l := LaneStatus{Lane: r.name, Source: p.feed.Source, Idle: p.feed.Idle, Clock: p.runtime.clock.Source(), Hardware: p.clocks.describe()}
+		l := LaneStatus{Lane: r.name, Source: p.feed.Source, Idle: p.feed.Idle}
 		if r.listener != nil {
 			l.Source, l.Notes = r.listener.kind, r.listener.Warnings()
 			for _, name := range r.listener.names {

@@ -27,7 +27,6 @@ type Process struct {
 
 	host     afxdp.Host
 	runtime  *runtimePolicy
-	clocks   clocks
 	control  *control.Server // nil: there can be none here
 	captures *capture.Host
 
@@ -86,7 +85,6 @@ func (p *Process) Run(ctx context.Context) error {
 	var keeping, running sync.WaitGroup
 	keeping.Go(func() { p.beat(house) })
 	keeping.Go(func() { p.runtime.keep(house) })
-	p.clocks.keep(&keeping, house, p.log)
 	for _, r := range p.lanes {
 		keeping.Go(func() { p.snapshots(r, house) })
 		keeping.Go(func() { r.keep(house, p.log) })
@@ -150,7 +148,6 @@ func (p *Process) Close() error {
 	for _, r := range p.lanes {
 		errs = append(errs, r.close())
 	}
-	errs = append(errs, p.clocks.close())
 	if p.watch != nil {
 		p.watch.Close()
 	}

@@ -12,6 +12,7 @@ import (
 	"github.com/tickwire/tickwire/internal/config"
 	"github.com/tickwire/tickwire/nic"
 	"github.com/tickwire/tickwire/nic/afxdp"
+	"github.com/tickwire/tickwire/nic/clock"
 	"github.com/tickwire/tickwire/nic/udp"
 )
 
@@ -70,7 +71,7 @@ func listen(f *config.Feed, lane string, channels []*session.Channel, p *Process
 	if tagged := vlans(flows); tagged != 0 {
 		log.Warn("source udp: a line's vlan is not looked at: name the VLAN's own interface", "lane", lane, "vlan", tagged)
 	}
-	s, err := udp.Open(udp.Options{Groups: sockets, Stamp: func(face string) func(uint64) (uint64, bool) { return p.clocks.of(face, p) }})
+	s, err := udp.Open(udp.Options{Groups: sockets, Stamp: p.hardwareTime})
 	if err != nil {
 		return nil, err
 	}
@@ -85,6 +86,25 @@ func vlans(flows []afxdp.Group) uint16 {
 		}
 	}
 	return 0
+}
+
+// hardwareTime is what converts an interface's own stamps, nil: the kernel's are used. Stamping is turned on only where the feed asks
+// for it, since some drivers reset their queues then.
+func (p *Process) hardwareTime(face string) func(hw uint64) (utc uint64, ok bool) {
+	switch p.feed.Stamps {
+	case "kernel":
+		return nil
+	case "hardware":
+		if _, err := clock.StampAll(face); err != nil {
+			p.log.Warn("packets have the kernel's stamps, not the NIC's", "interface", face, "since", err)
+			return nil
+		}
+	default:
+		if !clock.StampsAll(face) {
+			return nil
+		}
+	}
+	return p.runtime.stamps(face)
 }
 
 func (l *listener) openXDP(f *config.Feed, flows []afxdp.Group, p *Process) error {

@@ -60,6 +60,7 @@ func (f *Feed) defaults() {
 	if f.Idle == "" {
 		f.Idle = "block"
 	}
+	orString(&f.Stamps, "auto")
 	if f.Pace == "" {
 		f.Pace = "max"
 	}
@@ -185,6 +186,7 @@ func (f *Feed) validate(fs *faults, key string) {
 	oneOf(fs, key+".protocol", f.Protocol, "itch")
 	oneOf(fs, key+".source", f.Source, "udp", "afxdp", "auto", "file")
 	oneOf(fs, key+".idle", f.Idle, "block", "spin", "busy-poll")
+	oneOf(fs, key+".stamps", f.Stamps, "auto", "hardware", "kernel")
 	if f.Source == "file" && f.Path == "" {
 		fs.add(key+".path", "is missing: a file source reads one")
 	}

@@ -41,22 +41,25 @@ type Instance struct {
 
 // Feed is one process and one venue.
 type Feed struct {
-	Name      string    `toml:"name"`
-	Protocol  string    `toml:"protocol"`  // itch
-	Publisher uint16    `toml:"publisher"` // DBN publisher id; the default is 2, XNAS.ITCH
-	Dataset   string    `toml:"dataset"`   // the default is XNAS.ITCH; what stands before the dot is column venue
-	Source    string    `toml:"source"`    // udp (default), afxdp, auto (afxdp where it may, else udp) or file
-	Path      string    `toml:"path"`      // of a file source
-	Pace      string    `toml:"pace"`      // of a file source: "recorded", "x10", "50000/s" or "max" (default)
-	Idle      string    `toml:"idle"`      // block (default), spin, or busy-poll
-	Date      string    `toml:"date"`      // of a file source, YYYY-MM-DD; the default is told from the file's name
-	Depth     []string  `toml:"depth"`     // symbols that ten levels are published of
-	Rings     Rings     `toml:"rings"`
-	Lane      []Lane    `toml:"lane"`
-	Channel   []Channel `toml:"channel"`
-	AFXDP     AFXDP     `toml:"afxdp"`
-	Runtime   Runtime   `toml:"runtime"`
-	Recovery  Recovery  `toml:"recovery"`
+	Name      string `toml:"name"`
+	Protocol  string `toml:"protocol"`  // itch
+	Publisher uint16 `toml:"publisher"` // DBN publisher id; the default is 2, XNAS.ITCH
+	Dataset   string `toml:"dataset"`   // the default is XNAS.ITCH; what stands before the dot is column venue
+	Source    string `toml:"source"`    // udp (default), afxdp, auto (afxdp where it may, else udp) or file
+	Path      string `toml:"path"`      // of a file source
+	Pace      string `toml:"pace"`      // of a file source: "recorded", "x10", "50000/s" or "max" (default)
+	Idle      string `toml:"idle"`      // block (default), spin, or busy-poll
+	// Stamps says whose time of arrival is taken: auto (default; the NIC's where it stamps every packet already), hardware (it is told
+	// to) or kernel.
+	Stamps   string    `toml:"stamps"`
+	Date     string    `toml:"date"`  // of a file source, YYYY-MM-DD; the default is told from the file's name
+	Depth    []string  `toml:"depth"` // symbols that ten levels are published of
+	Rings    Rings     `toml:"rings"`
+	Lane     []Lane    `toml:"lane"`
+	Channel  []Channel `toml:"channel"`
+	AFXDP    AFXDP     `toml:"afxdp"`
+	Runtime  Runtime   `toml:"runtime"`
+	Recovery Recovery  `toml:"recovery"`
 }
 
 // Rings are slots of each kind: powers of two from 1,024. 0 takes the kind's default.
