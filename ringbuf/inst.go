@@ -90,6 +90,7 @@ type InstWriter struct {
 	shift uint
 	used  uint64
 	most  uint64
+	full  error // made beforehand: a lane that is told so may not format
 }
 
 // DefaultInstruments is the capacity of a directory: 22,900 instruments at a load of 0.7, 8 MiB.
@@ -106,7 +107,11 @@ func CreateInst(path string, capacity uint64, o SideOptions) (*InstWriter, error
 	if err != nil {
 		return nil, err
 	}
-	return &InstWriter{f: f, mask: capacity - 1, shift: 64 - uint(bits.TrailingZeros64(capacity)), most: capacity * 7 / 10}, nil
+	most := capacity * 7 / 10
+	return &InstWriter{
+		f: f, mask: capacity - 1, shift: 64 - uint(bits.TrailingZeros64(capacity)), most: most,
+		full: fmt.Errorf("ringbuf: directory %s is full with %d instruments; make it larger", path, most),
+	}, nil
 }
 
 func instKey(publisher uint16, id uint32) uint64 { return uint64(publisher)<<32 | uint64(id) }
@@ -123,7 +128,7 @@ func (w *InstWriter) Index(publisher uint16, id uint32) (uint64, error) {
 		version := (*uint64)(p)
 		if *version == 0 {
 			if w.used >= w.most {
-				return 0, fmt.Errorf("ringbuf: directory %s is full with %d instruments; make it larger", w.f.path, w.used)
+				return 0, w.full
 			}
 			e := Inst{InstrumentID: id, PublisherID: publisher}
 			w.store(p, &e)
