@@ -150,7 +150,13 @@ func countMaps(path string, infos []Info, byInode map[uint64][]int) map[int]int 
 		if err != nil {
 			continue
 		}
+		start, end, _ := strings.Cut(fields[0], "-")
+		from, err1 := strconv.ParseUint(start, 16, 64)
+		to, err2 := strconv.ParseUint(end, 16, 64)
 		for _, i := range byInode[ino] {
+			if err1 != nil || err2 != nil || to-from < infos[i].FileBytes { // a monitor that looks at the header only
+				continue
+			}
 			// A file system may show another device here than in stat (overlay, btrfs): then the name decides.
 			if fields[3] == device(infos[i].dev) || filepath.Base(fields[5]) == filepath.Base(infos[i].Path) {
 				if counts == nil {

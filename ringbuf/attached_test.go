@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 	"unicode/utf8"
@@ -125,6 +126,17 @@ func TestAttached(t *testing.T) {
 			t.Errorf("%+v, the ring goes on at %d", a, w.Next())
 		}
 	}
+	other := foreignReader(t, dir, e, start)
+	want := 3
+	if other != nil {
+		want++
+		if a := byPID()[other.cmd.Process.Pid]; a.UID != 65534 || a.Name != "stranger" || !a.Reports || a.Lag != 4993 {
+			t.Errorf("another user's: %+v", a)
+		}
+	}
+	if n := len(byPID()); n != want {
+		t.Errorf("%d readers, want %d", n, want)
+	}
 	publishSome(w, 100)
 	if a := byPID()[seen.cmd.Process.Pid]; a.Lag != 4100 {
 		t.Errorf("after 100 more: %+v", a)
@@ -142,12 +154,45 @@ func TestAttached(t *testing.T) {
 	seen.kill()
 	inC.kill()
 	unseen.kill()
+	if other != nil {
+		other.kill()
+	}
 	if got := byPID(); len(got) != 0 {
 		t.Errorf("after all were killed: %+v", got)
 	}
 	if left, _ := filepath.Glob(filepath.Join(dir, "main", readersDir, "*")); len(left) != 0 {
 		t.Errorf("left behind: %v", left)
 	}
+}
+
+// foreignReader starts a reader of another user, nil where we may not.
+func foreignReader(t *testing.T, dir string, e Entry, start func(*exec.Cmd) *process) *process {
+	t.Helper()
+	if os.Getuid() != 0 {
+		t.Log("not root: no reader of another user")
+		return nil
+	}
+	must := func(err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	// The instance is opened to everybody, as a group is to its members.
+	must(os.Chmod(dir, 0o755))
+	must(os.Chmod(filepath.Join(dir, "main"), 0o755))
+	must(os.Chmod(filepath.Join(dir, "main", readersDir), os.ModeSticky|0o777))
+	must(os.Chmod(e.Path, 0o644))
+	prog, err := os.ReadFile(buildC(t, "gcc", "c99", "testdata/progress.c"))
+	must(err)
+	place, err := os.MkdirTemp("", "tickwire-test-")
+	must(err)
+	t.Cleanup(func() { _ = os.RemoveAll(place) })
+	must(os.Chmod(place, 0o755))
+	must(os.WriteFile(filepath.Join(place, "reader"), prog, 0o755))
+	c := exec.Command(filepath.Join(place, "reader"), e.Path, "stranger", "7")
+	c.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 65534, Gid: 65534}}
+	return start(c)
 }
 
 // In one process: two readers of a ring have files of their own, Close removes them, places are told as reading goes on.

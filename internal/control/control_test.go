@@ -191,6 +191,25 @@ func TestStaleSocket(t *testing.T) {
 	}
 }
 
+// A folder where others may put sockets is refused.
+func TestUntrustedFolder(t *testing.T) {
+	dir := t.TempDir()
+	if err := os.Chmod(dir, 0o777); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Listen(Path(dir, "f"), Options{}); err == nil || !strings.Contains(err.Error(), "chmod o-w") {
+		t.Errorf("a folder that everybody writes: %v", err)
+	}
+	if os.Getuid() == 0 {
+		if err := errors.Join(os.Chmod(dir, 0o755), os.Chown(dir, 65534, -1)); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := Listen(Path(dir, "f"), Options{}); err == nil || !strings.Contains(err.Error(), "65534") {
+			t.Errorf("another user's folder: %v", err)
+		}
+	}
+}
+
 // A stream's context ends when its client is killed, when the client closes, and when the server stops; each time the
 // handler gets to clean up.
 func TestStream(t *testing.T) {

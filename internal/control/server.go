@@ -104,6 +104,9 @@ func Listen(path string, o Options) (*Server, error) {
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 		return nil, fmt.Errorf("control: run_dir: %w", err)
 	}
+	if err := trusted(filepath.Dir(path)); err != nil {
+		return nil, err
+	}
 	lock, err := lockPath(path)
 	if err != nil {
 		return nil, err
@@ -128,6 +131,21 @@ func Listen(path string, o Options) (*Server, error) {
 		ErrorLog: slog.NewLogLogger(s.log.Handler(), slog.LevelWarn),
 	}
 	return s, nil
+}
+
+// trusted refuses a folder in which somebody else could put another socket under our name.
+func trusted(dir string) error {
+	var st unix.Stat_t
+	if err := unix.Stat(dir, &st); err != nil {
+		return fmt.Errorf("control: run_dir %s: %w", dir, err)
+	}
+	switch {
+	case st.Uid != 0 && int(st.Uid) != os.Geteuid():
+		return fmt.Errorf("control: run_dir %s belongs to user %d, who could command in our name: choose another, or remove it", dir, st.Uid)
+	case st.Mode&0o002 != 0 && st.Mode&unix.S_ISVTX == 0:
+		return fmt.Errorf("control: run_dir %s may be written by everybody: `chmod o-w %s`", dir, dir)
+	}
+	return nil
 }
 
 // lockPath is the lock of a live server. It ends with the process.
