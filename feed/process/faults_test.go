@@ -6,12 +6,18 @@ import (
 	"fmt"
 	"maps"
 	"net/netip"
+	"os"
 	"path/filepath"
 	"slices"
+	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
 
+	"github.com/vishvananda/netlink"
+
+	"github.com/tickwire/tickwire/feed/session"
 	"github.com/tickwire/tickwire/internal/netns"
 	"github.com/tickwire/tickwire/internal/netns/nstest"
 	"github.com/tickwire/tickwire/ringbuf"
@@ -146,7 +152,7 @@ func faults(t *testing.T, p *netns.Pair, source string, lines mold.LinesOptions,
 	lines.A.Group, lines.B.Group = lineGroups[0], lineGroups[1]
 	o := exchange.Options{
 		Gen: itchgen.Options{Messages: faultMessages, Symbols: 50, Seed: seed}, Pace: "60000/s", Interfaces: [2]string{"gen0", "gen1"}, Lines: lines,
-		Requests: requests, Snapshots: snapshot, Expect: day, Heartbeat: 100 * time.Millisecond, Linger: time.Second,
+		Requests: requests, Snapshots: snapshot, Expect: day, Heartbeat: 100 * time.Millisecond, Linger: 2 * time.Second,
 	}
 	var e *exchange.Exchange
 	must(t, p.Tx.Do(func() (err error) { e, err = exchange.New(o); return err }))
@@ -158,13 +164,11 @@ func faults(t *testing.T, p *netns.Pair, source string, lines mold.LinesOptions,
 	if a := e.SnapshotAddr(); a.IsValid() {
 		more += fmt.Sprintf("recovery.snapshot = %q\n", a)
 	}
-	r := start(t, p, more)
-	must(t, p.Tx.Do(func() error { return e.Run(context.Background()) }))
-	c := e.Counters()
-	if c.Messages != faultMessages || c.SendFails != [2]uint64{} {
-		t.Fatalf("the exchange sent %+v", c)
-	}
-	if snapshot.Addr.IsValid() {
+	r := spawn(t, p, t.TempDir(), more)
+	ran := make(chan error, 1)
+	go func() { ran <- e.Run(t.Context()) }()
+	if snapshot.Addr.IsValid() { // while there is a server
+		r.wait(t, "0.resync.live_state", 1)
 		r.wait(t, "0.resync.live_state", 0)
 	}
 	settled := time.Now().Add(patience)
@@ -173,6 +177,14 @@ func faults(t *testing.T, p *netns.Pair, source string, lines mold.LinesOptions,
 			t.Fatalf("%d messages and %d lost of %d; the process said:\n%s", k["0.channel.0.messages"], k["0.channel.0.lost_messages"], faultMessages, r.said)
 		}
 		time.Sleep(10 * time.Millisecond)
+	}
+	if snapshot.Addr.IsValid() {
+		r.wait(t, "0.resync.live_state", 0)
+	}
+	must(t, <-ran)
+	c := e.Counters()
+	if c.Messages != faultMessages || c.SendFails != [2]uint64{} {
+		t.Fatalf("the exchange sent %+v", c)
 	}
 	k := r.counters(t)
 	must(t, r.end())
@@ -205,7 +217,7 @@ func faults(t *testing.T, p *netns.Pair, source string, lines mold.LinesOptions,
 	}
 	if books, true := restingIn(got), restingIn(want); !gaps || snapshot.Addr.IsValid() {
 		if !books.equal(true) || books.orders() == 0 {
-			t.Errorf("%d orders rest, %d in a lossless run; %v", books.orders(), true.orders(), k)
+			t.Errorf("%d orders rest, %d in a lossless run; %v", books.orders(), true.orders(), moved(k))
 		}
 	}
 }
@@ -229,7 +241,7 @@ func TestSoak(t *testing.T) {
 	p := nstest.Pair(t, netns.Options{Pairs: 2})
 	end := time.Now().Add(*soak)
 	for seed := uint64(1); seed == 1 || time.Now().Before(end); seed++ {
-		ppm := func(k, most uint64) uint32 { return uint32((seed*0x9E3779B97F4A7C15 >> (3 * k)) % most) }
+		ppm := func(k, most uint64) uint32 { return uint32((seed * 0x9E3779B97F4A7C15 >> (3 * k)) % most) }
 		line := func(k uint64) mold.Line {
 			return mold.Line{
 				LossPPM: ppm(k, 100_000), DuplicatePPM: ppm(k+1, 50_000), ReorderPPM: ppm(k+2, 50_000), CorruptPPM: ppm(k+3, 20_000),
@@ -240,4 +252,94 @@ func TestSoak(t *testing.T) {
 		server := exchange.Requests{Addr: txServer, RequestOptions: mold.RequestOptions{LossPPM: ppm(6, 100_000), WrongPPM: ppm(8, 100_000)}}
 		t.Run(fmt.Sprint(seed), func(t *testing.T) { faults(t, p, "afxdp", lines, server, exchange.Snapshots{}, false, seed) })
 	}
+}
+
+// TestKills: a feed that is killed again and again while packets come leaves nothing attached, and the one that takes its place joins late,
+// has books from a snapshot, and in the end those of a lossless run.
+func TestKills(t *testing.T) {
+	const messages, kills = 200_000, 4
+	p := nstest.Pair(t, netns.Options{Pairs: 2})
+	day := filepath.Join(t.TempDir(), "day.itch")
+	lines := mold.LinesOptions{BothPPM: 500, BothPackets: 3, A: mold.Line{Group: lineGroups[0], LossPPM: 10_000}, B: mold.Line{Group: lineGroups[1], LossPPM: 10_000}}
+	var e *exchange.Exchange
+	must(t, p.Tx.Do(func() (err error) {
+		e, err = exchange.New(exchange.Options{
+			Gen: itchgen.Options{Messages: messages, Symbols: 50, Seed: 5}, Pace: "20000/s", Interfaces: [2]string{"gen0", "gen1"}, Lines: lines,
+			Requests: exchange.Requests{Addr: txServer}, Snapshots: exchange.Snapshots{Addr: txServer}, Expect: day, Linger: 20 * time.Second, Heartbeat: 100 * time.Millisecond,
+		})
+		return err
+	}))
+	defer e.Close()
+	ctx, cancel := context.WithCancel(t.Context())
+	ran := make(chan error, 1)
+	go func() { ran <- e.Run(ctx) }()
+	stop := sync.OnceFunc(func() { cancel(); must(t, <-ran) })
+	defer stop()
+	more := fmt.Sprintf("source = \"afxdp\"\nrecovery.servers = [%q]\nrecovery.snapshot = %q\nrecovery.hold_max = \"1s\"\n", e.RequestAddr(), e.SnapshotAddr())
+	dir := t.TempDir()
+	r := spawn(t, p, dir, more)
+	for i := range kills {
+		time.Sleep(time.Duration(300+200*i) * time.Millisecond)
+		r.kill(t)
+		detached(t, p)
+		r = spawn(t, p, dir, more)
+	}
+	until := time.Now().Add(2 * patience)
+	for k := r.counters(t); k["0.channel.0.live_state"] != uint64(session.StateEnded) || k["0.resync.live_state"] != 0; k = r.counters(t) {
+		if time.Now().After(until) {
+			t.Fatalf("%v; the process said:\n%s", moved(k), r.said)
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	k := r.counters(t)
+	must(t, r.end())
+	stop() // and the truth is on the disk
+	books, true := restingIn(bare(r.ring(t))), restingIn(truth(t, day))
+	if !books.equal(true) || books.orders() == 0 {
+		t.Errorf("%d orders rest, %d in a lossless run; %v", books.orders(), true.orders(), moved(k))
+	}
+	if k["0.resync.rebuilt"] == 0 {
+		t.Errorf("no books were rebuilt: %v", moved(k))
+	}
+}
+
+// detached wants that no program is left on the interfaces and nothing is mounted or pinned, soon after a process was killed.
+func detached(t *testing.T, p *netns.Pair) {
+	t.Helper()
+	var left string
+	for until := time.Now().Add(patience); time.Now().Before(until); time.Sleep(time.Millisecond) {
+		must(t, p.Rx.Do(func() error {
+			left = ""
+			for _, name := range []string{"feed0", "feed1"} {
+				l, err := netlink.LinkByName(name)
+				if err != nil {
+					return err
+				}
+				if x := l.Attrs().Xdp; x != nil && x.Attached {
+					left = name
+				}
+			}
+			return nil
+		}))
+		if left == "" {
+			break
+		}
+	}
+	if left != "" {
+		t.Errorf("a program is still attached to %s", left)
+	}
+	mounts, err := os.ReadFile("/proc/self/mounts")
+	must(t, err)
+	for line := range strings.Lines(string(mounts)) {
+		if strings.Contains(line, "tickwire") && !strings.Contains(line, "/run/netns/") {
+			t.Errorf("mounted: %s", line)
+		}
+	}
+}
+
+// moved are the counters that say something.
+func moved(k map[string]uint64) map[string]uint64 {
+	k = maps.Clone(k)
+	maps.DeleteFunc(k, func(name string, v uint64) bool { return v == 0 || strings.Contains(name, ".hist.") })
+	return k
 }

@@ -228,7 +228,7 @@ func checkStats(t *testing.T, path string, want map[string]uint64) {
 func player(t *testing.T, c *Capture) (*pipeline.Lane, *ringbuf.Reader) {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "f.0.mbo.ring")
-	w, err := ringbuf.Create(path, ringbuf.Options{Kind: ringbuf.KindMbo, Slots: 1 << 16})
+	w, err := ringbuf.Create(path, ringbuf.Options{Kind: ringbuf.KindMbo, Slots: 1 << 18})
 	must(t, err)
 	books, err := book.New(book.Options{})
 	must(t, err)

@@ -2,15 +2,22 @@ package process
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net/netip"
 	"os"
+	"os/exec"
+	"os/signal"
+	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 	"unsafe"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/tickwire/tickwire/internal/config"
 	"github.com/tickwire/tickwire/internal/netns"
@@ -26,12 +33,14 @@ const patience = 20 * time.Second
 
 var lineGroups = [2]netip.AddrPort{netip.MustParseAddrPort("233.54.12.111:26477"), netip.MustParseAddrPort("233.49.196.111:26477")}
 
-// running is a feed process inside a namespace, in this test's own process.
+// running is a feed inside a namespace: in this test's own process, or in one of its own.
 type running struct {
 	*Process
-	dir  string
-	said *said
-	end  func() error
+	dir    string
+	said   *said
+	end    func() error
+	child  *exec.Cmd // of a process of its own
+	killed bool
 }
 
 // said keeps what a process logs.
@@ -52,11 +61,9 @@ func (s *said) String() string {
 	return s.text.String()
 }
 
-// start runs a feed on feed0 (line A) and feed1 (line B) of a pair; more is added to its [[feed]] block.
-func start(t *testing.T, p *netns.Pair, more string) *running {
-	t.Helper()
-	r := &running{dir: t.TempDir(), said: &said{}}
-	c, err := config.Parse(fmt.Appendf(nil, `
+// configOf is the configuration of a feed on feed0 (line A) and feed1 (line B) of a pair; more is added to its [[feed]] block.
+func configOf(dir, more string) []byte {
+	return fmt.Appendf(nil, `
 [instance]
 name = "t"
 ring_dir = %[1]q
@@ -65,7 +72,7 @@ run_dir = %[1]q
 name = "nq"
 publisher = 40000
 dataset = "SIM.ITCH"
-%s
+%[2]s
 afxdp.ring = 2048
 afxdp.frames = 4096
 [feed.rings]
@@ -77,11 +84,19 @@ ext = 65536
 [[feed.channel]]
 [[feed.channel.line]]
 interface = "feed0"
-group = "%s"
+group = "%[3]s"
 [[feed.channel.line]]
 interface = "feed1"
-group = "%s"
-`, r.dir, more, lineGroups[0], lineGroups[1]), nil)
+group = "%[4]s"
+`, dir, more, lineGroups[0], lineGroups[1])
+}
+
+// start runs a feed in this process. What it opens later, such as a connection for a snapshot, is not in the pair's namespace: then
+// it is spawn that is wanted.
+func start(t *testing.T, p *netns.Pair, more string) *running {
+	t.Helper()
+	r := &running{dir: t.TempDir(), said: &said{}}
+	c, err := config.Parse(configOf(r.dir, more), nil)
 	must(t, err)
 	log := slog.New(slog.NewTextHandler(r.said, nil))
 	must(t, p.Rx.Do(func() (err error) { r.Process, err = Open(c, &c.Feed[0], log); return err }))
@@ -95,6 +110,80 @@ group = "%s"
 		}
 	})
 	return r
+}
+
+// spawned is the name of the variable that makes this test's binary a feed process: it holds the folder of its configuration.
+const spawned = "TICKWIRE_TEST_FEED_IN"
+
+func TestMain(m *testing.M) {
+	dir := os.Getenv(spawned)
+	if dir == "" {
+		os.Exit(m.Run())
+	}
+	if err := asFeed(dir); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+}
+
+// asFeed is a feed process's main.
+func asFeed(dir string) error {
+	text, err := os.ReadFile(filepath.Join(dir, "tickwire.toml"))
+	if err != nil {
+		return err
+	}
+	c, err := config.Parse(text, nil)
+	if err != nil {
+		return err
+	}
+	ctx, cancel := signal.NotifyContext(context.Background(), unix.SIGTERM)
+	defer cancel()
+	p, err := Open(c, &c.Feed[0], slog.New(slog.NewTextHandler(os.Stderr, nil)))
+	if err != nil {
+		return err
+	}
+	return errors.Join(p.Run(ctx), p.Close())
+}
+
+// spawn runs a feed as a process of its own inside the receiving namespace, in dir, where one may have run before.
+func spawn(t *testing.T, p *netns.Pair, dir, more string) *running {
+	t.Helper()
+	r := &running{dir: dir, said: &said{}}
+	must(t, os.WriteFile(filepath.Join(dir, "tickwire.toml"), configOf(dir, more), 0o600))
+	r.child = exec.Command(os.Args[0])
+	r.child.Env = append(os.Environ(), spawned+"="+dir)
+	r.child.Stdout, r.child.Stderr = r.said, r.said
+	must(t, p.Rx.Do(r.child.Start))
+	r.end = sync.OnceValue(func() error {
+		_ = r.child.Process.Signal(unix.SIGTERM) // it may have ended
+		return r.child.Wait()
+	})
+	t.Cleanup(func() {
+		if err := r.end(); err != nil && !r.killed {
+			t.Errorf("%v; it said:\n%s", err, r.said)
+		}
+	})
+	for until := time.Now().Add(patience); ; time.Sleep(5 * time.Millisecond) {
+		f, err := ringbuf.OpenStats(ringbuf.SidePath(dir, "t", "nq", "", ringbuf.ExtStats))
+		if err == nil {
+			ready := f.Pid() == r.child.Process.Pid && slices.ContainsFunc(f.Append(nil), func(s ringbuf.Stat) bool { return s.Name == "0.poll.polls" && s.Value > 0 })
+			must(t, f.Close())
+			if ready {
+				return r
+			}
+		}
+		if time.Now().After(until) {
+			t.Fatalf("the feed process does not come up; it said:\n%s", r.said)
+		}
+	}
+}
+
+// kill ends a spawned process as nothing else does.
+func (r *running) kill(t *testing.T) {
+	t.Helper()
+	r.killed = true
+	must(t, r.child.Process.Kill())
+	_ = r.end() // says that it was killed
 }
 
 // counters are the process's, as anybody may read them.

@@ -128,11 +128,12 @@ func (e *exporter) last() {
 	e.export(0)
 }
 
-// snake turns LostMessages into lost_messages.
+// snake turns LostMessages into lost_messages, and NotUDP into not_udp.
 func snake(name string) string {
 	var b strings.Builder
-	for i, r := range name {
-		if unicode.IsUpper(r) && i > 0 {
+	runes := []rune(name)
+	for i, r := range runes {
+		if unicode.IsUpper(r) && i > 0 && (!unicode.IsUpper(runes[i-1]) || i+1 < len(runes) && unicode.IsLower(runes[i+1])) {
 			b.WriteByte('_')
 		}
 		b.WriteRune(unicode.ToLower(r))
