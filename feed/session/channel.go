@@ -180,16 +180,8 @@ func (c *Channel) Tick(now uint64) {
 
 // age gives up the holes that were open for too long, and asks for what the others lack.
 func (c *Channel) age(now uint64) {
-	for c.holes.n != 0 {
-		hole := c.holes.first()
-		most := c.cfg.HoldMax
-		if hole.unasked {
-			most = c.cfg.Wait
-		}
-		if since(&hole.at, now) < uint64(most) {
-			break
-		}
-		c.giveUp(hole.end)
+	for c.holes.n != 0 && c.overdue(c.holes.first(), now) {
+		c.giveUp(c.holes.first().end)
 	}
 	if c.cfg.Link != nil {
 		c.tell(now)
@@ -197,6 +189,22 @@ func (c *Channel) age(now uint64) {
 	}
 	c.busy = c.holes.n != 0
 	c.gauges()
+}
+
+// lastChance times HoldMax is how long a hole that holds nothing up may stay open.
+const lastChance = 10
+
+// overdue says that a hole has been open for as long as it may be. One at the tail holds nothing up, above all one that the end of the
+// session tells of, when the venue answers for the last time: it may be asked for Tries times first.
+func (c *Channel) overdue(hole *hole, now uint64) bool {
+	open := since(&hole.at, now)
+	if hole.unasked {
+		return open >= uint64(c.cfg.Wait)
+	}
+	if open < uint64(c.cfg.HoldMax) {
+		return false
+	}
+	return c.hold.messages != 0 || c.asks.n == 0 || open/lastChance >= uint64(c.cfg.HoldMax)
 }
 
 // gauges brings up to date what is counted of the present.
