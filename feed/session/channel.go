@@ -130,17 +130,7 @@ func (c *Channel) Packet(p *nic.Packet, now uint64) {
 
 	count := int(h.Count)
 	if h.Count == moldudp64.EndOfSession || count == 0 {
-		line.Heartbeats++
-		if h.Count == moldudp64.EndOfSession {
-			if h.Sequence < c.highest { // later numbers exist: it is not the end
-				line.Malformed++
-				return
-			}
-			c.ending = h.Sequence
-		}
-		c.passes(p.Line&1, h.Sequence, h.Sequence)
-		c.missing(h.Sequence, now)
-		c.endIfComplete()
+		c.control(&h, p.Line&1, now)
 		return
 	}
 	if h.Sequence+uint64(count) < h.Sequence {
@@ -162,6 +152,22 @@ func (c *Channel) Packet(p *nic.Packet, now uint64) {
 	if c.ending != 0 {
 		c.endIfComplete()
 	}
+}
+
+// control takes a heartbeat or an end of the session: the numbers before theirs exist.
+func (c *Channel) control(h *moldudp64.Header, at uint8, now uint64) {
+	line := &c.Lines[at]
+	line.Heartbeats++
+	if h.Count == moldudp64.EndOfSession {
+		if h.Sequence < c.highest { // later numbers exist: it is not the end
+			line.Malformed++
+			return
+		}
+		c.ending = h.Sequence
+	}
+	c.passes(at, h.Sequence, h.Sequence)
+	c.missing(h.Sequence, now)
+	c.endIfComplete()
 }
 
 // Tick lets time pass: what the venue sent is taken, what was missing for Wait is asked for, and what has been missing for too long is
