@@ -130,17 +130,7 @@ func (c *Channel) Packet(p *nic.Packet, now uint64) {
 
 	count := int(h.Count)
 	if h.Count == moldudp64.EndOfSession || count == 0 {
-		line.Heartbeats++
-		if h.Count == moldudp64.EndOfSession {
-			if h.Sequence < c.highest { // later numbers exist: it is not the end
-				line.Malformed++
-				return
-			}
-			c.ending = h.Sequence
-		}
-		c.passes(p.Line&1, h.Sequence, h.Sequence)
-		c.missing(h.Sequence, now)
-		c.endIfComplete()
+		c.control(&h, p.Line&1, now)
 		return
 	}
 	if h.Sequence+uint64(count) < h.Sequence {
@@ -164,6 +154,22 @@ func (c *Channel) Packet(p *nic.Packet, now uint64) {
 	}
 }
 
+// control takes a heartbeat or an end of the session: the numbers before theirs exist.
+func (c *Channel) control(h *moldudp64.Header, at uint8, now uint64) {
+	line := &c.Lines[at]
+	line.Heartbeats++
+	if h.Count == moldudp64.EndOfSession {
+		if h.Sequence < c.highest { // later numbers exist: it is not the end
+			line.Malformed++
+			return
+		}
+		c.ending = h.Sequence
+	}
+	c.passes(at, h.Sequence, h.Sequence)
+	c.missing(h.Sequence, now)
+	c.endIfComplete()
+}
+
 // Tick lets time pass: what the venue sent is taken, what was missing for Wait is asked for, and what has been missing for too long is
 // given up. Call it once a pass. Hot path: with nothing missing it looks at three words.
 func (c *Channel) Tick(now uint64) {
@@ -180,16 +186,8 @@ func (c *Channel) Tick(now uint64) {
 
 // age gives up the holes that were open for too long, and asks for what the others lack.
 func (c *Channel) age(now uint64) {
-	for c.holes.n != 0 {
-		hole := c.holes.first()
-		most := c.cfg.HoldMax
-		if hole.unasked {
-			most = c.cfg.Wait
-		}
-		if since(&hole.at, now) < uint64(most) {
-			break
-		}
-		c.giveUp(hole.end)
+	for c.holes.n != 0 && c.overdue(c.holes.first(), now) {
+		c.giveUp(c.holes.first().end)
 	}
 	if c.cfg.Link != nil {
 		c.tell(now)
@@ -197,6 +195,22 @@ func (c *Channel) age(now uint64) {
 	}
 	c.busy = c.holes.n != 0
 	c.gauges()
+}
+
+// lastChance times HoldMax is how long a hole that holds nothing up may stay open.
+const lastChance = 10
+
+// overdue says that a hole has been open for as long as it may be. One at the tail holds nothing up, above all one that the end of the
+// session tells of, when the venue answers for the last time: it may be asked for Tries times first.
+func (c *Channel) overdue(hole *hole, now uint64) bool {
+	open := since(&hole.at, now)
+	if hole.unasked {
+		return open >= uint64(c.cfg.Wait)
+	}
+	if open < uint64(c.cfg.HoldMax) {
+		return false
+	}
+	return c.hold.messages != 0 || c.asks.n == 0 || open/lastChance >= uint64(c.cfg.HoldMax)
 }
 
 // gauges brings up to date what is counted of the present.

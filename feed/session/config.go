@@ -28,7 +28,8 @@ type Config struct {
 	// Link leads to the goroutine that asks the venue: Requester.Link. The default is none: holes are given up after Wait.
 	Link *Link
 	// HoldMax is how long a hole may stay open when the venue is asked, counted from when it was noticed: no message is held back for
-	// longer. It should be well above Wait; at or below, there is no time to ask. The default is 50 ms.
+	// longer. A hole that holds nothing up, at the tail, may be asked for Tries times first, for ten times as long at most. It should be
+	// well above Wait; at or below, there is no time to ask. The default is 50 ms.
 	HoldMax time.Duration
 	// Retry is how long an answer may take before the same is asked again, of the next server; it doubles each time. The default is 5 ms.
 	Retry time.Duration

@@ -87,6 +87,16 @@ func TestRecovery(t *testing.T) {
 			"start 001, 1-1, gap 2-3 state1, ask0 2-3, 2-3, gap 2-3 state2"},
 		{"tail told by the end", cfg, []step{{0, 0, p(1, 1)}, {1, 0, endOf(sessionOne, 4)}, {11, 0, nil}, {12, fromServer, p(2, 2)}},
 			"start 001, 1-1, gap 2-3 state1, ask0 2-3, 2-3, gap 2-3 state2, end 001"},
+		{"the end is the last chance: nothing is held up, so that the last try is waited for", with(func(c *Config) { c.Tries = 4 }),
+			[]step{{0, 0, p(1, 1)}, {1, 0, endOf(sessionOne, 3)}, {11, 0, nil}, {16, 0, nil}, {26, 0, nil}, {46, 0, nil}, {51, 0, nil}, {84, fromServer + 1, p(2, 1)}},
+			"start 001, 1-1, gap 2-2 state1, ask0 2-2, ask1 2-2, ask0 2-2, ask1 2-2, 2-2, gap 2-2 state2, end 001"},
+		{"and given up behind it", with(func(c *Config) { c.Tries = 4 }),
+			[]step{{0, 0, p(1, 1)}, {1, 0, endOf(sessionOne, 3)}, {11, 0, nil}, {16, 0, nil}, {26, 0, nil}, {46, 0, nil}, {51, 0, nil}, {86, 0, nil}, {87, 0, nil}},
+			"start 001, 1-1, gap 2-2 state1, ask0 2-2, ask1 2-2, ask0 2-2, ask1 2-2, gap 2-2 state3, end 001"},
+		{"but not for ever", with(func(c *Config) { c.Retry = time.Hour }), []step{{0, 0, p(1, 1)}, {1, 0, endOf(sessionOne, 3)}, {11, 0, nil}, {500, 0, nil}, {501, 0, nil}},
+			"start 001, 1-1, gap 2-2 state1, ask0 2-2, gap 2-2 state3, end 001"},
+		{"nor when something is held up", cfg, []step{{0, 0, p(1, 1)}, {1, 0, heartbeat(sessionOne, 3)}, {11, 0, nil}, {49, 0, nil}, {51, 0, nil}, {52, 0, p(3, 1)}, {53, 0, p(5, 1)}},
+			"start 001, 1-1, gap 2-2 state1, ask0 2-2, ask1 2-2, gap 2-2 state3, 3-3"},
 		{"a late start", cfg, []step{{0, 0, p(10, 1)}, {10, 0, nil}, {11, fromServer, p(1, 9)}}, "start 001, gap 1-9 state1, ask0 1-9, 1-9, gap 1-9 state2, 10-10"},
 		{"too large a hole", with(func(c *Config) { c.MostAsked = 8 }), []step{{0, 0, p(10, 1)}, {10, 0, nil}}, "start 001, gap 1-9 state3, 10-10"},
 		{"too large a hole behind one that is asked for", with(func(c *Config) { c.MostAsked = 3 }),
@@ -181,6 +191,33 @@ func TestRequestsAreFew(t *testing.T) {
 	}
 	if c.Ask.Unsent == 0 || c.Ask.Unsent != c.Ask.Requests-(linkRequests-12) || c.Ask.Exhausted == 0 {
 		t.Errorf("%+v", c.Ask)
+	}
+}
+
+// TestBackOff: what is not answered is asked for after Retry, then after twice that, and so on; an answer in part sets the time back.
+func TestBackOff(t *testing.T) {
+	link, _ := newLink(3, 1<<15)
+	c := NewChannel(Config{Link: link, Wait: 10 * time.Millisecond, HoldMax: time.Hour, Tries: 4, HoldPackets: 16}, nothing{})
+	var got []string
+	for at := range uint64(300) {
+		now := (1_000_000 + at) * ms
+		switch at {
+		case 0:
+			c.Packet(&nic.Packet{Data: packet(sessionOne, 5, 1)}, now)
+		case 30:
+			link.put(1, now, packet(sessionOne, 1, 2))
+		}
+		c.Tick(now)
+		for q, ok := link.asked(); ok; q, ok = link.asked() {
+			got = append(got, fmt.Sprintf("%d:%d from server %d", at, q.first, q.server))
+		}
+	}
+	want := "10:1 from server 0, 15:1 from server 1, 25:1 from server 2, 30:3 from server 2, 35:3 from server 0, 45:3 from server 1, 65:3 from server 2"
+	if s := strings.Join(got, ", "); s != want {
+		t.Errorf("asked at %s\n    want %s", s, want)
+	}
+	if !link.alert.Load() {
+		t.Error("the link's other end was not told of a hole")
 	}
 }
 
