@@ -46,7 +46,7 @@ type told struct {
 
 const (
 	// tellMost is how many snapshot records a pass publishes before it stops at an instrument's end.
-	tellMost = 4096
+	tellMost = 2048
 	// tellPerUs bounds them in time: readers have other things to follow, and the ring is finite.
 	tellPerUs = 2
 	// scanPerRecord is how many instruments without anything to tell take the time of a record, about.

@@ -414,3 +414,51 @@ func TestOptions(t *testing.T) {
 		t.Error("backing off")
 	}
 }
+
+// FuzzRebuild makes a snapshot and a stream of arbitrary messages: no panic, whole books, and an attempt that ends.
+func FuzzRebuild(f *testing.F) {
+	f.Add(framed(add(1, 1, 1000), add(2, 2, 1000), del(1), add(1, 1, 1000)), uint8(2), int16(0))
+	f.Add(framed(add(1, 1, 1000), add(1, 2, 2000)[:30], message('H', 1, "TEST    ", "H", " ", "T1  "), nil), uint8(1), int16(3))
+	f.Add(framed(message('U', 1, uint64(1), uint64(2), uint32(5), uint32(7)), message('R', 1, "TEST    ", "QN", uint32(100), "NCZ PNN1N", uint32(0), "N")), uint8(0), int16(-1))
+	own, err := book.New(book.Options{MaxInstruments: 1 << 8, MaxOrders: 64, MaxPages: 16, MaxReference: 1 << 16})
+	must(f, err)
+	f.Cleanup(func() { must(f, own.Close()) })
+	r, err := New(Options{Books: own, LogBytes: minLogBytes, Patience: 1, Fetch: func(context.Context, func([]byte, int) error) (uint64, error) { return 0, nil }})
+	must(f, err)
+	f.Cleanup(func() { must(f, r.Close()) })
+	f.Fuzz(func(t *testing.T, b []byte, cut uint8, shift int16) {
+		var messages [][]byte
+		for len(b) >= 2 && len(messages) < 200 {
+			n := min(len(b), 2+int(binary.BigEndian.Uint16(b))%64)
+			messages, b = append(messages, b[2:n]), b[n:]
+		}
+		at := min(int(cut), len(messages))
+		lane, worker := r.Lane(), r.Worker()
+		lane.Want(midnight, 1)
+		defer lane.Forget()
+		worker.Begin()
+		if err := worker.Snapshot(framed(messages[:at]...), at); err != nil {
+			worker.Fail(err)
+			return
+		}
+		lane.Messages(framed(messages[at:]...), 1, len(messages)-at)
+		must(t, worker.End(uint64(1+int64(shift))))
+		for now := uint64(1); now < 100; now++ {
+			switch st, _ := worker.Step(now); st {
+			case Void:
+				must(t, worker.shadow.Books.Validate())
+				return
+			case Waiting:
+				if s := lane.Offered(uint64(1 + len(messages) - at)); s != nil {
+					must(t, s.Books.Validate())
+					lane.Return(s)
+					if st, err := worker.Step(now); st != Done || err != nil {
+						t.Fatal(st, err)
+					}
+					return
+				}
+			}
+		}
+		t.Fatal("the attempt does not end")
+	})
+}
