@@ -252,6 +252,30 @@ func TestUnreadable(t *testing.T) {
 	}
 }
 
+// TestTooMany: a snapshot of more orders than the books hold is none.
+func TestTooMany(t *testing.T) {
+	p := newPair(t)
+	p.lane.Want(midnight, p.next)
+	if !p.work.Begin() {
+		t.Fatal()
+	}
+	var err error
+	for n := uint64(0); err == nil && n < 1<<15; n += 1 << 10 {
+		var chunk [][]byte
+		for ref := n; ref < n+1<<10; ref++ {
+			chunk = append(chunk, add(ref, 1, 1000))
+		}
+		err = p.work.Snapshot(framed(chunk...), len(chunk))
+	}
+	if !errors.Is(err, ErrTooMany) {
+		t.Fatal(err)
+	}
+	p.work.Fail(err)
+	if c := p.counters(); c.Failed != 1 || c.Snapshots > 1<<14+1<<10 {
+		t.Errorf("%+v", c)
+	}
+}
+
 // TestForget: a session that ends takes its attempt along, at each stage, and the next one is not touched by what it left in the log.
 func TestForget(t *testing.T) {
 	p := newPair(t)

@@ -47,6 +47,7 @@ var (
 	ErrOver       = errors.New("resync: the session ended meanwhile")
 	ErrLogFull    = errors.New("resync: the log had no room for what came meanwhile")
 	ErrUnreadable = errors.New("resync: a message was refused by the parser")
+	ErrTooMany    = errors.New("resync: the snapshot has more orders than the books hold")
 	ErrTooOld     = errors.New("resync: the snapshot is too old for what was logged, or there was another loss")
 	ErrFuture     = errors.New("resync: the stream did not reach the snapshot's number")
 )
@@ -99,9 +100,10 @@ func (w *Worker) Begin() bool {
 // Snapshot takes messages of the snapshot. An error ends the attempt; Step will say so.
 func (w *Worker) Snapshot(blocks []byte, count int) error {
 	err := w.standing()
-	if err == nil && !w.shadow.snapshot(blocks, count) {
-		err = ErrUnreadable
-		w.phase = idle // it is a failed snapshot, and Fail counts it
+	if err == nil {
+		if err = w.shadow.snapshot(blocks, count); err != nil {
+			w.phase = idle // it is a failed snapshot, and Fail counts it
+		}
 	}
 	w.publish()
 	return err
