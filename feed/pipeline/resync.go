@@ -107,7 +107,8 @@ func (l *Lane) forget() {
 		l.giveBack()
 	}
 	r.active, r.logging, r.doubted = false, false, false
-	r.system, r.states = 0, [len(r.states)]told{}
+	r.system = 0
+	clear(r.states[:])
 	r.next = 1
 	r.state(0, l.now)
 }
