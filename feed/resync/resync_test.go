@@ -361,23 +361,34 @@ func TestOverrunWhileOffered(t *testing.T) {
 	}
 }
 
-// TestGuard: a number that is one too low or too high shows, and an order that the snapshot has keeps its place.
+// TestGuard: a number that is one too low or too high shows, and has the next snapshot taken, twice; an order that the snapshot has keeps its
+// place.
 func TestGuard(t *testing.T) {
 	p := newPair(t)
 	p.lane.Want(midnight, p.next)
-	p.deliver(add(1, 1, 1000), add(2, 2, 1000), del(5))            // 10, 11, 12
-	p.fetched(10, add(5, 0, 1000), add(1, 1, 1000), add(3, 3, 10)) // has 10 already: 11 would be right
+	p.deliver(add(1, 1, 1000), add(2, 2, 1000), del(5))                                    // 10, 11, 12
+	low := func() { p.fetched(p.next-3, add(5, 0, 1000), add(1, 1, 1000), add(3, 3, 10)) } // has 10 already: 11 would be right
+	low()
+	p.step(Void, ErrDoubtful)
+	p.deliver(del(7)) // an order that the next snapshot lacks
+	p.fetched(p.next - 1)
+	p.step(Void, ErrDoubtful)
+	p.deliver(add(1, 1, 1000), add(2, 2, 1000), del(5))
+	low()
 	p.step(Waiting, nil)
 	p.taken(1, 2, 3)
-	if c := p.counters(); c.AlreadyThere != 1 || c.UnknownAfter != 0 {
+	if c := p.counters(); c.AlreadyThere != 2 || c.UnknownAfter != 1 || c.Doubtful != 2 {
 		t.Errorf("%+v", c)
 	}
 	p.lane.Want(midnight, p.next)
 	p.deliver(add(6, 6, 1000), del(6))
 	p.fetched(p.next - 1) // lacks the add: one less would be right
+	p.step(Void, ErrDoubtful)
+	p.deliver(add(6, 6, 1000), del(6))
+	p.fetched(p.next - 2) // a better one
 	p.step(Waiting, nil)
 	p.taken()
-	if c := p.counters(); c.UnknownAfter != 1 {
+	if c := p.counters(); c.UnknownAfter != 2 || c.Doubtful != 3 {
 		t.Errorf("%+v", c)
 	}
 }

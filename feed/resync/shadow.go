@@ -26,6 +26,7 @@ type Shadow struct {
 	day        uint64 // the venue's midnight
 	next       uint64 // number of the next message to apply
 	guarded    uint64 // numbers below it are near the snapshot's end
+	odd        int    // rows there that say the number is wrong
 	verdict    atomic.Uint32
 
 	batch    *tick.Batch
@@ -96,7 +97,7 @@ func (s *Shadow) reset(generation, day uint64) {
 	clear(s.about[:])
 	s.entries, s.orders = s.entries[:0], s.orders[:0]
 	s.System, s.SystemAt = 0, 0
-	s.generation, s.day, s.next = generation, day, 0
+	s.generation, s.day, s.next, s.odd = generation, day, 0, 0
 	s.parser = itch.Counters{}
 	s.verdict.Store(pending)
 }
@@ -241,10 +242,12 @@ func (s *Shadow) rows() {
 		if b.Kind[i] == tick.KindAdd && s.has(b, i) {
 			b.Kind[i] = 0
 			s.counters.AlreadyThere++
+			s.odd++
 		}
 		s.Books.Apply(b, i, i+1)
 		if s.Books.Counters().Unknown != before {
 			s.counters.UnknownAfter++
+			s.odd++
 		}
 	}
 }
