@@ -46,7 +46,7 @@ type told struct {
 
 const (
 	// tellMost is how many snapshot records a pass publishes before it stops at an instrument's end.
-	tellMost = 4096
+	tellMost = 2048
 	// tellPerUs bounds them in time: readers have other things to follow, and the ring is finite.
 	tellPerUs = 2
 	// scanPerRecord is how many instruments without anything to tell take the time of a record, about.
@@ -107,7 +107,8 @@ func (l *Lane) forget() {
 		l.giveBack()
 	}
 	r.active, r.logging, r.doubted = false, false, false
-	r.system, r.states = 0, [len(r.states)]told{}
+	r.system = 0
+	clear(r.states[:])
 	r.next = 1
 	r.state(0, l.now)
 }

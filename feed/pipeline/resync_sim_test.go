@@ -145,7 +145,6 @@ func (w *world) work() {
 		}
 		w.snapshot, w.next = w.venue.Snapshot(nil)
 		w.snapshot = shuffled(w.snapshot, w.Uint64())
-		w.next += uint64(w.shift)
 		w.stage, w.chunk = 1, 1<<(8+w.IntN(9))
 	case 1:
 		if w.IntN(60) == 0 {

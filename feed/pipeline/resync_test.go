@@ -184,3 +184,34 @@ func TestResyncOfOtherBooks(t *testing.T) {
 		t.Error("a lane with another's Resync")
 	}
 }
+
+// BenchmarkTell is what a pass costs that tells readers as much as one may: some 2,048 records, of instruments with 25 orders each.
+//
+//	budget  0 allocs/op, 0.1 ms a pass
+func BenchmarkTell(b *testing.B) {
+	bench := newBench(b, func(c *Config) {
+		rs, err := resync.New(resync.Options{Books: c.Books, LogBytes: 1 << 16, Fetch: resyncByHand})
+		must(b, err)
+		b.Cleanup(func() { must(b, rs.Close()) })
+		c.Resync = rs
+	})
+	ref := uint64(1)
+	for locate := uint16(1); locate <= 600; locate++ {
+		for n := range uint32(25) {
+			bench.feed(1, add(ref, locate, "BS"[n&1], 100, 1_000_000+n))
+			ref++
+		}
+	}
+	bench.lane.EndPass()
+	r := bench.lane.rebuild
+	r.shadow, r.active = &resync.Shadow{Books: bench.books}, true
+	told := r.half.Counters.Republished
+	b.ReportAllocs()
+	for b.Loop() {
+		if r.at > 500 {
+			r.at = 0
+		}
+		bench.lane.tell(tellMost)
+	}
+	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(r.half.Counters.Republished-told), "ns/record")
+}

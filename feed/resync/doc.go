@@ -14,8 +14,8 @@
 //	lane.go    the lane's half            run.go     the goroutine that takes those steps
 //	shadow.go  books and what the snapshot says of instruments
 //
-// A snapshot that is too old (N before the log's first message), a loss behind N, a full log, and messages that the parser
-// refuses all make an attempt void: it is counted and the next one begins, later each time. Nothing here is on the lane's hot path but one copy of
+// A snapshot that is too old (N before the log's first message) or does not fit what follows, a loss behind N, a full log, and messages
+// that the parser refuses all make an attempt void: it is counted and the next one begins, later each time. Nothing here is on the lane's hot path but one copy of
 // each packet, and that only while a rebuild is under way.
 //
 // Rules: Nasdaq sheet, section 5.1. A lane has one channel where this is used: its numbers are one sequence.

@@ -20,7 +20,8 @@ type Options struct {
 	// LogBytes is the log's size, a power of two: it must hold what comes while a snapshot is fetched. The default is 64 MiB,
 	// two million messages, some seconds of an opening.
 	LogBytes int
-	// Retry is waited after a void attempt, twice as long after each further one, up to MaxRetry. The defaults are 250 ms and 30 s.
+	// Retry is waited after a void attempt, twice as long after each further one, up to MaxRetry; and lies between the beginnings of any
+	// two. The defaults are 250 ms and 30 s.
 	Retry, MaxRetry time.Duration
 	// Patience bounds how long the stream may take to reach a snapshot's number. The default is 10 s.
 	Patience time.Duration

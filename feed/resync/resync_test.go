@@ -252,6 +252,30 @@ func TestUnreadable(t *testing.T) {
 	}
 }
 
+// TestTooMany: a snapshot of more orders than the books hold is none.
+func TestTooMany(t *testing.T) {
+	p := newPair(t)
+	p.lane.Want(midnight, p.next)
+	if !p.work.Begin() {
+		t.Fatal()
+	}
+	var err error
+	for n := uint64(0); err == nil && n < 1<<15; n += 1 << 10 {
+		var chunk [][]byte
+		for ref := n; ref < n+1<<10; ref++ {
+			chunk = append(chunk, add(ref, 1, 1000))
+		}
+		err = p.work.Snapshot(framed(chunk...), len(chunk))
+	}
+	if !errors.Is(err, ErrTooMany) {
+		t.Fatal(err)
+	}
+	p.work.Fail(err)
+	if c := p.counters(); c.Failed != 1 || c.Snapshots > 1<<14+1<<10 {
+		t.Errorf("%+v", c)
+	}
+}
+
 // TestForget: a session that ends takes its attempt along, at each stage, and the next one is not touched by what it left in the log.
 func TestForget(t *testing.T) {
 	p := newPair(t)
@@ -337,23 +361,34 @@ func TestOverrunWhileOffered(t *testing.T) {
 	}
 }
 
-// TestGuard: a number that is one too low or too high shows, and an order that the snapshot has keeps its place.
+// TestGuard: a number that is one too low or too high shows, and has the next snapshot taken, twice; an order that the snapshot has keeps its
+// place.
 func TestGuard(t *testing.T) {
 	p := newPair(t)
 	p.lane.Want(midnight, p.next)
-	p.deliver(add(1, 1, 1000), add(2, 2, 1000), del(5))            // 10, 11, 12
-	p.fetched(10, add(5, 0, 1000), add(1, 1, 1000), add(3, 3, 10)) // has 10 already: 11 would be right
+	p.deliver(add(1, 1, 1000), add(2, 2, 1000), del(5))                                    // 10, 11, 12
+	low := func() { p.fetched(p.next-3, add(5, 0, 1000), add(1, 1, 1000), add(3, 3, 10)) } // has 10 already: 11 would be right
+	low()
+	p.step(Void, ErrDoubtful)
+	p.deliver(del(7)) // an order that the next snapshot lacks
+	p.fetched(p.next - 1)
+	p.step(Void, ErrDoubtful)
+	p.deliver(add(1, 1, 1000), add(2, 2, 1000), del(5))
+	low()
 	p.step(Waiting, nil)
 	p.taken(1, 2, 3)
-	if c := p.counters(); c.AlreadyThere != 1 || c.UnknownAfter != 0 {
+	if c := p.counters(); c.AlreadyThere != 2 || c.UnknownAfter != 1 || c.Doubtful != 2 {
 		t.Errorf("%+v", c)
 	}
 	p.lane.Want(midnight, p.next)
 	p.deliver(add(6, 6, 1000), del(6))
 	p.fetched(p.next - 1) // lacks the add: one less would be right
+	p.step(Void, ErrDoubtful)
+	p.deliver(add(6, 6, 1000), del(6))
+	p.fetched(p.next - 2) // a better one
 	p.step(Waiting, nil)
 	p.taken()
-	if c := p.counters(); c.UnknownAfter != 1 {
+	if c := p.counters(); c.UnknownAfter != 2 || c.Doubtful != 3 {
 		t.Errorf("%+v", c)
 	}
 }
@@ -413,4 +448,52 @@ func TestOptions(t *testing.T) {
 	if w.backOff(0) != 10 || w.backOff(3) != 80 || w.backOff(4) != 100 || w.backOff(1000) != 100 {
 		t.Error("backing off")
 	}
+}
+
+// FuzzRebuild makes a snapshot and a stream of arbitrary messages: no panic, whole books, and an attempt that ends.
+func FuzzRebuild(f *testing.F) {
+	f.Add(framed(add(1, 1, 1000), add(2, 2, 1000), del(1), add(1, 1, 1000)), uint8(2), int16(0))
+	f.Add(framed(add(1, 1, 1000), add(1, 2, 2000)[:30], message('H', 1, "TEST    ", "H", " ", "T1  "), nil), uint8(1), int16(3))
+	f.Add(framed(message('U', 1, uint64(1), uint64(2), uint32(5), uint32(7)), message('R', 1, "TEST    ", "QN", uint32(100), "NCZ PNN1N", uint32(0), "N")), uint8(0), int16(-1))
+	own, err := book.New(book.Options{MaxInstruments: 1 << 8, MaxOrders: 64, MaxPages: 16, MaxReference: 1 << 16})
+	must(f, err)
+	f.Cleanup(func() { must(f, own.Close()) })
+	r, err := New(Options{Books: own, LogBytes: minLogBytes, Patience: 1, Fetch: func(context.Context, func([]byte, int) error) (uint64, error) { return 0, nil }})
+	must(f, err)
+	f.Cleanup(func() { must(f, r.Close()) })
+	f.Fuzz(func(t *testing.T, b []byte, cut uint8, shift int16) {
+		var messages [][]byte
+		for len(b) >= 2 && len(messages) < 200 {
+			n := min(len(b), 2+int(binary.BigEndian.Uint16(b))%64)
+			messages, b = append(messages, b[2:n]), b[n:]
+		}
+		at := min(int(cut), len(messages))
+		lane, worker := r.Lane(), r.Worker()
+		lane.Want(midnight, 1)
+		defer lane.Forget()
+		worker.Begin()
+		if err := worker.Snapshot(framed(messages[:at]...), at); err != nil {
+			worker.Fail(err)
+			return
+		}
+		lane.Messages(framed(messages[at:]...), 1, len(messages)-at)
+		must(t, worker.End(uint64(1+int64(shift))))
+		for now := uint64(1); now < 100; now++ {
+			switch st, _ := worker.Step(now); st {
+			case Void:
+				must(t, worker.shadow.Books.Validate())
+				return
+			case Waiting:
+				if s := lane.Offered(uint64(1 + len(messages) - at)); s != nil {
+					must(t, s.Books.Validate())
+					lane.Return(s)
+					if st, err := worker.Step(now); st != Done || err != nil {
+						t.Fatal(st, err)
+					}
+					return
+				}
+			}
+		}
+		t.Fatal("the attempt does not end")
+	})
 }

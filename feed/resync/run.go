@@ -12,11 +12,16 @@ const pollEvery = 2 * time.Millisecond
 // every few milliseconds. Start it once.
 func (r *Resync) Run(ctx context.Context) {
 	w, void := &r.worker, 0
+	var begun time.Time
 	for sleep(ctx, pollEvery) {
 		if !w.Wanted() {
 			void = 0
 			continue
 		}
+		if time.Since(begun) < r.o.Retry { // one loss after the other: the server is not asked for each
+			continue
+		}
+		begun = time.Now()
 		if w.attempt(ctx) {
 			void = 0
 			continue

@@ -26,6 +26,7 @@ type Shadow struct {
 	day        uint64 // the venue's midnight
 	next       uint64 // number of the next message to apply
 	guarded    uint64 // numbers below it are near the snapshot's end
+	odd        int    // rows there that say the number is wrong
 	verdict    atomic.Uint32
 
 	batch    *tick.Batch
@@ -43,14 +44,15 @@ type About struct {
 	ShortSale  tick.Status // latest restriction; RType 0: none came
 }
 
-// resting is an order of a snapshot.
+// resting is an order of a snapshot, 48 bytes.
 type resting struct {
 	at         uint64 // ts_event
 	id         uint64
 	price      int64
-	size       uint64
-	mpid       uint64
+	size       uint32 // as on the wire
+	mpid       uint32
 	instrument uint32
+	turn       uint32 // of its arrival
 	side       byte
 }
 
@@ -95,7 +97,7 @@ func (s *Shadow) reset(generation, day uint64) {
 	clear(s.about[:])
 	s.entries, s.orders = s.entries[:0], s.orders[:0]
 	s.System, s.SystemAt = 0, 0
-	s.generation, s.day, s.next = generation, day, 0
+	s.generation, s.day, s.next, s.odd = generation, day, 0, 0
 	s.parser = itch.Counters{}
 	s.verdict.Store(pending)
 }
@@ -118,13 +120,13 @@ func (s *Shadow) know(instrument uint32) *About {
 	return &s.entries[s.about[instrument]-1]
 }
 
-// snapshot takes messages of a snapshot. Orders wait for its end: they may come in any order, and queues go by time. It returns
-// false when the parser refused a message.
-func (s *Shadow) snapshot(blocks []byte, count int) bool {
+// snapshot takes messages of a snapshot. Orders wait for its end: they may come in any order, and queues go by time.
+func (s *Shadow) snapshot(blocks []byte, count int) error {
+	most := s.Books.Options().MaxOrders
 	for b := s.batch; count > 0; {
 		used, n := itch.Append(blocks, s.day, 0, count, b, &s.parser)
 		if n == 0 {
-			return false
+			return ErrUnreadable
 		}
 		blocks, count = blocks[used:], count-n
 		s.counters.Snapshots += uint64(n)
@@ -133,7 +135,8 @@ func (s *Shadow) snapshot(blocks []byte, count int) bool {
 			switch b.Kind[i] {
 			case tick.KindAdd:
 				s.orders = append(s.orders, resting{
-					at: b.TsEvent[i], id: b.OrderID[i], price: b.Price[i], size: b.Size[i], mpid: b.Aux[i], instrument: b.Instrument[i], side: b.Side[i],
+					at: b.TsEvent[i], id: b.OrderID[i], price: b.Price[i], size: uint32(b.Size[i]), mpid: uint32(b.Aux[i]),
+					instrument: b.Instrument[i], turn: uint32(len(s.orders)), side: b.Side[i],
 				})
 			case tick.KindDefinition, tick.KindStatus, tick.KindSystem, tick.KindExt:
 				s.note(b, i)
@@ -143,7 +146,13 @@ func (s *Shadow) snapshot(blocks []byte, count int) bool {
 		}
 		b.Reset()
 	}
-	return s.parser.Short == 0
+	switch {
+	case s.parser.Short != 0:
+		return ErrUnreadable
+	case len(s.orders) > most:
+		return ErrTooMany
+	}
+	return nil
 }
 
 // end puts the snapshot's orders into the books: within a level by the time of their message, then as they came. Queue
@@ -151,14 +160,19 @@ func (s *Shadow) snapshot(blocks []byte, count int) bool {
 func (s *Shadow) end(next uint64) {
 	s.next, s.guarded = next, next+guard
 	s.counters.Orders += uint64(len(s.orders))
-	slices.SortStableFunc(s.orders, func(a, b resting) int { return cmp.Compare(a.at, b.at) })
+	slices.SortFunc(s.orders, func(a, b resting) int {
+		if a.at != b.at {
+			return cmp.Compare(a.at, b.at)
+		}
+		return cmp.Compare(a.turn, b.turn)
+	})
 	b := s.batch
 	for from := 0; from < len(s.orders); from += b.N {
 		b.Reset()
 		for _, o := range s.orders[from:min(len(s.orders), from+tick.MaxRows)] {
 			i := b.N & tick.RowMask
 			b.Kind[i], b.Side[i], b.Instrument[i] = tick.KindAdd, o.side, o.instrument
-			b.OrderID[i], b.Price[i], b.Size[i], b.Aux[i] = o.id, o.price, o.size, o.mpid
+			b.OrderID[i], b.Price[i], b.Size[i], b.Aux[i] = o.id, o.price, uint64(o.size), uint64(o.mpid)
 			b.N++
 		}
 		s.Books.Apply(b, 0, b.N)
@@ -228,10 +242,12 @@ func (s *Shadow) rows() {
 		if b.Kind[i] == tick.KindAdd && s.has(b, i) {
 			b.Kind[i] = 0
 			s.counters.AlreadyThere++
+			s.odd++
 		}
 		s.Books.Apply(b, i, i+1)
 		if s.Books.Counters().Unknown != before {
 			s.counters.UnknownAfter++
+			s.odd++
 		}
 	}
 }

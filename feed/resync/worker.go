@@ -17,6 +17,7 @@ type Worker struct {
 	full     uint64 // as of Begin
 	logEnd   uint64 // number that the log goes on from; 0: not known
 	phase    phase
+	doubts   int    // attempts in a row that were void because of ErrDoubtful
 	since    uint64 // when the stream was first waited for, ns; 0: it is not
 	counters Counters
 }
@@ -47,6 +48,8 @@ var (
 	ErrOver       = errors.New("resync: the session ended meanwhile")
 	ErrLogFull    = errors.New("resync: the log had no room for what came meanwhile")
 	ErrUnreadable = errors.New("resync: a message was refused by the parser")
+	ErrTooMany    = errors.New("resync: the snapshot has more orders than the books hold")
+	ErrDoubtful   = errors.New("resync: the first messages behind the snapshot do not fit it: its number is wrong")
 	ErrTooOld     = errors.New("resync: the snapshot is too old for what was logged, or there was another loss")
 	ErrFuture     = errors.New("resync: the stream did not reach the snapshot's number")
 )
@@ -56,6 +59,10 @@ const futureMost = 1 << 24
 
 // offerAt is how little must be waiting in the log when books are offered, bytes: the lane applies it in some ten µs.
 const offerAt = 8 << 10
+
+// doubtsMost is how many snapshots in a row are refused because their number seems wrong. A venue that is always like that, or whose stream
+// has such rows anyway, gets its books all the same: they are nearer to the truth than those with a hole, and the counters tell.
+const doubtsMost = 2
 
 // stepRecords is the most logged packets that a step applies.
 const stepRecords = 1024
@@ -99,9 +106,10 @@ func (w *Worker) Begin() bool {
 // Snapshot takes messages of the snapshot. An error ends the attempt; Step will say so.
 func (w *Worker) Snapshot(blocks []byte, count int) error {
 	err := w.standing()
-	if err == nil && !w.shadow.snapshot(blocks, count) {
-		err = ErrUnreadable
-		w.phase = idle // it is a failed snapshot, and Fail counts it
+	if err == nil {
+		if err = w.shadow.snapshot(blocks, count); err != nil {
+			w.phase = idle // it is a failed snapshot, and Fail counts it
+		}
 	}
 	w.publish()
 	return err
@@ -206,6 +214,11 @@ func (w *Worker) step(now uint64) (State, error) {
 	if w.r.log.pending() > offerAt {
 		return Working, nil
 	}
+	if s.odd > 0 && w.doubts < doubtsMost {
+		w.doubts++
+		w.counters.Doubtful++
+		return Void, ErrDoubtful
+	}
 	w.phase = offered
 	w.publish()
 	w.r.offer.Store(s)
@@ -231,6 +244,7 @@ func (w *Worker) offered() State {
 	s := w.shadow
 	switch s.verdict.Load() {
 	case taken:
+		w.doubts = 0
 		return Done
 	case declined:
 		s.verdict.Store(pending)
