@@ -224,7 +224,7 @@ func (r *runner) capture() (err error) {
 	defer func() { err = errors.Join(err, src.Close()) }()
 	m := &merger{held: map[uint64]heldPacket{}}
 	defer func() { r.c.Missing, r.c.Strays = m.Missing, m.Strays }()
-	heartbeat := uint64(r.o.Heartbeat)
+	heartbeat := r.idleNs()
 	m.began = func(id [10]byte, first uint64) { r.begin(id, first) }
 	m.out = func(ts uint64, packet []byte, count int) error {
 		at := uint64(p.Offset(ts, count))

@@ -13,8 +13,10 @@ import (
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
 
+	glimpseclient "github.com/tickwire/tickwire/feed/session/glimpse"
 	"github.com/tickwire/tickwire/internal/netns"
 	"github.com/tickwire/tickwire/internal/netns/nstest"
+	"github.com/tickwire/tickwire/sim/glimpse"
 	"github.com/tickwire/tickwire/sim/mold"
 )
 
@@ -83,6 +85,61 @@ func TestVeth(t *testing.T) {
 			}
 			t.Logf("late: half %d ns, 99 of 100 %d ns, all %d ns", c.LateP50, c.LateP99, c.LateMax)
 		})
+	}
+}
+
+// TestVethServers: both servers answer over the interface they were opened at, in its namespace.
+func TestVethServers(t *testing.T) {
+	p := nstest.Pair(t, netns.Options{})
+	here := netip.MustParseAddrPort("10.203.0.2:0")
+	o := quick(10_000)
+	o.Interfaces = [2]string{"gen0", "gen0"}
+	o.Requests.Addr, o.Snapshots.Addr = here, here
+	o.Expect = filepath.Join(t.TempDir(), "truth")
+	var e *Exchange
+	if err := p.Tx.Do(func() (err error) {
+		e, err = New(o)
+		return err
+	}); err != nil {
+		t.Fatal(err)
+	}
+	if err := e.Run(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	id, err := mold.SessionID(DefaultSession)
+	if err != nil {
+		t.Fatal(err)
+	}
+	truth := readTruth(t, o.Expect)
+	var books, whole glimpse.State
+	apply(&whole, truth, 1<<30)
+	if err := p.Rx.Do(func() error {
+		if got := again(t, e.RequestAddr(), id, nil, 1, 10_000); !bytes.Equal(got, truth) {
+			t.Errorf("%d messages were sent again, %d are true", count(got), count(truth))
+		}
+		fetch := func() (uint64, error) {
+			return glimpseclient.Fetch(t.Context(), glimpseclient.Config{Server: e.SnapshotAddr().String()}, func(blocks []byte, n int) error {
+				apply(&books, blocks, n)
+				return nil
+			})
+		}
+		next, err := fetch()
+		if err != nil || next != 10_001 || books.Orders() != whole.Orders() || whole.Orders() == 0 {
+			t.Errorf("a snapshot of %d orders before %d, want %d: %v", books.Orders(), next, whole.Orders(), err)
+		}
+		e.SetSnapshotFaults(glimpse.Faults{Refuse: 'A'})
+		if _, err := fetch(); !errors.Is(err, glimpseclient.ErrRejected) {
+			t.Errorf("a server that refuses: %v", err)
+		}
+		return nil
+	}); err != nil {
+		t.Fatal(err)
+	}
+	if config := e.Config(); !bytes.Contains([]byte(config), []byte(e.RequestAddr().String())) || !bytes.Contains([]byte(config), []byte(e.SnapshotAddr().String())) {
+		t.Errorf("the servers are not in:\n%s", config)
+	}
+	if err := e.Close(); err != nil {
+		t.Fatal(err)
 	}
 }
 
@@ -215,7 +272,7 @@ func FuzzFrame(f *testing.F) {
 // BenchmarkSend is packets of 200 bytes that leave on two lines, by each way, on a veth pair whose other end takes them and drops
 // them (nobody has joined the groups).
 //
-//	seen    ns a packet: run it; both lines are one core's work
+//	seen    sockets 0.37, AF_XDP 0.73 million packets a second (one thread; shared two-core EPYC VM, Go 1.26, copy mode)
 func BenchmarkSend(b *testing.B) {
 	for _, via := range []Via{Sockets, AFXDP} {
 		b.Run(via.String(), func(b *testing.B) {

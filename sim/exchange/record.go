@@ -117,23 +117,26 @@ func (r *recorder) err() error {
 	return nil
 }
 
+// fail remembers the first fault.
 func (r *recorder) fail(err error) {
-	if err != nil {
-		r.failed.CompareAndSwap(nil, &err)
-	}
+	r.failed.CompareAndSwap(nil, &err)
 }
 
 // run records until the queue is closed. After a fault it goes on with what still can be done.
 func (r *recorder) run() {
 	defer close(r.done)
 	for b := range r.queue {
-		r.fail(r.record(b))
+		if err := r.record(b); err != nil {
+			r.fail(err)
+		}
 		select {
 		case r.free <- b:
 		default:
 		}
 	}
-	r.fail(r.finish())
+	if err := r.finish(); err != nil {
+		r.fail(err)
+	}
 }
 
 func (r *recorder) record(packet []byte) error {

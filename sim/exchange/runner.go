@@ -156,11 +156,7 @@ func (r *runner) emit(ts uint64, packet []byte) error {
 	if err := r.wait(ts); err != nil {
 		return err
 	}
-	send := r.lines.Send
-	if !r.sent {
-		send = r.lines.SendSurely
-	}
-	if err := send(ts, packet); err != nil {
+	if err := r.send(ts, packet); err != nil {
 		return err
 	}
 	r.sent, r.at = true, ts
@@ -179,6 +175,22 @@ func (r *runner) emit(ts uint64, packet []byte) error {
 		return r.flush() // nothing else is due: no reason to wait for company
 	}
 	return nil
+}
+
+// send gives a packet to the lines.
+func (r *runner) send(ts uint64, packet []byte) error {
+	if !r.sent {
+		return r.lines.SendSurely(ts, packet)
+	}
+	return r.lines.Send(ts, packet)
+}
+
+// idleNs is after how long without a packet there is a heartbeat. Nothing is idle at full speed.
+func (r *runner) idleNs() uint64 {
+	if !r.paced {
+		return 1 << 62
+	}
+	return uint64(r.o.Heartbeat)
 }
 
 // heartbeat is a packet that says which number comes next.

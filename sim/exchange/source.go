@@ -208,7 +208,7 @@ func (r *runner) session(n int) error {
 	}
 	r.begin(id, 1)
 	err = mold.Play(src, mold.PlayOptions{
-		Session: name, PayloadBytes: r.o.PayloadBytes, TogetherNs: uint64(r.o.Together), HeartbeatNs: uint64(r.o.Heartbeat), Ends: -1,
+		Session: name, PayloadBytes: r.o.PayloadBytes, TogetherNs: uint64(r.o.Together), HeartbeatNs: r.idleNs(), Ends: -1,
 	}, func(ts uint64, packet []byte, _ bool) error { return r.emit(ts, packet) })
 	if err == nil {
 		err = src.err()

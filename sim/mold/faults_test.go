@@ -204,6 +204,24 @@ func TestLinesSteady(t *testing.T) {
 	}
 }
 
+// TestLinesBound: a delay that keeps too many packets up is refused, not paid for with all memory.
+func TestLinesBound(t *testing.T) {
+	l, err := NewLinesWith(LinesOptions{A: Line{LossPPM: perMillion}, B: Line{DelayNs: 1 << 60, Exact: true}}, func(int, uint64, []byte) error { return nil })
+	if err != nil {
+		t.Fatal(err)
+	}
+	l.free = make([][]byte, 0, mostFlights)
+	for n := 0; ; n++ {
+		l.free = append(l.free, make([]byte, 0, 1)) // not 1,400 bytes for each
+		if err := l.Send(uint64(n), []byte("x")); err != nil {
+			if n != mostFlights || !strings.Contains(err.Error(), "too long for this rate") {
+				t.Errorf("after %d packets: %v", n, err)
+			}
+			return
+		}
+	}
+}
+
 // FuzzCorrupt: whatever the packet, damage stays within it.
 func FuzzCorrupt(f *testing.F) {
 	f.Add([]byte("SESSION   \x00\x00\x00\x00\x00\x00\x00\x01\x00\x01\x00\x01x"), uint64(1), byte(31))

@@ -228,6 +228,9 @@ func (l *Lines) send(ts uint64, packet []byte, sure bool) error {
 	if l.c.Packets == 0 {
 		l.first = ts
 	}
+	if len(l.waiting) >= mostFlights {
+		return fmt.Errorf("mold: %d packets are on their way: the lines' delays are too long for this rate", len(l.waiting))
+	}
 	l.c.Packets++
 	if start := l.both.in(l.o.BothPPM); start && l.inBoth == 0 && !sure {
 		l.inBoth = l.o.BothPackets
@@ -338,8 +341,10 @@ type flight struct {
 	line   int
 }
 
-// flights is a heap by time. It holds what the longest delay can hold up.
+// flights is a heap by time. It holds what the longest delay can hold up, and no more than mostFlights.
 type flights []flight
+
+const mostFlights = 1 << 20
 
 func (f flights) less(i, j int) bool {
 	return f[i].at < f[j].at || f[i].at == f[j].at && f[i].number < f[j].number
