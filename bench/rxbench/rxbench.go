@@ -81,6 +81,7 @@ type Report struct {
 	LoadCore     int       `json:"load_core"`
 	Rates        []Rate    `json:"rates"`
 	Latencies    []Latency `json:"latency"`
+	Lane         Lane      `json:"lane"`
 	Cost         Cost      `json:"cost"`
 	Missing      []Missing `json:"not_available,omitempty"`
 	Faults       []string  `json:"faults,omitempty"` // numbers that went back and the like: the figures are of something else then
@@ -165,6 +166,9 @@ func Run(o Options) (*Report, error) {
 		if err := b.cost(); err != nil {
 			return nil, err
 		}
+		if err := b.lanes(); err != nil {
+			return nil, err
+		}
 	}
 	return &b.r, nil
 }
@@ -206,9 +210,21 @@ func (b *bench) start(name string, ns *netns.NS, samples int) (running, error) {
 	return startLibxdp(ns, b.libxdp, b.o.ReceiverCore, samples, name == LibxdpStamped)
 }
 
-// with makes namespaces, runs a receiver, and calls use on the load's thread. A receiver gets an interface of its own each time: not all
-// of them give a queue back.
+// with runs a receiver by name: see use.
 func (b *bench) with(name string, samples int, use func(p *netns.Pair, r running) error) (*tally, error) {
+	t, err := b.use(func(ns *netns.NS) (running, error) { return b.start(name, ns, samples) }, use)
+	if err != nil {
+		return nil, fmt.Errorf("rxbench: receiver %s: %w", name, err)
+	}
+	if t.disorder != 0 {
+		b.r.Faults = append(b.r.Faults, fmt.Sprintf("%s: %d packets out of order or of a wrong length", name, t.disorder))
+	}
+	return t, nil
+}
+
+// use makes namespaces, runs a receiver, and calls f on the load's thread. A receiver gets an interface of its own each time: not all of them
+// give a queue back.
+func (b *bench) use(open func(*netns.NS) (running, error), f func(p *netns.Pair, r running) error) (*tally, error) {
 	runtime.GC()
 	p, err := netns.NewPair("bench", netns.Options{})
 	if err != nil {
@@ -216,24 +232,18 @@ func (b *bench) with(name string, samples int, use func(p *netns.Pair, r running
 	}
 	defer p.Close()
 	if err := p.Rx.Do(func() error { return gro("feed0") }); err != nil {
-		return nil, fmt.Errorf("rxbench: turning GRO on: %w", err)
+		return nil, fmt.Errorf("turning GRO on: %w", err)
 	}
-	r, err := b.start(name, p.Rx, samples)
+	r, err := open(p.Rx)
 	if err != nil {
 		return nil, err
 	}
 	err = p.Tx.Do(func() error {
 		pin(b.o.LoadCore)
-		return use(p, r)
+		return f(p, r)
 	})
 	t, stopped := r.stop()
-	if err := errors.Join(err, stopped); err != nil {
-		return nil, fmt.Errorf("rxbench: receiver %s: %w", name, err)
-	}
-	if t.disorder != 0 {
-		b.r.Faults = append(b.r.Faults, fmt.Sprintf("%s: %d packets out of order or of a wrong length", name, t.disorder))
-	}
-	return t, nil
+	return t, errors.Join(err, stopped)
 }
 
 // rates searches for each receiver's highest rate, the receivers taking turns.

@@ -1,6 +1,7 @@
 package rxbench
 
 import (
+	"errors"
 	"fmt"
 	"time"
 )
@@ -83,6 +84,10 @@ func (b *bout) search() (found, error) {
 		held := false
 		for range again {
 			t, err := b.try(int(at*b.span.Seconds()), at)
+			if errors.Is(err, errPlayed) {
+				f.rate = low
+				return f, nil
+			}
 			if err != nil {
 				return f, err
 			}

@@ -82,6 +82,9 @@ func printRx(out io.Writer, r *rxbench.Report, asJSON bool) error {
 		return err
 	}
 	fmt.Fprintln(out, "\nfrom when a packet was due, sent late or not, to when the receiver had it in hand; TPACKET_V3 hands over blocks each ms")
+	if l := r.Lane; len(l.Runs) > 0 {
+		fmt.Fprintf(out, "%s with decode, books of all instruments and rings behind it, live frames: %.0f packets/s without loss, %.3g messages/s\n", rxbench.Stamped, l.Median, l.Messages)
+	}
 	if c := r.Cost; c.Packets > 0 {
 		fmt.Fprintf(out, "afxdp, %d packets: %d allocations of the process (%.6f a packet), ", c.Packets, c.Allocations, c.Allocated)
 		if c.Calls != nil {

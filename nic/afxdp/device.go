@@ -43,6 +43,7 @@ type device struct {
 	sockets  []*queue // of all lanes
 	users    int
 	nextFlow uint32
+	pollers  *napiSettings // of all its queues, as they were before
 }
 
 // open gives an interface with the program attached, in the driver or, when generic is set, in front of the stack; bare: without stamps,
@@ -284,6 +285,9 @@ func (d *device) release() error {
 
 func (d *device) close() error {
 	var errs []error
+	if d.pollers != nil {
+		errs = append(errs, d.pollers.restore())
+	}
 	if d.link != nil {
 		errs = append(errs, d.link.Close())
 	}

@@ -11,6 +11,7 @@
 //	umem.go      packet memory              socket.go    one socket on one queue, and the ladder of modes
 //	ring.go      the shared rings           source.go    Poll, Wait, BusyPoll
 //	owner.go     who has the queue          probe.go     what is missing, in words
+//	flows.go     groups that come and go    napi.go      the driver's poller and its interrupts
 //
 // One socket a (interface, queue), each with memory and rings of its own; one goroutine polls them all. No system call a packet:
 // the kernel is entered only when it asks to be woken, and in Wait and BusyPoll. Memberships are joined by ordinary sockets

@@ -57,7 +57,9 @@ type Options struct {
 	// Ring is the number of entries of the receive ring, a power of two: what may wait for us. The default is 4,096: 4 ms
 	// at a million packets a second.
 	Ring int
-	// BusyPoll makes the sockets fit for BusyPoll: the driver then leaves polling to us where it can. The default is false.
+	// BusyPoll makes the sockets fit for BusyPoll: the driver then leaves polling to us where it can, and its interrupts are put off
+	// by 200 µs each time we poll. What was set before comes back with Close; a process that is killed leaves it. The
+	// default is false.
 	BusyPoll bool
 	// Budget is how many packets one BusyPoll takes from the driver. The default is 64.
 	Budget int

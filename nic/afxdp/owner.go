@@ -13,32 +13,36 @@ import (
 // ownerOf says in words who has an interface's XDP program: the process that holds the link to it, as far as we may see,
 // else the program's number.
 func ownerOf(index int) string {
-	if pid, name := linkHolder(index); pid != "" {
+	l, err := netlink.LinkByIndex(index)
+	if err != nil || l.Attrs().Xdp == nil || !l.Attrs().Xdp.Attached {
+		return "an interface above it, such as a bond"
+	}
+	program := l.Attrs().Xdp.ProgId
+	if pid, name := linkHolder(index, program); pid != "" {
 		return fmt.Sprintf("process %s (%s)", pid, name)
 	}
-	if l, err := netlink.LinkByIndex(index); err == nil && l.Attrs().Xdp != nil && l.Attrs().Xdp.Attached {
-		return fmt.Sprintf("nobody we may see, program %d (`bpftool prog show id %d`; `ip link set %s xdp off` takes away what is left over)",
-			l.Attrs().Xdp.ProgId, l.Attrs().Xdp.ProgId, l.Attrs().Name)
-	}
-	return "an interface above it, such as a bond"
+	return fmt.Sprintf("nobody we may see, program %d (`bpftool prog show id %d`; `ip link set %s xdp off` takes away what is left over)",
+		program, program, l.Attrs().Name)
 }
 
-// linkHolder looks for an open bpf_link of XDP to the interface among all processes.
-func linkHolder(index int) (pid, name string) {
+// linkHolder looks among all processes for an open bpf_link of that program to the interface: indices of interfaces are each network
+// namespace's own, numbers of programs are not.
+func linkHolder(index int, program uint32) (pid, name string) {
 	infos, _ := filepath.Glob("/proc/[0-9]*/fdinfo/*")
-	want := fmt.Sprintf("ifindex:\t%d", index)
+	wants := map[string]bool{"link_type:\txdp": true, fmt.Sprintf("ifindex:\t%d", index): true, fmt.Sprintf("prog_id:\t%d", program): true}
 	for _, path := range infos {
 		f, err := os.Open(path)
 		if err != nil {
 			continue
 		}
-		isXDP, isOurs := false, false
+		found := 0
 		for lines := bufio.NewScanner(f); lines.Scan(); {
-			isXDP = isXDP || lines.Text() == "link_type:\txdp"
-			isOurs = isOurs || lines.Text() == want
+			if wants[lines.Text()] {
+				found++
+			}
 		}
 		_ = f.Close()
-		if isXDP && isOurs {
+		if found == len(wants) {
 			pid = strings.Split(path, "/")[2]
 			comm, _ := os.ReadFile(filepath.Join("/proc", pid, "comm"))
 			return pid, strings.TrimSpace(string(comm))

@@ -30,6 +30,8 @@ type queue struct {
 	napi    int      // of the driver's poller; 0: it does not tell
 	mapped  bool     // xsks[id] is ours
 	kicks   uint64   // calls to wake the kernel
+	poller  *napiSettings
+	noisy   error // why the poller's interrupts are not put off
 }
 
 // openQueue makes a socket on a queue in one mode, by the order of section 3. The caller holds the device.
@@ -66,6 +68,11 @@ func openQueue(d *device, id int, mode Mode, o *Options) (_ *queue, err error) {
 		}
 	}
 	q.napi, _ = unix.GetsockoptInt(q.fd, unix.SOL_SOCKET, unix.SO_INCOMING_NAPI_ID)
+	if o.BusyPoll && q.napi > 0 {
+		if q.poller, q.noisy = deferInterrupts(uint32(q.napi)); errors.Is(q.noisy, errNoSuch) {
+			q.noisy = d.deferInterrupts()
+		}
+	}
 	if err := d.maps[bpf.MapXsks].Put(uint32(id), uint32(q.fd)); err != nil {
 		return nil, fmt.Errorf("entering the socket of queue %d: %w", id, err)
 	}
@@ -222,6 +229,10 @@ func (q *queue) statistics() (s unix.XDPStatistics, err error) {
 func (q *queue) close() error {
 	var errs []error
 	q.dev.disown(q)
+	if q.poller != nil {
+		errs = append(errs, q.poller.restore())
+		q.poller = nil
+	}
 	if q.fd >= 0 {
 		if q.mapped { // another socket's entry is left alone
 			_ = q.dev.maps[bpf.MapXsks].Delete(uint32(q.id)) // closing empties the slot too

@@ -224,6 +224,9 @@ func (s *Source) warn(q *queue, o *Options) {
 		s.warnings = append(s.warnings, fmt.Sprintf("%s queue %d: driver %s does not say which poller is the queue's, so busy polling does nothing here; idle = \"spin\" is the choice",
 			q.dev.name, q.id, q.dev.driver))
 	}
+	if q.noisy != nil {
+		s.warnings = append(s.warnings, fmt.Sprintf("%s queue %d: interrupts are not put off while it is polled, so busy polling gains little: %v", q.dev.name, q.id, q.noisy))
+	}
 	if q.dev.queues > 1 && q.dev.mode != Generic {
 		s.warnings = append(s.warnings, fmt.Sprintf("%s has %d receive queues: packets are taken on the configured ones only (steer each group there with `ethtool -N`, "+
 			"set queue = -1 for all, or `ethtool -L %s combined 1`); the counter wrong_queue tells of others", q.dev.name, q.dev.queues, q.dev.name))
