@@ -19,9 +19,12 @@ import (
 	"golang.org/x/term"
 
 	"github.com/tickwire/tickwire/feed/process"
+	"github.com/tickwire/tickwire/internal/netns"
 	"github.com/tickwire/tickwire/nic"
+	"github.com/tickwire/tickwire/nic/afxdp"
 	"github.com/tickwire/tickwire/nic/udp"
 	"github.com/tickwire/tickwire/ringbuf"
+	"github.com/tickwire/tickwire/sim/exchange"
 )
 
 // demoOptions are the command line's.
@@ -45,15 +48,18 @@ shared-memory rings and a serve process that answers SQL, and shows what goes th
   generator ──A, B──► feed ──rings──► serve ──► psql -h 127.0.0.1 -p 5433
                         └──rings──► this screen
 
+With --source afxdp, as root, it makes two network namespaces (tickwire-…) joined by two veth pairs, one a line, and the feed takes
+its packets from the driver by AF_XDP. Neither namespace has a way out.
+
 All of it is invented (publisher 40000, SIM.ITCH). Everything is removed at the end; what a killed demo left is removed by
 the next one.`,
-		Example: "  tickwire demo\n  tickwire demo --for 10s --plain",
+		Example: "  tickwire demo\n  tickwire demo --for 10s --plain\n  sudo tickwire demo --source afxdp",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if o.rate < 100 || o.rate > 5_000_000 {
 				return usageError{fmt.Errorf("--rate %d is not in 100 … 5000000 messages a second", o.rate)}
 			}
-			if o.source != "udp" && o.source != "replay" {
-				return usageError{fmt.Errorf("--source %s is unknown here; known: udp, replay", o.source)}
+			if o.source != "udp" && o.source != "afxdp" && o.source != "replay" {
+				return usageError{fmt.Errorf("--source %s is unknown here; known: udp, afxdp, replay", o.source)}
 			}
 			if f, ok := cmd.OutOrStdout().(*os.File); !ok || !term.IsTerminal(int(f.Fd())) {
 				o.plain = true
@@ -67,7 +73,7 @@ the next one.`,
 	f.IntVar(&o.rate, "rate", 50_000, "messages a second")
 	f.Uint64Var(&o.seed, "seed", 1, "of the generated session")
 	f.IntVar(&o.names, "symbols", 500, "instruments")
-	f.StringVar(&o.source, "source", "udp", "udp: multicast on lo; replay: a file, without any network")
+	f.StringVar(&o.source, "source", "udp", "udp: multicast on lo; afxdp: from the driver, over veth pairs in namespaces of its own (root); replay: a file, without any network")
 	return c
 }
 
@@ -85,6 +91,7 @@ type demoRun struct {
 	dir       string // everything lies under it
 	config    string
 	sql       string
+	wires     *netns.Pair // of source afxdp
 	groups    [2]netip.AddrPort
 	feed      *child
 	serve     *child
@@ -107,7 +114,12 @@ func demoWith(ctx context.Context, binary string, o *demoOptions, out, errs io.W
 		return err
 	}
 	defer func() { err = errors.Join(err, d.clean()) }()
-	if o.source == "udp" {
+	switch o.source {
+	case "afxdp":
+		if err := d.plug(); err != nil {
+			return err
+		}
+	case "udp":
 		if why := d.multicast(); why != nil {
 			fmt.Fprintf(errs, "tickwire demo: multicast on lo is not possible here (%v): replaying a file instead\n", why)
 			o.source = "replay"
@@ -145,11 +157,49 @@ func (d *demoRun) place() error {
 func (d *demoRun) clean() error {
 	d.serve.stop()
 	d.feed.stop()
+	var err error
+	if d.wires != nil {
+		err = d.wires.Close()
+	}
 	if d.log != nil {
 		_ = d.log.Close()
 	}
-	return os.RemoveAll(d.dir)
+	return errors.Join(err, os.RemoveAll(d.dir))
 }
+
+// plug makes the namespaces and wires of source afxdp.
+func (d *demoRun) plug() (err error) {
+	if missing := afxdp.Missing(); missing != "" {
+		return fmt.Errorf("source afxdp: %s", missing)
+	}
+	if d.wires, err = netns.NewPair("demo", netns.Options{Pairs: 2}); err != nil {
+		return fmt.Errorf("source afxdp: %w", err)
+	}
+	d.groups = [2]netip.AddrPort{exchange.GroupA, exchange.GroupB}
+	return nil
+}
+
+// live says that packets go over a network.
+func (d *demoRun) live() bool { return d.source != "replay" }
+
+// interfaces are those of the receiving and of the sending end, a line each.
+func (d *demoRun) interfaces() (rx, tx [2]string) {
+	if d.source == "afxdp" {
+		return [2]string{"feed0", "feed1"}, [2]string{"gen0", "gen1"}
+	}
+	return [2]string{"lo", "lo"}, [2]string{"lo", "lo"}
+}
+
+// inside runs f where an end of the wires is: in a namespace of its own, or here.
+func (d *demoRun) inside(end func(*netns.Pair) *netns.NS, f func() error) error {
+	if d.wires == nil {
+		return f()
+	}
+	return end(d.wires).Do(f)
+}
+
+func receiving(p *netns.Pair) *netns.NS { return p.Rx }
+func sending(p *netns.Pair) *netns.NS   { return p.Tx }
 
 // explain adds what the children said to an error.
 func (d *demoRun) explain(err error) error {
@@ -224,10 +274,12 @@ memory = "1GiB"
 // start makes the configuration and both processes.
 func (d *demoRun) start(ctx context.Context) (err error) {
 	source, channels := "", ""
-	if d.source == "udp" {
+	if d.live() {
+		source = fmt.Sprintf("source = %q\n", d.source)
 		channels = "[[feed.channel]]\n"
-		for _, g := range d.groups {
-			channels += fmt.Sprintf("[[feed.channel.line]]\ninterface = \"lo\"\ngroup = %q\n", g)
+		rx, _ := d.interfaces()
+		for i, g := range d.groups {
+			channels += fmt.Sprintf("[[feed.channel.line]]\ninterface = %q\ngroup = %q\n", rx[i], g)
 		}
 	} else {
 		day := filepath.Join(d.dir, time.Now().UTC().Format("20060102")+".itch")
@@ -342,7 +394,14 @@ func (d *demoRun) spawn(name string, args ...string) (*child, error) {
 		c.cmd.Env = append(c.cmd.Env, "TICKWIRE_SERVE__SQL="+d.sql)
 	}
 	started := make(chan error, 1)
-	go spawnAndWait(c.cmd, started, c.ended)
+	go func() {
+		start := func() error { spawnAndWait(c.cmd, started, c.ended); return nil }
+		if name != "feed" {
+			_ = start()
+		} else if err := d.inside(receiving, start); err != nil { // it could not be entered: nothing was started
+			started <- err
+		}
+	}()
 	if err := <-started; err != nil {
 		return nil, fmt.Errorf("starting the %s process: %w", name, err)
 	}

@@ -20,17 +20,19 @@ const sentEvery = 20 * time.Millisecond
 
 // send plays a generated session on both lines until ctx ends, counting messages.
 func (d *demoRun) send(ctx context.Context, sent *atomic.Uint64) error {
+	_, tx := d.interfaces()
 	o := exchange.Options{
-		Gen:     itchgen.Options{Symbols: d.names, Seed: d.seed},
-		Pace:    fmt.Sprintf("%d/s", d.rate),
-		Session: fmt.Sprintf("DEMO%06d", os.Getpid()%1_000_000),
-		Lines:   mold.LinesOptions{A: mold.Line{Group: d.groups[0]}, B: mold.Line{Group: d.groups[1]}, Seed: d.seed},
+		Interfaces: tx,
+		Gen:        itchgen.Options{Symbols: d.names, Seed: d.seed},
+		Pace:       fmt.Sprintf("%d/s", d.rate),
+		Session:    fmt.Sprintf("DEMO%06d", os.Getpid()%1_000_000),
+		Lines:      mold.LinesOptions{A: mold.Line{Group: d.groups[0]}, B: mold.Line{Group: d.groups[1]}, Seed: d.seed},
 	}
 	if err := o.Validate(); err != nil {
 		return usageError{err}
 	}
-	e, err := exchange.New(o)
-	if err != nil {
+	var e *exchange.Exchange
+	if err := d.inside(sending, func() (err error) { e, err = exchange.New(o); return err }); err != nil {
 		return err
 	}
 	done := make(chan struct{})
@@ -48,7 +50,7 @@ func (d *demoRun) send(ctx context.Context, sent *atomic.Uint64) error {
 			}
 		}
 	}()
-	err = e.Run(ctx)
+	err := e.Run(ctx)
 	close(done)
 	<-counting
 	sent.Store(e.Messages())

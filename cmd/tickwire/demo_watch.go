@@ -14,6 +14,7 @@ import (
 	"github.com/HdrHistogram/hdrhistogram-go"
 	"github.com/jackc/pgx/v5/pgconn"
 
+	"github.com/tickwire/tickwire/nic/afxdp"
 	"github.com/tickwire/tickwire/ringbuf"
 	"github.com/tickwire/tickwire/tick"
 )
@@ -99,7 +100,7 @@ func (d *demoRun) watch(ctx context.Context) error {
 	traffic := make(chan error, 1)
 	running, stop := context.WithCancel(ctx)
 	defer stop()
-	if d.source == "udp" {
+	if d.live() {
 		go func() { traffic <- d.send(running, &v.sent) }()
 	}
 	if d.sql != "" {
@@ -121,7 +122,7 @@ func (d *demoRun) watch(ctx context.Context) error {
 		return err
 	}
 	stop()
-	if d.source == "udp" {
+	if d.live() {
 		if err := <-traffic; err != nil {
 			return err
 		}
@@ -285,14 +286,20 @@ func (v *view) micros(quantile float64) float64 {
 }
 
 func (v *view) plainHead() {
-	source := "multicast lines A and B on lo"
-	if v.d.source != "udp" {
-		source = "a file, in process"
+	source := map[string]string{"udp": "multicast lines A and B on lo", "replay": "a file, in process"}[v.d.source]
+	if v.d.source == "afxdp" {
+		source = fmt.Sprintf("multicast lines A and B on veth pairs, AF_XDP in mode %s", v.mode())
 	}
 	fmt.Fprintf(v.d.out, "demo: generated ITCH session, %d messages/s, %s\n", v.d.rate, source)
 	if v.d.sql != "" {
 		fmt.Fprintln(v.d.out, "sql: "+v.psql())
 	}
+}
+
+// mode is how AF_XDP takes packets, as the feed tells.
+func (v *view) mode() afxdp.Mode {
+	v.count()
+	return afxdp.Mode(v.counters["0.afxdp.interface.feed0.queue.0.mode"])
 }
 
 func (v *view) psql() string {
@@ -330,12 +337,18 @@ func (v *view) summary() error {
 	gaps, lost := v.gaps()
 	messages := v.counters["0.lane.messages"]
 	fmt.Fprintf(v.d.out, "messages received: %d, %.0f/s\n", messages, float64(messages)/time.Since(v.began).Seconds())
-	if v.d.source == "udp" {
+	if v.d.live() {
 		fmt.Fprintf(v.d.out, "messages sent: %d on each line; packets used of A: %d, of B: %d\n", v.sent.Load(),
 			v.counters["0.channel.0.line.A.won"], v.counters["0.channel.0.line.B.won"])
 	}
 	fmt.Fprintf(v.d.out, "gaps: %d (%d messages lost)\n", gaps, lost)
 	fmt.Fprintf(v.d.out, "arrival to shared memory: p50 %.1f us, p99 %.1f us, p99.9 %.1f us\n", v.micros(50), v.micros(99), v.micros(99.9))
+	if v.d.source == "afxdp" {
+		k := v.counters
+		fmt.Fprintf(v.d.out, "AF_XDP: mode %s; packets redirected %d and %d, passed to the kernel %d and %d\n", v.mode(),
+			k["0.xdp.interface.feed0.redirected"], k["0.xdp.interface.feed1.redirected"],
+			k["0.xdp.interface.feed0.seen"]-k["0.xdp.interface.feed0.redirected"], k["0.xdp.interface.feed1.seen"]-k["0.xdp.interface.feed1.redirected"])
+	}
 	if v.d.sql != "" {
 		fmt.Fprintf(v.d.out, "rows queryable: %d orders, last count took %.1f ms\n", v.rows.Load(), float64(v.queryNs.Load())/1e6)
 		if v.rows.Load() <= 0 {
