@@ -85,7 +85,7 @@ func TestCOffsets(t *testing.T) {
 		got[m[1]], _ = strconv.Atoi(m[2])
 	}
 	for name, want := range map[string]int{
-		"MAGIC": offMagic, "MAJOR": offMajor, "MINOR": offMinor, "HEADER_BYTES": offHeaderBytes, "BYTE_ORDER": offByteOrder, "SLOT_BYTES": offSlotBytes,
+		"STAMPS": offStamps, "MAGIC": offMagic, "MAJOR": offMajor, "MINOR": offMinor, "HEADER_BYTES": offHeaderBytes, "BYTE_ORDER": offByteOrder, "SLOT_BYTES": offSlotBytes,
 		"SLOTS": offSlots, "SLOTS_OFFSET": offSlotsOffset, "FILE_BYTES": offFileBytes, "SCHEMA": offSchema, "DBN_VERSION": offDBNVersion, "KIND": offKind,
 		"PUBLISHER": offPublisher, "CHANNEL": offChannel, "CREATED": offCreated, "UUID": offUUID, "NAME": offName, "DATASET": offDataset,
 		"RING_FLAGS": offRingFlags, "EPOCH_INTENT": offEpochIntent, "EPOCH": offEpoch, "FIRST": offFirst, "START_MONO": offStartMono,

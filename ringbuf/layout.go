@@ -30,7 +30,7 @@ import (
 const (
 	ringMagic    = "TWRING01"
 	abiMajor     = 1
-	abiMinor     = 0
+	abiMinor     = 1 // 1: state 6, stamps
 	headerBytes  = 4096
 	byteOrder    = 0x01020304 // as a native u32
 	dbnVersion   = 3
@@ -74,6 +74,7 @@ const (
 
 	offHeartbeat = 512 // ns, CLOCK_MONOTONIC
 	offDoorbell  = 520 // u32, futex word
+	offStamps    = 524 // u32, who gave ts_recv lately
 
 	offCounters = 640
 

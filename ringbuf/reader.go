@@ -341,6 +341,9 @@ func (r *Reader) Epoch() uint64 { return r.epoch }
 // State is what the producer says of itself at this moment.
 func (r *Reader) State() State { return State(r.m.load32(offState)) }
 
+// Stamps says who gave the latest records their ts_recv: see Writer.SetStamps.
+func (r *Reader) Stamps() uint8 { return uint8(r.m.load32(offStamps)) }
+
 // Heartbeat is the age of the producer's last heartbeat.
 func (r *Reader) Heartbeat() time.Duration {
 	return time.Duration(max(0, int64(MonotonicNow()-r.m.load64(offHeartbeat))))

@@ -162,6 +162,16 @@ func (w *Writer) SetState(s State) {
 	ringDoorbell(w.m)
 }
 
+// SetStamps tells readers who gave the latest records their ts_recv: 0 not known, 1 the lane's clock, 2 whoever recorded them, 3 the
+// kernel, 4 the NIC (the values of nic.StampSource). Any goroutine; no call into the kernel.
+func (w *Writer) SetStamps(source uint8) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if !w.closed {
+		w.m.store32(offStamps, uint32(source))
+	}
+}
+
 // Close ends the epoch as stopped cleanly (a state of StateFailed is left), and gives the ring up; the file stays for
 // readers and for the next producer. The lane must have published its last record.
 func (w *Writer) Close() error {

@@ -171,6 +171,9 @@ const (
 type lastTrade struct{ price, size int64 }
 
 func (f *follower) tick(m *ringbuf.Mbp1Slot, number uint64) {
+	if m.Flags&tick.FlagSnapshot != 0 {
+		return // books were rebuilt: nothing happened at the venue
+	}
 	r, ok := f.begin(f.ticks, &m.Header, m.TsRecv, f.channel)
 	if !ok {
 		return
@@ -250,6 +253,9 @@ func (f *follower) takeOut(match uint64) {
 }
 
 func (f *follower) depthRow(m *ringbuf.Mbp10Slot) {
+	if m.Flags&tick.FlagSnapshot != 0 {
+		return
+	}
 	r, ok := f.begin(f.depth, &m.Header, m.TsRecv, f.channel)
 	if !ok {
 		return

@@ -12,6 +12,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/tickwire/tickwire/nic"
 	"github.com/tickwire/tickwire/parsers/dbn"
 	"github.com/tickwire/tickwire/ringbuf"
 	"github.com/tickwire/tickwire/tick"
@@ -50,6 +51,7 @@ type ringInfo struct {
 	Slots     uint64  `json:"slots"`
 	SlotBytes int     `json:"slot_bytes"`
 	State     string  `json:"state"`
+	Stamps    string  `json:"stamps"` // who gave the latest records their ts_recv
 	Alive     bool    `json:"alive"`
 	BeatMs    float64 `json:"heartbeat_ms"`
 	Epoch     uint64  `json:"epoch"`
@@ -71,7 +73,7 @@ func inspect(e ringbuf.Entry) (ringInfo, error) {
 	}
 	info := ringInfo{
 		Instance: e.Instance, Ring: r.Name(), Path: e.Path, Dataset: r.Dataset(), Slots: r.Slots(), SlotBytes: r.Header().SlotBytes,
-		State: r.State().String(), Alive: r.Alive(), BeatMs: float64(r.Heartbeat().Microseconds()) / 1e3, Epoch: s.Epoch, PID: s.PID,
+		State: r.State().String(), Stamps: nic.StampSource(r.Stamps()).String(), Alive: r.Alive(), BeatMs: float64(r.Heartbeat().Microseconds()) / 1e3, Epoch: s.Epoch, PID: s.PID,
 	}
 	if number, ts := r.Cursor(); number >= s.First {
 		info.Newest, info.Records = number, number-s.First+1

@@ -169,7 +169,7 @@ func printStatus(out interface{ Write([]byte) (int, error) }, infos []processInf
 		fmt.Fprintf(t, "%s/%s\tpid %d\t%s\n", p.Instance, p.Process, p.PID, state)
 		for _, name := range p.order {
 			if v := p.Counters[name]; v != 0 || all {
-				fmt.Fprintf(t, "  %s\t%d\t\n", name, v)
+				fmt.Fprintf(t, "  %s\t%d\t%s\n", name, v, wordOf(name, v))
 			}
 		}
 		for _, l := range p.Latencies {

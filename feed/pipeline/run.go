@@ -136,6 +136,21 @@ type RunCounters struct {
 	StampFile     uint64 // whoever recorded them
 }
 
+// Stamps is the poorest source that stamped a packet since before.
+func (c *RunCounters) Stamps(before *RunCounters) nic.StampSource {
+	switch {
+	case c.StampLoop != before.StampLoop:
+		return nic.StampLoop
+	case c.StampFile != before.StampFile:
+		return nic.StampFile
+	case c.StampKernel != before.StampKernel:
+		return nic.StampKernel
+	case c.StampHardware != before.StampHardware:
+		return nic.StampHardware
+	}
+	return nic.StampNone
+}
+
 // Run polls until stop is set, the source ends or fails. What the channels hold back is given up at the end, and
 // everything is published. It returns nil at the end of a source. The goroutine must be locked to its thread when there is
 // a Window.

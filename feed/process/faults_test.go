@@ -298,8 +298,8 @@ func TestKills(t *testing.T) {
 	if !books.equal(true) || books.orders() == 0 {
 		t.Errorf("%d orders rest, %d in a lossless run; %v", books.orders(), true.orders(), moved(k))
 	}
-	if k["0.resync.rebuilt"] == 0 {
-		t.Errorf("no books were rebuilt: %v", moved(k))
+	if k["0.resync.rebuilt"] == 0 && k["0.channel.0.ask.recovered"] == 0 { // a late start is mended by either, as far back as it is
+		t.Errorf("nothing was recovered: %v", moved(k))
 	}
 }
 

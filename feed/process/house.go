@@ -43,9 +43,15 @@ func (r *laneRunner) keep(done <-chan struct{}, log *slog.Logger) {
 	}
 }
 
-// show has the rings say what state their input is in. A state that changes rings the doorbell, which is a system call: so it
+// show has the rings say what state their input is in, and whose stamps they carry. A state that changes rings the doorbell, which is a system call: so it
 // is not the lane that does it.
 func (r *laneRunner) show() {
+	if from := r.stamps.Load(); from != r.stamped {
+		r.stamped = from
+		for _, w := range r.shared.rings {
+			w.SetStamps(uint8(from))
+		}
+	}
 	want := ringbuf.State(r.state.Load())
 	if want == ringbuf.StateInitialising || r.shown == want {
 		return

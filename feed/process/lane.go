@@ -14,6 +14,7 @@ import (
 	"github.com/tickwire/tickwire/feed/session"
 	"github.com/tickwire/tickwire/feed/symbols"
 	"github.com/tickwire/tickwire/internal/config"
+	"github.com/tickwire/tickwire/nic"
 	"github.com/tickwire/tickwire/nic/capture"
 	"github.com/tickwire/tickwire/parsers/itch"
 	"github.com/tickwire/tickwire/ringbuf"
@@ -36,6 +37,8 @@ type laneRunner struct {
 	snap     *snapshotter
 	state    atomic.Uint32 // ringbuf.State that the rings are to show
 	shown    ringbuf.State // that they show: the beat's
+	stamps   atomic.Uint32 // nic.StampSource of the latest packets
+	stamped  uint32        // that the rings show: the beat's
 	export   exporter      // of what the lane counts: it copies the values itself
 	kernel   exporter      // of what the kernel counts: the housekeeping's
 }
@@ -159,7 +162,12 @@ func (r *laneRunner) run(p *Process) error {
 		between := func(now uint64) { r.export.export(now) }
 		return r.capture.Run(r.lane, PlayOptions{Pace: p.feed.Pace, Between: between}, &p.stop)
 	}
+	before := r.input.Counters
 	r.input.Between = func(now uint64) {
+		if from := r.input.Counters.Stamps(&before); from != nic.StampNone {
+			r.stamps.Store(uint32(from))
+			before = r.input.Counters
+		}
 		r.state.Store(uint32(ringState(r.input.Channels)))
 		r.export.export(now)
 	}

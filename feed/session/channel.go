@@ -139,16 +139,14 @@ func (c *Channel) Packet(p *nic.Packet, now uint64) {
 	}
 	whole, used := moldudp64.Walk(blocks, count)
 	if whole < count {
-		line.Malformed++ // what is missing shows as a hole
+		// What it promised and did not bring may not exist: a damaged count must not carry the stream away. If it does, the next packet
+		// or heartbeat shows the hole.
+		line.Malformed++
 	} else if used < len(blocks) {
 		line.Trailing++
 	}
 	c.messages(blocks[:used], h.Sequence, whole, Arrival{TsRecv: p.TsRecv, Stamp: p.Stamp, Line: p.Line & 1}, now)
-	c.passes(p.Line&1, h.Sequence, h.Sequence+uint64(count))
-	if whole < count {
-		line.Lost += uint64(count - whole)
-		c.missing(h.Sequence+uint64(count), now)
-	}
+	c.passes(p.Line&1, h.Sequence, h.Sequence+uint64(whole))
 	if c.ending != 0 {
 		c.endIfComplete()
 	}

@@ -295,6 +295,7 @@ TW_SIZE_(tw_ext, 56);
 #define TW_OFF_CURSOR_TS 392    /* u64 */
 #define TW_OFF_HEARTBEAT 512    /* u64 */
 #define TW_OFF_DOORBELL 520     /* u32 */
+#define TW_OFF_STAMPS 524       /* u32 */
 
 enum { TW_KIND_MBO = 1, TW_KIND_MBP1 = 2, TW_KIND_TRADES = 3, TW_KIND_EVENTS = 4, TW_KIND_EXT = 5, TW_KIND_MBP10 = 6 };
 
@@ -748,6 +749,12 @@ static inline int tw_ring_poll(tw_ring *r, void *rec)
 static inline uint32_t tw_ring_state(const tw_ring *r)
 {
 	return tw_acquire32_(r->base_ + TW_OFF_STATE);
+}
+
+/* Who gave the latest records their ts_recv: 0 not known, 1 the lane's clock, 2 whoever recorded them, 3 the kernel, 4 the NIC. */
+static inline uint32_t tw_ring_stamps(const tw_ring *r)
+{
+	return tw_acquire32_(r->base_ + TW_OFF_STAMPS);
 }
 
 /* Records known to lie ahead. Past three quarters of tw_ring_slots an overrun is near. */
