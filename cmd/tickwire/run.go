@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"runtime"
+	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -34,10 +35,14 @@ processes are units of their own instead (deploy/systemd in the source tree).`,
 			s := &supervisor{errs: cmd.ErrOrStderr(), log: slog.New(slog.NewTextHandler(cmd.ErrOrStderr(), nil)).With("process", "run")}
 			var jobs []job
 			for i := range cfg.Feed {
-				jobs = append(jobs, job{"feed " + cfg.Feed[i].Name, []string{"feed", cfg.Feed[i].Name, "--config", path}})
+				j := job{name: "feed " + cfg.Feed[i].Name, args: []string{"feed", cfg.Feed[i].Name, "--config", path}}
+				if cfg.Feed[i].Idle != "block" { // lanes that spin have windows for what the runtime would send signals for
+					j.env = append(j.env, withoutPreemption(os.Getenv("GODEBUG")))
+				}
+				jobs = append(jobs, j)
 			}
 			if haveDuckDB {
-				jobs = append(jobs, job{"serve", []string{"serve", "--config", path}})
+				jobs = append(jobs, job{name: "serve", args: []string{"serve", "--config", path}})
 			} else {
 				s.log.Warn("this binary was built without cgo: no SQL port")
 			}
@@ -52,6 +57,12 @@ processes are units of their own instead (deploy/systemd in the source tree).`,
 type job struct {
 	name string
 	args []string
+	env  []string // beside ours
+}
+
+// withoutPreemption is GODEBUG with what turns the runtime's signals off; a setting of the user's stays the last word.
+func withoutPreemption(set string) string {
+	return strings.TrimSuffix("GODEBUG=asyncpreemptoff=1,"+set, ",")
 }
 
 // supervisor keeps jobs running.
@@ -119,6 +130,7 @@ func (s *supervisor) once(ctx context.Context, j job) error {
 	}
 	c := exec.CommandContext(ctx, self, j.args...)
 	c.Stdout, c.Stderr = s.errs, s.errs
+	c.Env = append(os.Environ(), j.env...)
 	c.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGTERM, Setpgid: true} // Setpgid: Control-C comes to us alone
 	c.Cancel = func() error { return c.Process.Signal(syscall.SIGTERM) }
 	c.WaitDelay = graceOfStop

@@ -14,7 +14,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/tickwire/tickwire/internal/netns"
 	"github.com/tickwire/tickwire/internal/testvec"
+	"github.com/tickwire/tickwire/nic/afxdp"
 )
 
 func sampleDay(t *testing.T) string {
@@ -178,7 +180,13 @@ func TestDemo(t *testing.T) {
 	if testing.Short() {
 		t.Skip("takes some seconds")
 	}
-	for _, source := range []string{"udp", "replay"} {
+	sources := []string{"udp", "replay"}
+	if afxdp.Missing() == "" && os.Geteuid() == 0 {
+		sources = append(sources, "afxdp")
+	} else if os.Getenv("CI") != "" {
+		t.Errorf("source afxdp cannot be tried: %s", afxdp.Missing())
+	}
+	for _, source := range sources {
 		var out, errs bytes.Buffer
 		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 		o := &demoOptions{span: 3 * time.Second, plain: true, rate: 20_000, source: source, names: 50}
@@ -200,6 +208,10 @@ func TestDemo(t *testing.T) {
 	mine := filepath.Join("/dev/shm", fmt.Sprintf("%s%d", demoPrefix, os.Getpid())) // others may run a demo at this moment
 	if _, err := os.Stat(mine); !os.IsNotExist(err) {
 		t.Errorf("left behind: %s, %v", mine, err)
+	}
+	left, _ := filepath.Glob(fmt.Sprintf("/run/netns/%s%d-demo-*", netns.Prefix, os.Getpid()))
+	if len(left) != 0 {
+		t.Errorf("left behind: %v", left)
 	}
 }
 

@@ -44,7 +44,7 @@ const snapEvery = time.Second
 func newSnapshotter(ringPath, snapPath, instPath, lastPath string, records uint64, channel uint8, publisher uint16, o ringbuf.SideOptions) (*snapshotter, error) {
 	s := &snapshotter{path: snapPath, options: o, records: make([]tick.Mbo, 1024), channel: channel, pub: publisher}
 	var err error
-	if s.reader, err = ringbuf.Open(ringPath, ringbuf.ReaderOptions{Join: ringbuf.JoinOldest}); err != nil {
+	if s.reader, err = ringbuf.Open(ringPath, ringbuf.ReaderOptions{Join: ringbuf.JoinOldest, Report: "snapshot"}); err != nil {
 		return nil, err
 	}
 	if s.directory, err = ringbuf.OpenInst(instPath); err != nil {

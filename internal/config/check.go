@@ -10,6 +10,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // Defaults fills in what the file left out.
@@ -35,7 +37,7 @@ func (c *Config) Defaults() {
 }
 
 func defaultRunDir() string {
-	if os.Geteuid() == 0 {
+	if os.Geteuid() == 0 || unix.Access("/run/tickwire", unix.W_OK) == nil { // systemd-tmpfiles makes it the user's
 		return "/run/tickwire"
 	}
 	if dir := os.Getenv("XDG_RUNTIME_DIR"); dir != "" {
@@ -231,6 +233,19 @@ func (f *Feed) validate(fs *faults, key string) {
 		f.Channel[i].validate(fs, fmt.Sprintf("%s.channel[%d]", key, i), lanes)
 	}
 	f.Recovery.validate(fs, key+".recovery")
+	if f.Recovery.Snapshot != "" {
+		for _, name := range lanes {
+			channels := 0
+			for i := range f.Channel {
+				if f.Channel[i].Lane == name {
+					channels++
+				}
+			}
+			if channels > 1 {
+				fs.add(key+".recovery.snapshot", "needs a lane for each channel, but lane %q has %d", name, channels)
+			}
+		}
+	}
 }
 
 func (a *AFXDP) validate(fs *faults, key string) {
@@ -253,6 +268,9 @@ func (a *AFXDP) validate(fs *faults, key string) {
 func (r *Recovery) validate(fs *faults, key string) {
 	if r.Wait < 0 || r.HoldMax < 0 || r.HoldPackets < 0 || r.HoldMessages < 0 || r.Retry < 0 || r.Tries < 0 || r.SilentAfter < 0 {
 		fs.add(key, "has a negative value")
+	}
+	if len(r.Servers) > 0 && r.HoldMax <= r.Wait {
+		fs.add(key+".hold_max", "= %s leaves no time to ask the servers: both count from when a hole is noticed, and wait is %s", time.Duration(r.HoldMax), time.Duration(r.Wait))
 	}
 	if len(r.Servers) > 16 {
 		fs.add(key+".servers", "has %d entries, at most 16", len(r.Servers))
@@ -283,7 +301,7 @@ func (ch *Channel) validate(fs *faults, key string, lanes []string) {
 	}
 	for i, line := range ch.Line {
 		at := fmt.Sprintf("%s.line[%d]", key, i)
-		if line.Queue < 0 || line.Queue >= 1024 {
+		if line.Queue < -1 || line.Queue >= 1024 {
 			fs.add(at+".queue", "= %d is no receive queue", line.Queue)
 		}
 		if line.VLAN > 4094 {

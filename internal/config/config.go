@@ -70,7 +70,7 @@ type Rings struct {
 	Events      uint64 `toml:"events"`
 	Ext         uint64 `toml:"ext"`
 	Mbp10       uint64 `toml:"mbp10"`
-	Instruments uint64 `toml:"instruments"` // places in the directory; the default is 16,384
+	Instruments uint64 `toml:"instruments"` // places in the directory; the default is 32,768
 	Snapshot    uint64 `toml:"snapshot"`    // records a snapshot starts with; it grows
 }
 
@@ -118,14 +118,14 @@ type Line struct {
 	Interface string         `toml:"interface"` // by name
 	Group     netip.AddrPort `toml:"group"`     // such as 233.54.12.111:26477
 	SourceIP  netip.Addr     `toml:"source_ip"` // only packets from there; the default is anybody
-	Queue     int            `toml:"queue"`     // receive queue that the group is steered to (source afxdp); the default is 0
+	Queue     int            `toml:"queue"`     // receive queue that the group is steered to (source afxdp); the default is 0, -1 is every queue
 	VLAN      uint16         `toml:"vlan"`      // 802.1Q tag that the group's packets carry, 0: none (source afxdp)
 }
 
 // Recovery is what happens when numbers are missing.
 type Recovery struct {
 	Wait         Duration `toml:"wait"`          // for the other line; the default is 2 ms
-	HoldMax      Duration `toml:"hold_max"`      // for the venue's answer, while what came later is held; the default is 50 ms
+	HoldMax      Duration `toml:"hold_max"`      // how long a hole may stay open when the venue is asked, from when it was noticed; the default is 50 ms
 	HoldPackets  int      `toml:"hold_packets"`  // the default is 4,096
 	HoldMessages int      `toml:"hold_messages"` // the default is 100,000
 	// Servers answer requests for missing messages (MoldUDP64), host:port each; asked in turn. The default is none.

@@ -77,6 +77,13 @@ func TestFaults(t *testing.T) {
 		{"two of a name", "[[feed]]\nname=\"a\"\nsource=\"file\"\npath=\"x\"\n[[feed]]\nname=\"a\"\nsource=\"file\"\npath=\"y\"\n", nil, []string{"taken by another feed"}},
 		{"ring", "[[feed]]\nname=\"a\"\nsource=\"file\"\npath=\"x\"\n[feed.rings]\nmbo = 1000\n", nil, []string{"feed[0].rings.mbo = 1000"}},
 		{"lane", "[[feed]]\nname=\"a\"\n[[feed.channel]]\nlane=\"9\"\n", nil, []string{`channel[0].lane = "9"`, "line has 0 entries"}},
+		{"afxdp", "[[feed]]\nname=\"a\"\nstamps=\"mine\"\nafxdp.mode=\"fast\"\nafxdp.frames=1000\nafxdp.ring=8192\n", nil,
+			[]string{`stamps = "mine"`, `afxdp.mode = "fast"`, "frames = 1000 is no power of two", "at least twice ring"}},
+		{"lane's class", "[[feed]]\nname=\"a\"\n[[feed.lane]]\nsched=\"rt\"\npriority=100\n", nil, []string{`sched = "rt"`, "priority = 100"}},
+		{"no time to ask", "[[feed]]\nname=\"a\"\n[feed.recovery]\nwait=\"50ms\"\nservers=[\"10.0.0.1:5\", \"nobody\"]\nsnapshot=\"nowhere\"\nsnapshot_user=\"toolong\"\n", nil,
+			[]string{"hold_max = 50ms leaves no time", `servers[1] = "nobody"`, `snapshot = "nowhere"`, "more than 6 characters"}},
+		{"snapshots of two channels", "[[feed]]\nname=\"a\"\nrecovery.snapshot=\"10.0.0.1:5\"\n[[feed.channel]]\n[[feed.channel]]\n", nil, []string{`lane "0" has 2`}},
+		{"queue and vlan", "[[feed]]\nname=\"a\"\n[[feed.channel]]\n[[feed.channel.line]]\nqueue=-2\nvlan=4095\n", nil, []string{"queue = -2", "vlan = 4095"}},
 		{"environment", "", []string{"TICKWIRE_FEED__5__NAME=x"}, []string{"TICKWIRE_FEED__5__NAME", "no number 5"}},
 		{"environment type", "", []string{"TICKWIRE_SERVE__THREADS=many"}, []string{"environment"}},
 	} {
