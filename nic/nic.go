@@ -1,9 +1,13 @@
 // Package nic is where packets come in: captures, files and sockets, all polled the same way.
 //
+//	nic/afxdp  multicast groups from the driver, frames in place
 //	nic/udp    multicast groups through sockets, recvmmsg, kernel stamps
 //	nic/pcap   pcap and pcapng captures, plain, gzip or zstd
 //	nic/file   BinaryFILE day files, memory-mapped or compressed
 //	nic/pace   when a recorded packet is due
+//	nic/clock  time from the processor, and from NICs
+//	nic/link   interfaces that come and go
+//	nic/capture  what comes in, to pcapng
 //
 // A source hands out UDP payloads in the memory it received them in; they are valid until its next Poll.
 package nic
