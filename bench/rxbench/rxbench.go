@@ -197,11 +197,7 @@ func (b *bench) start(name string, ns *netns.NS, samples int) (running, error) {
 	case Ours, Stamped:
 		return start(ns, b.o.ReceiverCore, latency, openOurs(name == Stamped))
 	case Asavie:
-		timeout := 1
-		if latency {
-			timeout = 0 // spinning, as the others do
-		}
-		return start(ns, b.o.ReceiverCore, latency, openAsavie(timeout))
+		return start(ns, b.o.ReceiverCore, latency, openAsavie)
 	case Packet:
 		return start(ns, b.o.ReceiverCore, latency, openPacket)
 	case UDP:
