@@ -12,18 +12,19 @@ import (
 	"github.com/tickwire/tickwire/nic/udp"
 )
 
-// asavie is github.com/asavie/xdp as its documentation has a receiver: fill, poll, receive. Two things are in its favour: its
-// default rings of 64 entries lose frames of every burst, so it gets the sizes that libxdp has by default; and Poll does not sleep, as it
-// does in the documentation, so that it spins like the others.
+// asavie is github.com/asavie/xdp as its documentation has a receiver: fill, poll, receive; Poll sleeps there, and once more with
+// a Poll that does not, so that it spins like the others. Its default rings of 64 entries lose frames of every burst, so it gets the
+// sizes that libxdp has by default.
 type asavie struct {
 	program *xdp.Program
 	socket  *xdp.Socket
 	members *udp.Members
 	index   int
+	timeout int // ms that Poll may sleep
 }
 
-func openAsavie() (_ poller, err error) {
-	r := &asavie{}
+func openAsavie(timeout int) (_ poller, err error) {
+	r := &asavie{timeout: timeout}
 	defer func() {
 		if err != nil {
 			err = errors.Join(fmt.Errorf("asavie/xdp: %w", err), r.close())
@@ -60,7 +61,7 @@ func (r *asavie) poll(t *tally) (int, error) {
 	if n := r.socket.NumFreeFillSlots(); n > 0 {
 		r.socket.Fill(r.socket.GetDescs(n))
 	}
-	n, _, err := r.socket.Poll(0)
+	n, _, err := r.socket.Poll(r.timeout)
 	if err != nil || n == 0 {
 		return 0, err
 	}

@@ -36,8 +36,7 @@ type liveState struct {
 
 const (
 	testLiveFrames = 1 << 1 // BPF_F_TEST_XDP_LIVE_FRAMES
-	waitTurns      = 20_000 // looks at the clock for one batch at most: some 400 µs. A bound is what the verifier wants
-	playStore      = 1 << 16
+	waitTurns      = 60_000 // looks at the clock for one batch at most: a millisecond. A bound is what the verifier wants
 )
 
 // newLive loads the program. frame is sent again and again with a new number; or, with packets, their payloads, which

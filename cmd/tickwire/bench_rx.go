@@ -21,8 +21,8 @@ func benchRx() *cobra.Command {
 	c := &cobra.Command{
 		Use: "rx", Short: "packets a second without loss, and latency, of receivers side by side", Args: exactly(0),
 		Long: `rx makes network namespaces joined by a veth pair, and has several receivers take the same frames of 200 bytes there, one after the
-other: package nic/afxdp with and without the kernel's stamps, a C receiver on libxdp, asavie/xdp, AF_PACKET's TPACKET_V3, and
-recvmmsg. A receiver's figure is the highest rate at which nothing was lost, the median of --runs; once with frames that the
+other: package nic/afxdp with and without the kernel's stamps, a C receiver on libxdp, asavie/xdp (as documented, and spinning), AF_PACKET's
+TPACKET_V3, and recvmmsg. A receiver's figure is the highest rate at which nothing was lost, the median of --runs; once with frames that the
 kernel makes (BPF_PROG_TEST_RUN), once from a socket. Then the time from when a paced packet was due to when it was in hand; the
 rate with decode, books and rings behind the receiver; and allocations and system calls a packet. It needs root, some two
 minutes, and two cores that are left alone.`,
