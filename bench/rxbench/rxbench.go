@@ -60,9 +60,10 @@ type Cost struct {
 	Packets     uint64   `json:"packets"`
 	Allocations uint64   `json:"allocations"`
 	Allocated   float64  `json:"allocations_per_packet"`
-	Calls       *uint64  `json:"system_calls"` // null: could not be counted
-	Called      *float64 `json:"system_calls_per_packet"`
-	Why         string   `json:"why,omitempty"` // why they could not
+	Calls       *uint64  `json:"system_calls"`            // of the thread; null: could not be counted
+	Own         *uint64  `json:"system_calls_of_receipt"` // of them, those that are not the Go runtime's taking turns
+	Called      *float64 `json:"system_calls_per_packet"` // of those
+	Why         string   `json:"why,omitempty"`           // why they could not
 }
 
 // Missing is a peer that could not be measured.
@@ -357,43 +358,56 @@ func (b *bench) cost() error {
 
 // watch looks at a stretch in the middle of a stream.
 func (b *bench) watch(r running) error {
+	cost := &b.r.Cost
 	time.Sleep(300 * time.Millisecond)
-	var before, after runtime.MemStats
-	runtime.ReadMemStats(&before)
-	c, err := countCalls(r.(*thread).tid)
-	if err != nil {
-		b.r.Cost.Why = err.Error()
-	} else {
-		defer c.close()
+	tid := r.(*thread).tid
+	all, err := countCalls(tid, "")
+	var own *calls
+	if err == nil {
+		defer all.close()
+		own, err = countCalls(tid, runtimes)
 	}
-	var calls, callsAfter uint64
-	if c != nil {
-		if calls, err = c.count(); err != nil {
+	if err == nil {
+		defer own.close()
+	} else {
+		cost.Why = err.Error()
+	}
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before) // what else it costs is behind us
+	runtime.ReadMemStats(&before)
+	var calls, callsAfter [2]uint64
+	if own != nil {
+		if calls, err = both(all, own); err != nil {
 			return err
 		}
 	}
-	runtime.ReadMemStats(&before)
 	from := r.received()
 	time.Sleep(700 * time.Millisecond)
 	to := r.received()
-	if c != nil {
-		if callsAfter, err = c.count(); err != nil {
+	if own != nil {
+		if callsAfter, err = both(all, own); err != nil {
 			return err
 		}
 	}
 	runtime.ReadMemStats(&after)
-	cost := &b.r.Cost
 	cost.Packets, cost.Allocations = to-from, after.Mallocs-before.Mallocs
 	if cost.Packets == 0 {
 		return errors.New("no packets came while allocations were counted")
 	}
 	cost.Allocated = float64(cost.Allocations) / float64(cost.Packets)
-	if c != nil {
-		n := callsAfter - calls
-		per := float64(n) / float64(cost.Packets)
-		cost.Calls, cost.Called = &n, &per
+	if own != nil {
+		cost.Calls, cost.Own = new(callsAfter[0]-calls[0]), new(callsAfter[1]-calls[1])
+		per := float64(*cost.Own) / float64(cost.Packets)
+		cost.Called = &per
 	}
 	return nil
+}
+
+func both(all, own *calls) (n [2]uint64, err error) {
+	if n[0], err = all.count(); err == nil {
+		n[1], err = own.count()
+	}
+	return n, err
 }
 
 // ratio is the median of us to them, run by run.

@@ -88,7 +88,7 @@ func printRx(out io.Writer, r *rxbench.Report, asJSON bool) error {
 	if c := r.Cost; c.Packets > 0 {
 		fmt.Fprintf(out, "afxdp, %d packets: %d allocations of the process (%.6f a packet), ", c.Packets, c.Allocations, c.Allocated)
 		if c.Calls != nil {
-			fmt.Fprintf(out, "%d system calls of the receiving thread (%.6f a packet)\n", *c.Calls, *c.Called)
+			fmt.Fprintf(out, "%d system calls of the receive path (%.6f a packet), and %d of the Go runtime on that thread\n", *c.Own, *c.Called, *c.Calls-*c.Own)
 		} else {
 			fmt.Fprintf(out, "system calls not counted: %s\n", c.Why)
 		}
