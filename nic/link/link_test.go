@@ -87,9 +87,13 @@ func TestFlap(t *testing.T) {
 	in(t, p.Tx, named("gen0", up))
 	expect(t, w, "feed0", Up)
 	in(t, p.Rx, named("feed1", netlink.LinkDel))
-	for e := range w.C() { // it may go down first
-		if e.Name == "feed1" && e.State == Gone {
-			break
+	late := time.After(patience)
+	for gone := false; !gone; { // it may go down first
+		select {
+		case e := <-w.C():
+			gone = e.Name == "feed1" && e.State == Gone
+		case <-late:
+			t.Fatal("nothing is told of feed1 being gone")
 		}
 	}
 }
