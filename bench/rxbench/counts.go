@@ -16,9 +16,20 @@ type calls struct{ fd int }
 
 const tracepoint = "events/raw_syscalls/sys_enter/id"
 
-// runtimes is a filter for calls that are not the Go runtime's, by which it takes turns among goroutines some hundred times a second
-// whatever they do: its signal's return, and waking and waiting for threads.
-var runtimes = fmt.Sprintf("id != %d && id != %d && id != %d", unix.SYS_RT_SIGRETURN, unix.SYS_FUTEX, unix.SYS_TGKILL)
+// runtimes is a filter for calls that are not the Go runtime's. It has goroutines take turns some hundred times a second, whatever they
+// do: by a signal and its return, and by waking, waiting for and yielding to threads. To receive none of these is of use.
+var runtimes = func() string {
+	var b strings.Builder
+	for i, id := range []int{
+		unix.SYS_RT_SIGRETURN, unix.SYS_RT_SIGPROCMASK, unix.SYS_FUTEX, unix.SYS_TGKILL, unix.SYS_GETPID, unix.SYS_SCHED_YIELD, unix.SYS_NANOSLEEP, unix.SYS_MADVISE,
+	} {
+		if i > 0 {
+			b.WriteString(" && ")
+		}
+		fmt.Fprintf(&b, "id != %d", id)
+	}
+	return b.String()
+}()
 
 // countCalls counts from now on those of thread tid that pass a filter, if there is one.
 func countCalls(tid int, filter string) (*calls, error) {

@@ -348,29 +348,27 @@ func (b *bench) cost() error {
 		}
 		settled(r, uint64(warm))
 		half := max(0.5*float64(warm)/took.Seconds(), 200_000) // of what it can: the thread is never without work for long, and keeps up
-		done := make(chan error, 1)
-		go func() { done <- b.watch(r) }()
-		_, _, err = l.send(uint64(warm), int(half*2), half)
-		return errors.Join(err, <-done)
+		return b.count(r.(*thread), l, uint64(warm), int(half), half)
 	})
 	return err
 }
 
-// watch looks at a stretch in the middle of a stream.
-func (b *bench) watch(r running) error {
+// count looks at a stream of n frames: one call into the kernel for the load, and nothing of this package meanwhile.
+func (b *bench) count(r *thread, l *live, first uint64, n int, rate float64) error {
 	cost := &b.r.Cost
-	time.Sleep(300 * time.Millisecond)
-	tid := r.(*thread).tid
-	all, err := countCalls(tid, "")
+	all, err := countCalls(r.tid, "")
 	var own *calls
 	if err == nil {
 		defer all.close()
-		own, err = countCalls(tid, runtimes)
+		own, err = countCalls(r.tid, runtimes)
 	}
 	if err == nil {
 		defer own.close()
 	} else {
 		cost.Why = err.Error()
+	}
+	if err := l.prepare(first, rate); err != nil {
+		return err
 	}
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before) // what else it costs is behind us
@@ -382,7 +380,9 @@ func (b *bench) watch(r running) error {
 		}
 	}
 	from := r.received()
-	time.Sleep(700 * time.Millisecond)
+	if err := l.run(n); err != nil && !errors.Is(err, unix.EINTR) { // a signal of the runtime's makes it fewer
+		return err
+	}
 	to := r.received()
 	if own != nil {
 		if callsAfter, err = both(all, own); err != nil {
@@ -392,13 +392,12 @@ func (b *bench) watch(r running) error {
 	runtime.ReadMemStats(&after)
 	cost.Packets, cost.Allocations = to-from, after.Mallocs-before.Mallocs
 	if cost.Packets == 0 {
-		return errors.New("no packets came while allocations were counted")
+		return fmt.Errorf("none of %d frames came while allocations were counted", n)
 	}
 	cost.Allocated = float64(cost.Allocations) / float64(cost.Packets)
 	if own != nil {
 		cost.Calls, cost.Own = new(callsAfter[0]-calls[0]), new(callsAfter[1]-calls[1])
-		per := float64(*cost.Own) / float64(cost.Packets)
-		cost.Called = &per
+		cost.Called = new(float64(*cost.Own) / float64(cost.Packets))
 	}
 	return nil
 }
