@@ -2,6 +2,7 @@ package rxbench
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -15,8 +16,23 @@ type calls struct{ fd int }
 
 const tracepoint = "events/raw_syscalls/sys_enter/id"
 
-// countCalls counts from now on those of thread tid.
-func countCalls(tid int) (*calls, error) {
+// runtimes is a filter for calls that are not the Go runtime's. It has goroutines take turns some hundred times a second, whatever they
+// do: by a signal and its return, and by waking, waiting for and yielding to threads. To receive none of these is of use.
+var runtimes = func() string {
+	var b strings.Builder
+	for i, id := range []int{
+		unix.SYS_RT_SIGRETURN, unix.SYS_RT_SIGPROCMASK, unix.SYS_FUTEX, unix.SYS_TGKILL, unix.SYS_GETPID, unix.SYS_SCHED_YIELD, unix.SYS_NANOSLEEP, unix.SYS_MADVISE,
+	} {
+		if i > 0 {
+			b.WriteString(" && ")
+		}
+		fmt.Fprintf(&b, "id != %d", id)
+	}
+	return b.String()
+}()
+
+// countCalls counts from now on those of thread tid that pass a filter, if there is one.
+func countCalls(tid int, filter string) (*calls, error) {
 	id, err := tracepointID()
 	if err != nil {
 		return nil, err
@@ -26,6 +42,16 @@ func countCalls(tid int) (*calls, error) {
 	fd, err := unix.PerfEventOpen(&attr, tid, -1, -1, unix.PERF_FLAG_FD_CLOEXEC)
 	if err != nil {
 		return nil, missing("perf_event_open of raw_syscalls:sys_enter: %v (CAP_PERFMON)", err)
+	}
+	if filter != "" {
+		text, err := unix.BytePtrFromString(filter)
+		if err != nil {
+			return nil, errors.Join(err, unix.Close(fd))
+		}
+		if _, _, errno := unix.Syscall(unix.SYS_IOCTL, uintptr(fd), unix.PERF_EVENT_IOC_SET_FILTER, uintptr(unsafe.Pointer(text))); errno != 0 {
+			_ = unix.Close(fd)
+			return nil, missing("filter %q of the tracepoint: %v", filter, errno)
+		}
 	}
 	return &calls{fd}, nil
 }

@@ -60,9 +60,10 @@ type Cost struct {
 	Packets     uint64   `json:"packets"`
 	Allocations uint64   `json:"allocations"`
 	Allocated   float64  `json:"allocations_per_packet"`
-	Calls       *uint64  `json:"system_calls"` // null: could not be counted
-	Called      *float64 `json:"system_calls_per_packet"`
-	Why         string   `json:"why,omitempty"` // why they could not
+	Calls       *uint64  `json:"system_calls"`            // of the thread; null: could not be counted
+	Own         *uint64  `json:"system_calls_of_receipt"` // of them, those that are not the Go runtime's taking turns
+	Called      *float64 `json:"system_calls_per_packet"` // of those
+	Why         string   `json:"why,omitempty"`           // why they could not
 }
 
 // Missing is a peer that could not be measured.
@@ -91,7 +92,8 @@ type Report struct {
 const (
 	Ours          = "afxdp"          // flows steered; the lane's clock is the time of arrival, as with the peers beside it
 	Libxdp        = "libxdp"         // C, behind libxdp's own program: every frame of the queue is taken, SSH's too
-	Asavie        = "asavie"         // every frame of the queue is taken
+	Asavie        = "asavie"         // as documented: every frame of the queue is taken, Poll sleeps
+	AsavieSpin    = "asavie-spin"    // the same with a Poll that does not
 	Packet        = "packet"         // with the kernel's stamps, as it always has
 	UDP           = "recvmmsg"       // with the kernel's stamps
 	Stamped       = "afxdp-stamped"  // flows steered, the kernel's stamps
@@ -99,7 +101,7 @@ const (
 )
 
 // Receivers are all, in the order they are measured in.
-var Receivers = []string{Ours, Libxdp, Asavie, Packet, UDP, Stamped, LibxdpStamped}
+var Receivers = []string{Ours, Libxdp, Asavie, AsavieSpin, Packet, UDP, Stamped, LibxdpStamped}
 
 // Names of loads.
 const (
@@ -197,11 +199,9 @@ func (b *bench) start(name string, ns *netns.NS, samples int) (running, error) {
 	case Ours, Stamped:
 		return start(ns, b.o.ReceiverCore, latency, openOurs(name == Stamped))
 	case Asavie:
-		timeout := 1
-		if latency {
-			timeout = 0 // spinning, as the others do
-		}
-		return start(ns, b.o.ReceiverCore, latency, openAsavie(timeout))
+		return start(ns, b.o.ReceiverCore, latency, func() (poller, error) { return openAsavie(10) })
+	case AsavieSpin:
+		return start(ns, b.o.ReceiverCore, latency, func() (poller, error) { return openAsavie(0) })
 	case Packet:
 		return start(ns, b.o.ReceiverCore, latency, openPacket)
 	case UDP:
@@ -347,54 +347,66 @@ func (b *bench) cost() error {
 			return err
 		}
 		settled(r, uint64(warm))
-		half := 0.5 * float64(warm) / took.Seconds() // half of what it can: the thread is never without work for long, and keeps up
-		done := make(chan error, 1)
-		go func() { done <- b.watch(r) }()
-		_, _, err = l.send(uint64(warm), int(half*1.5), half)
-		return errors.Join(err, <-done)
+		half := max(0.5*float64(warm)/took.Seconds(), 200_000) // of what it can: the thread is never without work for long, and keeps up
+		return b.count(r.(*thread), l, uint64(warm), int(half), half)
 	})
 	return err
 }
 
-// watch looks at a stretch in the middle of a stream.
-func (b *bench) watch(r running) error {
-	time.Sleep(300 * time.Millisecond)
-	var before, after runtime.MemStats
-	runtime.ReadMemStats(&before)
-	c, err := countCalls(r.(*thread).tid)
-	if err != nil {
-		b.r.Cost.Why = err.Error()
-	} else {
-		defer c.close()
+// count looks at a stream of n frames: one call into the kernel for the load, and nothing of this package meanwhile.
+func (b *bench) count(r *thread, l *live, first uint64, n int, rate float64) error {
+	cost := &b.r.Cost
+	all, err := countCalls(r.tid, "")
+	var own *calls
+	if err == nil {
+		defer all.close()
+		own, err = countCalls(r.tid, runtimes)
 	}
-	var calls, callsAfter uint64
-	if c != nil {
-		if calls, err = c.count(); err != nil {
+	if err == nil {
+		defer own.close()
+	} else {
+		cost.Why = err.Error()
+	}
+	if err := l.prepare(first, rate); err != nil {
+		return err
+	}
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before) // what else it costs is behind us
+	runtime.ReadMemStats(&before)
+	var calls, callsAfter [2]uint64
+	if own != nil {
+		if calls, err = both(all, own); err != nil {
 			return err
 		}
 	}
-	runtime.ReadMemStats(&before)
 	from := r.received()
-	time.Sleep(700 * time.Millisecond)
+	if err := l.run(n); err != nil && !errors.Is(err, unix.EINTR) { // a signal of the runtime's makes it fewer
+		return err
+	}
 	to := r.received()
-	if c != nil {
-		if callsAfter, err = c.count(); err != nil {
+	if own != nil {
+		if callsAfter, err = both(all, own); err != nil {
 			return err
 		}
 	}
 	runtime.ReadMemStats(&after)
-	cost := &b.r.Cost
 	cost.Packets, cost.Allocations = to-from, after.Mallocs-before.Mallocs
 	if cost.Packets == 0 {
-		return errors.New("no packets came while allocations were counted")
+		return fmt.Errorf("none of %d frames came while allocations were counted", n)
 	}
 	cost.Allocated = float64(cost.Allocations) / float64(cost.Packets)
-	if c != nil {
-		n := callsAfter - calls
-		per := float64(n) / float64(cost.Packets)
-		cost.Calls, cost.Called = &n, &per
+	if own != nil {
+		cost.Calls, cost.Own = new(callsAfter[0]-calls[0]), new(callsAfter[1]-calls[1])
+		cost.Called = new(float64(*cost.Own) / float64(cost.Packets))
 	}
 	return nil
+}
+
+func both(all, own *calls) (n [2]uint64, err error) {
+	if n[0], err = all.count(); err == nil {
+		n[1], err = own.count()
+	}
+	return n, err
 }
 
 // ratio is the median of us to them, run by run.

@@ -21,8 +21,8 @@ func benchRx() *cobra.Command {
 	c := &cobra.Command{
 		Use: "rx", Short: "packets a second without loss, and latency, of receivers side by side", Args: exactly(0),
 		Long: `rx makes network namespaces joined by a veth pair, and has several receivers take the same frames of 200 bytes there, one after the
-other: package nic/afxdp with and without the kernel's stamps, a C receiver on libxdp, asavie/xdp, AF_PACKET's TPACKET_V3, and
-recvmmsg. A receiver's figure is the highest rate at which nothing was lost, the median of --runs; once with frames that the
+other: package nic/afxdp with and without the kernel's stamps, a C receiver on libxdp, asavie/xdp (as documented, and spinning), AF_PACKET's
+TPACKET_V3, and recvmmsg. A receiver's figure is the highest rate at which nothing was lost, the median of --runs; once with frames that the
 kernel makes (BPF_PROG_TEST_RUN), once from a socket. Then the time from when a paced packet was due to when it was in hand; the
 rate with decode, books and rings behind the receiver; and allocations and system calls a packet. It needs root, some two
 minutes, and two cores that are left alone.`,
@@ -88,7 +88,7 @@ func printRx(out io.Writer, r *rxbench.Report, asJSON bool) error {
 	if c := r.Cost; c.Packets > 0 {
 		fmt.Fprintf(out, "afxdp, %d packets: %d allocations of the process (%.6f a packet), ", c.Packets, c.Allocations, c.Allocated)
 		if c.Calls != nil {
-			fmt.Fprintf(out, "%d system calls of the receiving thread (%.6f a packet)\n", *c.Calls, *c.Called)
+			fmt.Fprintf(out, "%d system calls of the receive path (%.6f a packet), and %d of the Go runtime on that thread\n", *c.Own, *c.Called, *c.Calls-*c.Own)
 		} else {
 			fmt.Fprintf(out, "system calls not counted: %s\n", c.Why)
 		}

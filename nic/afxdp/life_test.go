@@ -140,7 +140,8 @@ func TestAddRemove(t *testing.T) {
 		s := open(t, p, &h, o)
 		a, b := sender(t, p, groupA, "gen0"), sender(t, p, groupB, "gen0")
 		const n = 20_000
-		var sent atomic.Int64
+		var sent, came atomic.Int64
+		late := time.Now().Add(2 * patience)
 		go func() {
 			batch := make([][]byte, 8)
 			for i := 0; i < n; i += len(batch) {
@@ -151,8 +152,11 @@ func TestAddRemove(t *testing.T) {
 					return // the test has ended; what is missing is seen below
 				}
 				sent.Add(int64(len(batch)))
-				if i%1024 == 0 { // whoever polls may be without a processor for a while
+				for came.Load()+2048 < sent.Load() { // the ring has room for twice as many: whoever polls may be without a processor for a while
 					time.Sleep(time.Millisecond)
+					if time.Now().After(late) {
+						return
+					}
 				}
 			}
 		}()
@@ -202,6 +206,7 @@ func TestAddRemove(t *testing.T) {
 					next++
 				}
 			}
+			came.Store(int64(next))
 			if time.Now().After(until) {
 				_ = s.Refresh()
 				t.Fatalf("%d packets of %d sent; %+v %+v", next, sent.Load(), *s.Counters(), s.Kernel())

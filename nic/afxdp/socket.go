@@ -30,6 +30,7 @@ type queue struct {
 	napi    int      // of the driver's poller; 0: it does not tell
 	mapped  bool     // xsks[id] is ours
 	kicks   uint64   // calls to wake the kernel
+	lost    uint64   // chunks that were nowhere when they were last counted
 	poller  *napiSettings
 	noisy   error // why the poller's interrupts are not put off
 }
@@ -223,6 +224,17 @@ func (q *queue) statistics() (s unix.XDPStatistics, err error) {
 		return s, fmt.Errorf("afxdp: %s queue %d: XDP_STATISTICS: %w", q.dev.name, q.id, errno)
 	}
 	return s, nil
+}
+
+// astray counts the chunks that are nowhere (section 4: a kernel that was given a wrong address says nothing). Whoever polls goes on
+// meanwhile, so what is missing counts once it was missing twice. For housekeeping.
+func (q *queue) astray() uint64 {
+	if q.mode == ZeroCopy {
+		return 0
+	}
+	before := q.lost
+	q.lost = uint64(max(0, q.chunks-int(q.fill.between())-int(q.rx.between())-mostHeld))
+	return min(before, q.lost)
 }
 
 // close ends the socket. The rings' mappings hold it too, so they go as well: else the queue would stay taken.

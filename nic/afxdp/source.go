@@ -59,8 +59,11 @@ type KernelCounters struct {
 	RxRingFull   uint64 // frames that found the receive ring full: copy mode lost them
 	FillEmpty    uint64 // frames that found no chunk
 	InvalidDescs uint64 // chunks that the kernel refused
-	Waiting      uint64 // frames in the receive ring at this moment
-	Program      bpf.Counters
+	// Astray are chunks that are neither in a ring nor in one batch of packets: never in order, and each makes the ring smaller. Known
+	// where the driver keeps none, so 0 in zero-copy mode.
+	Astray  uint64
+	Waiting uint64 // frames in the receive ring at this moment
+	Program bpf.Counters
 }
 
 // Open attaches the program to the groups' interfaces where this process has not yet, opens a socket on each queue, and
@@ -462,6 +465,7 @@ func (s *Source) refresh(q *queue, k *KernelCounters) error {
 	}
 	k.RxDropped, k.RxRingFull, k.FillEmpty, k.InvalidDescs = st.Rx_dropped, st.Rx_ring_full, st.Rx_fill_ring_empty_descs, st.Rx_invalid_descs
 	k.Waiting = uint64(q.rx.between())
+	k.Astray = q.astray()
 	if err := q.dev.counters(&k.Program); err != nil {
 		return err
 	}

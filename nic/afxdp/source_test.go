@@ -316,6 +316,37 @@ func TestLosses(t *testing.T) {
 			t.Errorf("%+v", k)
 		}
 	})
+	t.Run("a chunk given back wrongly", func(t *testing.T) {
+		var h Host
+		o := small(on("feed0", groupA))
+		s := open(t, p, &h, o)
+		q, send := s.queues[0], sender(t, p, groupA, "gen0")
+		const bad = 3 * mostHeld
+		for given := 0; given < bad; {
+			numbered(t, send, given, 1)
+			collect(t, s, 1, func(*nic.Packet) {})
+			for i := range q.held {
+				q.held[i] = 1 << 40
+				given++
+			}
+		}
+		numbered(t, send, 0, bad) // the kernel comes upon them
+		collect(t, s, bad, func(*nic.Packet) {})
+		for until := time.Now().Add(patience); ; time.Sleep(time.Millisecond) {
+			numbered(t, send, 0, 1)
+			collect(t, s, 1, func(*nic.Packet) {})
+			if err := s.Refresh(); err != nil {
+				t.Fatal(err)
+			}
+			k := s.Kernel()[0]
+			if k.Astray >= bad-mostHeld && k.Astray <= bad {
+				break
+			}
+			if time.Now().After(until) {
+				t.Fatalf("%d chunks were given back wrongly: %+v", bad, k)
+			}
+		}
+	})
 	t.Run("too long for a chunk", func(t *testing.T) {
 		for _, end := range []struct {
 			ns   *netns.NS

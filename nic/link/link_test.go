@@ -16,7 +16,16 @@ const patience = 20 * time.Second
 func open(t *testing.T, p *netns.Pair) *Watch {
 	t.Helper()
 	var w *Watch
-	if err := p.Rx.Do(func() (err error) { w, err = Open(); return err }); err != nil {
+	if err := p.Rx.Do(func() (err error) {
+		// The carrier of a new pair comes a moment after it: that is not what these tests wait for.
+		for until := time.Now().Add(patience); time.Now().Before(until); time.Sleep(time.Millisecond) {
+			if l, err := netlink.LinkByName("feed0"); err == nil && eventOf(l.Attrs()).State == Up {
+				break
+			}
+		}
+		w, err = Open()
+		return err
+	}); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(w.Close)
@@ -78,19 +87,21 @@ func TestFlap(t *testing.T) {
 	in(t, p.Tx, named("gen0", up))
 	expect(t, w, "feed0", Up)
 	in(t, p.Rx, named("feed1", netlink.LinkDel))
-	for e := range w.C() { // it may go down first
-		if e.Name == "feed1" && e.State == Gone {
-			break
+	late := time.After(patience)
+	for gone := false; !gone; { // it may go down first
+		select {
+		case e := <-w.C():
+			gone = e.Name == "feed1" && e.State == Gone
+		case <-late:
+			t.Fatal("nothing is told of feed1 being gone")
 		}
 	}
 }
 
-// TestOverrun: of a thousand changes that nobody takes, the last one is told.
+// TestOverrun: of a hundred changes that nobody takes, the last one is told.
 func TestOverrun(t *testing.T) {
 	p := nstest.Pair(t, netns.Options{})
-	var w *Watch
-	in(t, p.Rx, func() (err error) { w, err = Open(); return err })
-	defer w.Close()
+	w := open(t, p)
 	if err := w.sub.SetReceiveBufferSize(4096, false); err != nil {
 		t.Fatal(err)
 	}
