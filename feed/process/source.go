@@ -92,7 +92,7 @@ func vlans(flows []afxdp.Group) uint16 {
 // for it, since some drivers reset their queues then.
 func (p *Process) hardwareTime(face string) func(hw uint64) (utc uint64, ok bool) {
 	switch p.feed.Stamps {
-	case "kernel":
+	case "kernel", "loop":
 		return nil
 	case "hardware":
 		if _, err := clock.StampAll(face); err != nil {
@@ -118,7 +118,7 @@ func (l *listener) openXDP(f *config.Feed, flows []afxdp.Group, p *Process) erro
 	}
 	l.xdp, err = p.host.Open(afxdp.Options{
 		Groups: flows, Mode: mode, Least: least, FrameSize: f.AFXDP.FrameSize, Frames: f.AFXDP.Frames, Ring: f.AFXDP.Ring,
-		BusyPoll: f.Idle == "busy-poll",
+		BusyPoll: f.Idle == "busy-poll", NoStamps: f.Stamps == "loop", Stamp: p.hardwareTime,
 	})
 	if err != nil {
 		return err

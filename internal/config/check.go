@@ -102,8 +102,8 @@ func (a *AFXDP) defaults() {
 	orString(&a.Mode, "zerocopy")
 	orString(&a.Least, "generic")
 	orInt(&a.FrameSize, 2048)
-	orInt(&a.Frames, 16384)
-	orInt(&a.Ring, 8192)
+	orInt(&a.Ring, 4096)
+	orInt(&a.Frames, 2*a.Ring)
 }
 
 func (r *Runtime) defaults(idle string) {
@@ -188,7 +188,7 @@ func (f *Feed) validate(fs *faults, key string) {
 	oneOf(fs, key+".protocol", f.Protocol, "itch")
 	oneOf(fs, key+".source", f.Source, "udp", "afxdp", "auto", "file")
 	oneOf(fs, key+".idle", f.Idle, "block", "spin", "busy-poll")
-	oneOf(fs, key+".stamps", f.Stamps, "auto", "hardware", "kernel")
+	oneOf(fs, key+".stamps", f.Stamps, "auto", "hardware", "kernel", "loop")
 	if f.Source == "file" && f.Path == "" {
 		fs.add(key+".path", "is missing: a file source reads one")
 	}

@@ -49,8 +49,9 @@ type Feed struct {
 	Path      string `toml:"path"`      // of a file source
 	Pace      string `toml:"pace"`      // of a file source: "recorded", "x10", "50000/s" or "max" (default)
 	Idle      string `toml:"idle"`      // block (default), spin, or busy-poll
-	// Stamps says whose time of arrival is taken: auto (default; the NIC's where it stamps every packet already), hardware (it is told
-	// to) or kernel.
+	// Stamps says whose time of arrival is taken: auto (default; the NIC's where it stamps every packet already, else the kernel's), hardware
+	// (the NIC is told to stamp), kernel, or loop (the lane's own clock when it polls: with source afxdp that saves the core of the
+	// driver's poll a fifth).
 	Stamps   string    `toml:"stamps"`
 	Date     string    `toml:"date"`  // of a file source, YYYY-MM-DD; the default is told from the file's name
 	Depth    []string  `toml:"depth"` // symbols that ten levels are published of
@@ -91,8 +92,8 @@ type AFXDP struct {
 	// Least is the worst of those that is still taken: the default is generic. Source auto goes on to udp behind it.
 	Least     string `toml:"least"`
 	FrameSize int    `toml:"frame_size"` // bytes of a chunk of the packet memory: 2048 (default) or 4096
-	Frames    int    `toml:"frames"`     // chunks of each queue, a power of two; the default is 16,384
-	Ring      int    `toml:"ring"`       // entries of the receive ring, a power of two; the default is 8,192
+	Frames    int    `toml:"frames"`     // chunks of each queue in zero-copy mode, a power of two; the default is twice ring
+	Ring      int    `toml:"ring"`       // entries of the receive ring, a power of two; the default is 4,096
 }
 
 // Runtime is what a feed does to the Go runtime and its own process so that nothing disturbs a lane.

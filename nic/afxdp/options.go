@@ -67,14 +67,22 @@ type Options struct {
 	// 50 ns a frame; the lane's clock when it polls is then all there is. All sources of an interface must agree. The
 	// default is false.
 	NoStamps bool
-	// Stamp turns the NIC's time into ns since the Unix epoch. Without it the NIC's stamps are not asked for, and the
-	// kernel's are used.
-	Stamp Converter
+	// Stamp gives what turns the time of an interface's NIC into ns since the Unix epoch, nil for one whose stamps are not wanted: the
+	// kernel's are used there, as without Stamp. It is asked once for each interface.
+	Stamp func(iface string) func(hw uint64) (utc uint64, ok bool)
 }
 
-// Converter turns a NIC's clock into ns since the Unix epoch; false: the clock cannot be trusted now. It is called for each
+// converter turns a NIC's clock into ns since the Unix epoch; false: the clock cannot be trusted now. It is called for each
 // packet on the polling goroutine: it must not lock, allocate or enter the kernel.
-type Converter func(hw uint64) (uint64, bool)
+type converter func(hw uint64) (uint64, bool)
+
+// converterOf is an interface's, nil: none.
+func (o *Options) converterOf(iface string) converter {
+	if o.Stamp == nil || o.NoStamps {
+		return nil
+	}
+	return o.Stamp(iface)
+}
 
 func (o *Options) defaults() error {
 	if len(o.Groups) == 0 {

@@ -71,7 +71,7 @@ func FuzzFrame(f *testing.F) {
 		if bare {
 			ok = s.without(&k, frame, q.steered.Load())
 		} else {
-			ok = s.withMeta(&k, frame, &bpf.Meta{Version: bpf.MetaVersion, Payload: payload, Flow: number}, q.steered.Load(), 0)
+			ok = s.withMeta(q, &k, frame, &bpf.Meta{Version: bpf.MetaVersion, Payload: payload, Flow: number}, q.steered.Load(), 0)
 		}
 		c := s.counters
 		lost := c.Malformed + c.Stray + c.BadFrames + c.Foreign - before.Malformed - before.Stray - before.BadFrames - before.Foreign

@@ -22,6 +22,7 @@ var needed = []capability{
 	{unix.CAP_NET_RAW, "CAP_NET_RAW", "to open the socket"},
 	{unix.CAP_NET_ADMIN, "CAP_NET_ADMIN", "to attach the program"},
 	{unix.CAP_BPF, "CAP_BPF", "to load the program"},
+	{unix.CAP_PERFMON, "CAP_PERFMON", "to let the program step over a packet's tags"}, // arithmetic with packet pointers
 }
 
 // ErrCapability is in the error of Open when the process lacks a right.

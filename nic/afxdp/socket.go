@@ -32,7 +32,8 @@ type queue struct {
 	kicks   uint64   // calls to wake the kernel
 	lost    uint64   // chunks that were nowhere when they were last counted
 	poller  *napiSettings
-	noisy   error // why the poller's interrupts are not put off
+	convert converter // of the NIC's stamps; nil: they are not asked for
+	noisy   error     // why the poller's interrupts are not put off
 }
 
 // openQueue makes a socket on a queue in one mode, by the order of section 3. The caller holds the device.

@@ -23,7 +23,6 @@ import (
 type Source struct {
 	queues   []*queue
 	devices  []*device
-	convert  Converter
 	control  control
 	polls    []unix.PollFd
 	turn     int
@@ -73,7 +72,7 @@ func (h *Host) Open(o Options) (_ *Source, err error) {
 	if err := o.defaults(); err != nil {
 		return nil, err
 	}
-	s := &Source{convert: o.Stamp}
+	s := &Source{}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, s.Close())
@@ -122,6 +121,7 @@ func (s *Source) open(h *Host, g *Group, o *Options) error {
 		if err != nil {
 			return fmt.Errorf("queue %d: %w", id, err)
 		}
+		q.convert = s.first(d).convert
 		s.queues = append(s.queues, q)
 	}
 	return nil
@@ -131,11 +131,13 @@ func (s *Source) open(h *Host, g *Group, o *Options) error {
 func (s *Source) climb(h *Host, g *Group, o *Options) (*device, error) {
 	first := max(g.Queue, 0)
 	var tried []error
+	convert := o.converterOf(g.Interface)
 	for mode := o.Mode; mode <= o.Least; mode++ {
-		d, err := h.open(g.Interface, mode == Generic, o.NoStamps, o.Stamp != nil)
+		d, err := h.open(g.Interface, mode == Generic, o.NoStamps, convert != nil)
 		if err == nil {
 			var q *queue
 			if q, err = openOn(d, first, mode, o); err == nil {
+				q.convert = convert
 				s.devices = append(s.devices, d)
 				s.queues = append(s.queues, q)
 				for _, t := range tried {
@@ -277,7 +279,7 @@ func (s *Source) take(q *queue, p []nic.Packet) (out int) {
 		k := &p[out]
 		k.Frame, k.Wire = s.frame, frame
 		if meta {
-			ok = s.withMeta(k, frame, (*bpf.Meta)(unsafe.Add(q.umem.base, addr-bpf.MetaBytes)), steered, tai)
+			ok = s.withMeta(q, k, frame, (*bpf.Meta)(unsafe.Add(q.umem.base, addr-bpf.MetaBytes)), steered, tai)
 		} else {
 			ok = s.without(k, frame, steered)
 		}
@@ -299,7 +301,7 @@ const (
 )
 
 // withMeta makes a packet of a frame that the program left its findings in front of: it has looked at every length.
-func (s *Source) withMeta(k *nic.Packet, frame []byte, m *bpf.Meta, t *table, tai uint64) bool {
+func (s *Source) withMeta(q *queue, k *nic.Packet, frame []byte, m *bpf.Meta, t *table, tai uint64) bool {
 	at := int(m.Payload)
 	if m.Version != bpf.MetaVersion || at < leastHead || at > len(frame) {
 		s.counters.BadFrames++
@@ -314,7 +316,7 @@ func (s *Source) withMeta(k *nic.Packet, frame []byte, m *bpf.Meta, t *table, ta
 	if !s.fill(k, frame, at, f) {
 		return false
 	}
-	s.stamp(k, m, tai)
+	s.stamp(k, m, q.convert, tai)
 	return true
 }
 
@@ -338,9 +340,9 @@ func (s *Source) fill(k *nic.Packet, frame []byte, at int, f *flow) bool {
 }
 
 // stamp gives a packet its time of arrival: the NIC's where there is one and its clock can be trusted, else the program's.
-func (s *Source) stamp(k *nic.Packet, m *bpf.Meta, tai uint64) {
-	if m.Source == bpf.SourceHW && s.convert != nil {
-		if utc, ok := s.convert(m.HWNs); ok {
+func (s *Source) stamp(k *nic.Packet, m *bpf.Meta, convert converter, tai uint64) {
+	if m.Source == bpf.SourceHW && convert != nil {
+		if utc, ok := convert(m.HWNs); ok {
 			k.TsRecv, k.Stamp = utc, nic.StampHardware
 			s.counters.Hardware++
 			return
@@ -394,11 +396,24 @@ func (s *Source) BusyPoll() error {
 	for _, q := range s.queues {
 		_, _, errno := unix.RawSyscall6(unix.SYS_RECVFROM, uintptr(q.fd), 0, 0, unix.MSG_DONTWAIT, 0, 0)
 		if errno != 0 && errno != unix.EAGAIN && errno != unix.EINTR && errno != unix.ENETDOWN {
-			return fmt.Errorf("afxdp: %s queue %d: busy polling: %w", q.dev.name, q.id, errno)
+			return &pollError{q.dev.name, q.id, errno}
 		}
 	}
 	return nil
 }
+
+// pollError is made where nothing may be formatted: the lane's P may be pinned.
+type pollError struct {
+	face  string
+	queue int
+	errno unix.Errno
+}
+
+func (e *pollError) Error() string {
+	return fmt.Sprintf("afxdp: %s queue %d: busy polling: %v", e.face, e.queue, e.errno)
+}
+
+func (e *pollError) Unwrap() error { return e.errno }
 
 // Counters belong to the goroutine that polls.
 func (s *Source) Counters() *Counters {

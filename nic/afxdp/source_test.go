@@ -622,7 +622,8 @@ func TestNoRoomForMeta(t *testing.T) {
 
 // TestHardwareStamp: the NIC's time goes through the converter, and what it does not trust falls back to the kernel's.
 func TestHardwareStamp(t *testing.T) {
-	s := &Source{convert: func(hw uint64) (uint64, bool) { return hw + 5, hw != 13 }}
+	var s Source
+	convert := func(hw uint64) (uint64, bool) { return hw + 5, hw != 13 }
 	var k nic.Packet
 	for _, tc := range []struct {
 		m    bpf.Meta
@@ -633,7 +634,7 @@ func TestHardwareStamp(t *testing.T) {
 		{bpf.Meta{HWNs: 13, TAINs: 50, Source: bpf.SourceHW}, 13, nic.StampKernel},
 		{bpf.Meta{TAINs: 50, Source: bpf.SourceXDP}, 13, nic.StampKernel},
 	} {
-		if s.stamp(&k, &tc.m, 37); k.TsRecv != tc.ts || k.Stamp != tc.from {
+		if s.stamp(&k, &tc.m, convert, 37); k.TsRecv != tc.ts || k.Stamp != tc.from {
 			t.Errorf("%+v: %d of %s", tc.m, k.TsRecv, k.Stamp)
 		}
 	}
