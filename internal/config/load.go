@@ -104,7 +104,7 @@ func describe(err error) error {
 	var one *toml.DecodeError
 	if errors.As(err, &one) {
 		row, column := one.Position()
-		return fmt.Errorf("config: line %d, column %d: %s", row, column, strings.TrimPrefix(one.Error(), "toml: "))
+		return fmt.Errorf("config: line %d, column %d: %s (the file was read no further)", row, column, strings.TrimPrefix(one.Error(), "toml: "))
 	}
 	return fmt.Errorf("config: %w", err)
 }
