@@ -324,7 +324,7 @@ func (f *follower) imbalanceRow(m *tick.Imbalance, number uint64) {
 	}
 	for i, p := range []int64{m.RefPrice, m.ContBookClrPrice, m.AuctInterestClrPrice, m.SsrFillingPrice, m.IndMatchPrice, m.UpperCollar, m.LowerCollar} {
 		if p == 0 {
-			p = tick.UndefPrice // public data carries 0 in fields that a venue does not use (DBN conventions, section 7)
+			p = tick.UndefPrice // public data carries 0 in fields that a venue does not use (DBN conventions)
 		}
 		f.price(r, colOwn+i, p)
 	}

@@ -30,11 +30,12 @@ privileges but the right to write the folder of the rings.`,
 			if err != nil {
 				return err
 			}
-			log := slog.New(slog.NewTextHandler(cmd.ErrOrStderr(), nil)).With("process", "feed", "feed", f.Name)
+			log := slog.New(slog.NewTextHandler(cmd.ErrOrStderr(), nil)).With("process", "feed")
 			p, err := process.Open(cfg, f, log)
 			if err != nil {
 				return err
 			}
+			log = log.With("feed", f.Name)
 			log.Info("running", "source", f.Source, "lanes", len(f.Lane), "rings", cfg.Instance.RingDir+"/"+cfg.Instance.Name)
 			err = p.Run(cmd.Context())
 			log.Info("ended")

@@ -7,7 +7,7 @@ import (
 	"github.com/tickwire/tickwire/tick"
 )
 
-// Rows become records as section 7 of the DBN conventions says for Nasdaq ITCH, and ours where it is silent:
+// Rows become records as the DBN conventions say for Nasdaq ITCH, and ours where it is silent:
 //
 //	row                     mbo                     mbp1                trades   events, ext
 //	Add                     A                       A when top changed
@@ -258,7 +258,7 @@ func (l *Lane) print(i int) {
 	}
 }
 
-// delta is ts_recv − ts_event, clamped: an i32 of ns spans ±2.1 s and must not wrap (section 7).
+// delta is ts_recv − ts_event, clamped: an i32 of ns spans ±2.1 s and must not wrap.
 func delta(recv, event uint64) int32 {
 	d := int64(recv - event)
 	return int32(max(math.MinInt32, min(math.MaxInt32, d)))

@@ -190,7 +190,7 @@ func check(t *testing.T, got, want []string) {
 	}
 }
 
-// TestExpansion: each kind of row becomes the records of section 7, in order, with F_LAST on the last one alone.
+// TestExpansion: each kind of row becomes its records, in order, with F_LAST on the last one alone.
 func TestExpansion(t *testing.T) {
 	b := newBench(t, nil)
 	b.feed(1,

@@ -132,7 +132,7 @@ func (p *Process) beat(done <-chan struct{}) {
 func (p *Process) drain() {
 	for _, r := range p.lanes {
 		if err := r.shared.out.Definitions.Drain(); err != nil {
-			p.log.Error("definitions file", "feed", p.feed.Name, "lane", r.name, "err", err)
+			p.log.Error("definitions file", "lane", r.name, "err", err)
 		}
 		r.shared.out.Instruments.Beat()
 		r.shared.out.Last.Beat()
@@ -152,13 +152,13 @@ func (p *Process) snapshots(r *laneRunner, done <-chan struct{}) {
 			}
 		}
 		if err := r.snap.write(time.Now()); err != nil {
-			p.log.Error("snapshot", "feed", p.feed.Name, "lane", r.name, "err", err)
+			p.log.Error("snapshot", "lane", r.name, "err", err)
 		}
 		if r.snap.Stopped != told {
 			told = r.snap.Stopped
 			if told {
 				p.log.Error("snapshots stop until the next session: the ring overtook their reader; a larger mbo ring or a core for it helps",
-					"feed", p.feed.Name, "lane", r.name)
+					"lane", r.name)
 			}
 		}
 	}

@@ -39,5 +39,5 @@
 // turns out to be too far ahead is taken back. A lone packet of an invented session numbered 1 does take over, and the
 // true session comes back after Quiet: nothing in MoldUDP64 tells the two apart.
 //
-// Rules: the MoldUDP64 receiver's of the Nasdaq sheet, sections 3.4 and 3.5.
+// Rules: what the MoldUDP64 1.00 specification asks of a receiver, and what it leaves to it.
 package session

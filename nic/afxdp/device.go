@@ -98,7 +98,7 @@ func (d *device) look() error {
 	return nil
 }
 
-// load loads the maps and the best program that the interface takes (section 13.1).
+// load loads the maps and the best program that the interface takes.
 func (d *device) load() error {
 	_ = rlimit.RemoveMemlock() // kernels before 5.11 count maps against it
 	spec, err := bpf.Spec()

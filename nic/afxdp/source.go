@@ -127,7 +127,7 @@ func (s *Source) open(h *Host, g *Group, o *Options) error {
 	return nil
 }
 
-// climb opens an interface with its first socket: in the best mode that works, from Mode down to Least (section 0, point 2).
+// climb opens an interface with its first socket: in the best mode that works, from Mode down to Least.
 func (s *Source) climb(h *Host, g *Group, o *Options) (*device, error) {
 	first := max(g.Queue, 0)
 	var tried []error
@@ -391,7 +391,7 @@ func (s *Source) Wait(d time.Duration) error {
 	return nil
 }
 
-// BusyPoll lets each driver look for frames once, in our context (section 12.1). A call into the kernel for each queue.
+// BusyPoll lets each driver look for frames once, in our context. A call into the kernel for each queue.
 func (s *Source) BusyPoll() error {
 	for _, q := range s.queues {
 		_, _, errno := unix.RawSyscall6(unix.SYS_RECVFROM, uintptr(q.fd), 0, 0, unix.MSG_DONTWAIT, 0, 0)
