@@ -52,11 +52,19 @@ func (c *Channel) takesOver(h *moldudp64.Header, now uint64) bool {
 	return c.ended || h.Sequence == 1
 }
 
+// restarted says that the present session counts from 1 again, which the venue's rules have as a new day or a failover: after
+// silence, for a packet that is only late comes sooner.
+func (c *Channel) restarted(h *moldudp64.Header, now uint64) bool {
+	return c.next > 1 && h.Count != moldudp64.EndOfSession && since(&c.lastAt, now) >= uint64(c.cfg.Quiet)
+}
+
 // begin starts the session of h, when the one before, if any, is settled.
 func (c *Channel) begin(h *moldudp64.Header, line uint8, now uint64) {
 	if c.next != 0 {
 		c.Flush(c.lastAt)
-		c.before = c.id
+		if h.Session != c.id {
+			c.before = c.id
+		}
 	}
 	c.id, c.began = h.Session, now
 	c.join(h, line)

@@ -19,7 +19,8 @@ type Config struct {
 	HoldMessages int
 	// Quiet is how long the present session must have been silent before a packet of any other session is taken as the
 	// channel's new one rather than a stray. Without silence that takes a packet numbered 1, or the present session's end,
-	// and never leads back to the session before. The default is 5 s.
+	// and never leads back to the session before. After such silence a packet numbered 1 of the present session is its new beginning. The
+	// default is 5 s.
 	Quiet time.Duration
 	// SilentAfter is the time without a packet after which a line that was heard before is silent; heartbeats come each second. It is
 	// looked at 32 times in that span. The default is 3 s.
