@@ -2,9 +2,10 @@ package session
 
 import "github.com/tickwire/tickwire/parsers/moldudp64"
 
-// farthest is how many messages one packet alone may jump ahead: some seconds of the busiest day. A damaged number must not
+// farthest is how many messages one packet alone may jump ahead: some tenths of a second of the busiest day's peak. Lines that were down for
+// longer lose one packet more each, among all those: their second one is believed. A damaged number must not
 // take the stream along with it, for everything behind it would then count as old.
-const farthest = 1 << 24
+const farthest = 1 << 17
 
 // tooFar says that a packet is farther ahead than is believed of one alone. It is believed when the same line's next packet
 // goes on from there: the lines were down for long. The other line's is no witness, as it may bring a copy, and must

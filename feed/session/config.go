@@ -46,6 +46,9 @@ type Config struct {
 	MostAsked int
 }
 
+// mostEverAsked bounds MostAsked.
+const mostEverAsked = 1 << 24
+
 func (c *Config) defaults() {
 	orSpan(&c.Wait, 2*time.Millisecond)
 	orSpan(&c.Quiet, 5*time.Second)
@@ -57,7 +60,7 @@ func (c *Config) defaults() {
 	orCount(&c.Tries, 5, 32)
 	orCount(&c.AskMessages, 64, moldudp64.MaxRequest)
 	orCount(&c.AskAtOnce, 32, mostAsks)
-	orCount(&c.MostAsked, c.HoldMessages, min(c.HoldMessages, farthest))
+	orCount(&c.MostAsked, c.HoldMessages, min(c.HoldMessages, mostEverAsked))
 	c.HoldMax = max(c.HoldMax, c.Wait)
 }
 
