@@ -221,7 +221,8 @@ func (l *Lane) doubt() {
 	}
 }
 
-// distrust makes every book suspect. Rows say so from here on; the latest values of instruments that may have no row for long say so at once.
+// distrust makes every book suspect. Rows say so from here on; the latest values of instruments that may have no row for long say so at once: some
+// 90 ns for each that has had an order, at the first loss since the books were certain.
 func (l *Lane) distrust() {
 	was := l.suspect
 	l.suspect = tick.FlagMaybeBadBook
