@@ -109,6 +109,9 @@ func (l *Lane) top(i int, action, side byte, price int64, size uint64, flags uin
 	if l.out.Last != nil {
 		l.out.Last.Put(b.Instrument[i], r)
 	}
+	if flags&tick.FlagMaybeBadBook != 0 && l.rebuild != nil {
+		l.rebuild.mark(b.Instrument[i])
+	}
 	if l.out.Mbp1 == nil {
 		l.staged.mbp1 = l.staged.mbp1[:n]
 		return

@@ -212,7 +212,7 @@ func faults(t *testing.T, p *netns.Pair, source string, lines mold.LinesOptions,
 			never = append(never, exchange.Span{First: s.First, Last: s.Last})
 		}
 		if len(never) == 0 || !slices.Equal(merged(lost), merged(never)) {
-			t.Errorf("gaps name %v\nneither line had %v", lost, never)
+			t.Errorf("gaps name %v\nneither line had %v; %v", lost, never, moved(k))
 		}
 	}
 	if books, true := restingIn(got), restingIn(want); !gaps || snapshot.Addr.IsValid() {
