@@ -116,14 +116,14 @@ func (l *listener) openXDP(f *config.Feed, flows []afxdp.Group, p *Process) erro
 	if err != nil {
 		return err
 	}
-	l.xdp, err = p.host.Open(afxdp.Options{
+	s, err := p.host.Open(afxdp.Options{
 		Groups: flows, Mode: mode, Least: least, FrameSize: f.AFXDP.FrameSize, Frames: f.AFXDP.Frames, Ring: f.AFXDP.Ring,
 		BusyPoll: f.Idle == "busy-poll", NoStamps: f.Stamps == "loop", Stamp: p.hardwareTime,
 	})
 	if err != nil {
 		return err
 	}
-	l.live, l.kind = l.xdp, "afxdp"
+	l.live, l.xdp, l.kind = s, s, "afxdp"
 	return nil
 }
 
@@ -135,20 +135,20 @@ func (l *listener) route(p *nic.Packet) *session.Channel {
 	return nil
 }
 
-// export registers what a source counts: its own words on the lane's exporter, the kernel's on the housekeeping's.
-func (l *listener) export(lane string, own, kernel *exporter) error {
+// export registers what a source counts: its own words on the lane's exporter, the kernel's on the housekeeping's. programs are the
+// interfaces whose program is another lane's to tell of: it is one for all queues and lanes.
+func (l *listener) export(lane string, own, kernel *exporter, programs map[string]bool) error {
 	switch s := l.live.(type) {
 	case *udp.Source:
 		return own.add(lane+".udp", s.Counters())
 	case *afxdp.Source:
 		own.also(func() { s.Counters() })
 		errs := []error{own.add(lane+".afxdp", &s.Counters().Counters), own.add(lane+".afxdp", s.Counters())}
-		seen := map[string]bool{}
 		for i := range s.Kernel() {
 			k := &s.Kernel()[i]
 			errs = append(errs, kernel.add(fmt.Sprintf("%s.afxdp.interface.%s.queue.%d", lane, k.Interface, k.Queue), k))
-			if !seen[k.Interface] { // all queues of an interface have one program
-				seen[k.Interface] = true
+			if !programs[k.Interface] {
+				programs[k.Interface] = true
 				errs = append(errs, kernel.add(fmt.Sprintf("%s.xdp.interface.%s", lane, k.Interface), &k.Program))
 			}
 		}

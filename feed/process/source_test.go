@@ -95,11 +95,13 @@ group = "%[4]s"
 // it is spawn that is wanted.
 func start(t *testing.T, p *netns.Pair, more string) *running {
 	t.Helper()
-	r := &running{dir: t.TempDir(), said: &said{}}
-	c, err := config.Parse(configOf(r.dir, more), nil)
+	return startWith(t, p, func(dir string) []byte { return configOf(dir, more) })
+}
+
+func startWith(t *testing.T, p *netns.Pair, text func(dir string) []byte) *running {
+	t.Helper()
+	r, err := openWith(t, p, text)
 	must(t, err)
-	log := slog.New(slog.NewTextHandler(r.said, nil))
-	must(t, p.Rx.Do(func() (err error) { r.Process, err = Open(c, &c.Feed[0], log); return err }))
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
 	go func() { ended <- r.Run(ctx) }()
@@ -110,6 +112,15 @@ func start(t *testing.T, p *netns.Pair, more string) *running {
 		}
 	})
 	return r
+}
+
+func openWith(t *testing.T, p *netns.Pair, text func(dir string) []byte) (*running, error) {
+	t.Helper()
+	r := &running{dir: t.TempDir(), said: &said{}}
+	c, err := config.Parse(text(r.dir), nil)
+	must(t, err)
+	log := slog.New(slog.NewTextHandler(r.said, nil))
+	return r, p.Rx.Do(func() (err error) { r.Process, err = Open(c, &c.Feed[0], log); return err })
 }
 
 // spawned is the name of the variable that makes this test's binary a feed process: it holds the folder of its configuration.
@@ -148,8 +159,13 @@ func asFeed(dir string) error {
 // spawn runs a feed as a process of its own inside the receiving namespace, in dir, where one may have run before.
 func spawn(t *testing.T, p *netns.Pair, dir, more string) *running {
 	t.Helper()
+	return spawnWith(t, p, dir, func(dir string) []byte { return configOf(dir, more) })
+}
+
+func spawnWith(t *testing.T, p *netns.Pair, dir string, text func(dir string) []byte) *running {
+	t.Helper()
 	r := &running{dir: dir, said: &said{}}
-	must(t, os.WriteFile(filepath.Join(dir, "tickwire.toml"), configOf(dir, more), 0o600))
+	must(t, os.WriteFile(filepath.Join(dir, "tickwire.toml"), text(dir), 0o600))
 	r.child = exec.Command(os.Args[0])
 	r.child.Env = append(os.Environ(), spawned+"="+dir)
 	r.child.Stdout, r.child.Stderr = r.said, r.said

@@ -94,7 +94,10 @@ func (h *Host) Open(o Options) (_ *Source, err error) {
 		s.kernel = append(s.kernel, KernelCounters{Interface: q.dev.name, Queue: q.id})
 		s.warn(q, &o)
 	}
-	return s, s.Refresh()
+	if err := s.Refresh(); err != nil {
+		return nil, err
+	}
+	return s, nil
 }
 
 // open opens what a group needs and is not open yet.
@@ -410,6 +413,9 @@ type pollError struct {
 }
 
 func (e *pollError) Error() string {
+	if e.errno == unix.ENXIO { // the kernel has unbound the socket
+		return fmt.Sprintf("afxdp: interface %s is gone: queue %d: %v", e.face, e.queue, e.errno)
+	}
 	return fmt.Sprintf("afxdp: %s queue %d: busy polling: %v", e.face, e.queue, e.errno)
 }
 
