@@ -26,6 +26,10 @@ const (
 func (r *laneRunner) keep(done <-chan struct{}, log *slog.Logger) {
 	told := ""
 	var next time.Time
+	var warned []string
+	if r.listener != nil {
+		warned = r.listener.Warnings() // told at the start
+	}
 	for {
 		if now := time.Now(); r.listener != nil && r.listener.xdp != nil && now.After(next) {
 			next = now.Add(refreshEvery)
@@ -33,6 +37,13 @@ func (r *laneRunner) keep(done <-chan struct{}, log *slog.Logger) {
 				told = err.Error()
 				log.Error("counters of the receive path", "lane", r.name, "err", err)
 			}
+			now := r.listener.Warnings()
+			for _, w := range now {
+				if !slices.Contains(warned, w) {
+					log.Warn(w, "lane", r.name)
+				}
+			}
+			warned = now
 		}
 		r.kernel.last()
 		select {

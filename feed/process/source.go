@@ -28,11 +28,12 @@ type live interface {
 // listener is a lane's live source with what keeps house for it.
 type listener struct {
 	live
-	kind    string        // udp or afxdp
-	xdp     *afxdp.Source // nil for udp
-	routes  []*session.Channel
-	names   [2]string // interfaces of lines A and B
-	indexes []int     // of all interfaces
+	kind       string        // udp or afxdp
+	xdp        *afxdp.Source // nil for udp
+	routes     []*session.Channel
+	names      [2]string // interfaces of lines A and B, of the lane's first channel
+	indexes    []int     // of all interfaces
+	interfaces []string  // their names
 }
 
 // listen opens the lane's groups as the feed's source says. Source auto takes AF_XDP where it may and says why where it may not.
@@ -51,10 +52,17 @@ func listen(f *config.Feed, lane string, channels []*session.Channel, p *Process
 				Group: line.Group, Interface: line.Interface, SourceIP: line.SourceIP, Line: uint8(n), VLAN: line.VLAN, Queue: line.Queue,
 			})
 			l.routes = append(l.routes, channels[taken])
-			l.names[n] = line.Interface
-			if face, err := net.InterfaceByName(line.Interface); err == nil && !slices.Contains(l.indexes, face.Index) {
-				l.indexes = append(l.indexes, face.Index)
+			if taken == 0 {
+				l.names[n] = line.Interface
 			}
+			if slices.Contains(l.interfaces, line.Interface) {
+				continue
+			}
+			face, err := net.InterfaceByName(line.Interface)
+			if err != nil {
+				return nil, fmt.Errorf("interface %s: %w (`ip link` shows the interfaces)", line.Interface, err)
+			}
+			l.interfaces, l.indexes = append(l.interfaces, line.Interface), append(l.indexes, face.Index)
 		}
 		taken++
 	}
@@ -71,7 +79,7 @@ func listen(f *config.Feed, lane string, channels []*session.Channel, p *Process
 	if tagged := vlans(flows); tagged != 0 {
 		log.Warn("source udp: a line's vlan is not looked at: name the VLAN's own interface", "lane", lane, "vlan", tagged)
 	}
-	s, err := udp.Open(udp.Options{Groups: sockets, Stamp: p.hardwareTime})
+	s, err := udp.Open(udp.Options{Groups: sockets, Stamp: p.hardwareTime, NoStamps: f.Stamps == "loop"})
 	if err != nil {
 		return nil, err
 	}

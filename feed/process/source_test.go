@@ -359,3 +359,31 @@ func TestAutoWithoutRights(t *testing.T) {
 	must(t, err)
 	r.wait(t, "0.channel.0.messages", 3)
 }
+
+// TestStamps: packets have the time that the feed asks for, with every source, and status says whose.
+func TestStamps(t *testing.T) {
+	p := nstest.Pair(t, netns.Options{Pairs: 2})
+	for _, source := range []string{"udp", "afxdp"} {
+		for _, tc := range []struct{ stamps, want string }{{"auto", "kernel"}, {"kernel", "kernel"}, {"loop", "loop"}, {"hardware", "kernel"}} {
+			t.Run(source+" "+tc.stamps, func(t *testing.T) {
+				r := start(t, p, fmt.Sprintf("source = %q\nstamps = %q", source, tc.stamps))
+				w, before := plug(t, p), time.Now()
+				for n, until := uint64(1), before.Add(patience); ; n++ { // the kernel begins to stamp a moment after the first socket asked for it
+					_, err := w.lines[0].Send([][]byte{packet(n, 1)})
+					must(t, err)
+					r.wait(t, "0.channel.0.messages", n)
+					s := r.Status().Lanes[0]
+					if s.Stamps == tc.want && slices.Equal(s.Interfaces, []string{"feed0", "feed1"}) {
+						break
+					}
+					if time.Now().After(until) {
+						t.Fatalf("%+v", s)
+					}
+				}
+				if k := r.counters(t); k["0.poll.stamp_"+tc.want] == 0 || k["0.poll.stamp_hardware"] != 0 {
+					t.Errorf("%v", moved(k))
+				}
+			})
+		}
+	}
+}

@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"os"
 	"runtime"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -221,9 +222,6 @@ func (s *Source) first(d *device) *queue {
 
 // warn says what may hurt.
 func (s *Source) warn(q *queue, o *Options) {
-	if program, why := q.dev.running(); why != "" {
-		s.warnings = append(s.warnings, fmt.Sprintf("%s: program %s runs, since %s", q.dev.name, program, why))
-	}
 	if !q.umem.huge {
 		s.warnings = append(s.warnings, fmt.Sprintf("%s queue %d: packet memory lies on small pages (sysctl -w vm.nr_hugepages=%d gives enough large ones)",
 			q.dev.name, q.id, len(q.umem.mem)>>21+1))
@@ -433,8 +431,17 @@ func (s *Source) Counters() *Counters {
 // Kernel are the counters of the last Refresh, an entry a socket. They stay where they are.
 func (s *Source) Kernel() []KernelCounters { return s.kernel }
 
-// Warnings are sentences about what may hurt, told when opened.
-func (s *Source) Warnings() []string { return s.warnings }
+// Warnings are sentences about what may hurt. There may be more of them after a Refresh: that a driver has no room for stamps is seen when its
+// first frames come. Any goroutine.
+func (s *Source) Warnings() []string {
+	all := slices.Clone(s.warnings)
+	for _, d := range s.devices {
+		if program, why := d.running(); why != "" {
+			all = append(all, fmt.Sprintf("%s: program %s runs, since %s", d.name, program, why))
+		}
+	}
+	return all
+}
 
 // Mode is how frames come: the worst of the source's sockets.
 func (s *Source) Mode() Mode {

@@ -610,6 +610,9 @@ func TestNoRoomForMeta(t *testing.T) {
 	if program, why := d.running(); program != bpf.ProgramPlain || why == "" {
 		t.Errorf("%s runs (%s)", program, why)
 	}
+	if w := strings.Join(s.Warnings(), "\n"); !strings.Contains(w, "feed0: program rx_plain runs, since driver veth keeps no room") {
+		t.Errorf("nobody is told:\n%s", w)
+	}
 	numbered(t, sender(t, p, groupA, "gen0"), 0, 100)
 	i := 0
 	collect(t, s, 100, func(k *nic.Packet) {
