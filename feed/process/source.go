@@ -32,7 +32,7 @@ type listener struct {
 	xdp        *afxdp.Source // nil for udp
 	routes     []*session.Channel
 	names      [2]string // interfaces of lines A and B, of the lane's first channel
-	indexes    []int     // of all interfaces
+	indexes    []int     // of all interfaces, those of VLANs that groups are joined on included
 	interfaces []string  // their names
 }
 
@@ -131,7 +131,7 @@ func (l *listener) openXDP(f *config.Feed, flows []afxdp.Group, p *Process) erro
 	if err != nil {
 		return err
 	}
-	l.live, l.xdp, l.kind = s, s, "afxdp"
+	l.live, l.xdp, l.kind, l.indexes = s, s, "afxdp", s.Faces()
 	return nil
 }
 

@@ -90,6 +90,11 @@ func (h *Host) Open(o Options) (_ *Source, err error) {
 			return nil, err
 		}
 	}
+	for i := range s.control.groups {
+		if e := &s.control.groups[i]; e.VLAN != 0 {
+			s.warnTag(e)
+		}
+	}
 	for _, q := range s.queues {
 		s.polls = append(s.polls, unix.PollFd{Fd: int32(q.fd), Events: unix.POLLIN})
 		s.kernel = append(s.kernel, KernelCounters{Interface: q.dev.name, Queue: q.id})
