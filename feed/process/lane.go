@@ -84,7 +84,8 @@ func (r *laneRunner) open(c *config.Config, f *config.Feed, number int, p *Proce
 		return err
 	}
 	r.export.file, r.kernel.file = p.stats, p.stats
-	if err := errors.Join(r.export.addLane(r.name, r), r.addRebuilds()); err != nil {
+	lost := r.export.word(r.name+".lane.definitions_dropped", ringbuf.StatCounter, &r.shared.out.Definitions.Dropped)
+	if err := errors.Join(r.export.addLane(r.name, r), lost, r.addRebuilds()); err != nil {
 		return err
 	}
 	if r.capture == nil {
