@@ -257,11 +257,28 @@ func (s *Source) Poll(p []nic.Packet) (int, error) {
 		}
 	}
 	if n == 0 {
-		if why := s.fault.Load(); why != nil {
-			return 0, errors.New(*why)
-		}
+		return 0, s.idle()
 	}
 	return n, nil
+}
+
+// nudgeEvery is after how many polls that brought nothing the kernel is woken again, while it says that it waits for that: 64 take some µs.
+const nudgeEvery = 64
+
+// idle is what there is to do when nothing came. A driver that ran out of chunks may say so right after we looked (giveBack): then no packet
+// comes by which we would look again.
+func (s *Source) idle() error {
+	if why := s.fault.Load(); why != nil {
+		return errors.New(*why)
+	}
+	if s.turn%nudgeEvery == 0 {
+		for _, q := range s.queues {
+			if q.fill.wanted() {
+				q.kick()
+			}
+		}
+	}
+	return nil
 }
 
 // take hands out what waits in a queue. Hot path.
