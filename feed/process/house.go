@@ -103,7 +103,7 @@ func (p *Process) links(w *link.Watch, end func()) {
 		p.linkStats.last()
 	}
 	if err := w.Err(); err != nil {
-		p.log.Error("a link that was down is not joined anew", "feed", p.feed.Name, "err", err)
+		p.log.Error("a link that was down is not joined anew", "err", err)
 	}
 }
 
@@ -159,7 +159,7 @@ func (p *Process) drain() {
 	for _, r := range p.lanes {
 		err := r.shared.out.Definitions.Drain()
 		if err != nil && !r.undrained {
-			p.log.Error("definitions file", "feed", p.feed.Name, "lane", r.name, "err", err)
+			p.log.Error("definitions file", "lane", r.name, "err", err)
 		}
 		r.undrained = err != nil
 		r.shared.out.Instruments.Beat()
@@ -180,13 +180,13 @@ func (p *Process) snapshots(r *laneRunner, done <-chan struct{}) {
 			}
 		}
 		if err := r.snap.write(time.Now()); err != nil {
-			p.log.Error("snapshot", "feed", p.feed.Name, "lane", r.name, "err", err)
+			p.log.Error("snapshot", "lane", r.name, "err", err)
 		}
 		if r.snap.Stopped != told {
 			told = r.snap.Stopped
 			if told {
 				p.log.Error("snapshots stop until the next session: the ring overtook their reader; a larger mbo ring or a core for it helps",
-					"feed", p.feed.Name, "lane", r.name)
+					"lane", r.name)
 			}
 		}
 	}

@@ -38,6 +38,7 @@ type Process struct {
 
 // Open makes shared memory and joins the groups of a feed. What it made is undone when it fails.
 func Open(c *config.Config, f *config.Feed, log *slog.Logger) (*Process, error) {
+	log = log.With("feed", f.Name)
 	p := &Process{feed: f, log: log, programs: map[string]bool{}}
 	fail := func(err error) (*Process, error) { return nil, errors.Join(err, p.Close()) }
 	var err error
