@@ -84,15 +84,20 @@ type LinkCounters struct {
 // interface is there.
 func (p *Process) links(w *link.Watch, end func()) {
 	for e := range w.C() {
-		ours := 0 // lanes that receive from it: it goes down once for all of them
+		var ours []*laneRunner // that receive from it: it goes down once for all of them
 		for _, r := range p.lanes {
 			if r.listener != nil && slices.Contains(r.listener.indexes, e.Index) {
-				ours++
-				p.link(r, e)
+				ours = append(ours, r)
+				if e.State == link.Up {
+					r.listener.Leave(e.Index) // all lanes, before one of them rejoins: they may share groups
+				}
 			}
 		}
+		for _, r := range ours {
+			p.link(r, e)
+		}
 		switch {
-		case ours == 0:
+		case len(ours) == 0:
 		case e.State == link.Down:
 			p.linkCounters.Downs++
 		case e.State == link.Up:

@@ -65,30 +65,36 @@ func TestLinkFlap(t *testing.T) {
 }
 
 // TestOneInterfaceTwoLanes: what becomes of an interface counts once, and so do its frames, however many lanes receive from it; each joins its own groups anew.
+// They share one: no report goes out unless both leave it before one of them joins.
 func TestOneInterfaceTwoLanes(t *testing.T) {
 	p := nstest.Pair(t, netns.Options{Pairs: 2, Queues: 2})
-	if _, err := openWith(t, p, twoLanes("feed0", 0)); err == nil || !strings.Contains(err.Error(), "another lane of this process receives from queue 0 of feed0") {
+	if _, err := openWith(t, p, twoLanes(`source = "afxdp"`, "feed0", 0)); err == nil || !strings.Contains(err.Error(), "another lane of this process receives from queue 0 of feed0") {
 		t.Errorf("two lanes on one queue: %v", err)
 	}
-	r := startWith(t, p, twoLanes("feed0", 1))
-	reports := listenIGMP(t, p, "gen0")
-	set(t, p.Tx, "gen0", netlink.LinkSetDown)
-	r.wait(t, "links.downs", 1)
-	reports.drain()
-	set(t, p.Tx, "gen0", netlink.LinkSetUp)
-	r.wait(t, "links.ups", 1)
-	reports.wait(t)
-	if said := r.said.String(); strings.Count(said, "groups joined anew") != 2 {
-		t.Errorf("want each lane to say that it joined anew:\n%s", said)
-	}
-	programs := 0
-	for name := range r.counters(t) {
-		if strings.HasSuffix(name, "xdp.interface.feed0.redirected") {
-			programs++
-		}
-	}
-	if programs != 1 {
-		t.Errorf("the program of feed0 is counted %d times", programs)
+	for source, want := range map[string]int{"afxdp": 1, "udp": 0} {
+		t.Run(source, func(t *testing.T) {
+			r := startWith(t, p, twoLanes(fmt.Sprintf("source = %q", source), "feed0", 1))
+			reports := listenIGMP(t, p, "gen0")
+			set(t, p.Tx, "gen0", netlink.LinkSetDown)
+			r.wait(t, "links.downs", 1)
+			reports.drain()
+			set(t, p.Tx, "gen0", netlink.LinkSetUp)
+			r.wait(t, "links.ups", 1)
+			reports.wait(t)
+			if said := r.said.String(); strings.Count(said, "groups joined anew") != 2 {
+				t.Errorf("want each lane to say that it joined anew:\n%s", said)
+			}
+			programs := 0
+			for name := range r.counters(t) {
+				if strings.HasSuffix(name, "xdp.interface.feed0.redirected") {
+					programs++
+				}
+			}
+			if programs != want {
+				t.Errorf("the program of feed0 is counted %d times, want %d", programs, want)
+			}
+			must(t, r.end())
+		})
 	}
 }
 
@@ -98,9 +104,7 @@ func TestInterfaceVanishes(t *testing.T) {
 		for _, idle := range []string{"block", "busy-poll"} {
 			t.Run(source+" "+idle, func(t *testing.T) {
 				p := nstest.Pair(t, netns.Options{Pairs: 3})
-				r := spawnWith(t, p, t.TempDir(), func(dir string) []byte {
-					return []byte(strings.Replace(string(twoLanes("feed2", 0)(dir)), `source = "afxdp"`, fmt.Sprintf("source = %q\nidle = %q", source, idle), 1))
-				})
+				r := spawnWith(t, p, t.TempDir(), twoLanes(fmt.Sprintf("source = %q\nidle = %q", source, idle), "feed2", 0))
 				r.end, r.killed = sync.OnceValue(r.child.Wait), true // it is to end by itself
 				fuse := time.AfterFunc(patience, func() { _ = r.child.Process.Kill() })
 				defer fuse.Stop()
@@ -123,10 +127,10 @@ func TestInterfaceVanishes(t *testing.T) {
 	}
 }
 
-// twoLanes is configOf with a second lane, which has one line on a queue of an interface.
-func twoLanes(face string, queue int) func(dir string) []byte {
+// twoLanes is configOf with a second lane, which has one line on a queue of an interface, of the same group as line A by another port.
+func twoLanes(more, face string, queue int) func(dir string) []byte {
 	return func(dir string) []byte {
-		return fmt.Appendf(configOf(dir, `source = "afxdp"`), `
+		return fmt.Appendf(configOf(dir, more), `
 [[feed.lane]]
 [[feed.lane]]
 [[feed.channel]]
@@ -134,7 +138,7 @@ lane = "1"
 [[feed.channel.line]]
 interface = %q
 queue = %d
-group = "233.54.12.112:26478"
+group = "233.54.12.111:26478"
 `, face, queue)
 	}
 }

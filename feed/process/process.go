@@ -59,7 +59,7 @@ func Open(c *config.Config, f *config.Feed, log *slog.Logger) (*Process, error) 
 	}
 	if f.Source != "file" {
 		if p.watch, err = link.Open(); err != nil {
-			log.Warn("a link that was down is not joined anew", "err", err)
+			log.Warn("interfaces are not watched: a link that was down is not joined anew, and one that is gone may not be noticed", "err", err)
 		}
 		p.linkStats.file = p.stats
 		if err := p.linkStats.add("links", &p.linkCounters); err != nil {

@@ -20,6 +20,8 @@ import (
 type live interface {
 	nic.Source
 	pipeline.Waiter
+	// Leave leaves the groups of the interface with an index, until Rejoin. Any goroutine.
+	Leave(index int)
 	// Rejoin joins the groups of the interface with an index anew. Any goroutine.
 	Rejoin(index int) error
 	Warnings() []string

@@ -171,15 +171,33 @@ func (s *Source) Faces() (indexes []int) {
 	return slices.Compact(indexes)
 }
 
+// on are the groups that are received from the interface with an index, or joined on it.
+func (c *control) on(index int) (groups []*steered) {
+	for i := range c.groups {
+		if e := &c.groups[i]; e.dev != nil && (e.dev.index == index || e.face == index) {
+			groups = append(groups, e)
+		}
+	}
+	return groups
+}
+
+// Leave leaves the groups of the interface with an index, or of VLANs on it, until Rejoin: see udp.Members.Leave. Any goroutine.
+func (s *Source) Leave(index int) {
+	s.control.mu.Lock()
+	defer s.control.mu.Unlock()
+	for _, e := range s.control.on(index) {
+		e.members.Leave(e.face)
+	}
+}
+
 // Rejoin joins the groups of the interface with an index, or of VLANs on it, anew: its link was down. Any goroutine.
 func (s *Source) Rejoin(index int) error {
+	s.Leave(index)
 	s.control.mu.Lock()
 	defer s.control.mu.Unlock()
 	var errs []error
-	for i := range s.control.groups {
-		if e := &s.control.groups[i]; e.dev != nil && (e.dev.index == index || e.face == index) {
-			errs = append(errs, e.members.Rejoin(e.face))
-		}
+	for _, e := range s.control.on(index) {
+		errs = append(errs, e.members.Rejoin(e.face))
 	}
 	return errors.Join(errs...)
 }
