@@ -219,6 +219,13 @@ func (d *device) adopt(q *queue) {
 	d.sockets = append(d.sockets, q)
 }
 
+// taken says that a source of this process has a queue.
+func (d *device) taken(id int) bool {
+	d.host.mu.Lock()
+	defer d.host.mu.Unlock()
+	return slices.ContainsFunc(d.sockets, func(o *queue) bool { return o.id == id })
+}
+
 func (d *device) disown(q *queue) {
 	d.host.mu.Lock()
 	defer d.host.mu.Unlock()

@@ -46,6 +46,9 @@ func openQueue(d *device, id int, mode Mode, o *Options) (_ *queue, err error) {
 		return nil, hopeless{fmt.Errorf("interface %s has MTU %d, but frames of at most %d bytes fit: lower it (`ip link set dev %s mtu 1500`) or set frame_size = 4096; "+
 			"frames in several pieces are not received", d.name, d.mtu, room, d.name)}
 	}
+	if d.taken(id) {
+		return nil, hopeless{fmt.Errorf("another lane of this process receives from queue %d of %s: give each lane of an interface a queue of its own, or all its groups to one lane (%w)", id, d.name, unix.EBUSY)}
+	}
 	q := &queue{dev: d, id: id, fd: -1, mode: mode}
 	defer func() {
 		if err != nil {
