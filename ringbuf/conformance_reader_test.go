@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"runtime"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -104,6 +106,8 @@ func (c *conformer) answer(a []string) (string, error) {
 		return c.follow(time.Duration(num(1))*time.Millisecond, a[2] == "1"), nil
 	case "speed":
 		return c.speed(int(num(1)), time.Duration(num(2))*time.Millisecond)
+	case "latency":
+		return c.latency(num(1) * 1e6), nil
 	case "join":
 		err := c.r.Join(conformJoin(a[1]))
 		return fmt.Sprintf("join next %d epoch %d", c.r.Next(), c.r.Epoch()), err
@@ -231,6 +235,26 @@ func (c *conformer) speed(batch int, d time.Duration) (string, error) {
 		}
 	}
 	return fmt.Sprintf("speed %d %d %x", read, time.Since(begin).Nanoseconds(), sum), nil
+}
+
+// latency is ns from the time in each record's first word to the clock after it was validated.
+func (c *conformer) latency(span uint64) string {
+	runtime.LockOSThread()
+	rec := make([]uint64, c.r.Kind().PayloadBytes()/8)
+	ns := make([]uint64, 0, 1<<20)
+	until := MonotonicNow() + span
+	for now := uint64(0); now < until; {
+		n, _, _ := c.r.PollInto(unsafe.Pointer(unsafe.SliceData(rec)), 1)
+		now = MonotonicNow()
+		if n == 1 {
+			ns = append(ns, max(now, rec[0])-rec[0])
+		}
+	}
+	slices.Sort(ns)
+	if len(ns) == 0 {
+		return "latency 0 0 0"
+	}
+	return fmt.Sprintf("latency %d %d %d", len(ns), ns[len(ns)/2], ns[len(ns)*9/10])
 }
 
 // conformText is a record, field by field.

@@ -171,6 +171,20 @@ def speed(batch, ms):
     return "speed %d %d %x" % (read, time.monotonic_ns() - begin, total & M)
 
 
+def latency(ms):
+    """ns from the time in each record's first word to the clock after it was validated."""
+    until, ns, now = time.monotonic_ns() + ms * 1_000_000, [], 0
+    bulk = ring.bulk(1)
+    words = bulk.rows.view("<u8") if np is not None else bulk.rows.cast("Q")
+    while now < until:
+        bulk.poll()
+        now = time.monotonic_ns()
+        if bulk.count:
+            ns.append(max(0, now - int(words[0])))
+    ns.sort()
+    return "latency %d %d %d" % (len(ns), ns[len(ns) // 2] if ns else 0, ns[len(ns) * 9 // 10] if ns else 0)
+
+
 def instrument(i):
     if i is None:
         return "error not found"
@@ -205,6 +219,8 @@ def answer(cmd, *a):
         return typed()
     if cmd == "follow":
         return follow(int(a[0]), a[1] == "1")
+    if cmd == "latency":
+        return latency(int(a[0]))
     if cmd == "speed":
         return speed(int(a[0]), int(a[1]))
     if cmd == "join":

@@ -203,6 +203,28 @@ static int speed(int batch, uint64_t ms)
 	return 0;
 }
 
+static int by_value(const void *a, const void *b)
+{
+	uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+	return x < y ? -1 : x > y;
+}
+
+/* ns from the time in each record's first word to the clock after it was validated. */
+static void latency(uint64_t ms)
+{
+	static uint64_t rec[63], ns[1 << 20];
+	uint64_t until = tw_monotonic_ns_() + ms * 1000000u, now = 0;
+	size_t n = 0;
+	while (now < until && n < sizeof ns / sizeof *ns) {
+		int got = tw_ring_poll(&ring, rec);
+		now = tw_monotonic_ns_();
+		if (got == 1)
+			ns[n++] = now > rec[0] ? now - rec[0] : 0;
+	}
+	qsort(ns, n, sizeof *ns, by_value);
+	printf("latency %zu %" PRIu64 " %" PRIu64 "\n", n, n == 0 ? 0 : ns[n / 2], n == 0 ? 0 : ns[n * 9 / 10]);
+}
+
 static int instrument(int err, const tw_inst *i)
 {
 	if (err == 0)
@@ -255,6 +277,8 @@ static int answer(char *a[])
 		drain(16, 1);
 	} else if (strcmp(a[0], "follow") == 0) {
 		follow(strtoull(a[1], NULL, 10), a[2][0] == '1');
+	} else if (strcmp(a[0], "latency") == 0) {
+		latency(strtoull(a[1], NULL, 10));
 	} else if (strcmp(a[0], "speed") == 0) {
 		return speed(atoi(a[1]), strtoull(a[2], NULL, 10));
 	} else if (strcmp(a[0], "join") == 0) {

@@ -176,6 +176,23 @@ public final class RingCheck {
         return join("speed", read, System.nanoTime() - begin, Long.toHexString(sum));
     }
 
+    /** ns from the time in each record's first word to the clock after it was validated. */
+    private String latency(long ms) {
+        long until = System.nanoTime() + ms * 1_000_000;
+        long[] ns = new long[1 << 20];
+        int n = 0;
+        Batch b = new Batch(ring, 1);
+        for (long now = 0; now - until < 0 && n < ns.length; ) {
+            Ring.Poll p = ring.poll(b);
+            now = System.nanoTime();
+            if (p == Ring.Poll.RECORDS) {
+                ns[n++] = Math.max(0, now - b.words[0]);
+            }
+        }
+        java.util.Arrays.sort(ns, 0, n);
+        return join("latency", n, n == 0 ? 0 : ns[n / 2], n == 0 ? 0 : ns[(int) (n * 9L / 10)]);
+    }
+
     private static String instrument(Instrument i) {
         return i == null ? "error not found" : join("inst", i.instrumentId, i.publisherId, i.instrumentClass, i.flags, i.rawSymbol, i.minPriceIncrement, i.roundLot,
             i.contractMultiplier, i.decimals, i.statusAction, i.channel, i.mic, u(i.definitionOffset));
@@ -211,6 +228,8 @@ public final class RingCheck {
                 return typed();
             case "follow":
                 return follow(Long.parseLong(a[1]), a[2].equals("1"));
+            case "latency":
+                return latency(Long.parseLong(a[1]));
             case "speed":
                 return speed(Integer.parseInt(a[1]), Long.parseLong(a[2]));
             case "join":

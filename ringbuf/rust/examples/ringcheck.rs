@@ -217,6 +217,24 @@ fn speed<T: Words>(r: &mut Ring, batch: usize, ms: u64) -> Result<String, Error>
     Ok(format!("speed {read} {} {sum:x}\n", begin.elapsed().as_nanos()))
 }
 
+/// ns from the time in each record's first word to the clock after it was validated.
+fn latency<T: Words>(r: &mut Ring, ms: u64) -> String {
+    let (until, mut ns, mut rec) = (monotonic_ns() + ms * 1_000_000, Vec::with_capacity(1 << 20), T::ZERO);
+    loop {
+        let got = r.poll(&mut rec);
+        let now = monotonic_ns();
+        if got == Poll::Records(1) {
+            ns.push(now.saturating_sub(rec.words()[0]));
+        }
+        if now >= until {
+            break;
+        }
+    }
+    ns.sort_unstable();
+    let at = |share: usize| ns.get(ns.len() * share / 10).copied().unwrap_or(0);
+    format!("latency {} {} {}\n", ns.len(), at(5), at(9))
+}
+
 macro_rules! by_size {
     ($f:ident($r:expr $(, $a:expr)*)) => {
         match $r.slot_bytes() {
@@ -271,6 +289,7 @@ fn answer(a: &[&str], ring: &mut Option<Ring>, dir: &mut Option<Directory>) -> R
         "drain" => by_size!(drain_words(r, num(1) as usize)),
         "typed" => typed(r),
         "follow" => by_size!(follow(r, num(1), a[2] == "1")),
+        "latency" => by_size!(latency(r, num(1))),
         "speed" => by_size!(speed(r, num(1) as usize, num(2)))?,
         "join" => {
             r.join(join_of(a[1]))?;

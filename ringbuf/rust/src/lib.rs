@@ -43,3 +43,4 @@ mod sys;
 pub use inst::{Directory, Instrument};
 pub use record::*;
 pub use ring::{Error, Join, Kind, Poll, Ring, State};
+pub use sys::monotonic_ns;

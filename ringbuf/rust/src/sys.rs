@@ -114,7 +114,7 @@ impl Drop for Mapping {
     }
 }
 
-/// CLOCK_MONOTONIC, the clock of heartbeats.
+/// CLOCK_MONOTONIC, the clock of heartbeats: ns.
 pub fn monotonic_ns() -> u64 {
     let mut ts = Timespec { sec: 0, nsec: 0 };
     // SAFETY: ts is one.
