@@ -2,8 +2,10 @@ package ringbuf
 
 import (
 	"bufio"
+	"encoding/binary"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -262,6 +264,7 @@ func TestConformance(t *testing.T) {
 	dir := shmDir(t)
 
 	t.Run("refusals", func(t *testing.T) { conformRefusals(choir{t, c.all}) })
+	t.Run("mutants", func(t *testing.T) { conformMutants(choir{t, c.all}) })
 	t.Run("records", func(t *testing.T) { conformRecords(choir{t, c.all}, dir) })
 	t.Run("laps and places", func(t *testing.T) { conformLaps(choir{t, c.all}, dir) })
 	t.Run("epochs and ends", func(t *testing.T) { conformEpochs(choir{t, c.all}, dir) })
@@ -287,6 +290,48 @@ func conformRefusals(c choir) {
 	}
 	c.want("open "+path+".none live 50", "error open")
 	c.want("open "+filepath.Dir(path)+" live 50", "error short")
+}
+
+// conformMutants: any header at all. All readers refuse it for the same reason, or read the same, and none dies of it.
+func conformMutants(c choir) {
+	good, path := ringFile(c.t)
+	seed := uint64(time.Now().UnixNano())
+	rng := rand.New(rand.NewPCG(seed, 0))
+	c.t.Logf("seed %d", seed)
+	values := []uint64{0, 1, 2, 3, 4, 16, 64, 128, 512, 4096, 8192, 1 << 20, 1 << 31, 1 << 32, 1 << 40, 1 << 57, 1 << 62, 1 << 63, 1<<64 - 1}
+	opened := 0
+	for range 150 {
+		b := append([]byte(nil), good...)
+		for range rng.IntN(3) + 1 {
+			// Not the names, which are printed as they are, nor the epoch: a session in change is waited for.
+			at := rng.IntN(offName/8) * 8
+			if rng.IntN(4) == 0 {
+				at = []int{offFirst, offStartMono, offPID, offBootID, offUnused, offCursor, offHeartbeat}[rng.IntN(7)]
+			}
+			switch rng.IntN(3) {
+			case 0:
+				binary.LittleEndian.PutUint64(b[at:], values[rng.IntN(len(values))])
+			case 1:
+				binary.LittleEndian.PutUint32(b[at+4*rng.IntN(2):], uint32(values[rng.IntN(len(values))]))
+			default:
+				b[at+rng.IntN(8)] = byte(rng.Uint32())
+			}
+		}
+		if err := os.WriteFile(path, b, 0o600); err != nil {
+			c.t.Fatal(err)
+		}
+		if strings.HasPrefix(c.want("open "+path+" half 3600000", ""), "open") {
+			opened++
+			c.want("drain 16", "drain read")
+			c.want("join oldest", "join next")
+			c.want("drain 1", "drain read")
+		}
+		if c.t.Failed() {
+			c.t.Logf("header %x", b[:544])
+			return
+		}
+	}
+	c.t.Logf("%d of 150 were opened", opened)
 }
 
 // conformRecords: every field of the records, with values that show sign, width and place.

@@ -47,6 +47,9 @@ E_OPEN, E_SHORT, E_MAP, E_MAGIC, E_BYTE_ORDER, E_VERSION, E_HEADER_SIZE, E_SLOT_
 E_OFFSET, E_FILE_SIZE, E_DBN_VERSION, E_RESTARTING, E_TOO_OLD, E_TOO_FAR, E_NOT_FOUND, E_BUSY = range(-110, -118, -1)
 
 
+_CLOSED = -100  # what the library says of a handle that was closed
+
+
 class RingError(OSError):
     """Why opening, joining, seeking or looking up is refused. code is one of E_…, or REPLACED."""
 
@@ -59,6 +62,12 @@ class RingError(OSError):
 
     def __str__(self):
         return self.strerror
+
+
+def _open(code):
+    if code == _CLOSED:
+        raise ValueError("tickring: the handle was closed")
+    return code
 
 
 class _CRing(ctypes.Structure):
@@ -177,7 +186,7 @@ class Ring:
         n = self._poll(self._r, self._r_at)
         if n == 1:
             return unpack(self.kind, self._view)
-        self.status = n
+        self.status = _open(n)
         return None
 
     def bulk(self, records):
@@ -194,16 +203,16 @@ class Ring:
     def wait(self, seconds):
         """Sleeps until the producer's doorbell (a futex), for so many seconds at most; True when a poll would find something. Not for the hot
         path: waking takes microseconds. The next poll without a record looks at heartbeat and state."""
-        return self._lib.slow.twp_wait(self._r, min(int(seconds * 1e6), 2**32 - 1)) == 1
+        return _open(self._lib.slow.twp_wait(self._r, min(int(seconds * 1e6), 2**32 - 1))) == 1
 
     def close(self):
-        """Unmaps. No other call may follow."""
+        """Unmaps. next, lost and epoch stay; reading raises ValueError. No other thread may be in a call."""
         if self._r:
-            self._lib.slow.twp_close(self._r)
-            self._r = None
+            r, self._r, self._c = self._r, None, _CRing.from_buffer_copy(self._c)
+            self._lib.slow.twp_close(r)
 
     def _check(self, code):
-        if code < 0:
+        if _open(code) < 0:
             raise RingError(code, self.path)
 
     def __enter__(self):
@@ -236,16 +245,16 @@ class Bulk:
         else:
             self._memory = ctypes.create_string_buffer(records * self._bytes)
             self.rows, self._at = memoryview(self._memory).cast("B"), ctypes.addressof(self._memory)
-        self._poll, self._r = ring._lib.slow.twp_poll_batch, ring._r
+        self._poll = ring._lib.slow.twp_poll_batch
 
     def poll(self):
         """The next records, whole and in order, as a view of rows that is valid until the next poll; empty when there are none, and status
         says why. Whole records before an overrun come first."""
-        first = self._ring._c.next
-        n = self._poll(self._r, self._at, self._max)
-        self.first = first
+        ring = self._ring
+        self.first = ring._c.next
+        n = self._poll(ring._r, self._at, self._max)
         if n <= 0:
-            self.status, n = n, 0
+            self.status, n = _open(n), 0
         self.count = n
         return self.rows[:n] if _numpy is not None else self.rows[: n * self._bytes]
 
@@ -295,14 +304,14 @@ class Directory:
     def _entry(self, call, *args):
         out = _Instrument()
         err = call(self._s, *args, out)
-        if err == E_NOT_FOUND:
+        if _open(err) == E_NOT_FOUND:
             return None
         if err != 0:
             raise RingError(err, self.path)
         return out
 
     def close(self):
-        """Unmaps. No other call may follow."""
+        """Unmaps. Lookups raise ValueError afterwards. No other thread may be in a call."""
         if self._s:
             self._lib.slow.twp_side_close(self._s)
             self._s = None
