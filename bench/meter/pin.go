@@ -1,0 +1,60 @@
+package meter
+
+import (
+	"fmt"
+	"runtime"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/tickwire/tickwire/internal/pin"
+)
+
+// NoCore leaves a thread where the scheduler puts it.
+const NoCore = -1
+
+// Allowed are the cores that this process may run on, in order: taskset and cpusets are in it.
+func Allowed() (cores []int) {
+	var set unix.CPUSet
+	if unix.SchedGetaffinity(0, &set) != nil {
+		for c := range runtime.NumCPU() {
+			cores = append(cores, c)
+		}
+		return cores
+	}
+	for c := range len(set) * 64 {
+		if set.IsSet(c) {
+			cores = append(cores, c)
+		}
+	}
+	return cores
+}
+
+// allowed is as of the start of the process: a pinned thread's answer is one core.
+var allowed = Allowed()
+
+// Core is the nth core from the end that the process may use, the last one is 0; the first one where there are not so many. Core 0 of a machine
+// serves interrupts, hence from the end.
+func Core(n int) int {
+	if len(allowed) == 0 {
+		return NoCore
+	}
+	return allowed[max(0, len(allowed)-1-n)]
+}
+
+// Cores is how many cores the process may use.
+func Cores() int { return max(1, len(allowed)) }
+
+// Pin locks the goroutine to its thread and the thread to a core, NoCore: to none. The goroutine must not be unlocked any more.
+func Pin(core int) error {
+	runtime.LockOSThread()
+	if core == NoCore {
+		return nil
+	}
+	if err := pin.Thread(core); err != nil {
+		return fmt.Errorf("%w; -1 measures without", err)
+	}
+	return nil
+}
+
+// ThreadID is the calling thread's, for a Watch of it.
+func ThreadID() int { return unix.Gettid() }
