@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"os"
 	"os/exec"
+	"runtime"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -57,32 +58,62 @@ type (
 
 // child is the other process as we see it.
 type child struct {
-	cmd *exec.Cmd
-	in  io.WriteCloser
-	enc *json.Encoder
-	dec *json.Decoder
+	cmd   *exec.Cmd
+	in    io.WriteCloser
+	out   io.ReadCloser
+	enc   *json.Encoder
+	dec   *json.Decoder
+	ended chan error
 }
 
-// start runs command with a job and waits until it is ready.
-func start(command func() (*exec.Cmd, error), j job) (*child, error) {
+// start runs command with a job and waits until it is ready. The kernel ends the child when the thread that started it ends, and threads that
+// are pinned here end with their goroutines: so a thread of its own starts it and stays until the child is gone. enter runs that thread's work; nil: where
+// we are.
+func start(command func() (*exec.Cmd, error), enter func(func() error) error, j job) (*child, error) {
 	cmd, err := command()
 	if err != nil {
 		return nil, err
 	}
 	cmd.Stderr = os.Stderr
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
-	c := &child{cmd: cmd}
+	c := &child{cmd: cmd, ended: make(chan error, 1)}
 	if c.in, err = cmd.StdinPipe(); err != nil {
 		return nil, err
 	}
-	out, err := cmd.StdoutPipe()
-	if err != nil {
+	if c.out, err = cmd.StdoutPipe(); err != nil {
 		return nil, err
 	}
-	if err := cmd.Start(); err != nil {
-		return nil, err
+	if enter == nil {
+		enter = func(f func() error) error {
+			runtime.LockOSThread()
+			defer runtime.UnlockOSThread()
+			return f()
+		}
 	}
-	c.enc, c.dec = json.NewEncoder(c.in), json.NewDecoder(out)
+	started := make(chan error, 1)
+	go func() {
+		err := enter(func() error {
+			err := cmd.Start()
+			started <- err
+			if err != nil {
+				return nil // told
+			}
+			state, err := cmd.Process.Wait() // not cmd.Wait, which would close what we still read from
+			if err == nil && !state.Success() {
+				err = fmt.Errorf("latbench: the other process: %s", state)
+			}
+			return err
+		})
+		select {
+		case started <- err: // enter failed before
+		default:
+		}
+		c.ended <- err
+	}()
+	if err := <-started; err != nil {
+		return nil, errors.Join(err, c.in.Close(), c.out.Close())
+	}
+	c.enc, c.dec = json.NewEncoder(c.in), json.NewDecoder(c.out)
 	var ready bool
 	if err := c.ask(j, &ready); err != nil {
 		return nil, errors.Join(err, c.kill())
@@ -109,14 +140,15 @@ func (c *child) end() (*seen, error) {
 			err = fmt.Errorf("latbench: the other process failed: %w", err)
 		}
 	}
-	return &s, errors.Join(err, c.cmd.Wait())
+	return &s, errors.Join(err, <-c.ended, c.out.Close())
 }
 
+// kill ends it whatever it does.
 func (c *child) kill() error {
 	_ = c.in.Close()
 	_ = c.cmd.Process.Kill() // it may be gone already
-	_ = c.cmd.Wait()         // it was killed
-	return nil
+	<-c.ended                // it was killed
+	return c.out.Close()
 }
 
 // Child is the other process: a reader of a ring, or a strategy. It talks on in and out, and pins the calling goroutine's thread for good.

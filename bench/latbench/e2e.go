@@ -116,6 +116,9 @@ func rights() string {
 	return why
 }
 
+// wall is the lane's clock here: the kernel stamps packets by it.
+func wall() uint64 { return uint64(time.Now().UnixNano()) }
+
 // end is one run.
 type end struct {
 	o      *Options
@@ -147,7 +150,7 @@ func (t *EndRate) run(o *Options, d *day) (faults []string, err error) {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, pair.Close()) }()
-	if e.g, err = newRig(); err != nil {
+	if e.g, err = newRig(wall); err != nil {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, e.g.close()) }()
@@ -165,7 +168,6 @@ func (t *EndRate) run(o *Options, d *day) (faults []string, err error) {
 	defer e.out.close()
 	defer e.back.close()
 	var host afxdp.Host
-	var c *child
 	if err := pair.Rx.Do(func() (err error) {
 		e.source, err = host.Open(afxdp.Options{Groups: []afxdp.Group{{Group: group, Interface: "feed0"}}, Mode: afxdp.Copy, Least: afxdp.Copy})
 		return err
@@ -173,18 +175,10 @@ func (t *EndRate) run(o *Options, d *day) (faults []string, err error) {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, e.source.Close()) }()
-	// The kernel ends the child when the thread that started it ends, so that one stays until the run is over.
-	started, over := make(chan error, 1), make(chan struct{})
-	defer close(over)
-	go func() {
-		_ = pair.Rx.Do(func() (err error) {
-			c, err = start(o.Child, job{Ring: e.g.path(ringbuf.KindMbo), Core: o.ReaderCore, Schedule: e.s, Orders: to, Yield: o.ReaderCore == o.VenueCore || o.ReaderCore == o.LaneCore})
-			started <- err
-			<-over
-			return err
-		})
-	}()
-	if err := <-started; err != nil {
+	c, err := start(o.Child, pair.Rx.Do, job{
+		Ring: e.g.path(ringbuf.KindMbo), Core: o.ReaderCore, Schedule: e.s, Orders: to, Yield: o.ReaderCore == o.VenueCore || o.ReaderCore == o.LaneCore,
+	})
+	if err != nil {
 		return nil, err
 	}
 	if err := e.measure(pair, c); err != nil {
@@ -273,7 +267,7 @@ func (e *end) jitters(c *child) error {
 }
 
 // trailing is how long the venue waits for orders once it has sent all.
-const trailing = 500 * time.Millisecond
+const trailing = 3 * time.Second
 
 // play is the venue: packets when they are due, orders as they come. A packet that leaves late keeps the time it was due.
 func (e *end) play() error {

@@ -197,13 +197,13 @@ func (o *Options) spinning() time.Duration { return max(o.Span/4, 20*time.Millis
 // run is one run at one rate, on a thread of its own.
 func (t *Rate) run(o *Options, d *day) (faults []string, err error) {
 	runtime.GC()
-	g, err := newRig()
+	g, err := newRig(ringbuf.MonotonicNow)
 	if err != nil {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, g.close()) }()
 	s := schedule(float64(t.Rate)/float64(o.PerPacket), o)
-	c, err := start(o.Child, job{Ring: g.path(o.Ring), Core: o.ReaderCore, Schedule: s, Yield: o.ReaderCore == o.LaneCore})
+	c, err := start(o.Child, nil, job{Ring: g.path(o.Ring), Core: o.ReaderCore, Schedule: s, Yield: o.ReaderCore == o.LaneCore})
 	if err != nil {
 		return nil, err
 	}

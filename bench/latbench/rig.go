@@ -61,6 +61,7 @@ func window() *pin.Window {
 // rig is a lane with all that it owns, fed by one channel.
 type rig struct {
 	dir     string
+	clock   func() uint64
 	rings   map[ringbuf.Kind]*ringbuf.Writer
 	books   *book.Books
 	lane    *pipeline.Lane
@@ -69,8 +70,9 @@ type rig struct {
 	latency pipeline.Latency
 }
 
-func newRig() (r *rig, err error) {
-	r = &rig{rings: map[ringbuf.Kind]*ringbuf.Writer{}}
+// newRig makes one whose lane has a clock: that by which packets are stamped.
+func newRig(clock func() uint64) (r *rig, err error) {
+	r = &rig{clock: clock, rings: map[ringbuf.Kind]*ringbuf.Writer{}}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, r.close())
@@ -102,7 +104,7 @@ func newRig() (r *rig, err error) {
 		return r, err
 	}
 	r.lane, err = pipeline.New(pipeline.Config{
-		Publisher: tick.PublisherSimItch, Books: r.books, Symbols: directory, Out: out, Clock: ringbuf.MonotonicNow,
+		Publisher: tick.PublisherSimItch, Books: r.books, Symbols: directory, Out: out, Clock: clock,
 		Midnight: func(uint64) (uint64, error) { return midnight, nil },
 	})
 	if err != nil {
@@ -123,7 +125,7 @@ func (r *rig) path(kind ringbuf.Kind) string {
 // fill takes the day's first packets, as fast as it goes: directory, resting orders, and memory that is touched. The rings' too, all around.
 func (r *rig) fill(d *day) {
 	for i := range d.warm {
-		now := ringbuf.MonotonicNow()
+		now := r.clock()
 		r.lane.SetNow(now)
 		r.channel.Packet(&nic.Packet{Data: d.packet(i), TsRecv: now, Stamp: nic.StampHardware}, now)
 		r.lane.EndPass()

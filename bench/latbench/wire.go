@@ -65,7 +65,9 @@ func listen(at netip.Addr) (*socket, netip.AddrPort, error) {
 	}
 	err = unix.Bind(fd, &unix.SockaddrInet4{Addr: at.As4()})
 	if err == nil {
-		_ = unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUF, 4<<20) // as much as the kernel gives
+		if unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUFFORCE, 32<<20) != nil { // an order takes a KiB of it
+			_ = unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUF, 32<<20) // as much as the kernel gives
+		}
 		var sa unix.Sockaddr
 		if sa, err = unix.Getsockname(fd); err == nil {
 			return &socket{fd: fd}, netip.AddrPortFrom(at, uint16(sa.(*unix.SockaddrInet4).Port)), nil

@@ -68,7 +68,7 @@ type Row struct {
 	Latency *Latency
 }
 
-// Table prints latencies: medians of the runs' quantiles, and the range of the worst.
+// Table prints latencies: medians of the runs' quantiles, and below them the least and the most.
 func Table(out io.Writer, rows ...Row) error {
 	t := tabwriter.NewWriter(out, 0, 8, 2, ' ', tabwriter.AlignRight)
 	fmt.Fprintln(t, "ns\tp50\tp90\tp99\tp99.9\tp99.99\tworst\tmessages\t")
@@ -77,7 +77,20 @@ func Table(out io.Writer, rows ...Row) error {
 		if l.All.Count == 0 {
 			continue
 		}
-		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%d\t\n", r.Name, l.P50, l.P90, l.P99, l.P999, l.P9999, l.Worst, l.All.Count)
+		all := []*Spread{&l.P50, &l.P90, &l.P99, &l.P999, &l.P9999, &l.Worst}
+		fmt.Fprintf(t, "%s\t", r.Name)
+		for _, s := range all {
+			fmt.Fprintf(t, "%s\t", short(s.Median))
+		}
+		fmt.Fprintf(t, "%d\t\n", l.All.Count)
+		if len(l.P50.Runs) < 2 {
+			continue
+		}
+		fmt.Fprint(t, "\t")
+		for _, s := range all {
+			fmt.Fprintf(t, "%s–%s\t", short(s.Min), short(s.Max))
+		}
+		fmt.Fprintln(t, "\t")
 	}
 	return t.Flush()
 }
