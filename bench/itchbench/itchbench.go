@@ -71,6 +71,7 @@ func Load(path string) (*Day, error) {
 type Stage struct {
 	Name      string       `json:"stage"`
 	Ns        meter.Spread `json:"ns_per_message"`
+	CPU       meter.Spread `json:"cpu_ns_per_message"` // time that the thread ran: on a machine that others use, what to look at
 	PerSecond float64      `json:"messages_per_second"`
 	Counts    meter.Counts `json:"counts"` // of the run with the fewest allocations
 	Faults    uint64       `json:"faults"` // messages refused, unknown references and the like: 0 on a clean day
@@ -136,7 +137,7 @@ func Run(d *Day, o Options) (*Report, error) {
 		o.Pass = pipeline.PassReplay
 	}
 	r := &Report{Machine: machine.Look(), Core: o.Core, Runs: o.Runs, Pass: o.Pass, Messages: d.Messages, Bytes: len(d.Bytes)}
-	if err := meter.Pin(o.Core); err != nil {
+	if err := meter.Pin(o.Core, ""); err != nil {
 		return nil, err
 	}
 	b, err := newBench(&o)
@@ -169,9 +170,9 @@ func Run(d *Day, o Options) (*Report, error) {
 			b.reset(s.Name)
 			runtime.GC()
 			watch.Begin()
-			start := time.Now()
+			start, ran := time.Now(), meter.CPUTime()
 			faults, err := work[i](d)
-			took := time.Since(start)
+			took, used := time.Since(start), meter.CPUTime()-ran
 			counts := watch.End()
 			if err != nil {
 				return nil, fmt.Errorf("stage %s: %w", s.Name, err)
@@ -185,6 +186,7 @@ func Run(d *Day, o Options) (*Report, error) {
 			}
 			r.GC += counts.GC
 			s.Ns = s.Ns.Add(float64(took.Nanoseconds()) / float64(d.Messages))
+			s.CPU = s.CPU.Add(float64(used) / float64(d.Messages))
 			s.PerSecond = 1e9 / s.Ns.Median
 		}
 		if probe != nil && run > 0 {

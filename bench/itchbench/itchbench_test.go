@@ -62,7 +62,7 @@ func TestRun(t *testing.T) {
 			t.Errorf("%+v", r)
 		}
 		for _, s := range r.Stages {
-			if len(s.Ns.Runs) != 3 || s.Ns.Min > s.Ns.Median || s.Ns.Median > s.Ns.Max {
+			if len(s.Ns.Runs) != 3 || s.Ns.Min > s.Ns.Median || s.Ns.Median > s.Ns.Max || s.CPU.Min <= 0 || s.CPU.Median > s.Ns.Max*1.05 {
 				t.Errorf("%+v", s)
 			}
 			// What the runtime does beside is not a message's; an instrument that is met for the first time in a session allocates.

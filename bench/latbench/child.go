@@ -37,6 +37,7 @@ type (
 	job struct {
 		Ring     string
 		Core     int
+		Sched    string
 		Yield    bool           // shares its core with us
 		Orders   netip.AddrPort // strategy: where they go; the zero value: reads only
 		Schedule Schedule
@@ -159,7 +160,7 @@ func Child(in io.Reader, out io.Writer) error {
 		return fmt.Errorf("latbench: no job came: %w", err)
 	}
 	defer quiet()()
-	if err := meter.Pin(j.Core); err != nil {
+	if err := meter.Pin(j.Core, j.Sched); err != nil {
 		return err
 	}
 	r, err := ringbuf.Open(j.Ring, ringbuf.ReaderOptions{StaleAfter: time.Hour})

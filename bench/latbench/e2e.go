@@ -53,6 +53,7 @@ type EndReport struct {
 	Runs       int             `json:"runs"`
 	Span       float64         `json:"span_seconds"`
 	Factor     float64         `json:"burst_factor"`
+	Sched      string          `json:"sched"`
 	PreemptOff bool            `json:"preemption_signals_off"`
 	Pinned     bool            `json:"p_pinned"`
 	Rates      []EndRate       `json:"rates"`
@@ -73,7 +74,7 @@ func RunEnd(o Options) (*EndReport, error) {
 	}
 	r := &EndReport{
 		Machine: machine.Look(), LaneCore: o.LaneCore, ReaderCore: o.ReaderCore, VenueCore: o.VenueCore, Shared: o.VenueCore == o.ReaderCore, Mode: afxdp.Copy.String(),
-		Runs: o.Runs, Span: o.Span.Seconds(), Factor: o.Factor, PreemptOff: PreemptOff(), Pinned: window() != nil, Rates: make([]EndRate, len(o.Rates)),
+		Runs: o.Runs, Span: o.Span.Seconds(), Factor: o.Factor, Sched: o.Sched, PreemptOff: PreemptOff(), Pinned: window() != nil, Rates: make([]EndRate, len(o.Rates)),
 	}
 	defer quiet()()
 	most := 0
@@ -176,7 +177,7 @@ func (t *EndRate) run(o *Options, d *day) (faults []string, err error) {
 	}
 	defer func() { err = errors.Join(err, e.source.Close()) }()
 	c, err := start(o.Child, pair.Rx.Do, job{
-		Ring: e.g.path(ringbuf.KindMbo), Core: o.ReaderCore, Schedule: e.s, Orders: to, Yield: o.ReaderCore == o.VenueCore || o.ReaderCore == o.LaneCore,
+		Ring: e.g.path(ringbuf.KindMbo), Core: o.ReaderCore, Sched: o.Sched, Schedule: e.s, Orders: to, Yield: o.ReaderCore == o.VenueCore || o.ReaderCore == o.LaneCore,
 	})
 	if err != nil {
 		return nil, err
@@ -212,7 +213,7 @@ func (e *end) measure(pair *netns.Pair, c *child) error {
 	counts := make(chan meter.Counts, 1)
 	goes := make(chan struct{})
 	go func() { // the thread is pinned and ends with the goroutine
-		err := meter.Pin(e.o.LaneCore)
+		err := meter.Pin(e.o.LaneCore, e.o.Sched)
 		if err == nil {
 			err = e.jitters(c)
 		}
@@ -241,7 +242,7 @@ func (e *end) measure(pair *netns.Pair, c *child) error {
 	}
 	close(goes)
 	err := pair.Tx.Do(func() error {
-		if err := meter.Pin(e.o.VenueCore); err != nil {
+		if err := meter.Pin(e.o.VenueCore, e.o.Sched); err != nil {
 			return err
 		}
 		return e.play()

@@ -43,6 +43,8 @@ type Options struct {
 	// LaneCore, ReaderCore and VenueCore are pinned to. With all of them 0 they are the last, the one before and the one before that; where there
 	// are not so many, the venue shares the reader's.
 	LaneCore, ReaderCore, VenueCore int
+	// Sched is the class that the measured threads are scheduled in: see meter.Pin.
+	Sched string
 	// Progress is called before each step. It may be nil.
 	Progress func(what string)
 }
@@ -137,6 +139,7 @@ type Report struct {
 	Round      float64         `json:"round_seconds"`
 	Burst      float64         `json:"burst_seconds"`
 	Factor     float64         `json:"burst_factor"`
+	Sched      string          `json:"sched"`
 	PreemptOff bool            `json:"preemption_signals_off"`
 	Pinned     bool            `json:"p_pinned"` // the Go runtime does not interrupt the lane either
 	Rates      []Rate          `json:"rates"`
@@ -155,7 +158,7 @@ func Run(o Options) (*Report, error) {
 	}
 	r := &Report{
 		Machine: m, LaneCore: o.LaneCore, ReaderCore: o.ReaderCore, Ring: o.Ring.String(), PerPacket: o.PerPacket, Runs: o.Runs, Span: o.Span.Seconds(),
-		Round: o.Round.Seconds(), Burst: o.Burst.Seconds(), Factor: o.Factor, PreemptOff: PreemptOff(), Pinned: window() != nil,
+		Round: o.Round.Seconds(), Burst: o.Burst.Seconds(), Factor: o.Factor, Sched: o.Sched, PreemptOff: PreemptOff(), Pinned: window() != nil,
 		Rates: make([]Rate, len(o.Rates)),
 	}
 	defer quiet()()
@@ -203,7 +206,7 @@ func (t *Rate) run(o *Options, d *day) (faults []string, err error) {
 	}
 	defer func() { err = errors.Join(err, g.close()) }()
 	s := schedule(float64(t.Rate)/float64(o.PerPacket), o)
-	c, err := start(o.Child, nil, job{Ring: g.path(o.Ring), Core: o.ReaderCore, Schedule: s, Yield: o.ReaderCore == o.LaneCore})
+	c, err := start(o.Child, nil, job{Ring: g.path(o.Ring), Core: o.ReaderCore, Sched: o.Sched, Schedule: s, Yield: o.ReaderCore == o.LaneCore})
 	if err != nil {
 		return nil, err
 	}
@@ -213,7 +216,7 @@ func (t *Rate) run(o *Options, d *day) (faults []string, err error) {
 	done := make(chan error, 1)
 	go func() { // the thread is pinned and ends with the goroutine
 		done <- func() error {
-			if err := meter.Pin(o.LaneCore); err != nil {
+			if err := meter.Pin(o.LaneCore, o.Sched); err != nil {
 				return err
 			}
 			if err := t.jitters(o, g, c, s.PeriodNs); err != nil {

@@ -43,16 +43,22 @@ func newSet(size int, huge bool) (*set, error) {
 // share is how much of the set lies on huge pages.
 func (s *set) share() float64 { return min(1, float64(smaps(uintptr(s.base)))/float64(s.size)) }
 
+// piece is how many loads of a chain are timed together.
+const piece = 10_000
+
 // dependent is ns a load, one after the other.
 func (s *set) dependent(n int) float64 {
 	p, base := s.at[0], s.base
-	begin := time.Now()
-	for range n {
-		p = *(*uintptr)(unsafe.Add(base, p))
+	var all []float64
+	for range max(1, n/piece) {
+		begin := time.Now()
+		for range piece {
+			p = *(*uintptr)(unsafe.Add(base, p))
+		}
+		all = append(all, float64(time.Since(begin).Nanoseconds())/piece)
 	}
-	took := time.Since(begin)
 	s.at[0] = p
-	return float64(took.Nanoseconds()) / float64(n)
+	return meter.Median(all)
 }
 
 // parallel is ns a load with InFlight chains side by side.
@@ -60,18 +66,21 @@ func (s *set) parallel(n int) float64 {
 	base := s.base
 	a, b, c, d, e, f := s.at[0], s.at[1], s.at[2], s.at[3], s.at[4], s.at[5]
 	g, h, i, j, k, l := s.at[6], s.at[7], s.at[8], s.at[9], s.at[10], s.at[11]
-	begin := time.Now()
-	for range n {
-		a, b = *(*uintptr)(unsafe.Add(base, a)), *(*uintptr)(unsafe.Add(base, b))
-		c, d = *(*uintptr)(unsafe.Add(base, c)), *(*uintptr)(unsafe.Add(base, d))
-		e, f = *(*uintptr)(unsafe.Add(base, e)), *(*uintptr)(unsafe.Add(base, f))
-		g, h = *(*uintptr)(unsafe.Add(base, g)), *(*uintptr)(unsafe.Add(base, h))
-		i, j = *(*uintptr)(unsafe.Add(base, i)), *(*uintptr)(unsafe.Add(base, j))
-		k, l = *(*uintptr)(unsafe.Add(base, k)), *(*uintptr)(unsafe.Add(base, l))
+	var all []float64
+	for range max(1, n/piece) {
+		begin := time.Now()
+		for range piece {
+			a, b = *(*uintptr)(unsafe.Add(base, a)), *(*uintptr)(unsafe.Add(base, b))
+			c, d = *(*uintptr)(unsafe.Add(base, c)), *(*uintptr)(unsafe.Add(base, d))
+			e, f = *(*uintptr)(unsafe.Add(base, e)), *(*uintptr)(unsafe.Add(base, f))
+			g, h = *(*uintptr)(unsafe.Add(base, g)), *(*uintptr)(unsafe.Add(base, h))
+			i, j = *(*uintptr)(unsafe.Add(base, i)), *(*uintptr)(unsafe.Add(base, j))
+			k, l = *(*uintptr)(unsafe.Add(base, k)), *(*uintptr)(unsafe.Add(base, l))
+		}
+		all = append(all, float64(time.Since(begin).Nanoseconds())/(piece*InFlight))
 	}
-	took := time.Since(begin)
 	s.at = [InFlight]uintptr{a, b, c, d, e, f, g, h, i, j, k, l}
-	return float64(took.Nanoseconds()) / float64(n*InFlight)
+	return meter.Median(all)
 }
 
 // touch is ns for each 4 KiB of size bytes of fresh memory, written to one after the other.
@@ -82,12 +91,15 @@ func touch(size int, huge bool) (float64, error) {
 	if err != nil {
 		return 0, err
 	}
-	begin := time.Now()
-	for at := 0; at < size; at += pageBytes {
-		*(*byte)(unsafe.Add(base, at)) = 1
+	var all []float64
+	for from := 0; from < size; from += hugeBytes {
+		begin := time.Now()
+		for at := from; at < from+hugeBytes; at += pageBytes {
+			*(*byte)(unsafe.Add(base, at)) = 1
+		}
+		all = append(all, float64(time.Since(begin).Nanoseconds())/(hugeBytes/pageBytes))
 	}
-	took := time.Since(begin)
-	return float64(took.Nanoseconds()) / float64(size/pageBytes), unix.Munmap(mem)
+	return meter.Median(all), unix.Munmap(mem)
 }
 
 // line is one cache line, alone, its neighbour too: processors fetch lines in pairs.
@@ -105,14 +117,14 @@ const patience = 20 * time.Second
 
 // handover is ns from one core's store to the other core's load that sees it: the caller stores even numbers and the peer odd ones, so the
 // line crosses over with each.
-func handover(peer, n int) (float64, error) {
+func handover(peer int, sched string, n int) (float64, error) {
 	l := new(line)
 	ready := make(chan error)
 	ended := make(chan struct{})
 	var stop atomic.Bool
 	go func() {
 		defer close(ended)
-		err := meter.Pin(peer) // the thread ends with the goroutine
+		err := meter.Pin(peer, sched) // the thread ends with the goroutine
 		ready <- err
 		if err != nil {
 			return

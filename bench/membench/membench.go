@@ -5,6 +5,9 @@
 //	first touch   the kernel's work for a page that nobody has used yet
 //	core to core  one cache line handed over between two threads, one way
 //
+// Each run is cut into pieces of a millisecond or two, whose median is the run's figure: what the kernel or a hypervisor gives to others is in
+// few of them.
+//
 // A chain visits the lines of its working set in an order without pattern, each once: line x is followed by a·x + c modulo their
 // number, a full cycle when that is a power of two, c is odd and a − 1 is divisible by four (Hull and Dobell, 1962). So the chain is
 // written from front to back and needs no shuffling.
@@ -52,6 +55,8 @@ type Options struct {
 	// Core and Peer are the cores that hand the line over; the caller pins itself to Core. Without a second core, or with Peer = meter.NoCore,
 	// that figure is left out.
 	Core, Peer int
+	// Sched is the scheduling class of the peer's thread; see meter.Pin.
+	Sched string
 }
 
 func (o *Options) defaults() {
@@ -149,7 +154,7 @@ func (p *Probe) Round() error {
 	if p.o.Peer == meter.NoCore || p.o.Peer == p.o.Core {
 		return nil
 	}
-	ns, err := handover(p.o.Peer, p.o.Handovers)
+	ns, err := handover(p.o.Peer, p.o.Sched, p.o.Handovers)
 	if err != nil {
 		return err
 	}

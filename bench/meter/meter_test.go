@@ -52,7 +52,7 @@ func TestPin(t *testing.T) {
 	}
 	done := make(chan error)
 	go func() {
-		err := Pin(Core(0))
+		err := Pin(Core(0), "other")
 		var set unix.CPUSet
 		if unix.SchedGetaffinity(0, &set) != nil || set.Count() != 1 || !set.IsSet(Core(0)) {
 			t.Error("not pinned")
@@ -62,9 +62,13 @@ func TestPin(t *testing.T) {
 	if err := <-done; err != nil {
 		t.Fatal(err)
 	}
-	go func() { done <- Pin(1 << 20) }()
+	go func() { done <- Pin(1<<20, "") }()
 	if err := <-done; err == nil {
 		t.Error("a core that is not there was taken")
+	}
+	go func() { done <- Pin(NoCore, "idle") }()
+	if err := <-done; err == nil {
+		t.Error("an unknown class was taken")
 	}
 	if Cores() != len(Allowed()) {
 		t.Errorf("%d cores after another thread was pinned, want %d", Cores(), len(Allowed()))
@@ -109,6 +113,9 @@ func TestWatch(t *testing.T) {
 		t.Error("signals were not counted, and nobody says why")
 	case c.Signals == nil && os.Getenv("CI") != "":
 		t.Errorf("CI can count: %s", c.Why)
+	}
+	if CPUTime() == 0 {
+		t.Error("the thread has not run")
 	}
 	w.Begin()
 	if c := w.End(); c.GC != 0 || c.Allocs > 200 {

@@ -77,6 +77,7 @@ func latencyFlags(f *pflag.FlagSet, o *latbench.Options, picture *string, asJSON
 	f.Float64Var(&o.Factor, "burst-factor", 10, "how many times the rate it has; 1: no bursts")
 	f.IntVar(&o.Warm, "fill", 0, "messages that fill the books before a run (default 500000)")
 	f.StringVar(picture, "plot", "", "draw the distributions into this file (SVG); with several rates one file each, the rate in its name")
+	schedFlag(f, &o.Sched)
 	benchFlags(f, &o.Runs, &o.LaneCore, asJSON)
 }
 

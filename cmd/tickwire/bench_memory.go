@@ -41,7 +41,7 @@ core. Every other figure follows from these: a book costs its cache misses.`,
 			}
 			p := newProgress(cmd.ErrOrStderr())
 			r := memoryReport{Machine: machine.Look(), Core: o.Core, Peer: o.Peer, Runs: runs}
-			if err := meter.Pin(o.Core); err != nil {
+			if err := meter.Pin(o.Core, o.Sched); err != nil {
 				return err
 			}
 			p.note("working sets")
@@ -69,6 +69,7 @@ core. Every other figure follows from these: a book costs its cache misses.`,
 	f.IntSliceVar(&sizes, "mib", nil, "working sets in MiB (default 16,64,256,1024)")
 	f.IntVar(&o.Loads, "loads", 0, "loads of a run (default 300000)")
 	f.IntVar(&o.Peer, "peer-core", o.Peer, "the other core of what goes from core to core, -1: none")
+	schedFlag(f, &o.Sched)
 	benchFlags(f, &runs, &o.Core, &asJSON)
 	return c
 }

@@ -35,6 +35,7 @@ type ringBench struct {
 	Machine    machine.Machine `json:"machine"`
 	WriterCore int             `json:"core"`
 	ReaderCore int             `json:"reader_core"`
+	Sched      string          `json:"sched"`
 	Runs       int             `json:"runs"`
 	Run        int             `json:"records_at_once"`
 	PublishNs  meter.Spread    `json:"publish_ns_per_record"`
@@ -66,7 +67,7 @@ pinned to --core and --reader-core. The first run of each kind warms up and is n
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			p := newProgress(cmd.ErrOrStderr())
 			b.Machine, b.Runs = machine.Look(), max(b.Runs, 1)
-			if err := meter.Pin(b.WriterCore); err != nil {
+			if err := meter.Pin(b.WriterCore, b.Sched); err != nil {
 				return err
 			}
 			watch := meter.NewWatch(0)
@@ -86,6 +87,7 @@ pinned to --core and --reader-core. The first run of each kind warms up and is n
 	f.IntVar(&b.Run, "run", 64, "records published at once when not paced")
 	f.DurationVar(&span, "for", time.Second, "length of each run")
 	f.IntVar(&b.ReaderCore, "reader-core", b.ReaderCore, "core of the reader, -1: not pinned")
+	schedFlag(f, &b.Sched)
 	benchFlags(f, &b.Runs, &b.WriterCore, &asJSON)
 	return c
 }
@@ -95,7 +97,7 @@ func (b *ringBench) round(warm bool, span time.Duration, watch *meter.Watch) err
 	if warm {
 		span = min(span, 200*time.Millisecond)
 	}
-	w, f, err := ringRound(func(w *ringbuf.Writer) ringbench.Written { return ringbench.Flood(w, b.Run, span) }, "flood", b.ReaderCore)
+	w, f, err := ringRound(func(w *ringbuf.Writer) ringbench.Written { return ringbench.Flood(w, b.Run, span) }, "flood", b)
 	if err != nil {
 		return err
 	}
@@ -104,7 +106,7 @@ func (b *ringBench) round(warm bool, span time.Duration, watch *meter.Watch) err
 		watch.Begin()
 		defer func() { counts = watch.End() }()
 		return ringbench.Pace(w, b.Rate, span)
-	}, "pace", b.ReaderCore)
+	}, "pace", b)
 	if err != nil {
 		return err
 	}
@@ -163,7 +165,7 @@ func (b *ringBench) faults() error {
 }
 
 // ringRound makes a ring, starts a reader process on it, has write fill it, and gives what both saw.
-func ringRound(write func(*ringbuf.Writer) ringbench.Written, mode string, core int) (ringbench.Written, ringFigures, error) {
+func ringRound(write func(*ringbuf.Writer) ringbench.Written, mode string, b *ringBench) (ringbench.Written, ringFigures, error) {
 	var figures ringFigures
 	fail := func(err error) (ringbench.Written, ringFigures, error) { return ringbench.Written{}, figures, err }
 	dir, err := os.MkdirTemp("/dev/shm", "tickwire-bench-")
@@ -181,7 +183,7 @@ func ringRound(write func(*ringbuf.Writer) ringbench.Written, mode string, core 
 	if err != nil {
 		return fail(err)
 	}
-	child := exec.Command(self, "bench-ring-reader", mode, path, fmt.Sprint(core))
+	child := exec.Command(self, "bench-ring-reader", mode, path, fmt.Sprint(b.ReaderCore), b.Sched)
 	child.Stderr = os.Stderr
 	child.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	stdin, err := child.StdinPipe()
@@ -213,13 +215,13 @@ func ringRound(write func(*ringbuf.Writer) ringbench.Written, mode string, core 
 // benchRingReader is the other process of bench ring.
 func benchRingReader() *cobra.Command {
 	return &cobra.Command{
-		Use: "bench-ring-reader", Hidden: true, Args: exactly(3),
+		Use: "bench-ring-reader", Hidden: true, Args: exactly(4),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			core := -1
 			if _, err := fmt.Sscan(args[2], &core); err != nil {
 				return usageError{err}
 			}
-			if err := meter.Pin(core); err != nil {
+			if err := meter.Pin(core, args[3]); err != nil {
 				return err
 			}
 			r, err := ringbuf.Open(args[1], ringbuf.ReaderOptions{})
