@@ -232,7 +232,7 @@ func (e *end) measure(pair *netns.Pair, c *child) error {
 	if err := <-own; err != nil {
 		return err
 	}
-	e.begin = ringbuf.MonotonicNow() + 5_000_000
+	e.begin = ringbuf.MonotonicNow() + 20_000_000
 	e.warm = (uint64(e.o.Span)/10 + e.s.Round - 1) / e.s.Round * e.s.Round
 	var ok bool
 	if err := c.ask(instruction{Begin: e.begin + e.warm}, &ok); err != nil {
@@ -276,9 +276,12 @@ func (e *end) play() error {
 	e.dues = make([]uint64, e.t.Packets)
 	shared := e.o.VenueCore == e.o.ReaderCore
 	work := clockwork{s: &e.s}
-	now := ringbuf.MonotonicNow()
+	late, now := e.t.Late, ringbuf.MonotonicNow() // what is late while it warms up does not count
 	for i := range e.dues {
 		due := work.next()
+		if due < e.warm {
+			e.t.Late = late
+		}
 		e.dues[i] = due + 1 // 0 is for those that are answered
 		for now = ringbuf.MonotonicNow(); now < e.begin+due; now = ringbuf.MonotonicNow() {
 			if !e.take() && shared {

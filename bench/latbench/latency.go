@@ -122,7 +122,7 @@ type Rate struct {
 	Behind       meter.Latency `json:"behind_burst"` // due shortly after that
 	LaneJitter   meter.Latency `json:"jitter_of_lane_core"`
 	ReaderJitter meter.Latency `json:"jitter_of_reader_core"`
-	Stages       Stages        `json:"stages"` // of the last run, bursts included
+	Stages       Stages        `json:"stages"` // of the last run, bursts included, the warm-up not
 	Lane         meter.Counts  `json:"lane"`   // of the run with the most switches
 	Reader       meter.Counts  `json:"reader"` // the same
 }
@@ -224,8 +224,7 @@ func (t *Rate) run(o *Options, d *day) (faults []string, err error) {
 			}
 			watch := meter.NewWatch(0)
 			defer watch.Close()
-			watch.Begin()
-			begin := ringbuf.MonotonicNow() + 2_000_000
+			begin := ringbuf.MonotonicNow() + 20_000_000 // the reader hears of it before
 			// A whole number of rounds warms up, so that the reader's rounds are ours.
 			warm := (uint64(o.Span)/10 + s.Round - 1) / s.Round * s.Round
 			var ok bool
@@ -233,7 +232,9 @@ func (t *Rate) run(o *Options, d *day) (faults []string, err error) {
 				return err
 			}
 			p = newSource(d, &s, begin, t.Messages/o.PerPacket)
+			p.warm, p.latency = begin+warm, &g.latency
 			g.input.Source = p
+			watch.Begin()
 			err := g.lane.Run(&g.input, new(atomic.Bool))
 			counts = watch.End()
 			return err

@@ -3,6 +3,7 @@ package latbench
 import (
 	"io"
 
+	"github.com/tickwire/tickwire/feed/pipeline"
 	"github.com/tickwire/tickwire/nic"
 	"github.com/tickwire/tickwire/ringbuf"
 )
@@ -17,6 +18,9 @@ type source struct {
 	at    int
 	end   int
 	late  uint64 // packets that were handed out more than a period after they were due
+
+	warm    uint64            // from when on the lane's own measurement counts
+	latency *pipeline.Latency // that measurement; nil: it is nobody's
 }
 
 func newSource(d *day, s *Schedule, begin uint64, packets int) *source {
@@ -31,6 +35,9 @@ func (s *source) Poll(p []nic.Packet) (n int, err error) {
 	for n < len(p) && s.at < s.end && s.due <= now {
 		b := s.d.packet(s.at)
 		p[n] = nic.Packet{Data: b, TsRecv: s.due, Frame: uint64(s.at + 1), Stamp: nic.StampHardware}
+		if s.latency != nil && s.due >= s.warm {
+			*s.latency, s.latency, s.late = pipeline.Latency{}, nil, 0
+		}
 		if now-s.due > uint64(s.work.s.PeriodNs) {
 			s.late++
 		}
