@@ -53,7 +53,7 @@ type EndReport struct {
 	Runs       int             `json:"runs"`
 	Span       float64         `json:"span_seconds"`
 	Factor     float64         `json:"burst_factor"`
-	Sched      string          `json:"sched"`
+	Sched      string          `json:"sched"` // of the lane; the others' core does the driver's work, which a class above the kernel's threads would hold up
 	PreemptOff bool            `json:"preemption_signals_off"`
 	Pinned     bool            `json:"p_pinned"`
 	Rates      []EndRate       `json:"rates"`
@@ -177,7 +177,7 @@ func (t *EndRate) run(o *Options, d *day) (faults []string, err error) {
 	}
 	defer func() { err = errors.Join(err, e.source.Close()) }()
 	c, err := start(o.Child, pair.Rx.Do, job{
-		Ring: e.g.path(ringbuf.KindMbo), Core: o.ReaderCore, Sched: o.Sched, Schedule: e.s, Orders: to, Yield: o.ReaderCore == o.VenueCore || o.ReaderCore == o.LaneCore,
+		Ring: e.g.path(ringbuf.KindMbo), Core: o.ReaderCore, Schedule: e.s, Orders: to, Yield: o.ReaderCore == o.VenueCore || o.ReaderCore == o.LaneCore,
 	})
 	if err != nil {
 		return nil, err
@@ -242,7 +242,7 @@ func (e *end) measure(pair *netns.Pair, c *child) error {
 	}
 	close(goes)
 	err := pair.Tx.Do(func() error {
-		if err := meter.Pin(e.o.VenueCore, e.o.Sched); err != nil {
+		if err := meter.Pin(e.o.VenueCore, ""); err != nil {
 			return err
 		}
 		return e.play()

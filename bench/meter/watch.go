@@ -55,28 +55,29 @@ func NewWatch(tid int) *Watch {
 	return w
 }
 
-// Begin is now. It stops the world for a moment.
+// Begin is now. It stops the world for a moment, which is not counted.
 func (w *Watch) Begin() {
+	runtime.ReadMemStats(&w.mem)
 	w.before = w.thread()
 	w.sig, w.wak = value(w.signals), value(w.wakeups)
-	runtime.ReadMemStats(&w.mem)
 }
 
 // End is what happened since Begin.
 func (w *Watch) End() Counts {
+	signals, wakeups := value(w.signals)-w.sig, value(w.wakeups)-w.wak
+	c, b := w.thread(), &w.before
 	var mem runtime.MemStats
 	runtime.ReadMemStats(&mem)
-	c, b := w.thread(), &w.before
 	out := Counts{
 		Allocs: mem.Mallocs - w.mem.Mallocs, AllocBytes: mem.TotalAlloc - w.mem.TotalAlloc, GC: uint64(mem.NumGC - w.mem.NumGC),
 		GCPauseNs: mem.PauseTotalNs - w.mem.PauseTotalNs, Voluntary: c.Voluntary - b.Voluntary, Involuntary: c.Involuntary - b.Involuntary,
 		Faults: c.Faults - b.Faults, StealNs: c.StealNs - b.StealNs, Why: w.why,
 	}
 	if w.signals != nil {
-		out.Signals = new(value(w.signals) - w.sig)
+		out.Signals = new(signals)
 	}
 	if w.wakeups != nil {
-		out.Wakeups = new(value(w.wakeups) - w.wak)
+		out.Wakeups = new(wakeups)
 	}
 	return out
 }
