@@ -118,7 +118,7 @@ func TestWatch(t *testing.T) {
 		t.Error("the thread has not run")
 	}
 	w.Begin()
-	if c := w.End(); c.GC != 0 || c.Allocs > 200 {
+	if c := w.End(); c.GC != 0 || c.Allocs > 20 {
 		t.Errorf("of nothing: %+v", c)
 	}
 	if s := c.String(); !strings.Contains(s, "collections") {

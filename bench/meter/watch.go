@@ -1,12 +1,13 @@
 package meter
 
 import (
+	"bytes"
 	"fmt"
-	"os"
 	"runtime"
 	"strconv"
-	"strings"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // Counts are what happened between Begin and End: to the process what its name says, to one thread the rest. Pointers are null where it
@@ -27,7 +28,10 @@ type Counts struct {
 
 // Watch counts for one thread. The zero value is of no use; see NewWatch.
 type Watch struct {
-	tid      int
+	status   int // files of /proc: the thread's switches,
+	stat     int // its page faults,
+	machine  int // and what a hypervisor took
+	buf      [4096]byte
 	signals  *Tracepoint
 	wakeups  *Tracepoint
 	why      string
@@ -44,7 +48,15 @@ func NewWatch(tid int) *Watch {
 	if tid == 0 {
 		tid = ThreadID()
 	}
-	w := &Watch{tid: tid}
+	open := func(path string) int {
+		fd, err := unix.Open(path, unix.O_RDONLY|unix.O_CLOEXEC, 0)
+		if err != nil {
+			return -1 // then it reads as nothing
+		}
+		return fd
+	}
+	dir := fmt.Sprintf("/proc/self/task/%d/", tid)
+	w := &Watch{status: open(dir + "status"), stat: open(dir + "stat"), machine: open("/proc/stat")}
 	var err error
 	if w.signals, err = Count("signal/signal_deliver", tid, preemption); err == nil {
 		w.wakeups, err = Count("sched/sched_waking", tid, "")
@@ -84,6 +96,11 @@ func (w *Watch) End() Counts {
 
 // Close ends it.
 func (w *Watch) Close() {
+	for _, fd := range []int{w.status, w.stat, w.machine} {
+		if fd >= 0 {
+			_ = unix.Close(fd)
+		}
+	}
 	for _, t := range []*Tracepoint{w.signals, w.wakeups} {
 		if t != nil {
 			t.Close()
@@ -99,40 +116,61 @@ func value(t *Tracepoint) uint64 {
 	return n
 }
 
-// thread reads what /proc says of the thread, and of the machine.
+// thread reads what /proc says of the thread, and of the machine. It allocates nothing, so that it may be counted.
 func (w *Watch) thread() (c Counts) {
-	dir := fmt.Sprintf("/proc/self/task/%d/", w.tid)
-	status, _ := os.ReadFile(dir + "status")
-	for line := range strings.SplitSeq(string(status), "\n") {
-		name, text, _ := strings.Cut(line, ":")
-		n, _ := strconv.ParseUint(strings.TrimSpace(text), 10, 64)
-		switch name {
+	for text := w.read(w.status); len(text) > 0; {
+		var line []byte
+		line, text, _ = bytes.Cut(text, []byte("\n"))
+		name, value, _ := bytes.Cut(line, []byte(":"))
+		switch string(name) {
 		case "voluntary_ctxt_switches":
-			c.Voluntary = n
+			c.Voluntary = number(value)
 		case "nonvoluntary_ctxt_switches":
-			c.Involuntary = n
+			c.Involuntary = number(value)
 		}
 	}
-	stat, _ := os.ReadFile(dir + "stat")
-	if at := strings.LastIndexByte(string(stat), ')'); at >= 0 { // the name before may have anything in it
-		if f := strings.Fields(string(stat[at+1:])); len(f) > 7 {
-			c.Faults, _ = strconv.ParseUint(f[7], 10, 64) // minflt, field 10 of proc_pid_stat(5)
-		}
+	text := w.read(w.stat)
+	if at := bytes.LastIndexByte(text, ')'); at >= 0 { // the name before may have anything in it
+		c.Faults = number(field(text[at+1:], 7)) // minflt, field 10 of proc_pid_stat(5)
 	}
-	c.StealNs = steal()
+	line, _, _ := bytes.Cut(w.read(w.machine), []byte("\n"))
+	c.StealNs = number(field(line, 8)) * uint64(10*time.Millisecond) // of all cores since boot; USER_HZ is 100 wherever Go runs
 	return c
 }
 
-// steal is the time that a hypervisor took from all cores since boot, to 10 ms.
-func steal() uint64 {
-	text, _ := os.ReadFile("/proc/stat")
-	line, _, _ := strings.Cut(string(text), "\n")
-	f := strings.Fields(line)
-	if len(f) < 9 || f[0] != "cpu" {
-		return 0
+// read is a file of /proc from its beginning, as much as is of use.
+func (w *Watch) read(fd int) []byte {
+	n, err := unix.Pread(fd, w.buf[:], 0)
+	if err != nil {
+		return nil
 	}
-	n, _ := strconv.ParseUint(f[8], 10, 64)
-	return n * uint64(10*time.Millisecond) // USER_HZ is 100 wherever Go runs
+	return w.buf[:n]
+}
+
+// field is the nth word of a line, from 0.
+func field(line []byte, n int) []byte {
+	for i := 0; ; i++ {
+		line = bytes.TrimLeft(line, " ")
+		end := bytes.IndexByte(line, ' ')
+		if end < 0 {
+			end = len(line)
+		}
+		if i == n || end == 0 {
+			return line[:end]
+		}
+		line = line[end:]
+	}
+}
+
+// number reads the decimal digits behind white space.
+func number(b []byte) (n uint64) {
+	for _, d := range bytes.TrimSpace(b) {
+		if d < '0' || d > '9' {
+			break
+		}
+		n = n*10 + uint64(d-'0')
+	}
+	return n
 }
 
 // String is a line for people.
