@@ -135,7 +135,9 @@ func (m fileMode) makeDir(dir string) error {
 		return nil
 	}
 	perm := m.mode | (m.mode&0o444)>>2 // r brings x
-	if err := os.MkdirAll(dir, perm); err != nil {
+	if err := os.MkdirAll(dir, perm); errors.Is(err, fs.ErrPermission) {
+		return fmt.Errorf("ringbuf: directory of rings: %w: the folder that it is to be in must be this user's own; ring_dir names another", err)
+	} else if err != nil {
 		return fmt.Errorf("ringbuf: directory of rings: %w", err)
 	}
 	d, err := os.Open(dir)

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"math"
 	"slices"
 
 	"github.com/tickwire/tickwire/ringbuf"
@@ -324,7 +325,7 @@ func (f *follower) imbalanceRow(m *tick.Imbalance, number uint64) {
 	}
 	for i, p := range []int64{m.RefPrice, m.ContBookClrPrice, m.AuctInterestClrPrice, m.SsrFillingPrice, m.IndMatchPrice, m.UpperCollar, m.LowerCollar} {
 		if p == 0 {
-			p = tick.UndefPrice // public data carries 0 in fields that a venue does not use (DBN conventions, section 7)
+			p = tick.UndefPrice // public data carries 0 in fields that a venue does not use (DBN conventions)
 		}
 		f.price(r, colOwn+i, p)
 	}
@@ -380,11 +381,14 @@ func (f *follower) missing(kind string, h *tick.Header, recv uint64, channel uin
 		return
 	}
 	r.set32(colOwn, f.s.dict.add(kind))
-	r.set(colOwn+1, int64(first))
-	r.set(colOwn+2, int64(last))
-	r.set(colOwn+3, int64(messages))
+	r.set(colOwn+1, bounded(first))
+	r.set(colOwn+2, bounded(last))
+	r.set(colOwn+3, bounded(messages))
 	f.end(r)
 }
+
+// bounded is a number of 64 bits in a column that has 63: a packet that lies about where it is may have any.
+func bounded(n uint64) int64 { return int64(min(n, math.MaxInt64)) }
 
 func (f *follower) definition(d *tick.Definition) {
 	r, ok := f.begin(f.definitions, &d.Header, d.TsRecv, f.channel)

@@ -285,18 +285,19 @@ func TestEvents(t *testing.T) {
 	h := func(rtype, length uint8) tick.Header {
 		return tick.Header{Length: length, RType: rtype, PublisherID: 2, InstrumentID: 7, TsEvent: testDay}
 	}
-	var e [4]ringbuf.EventSlot
+	var e [5]ringbuf.EventSlot
 	e[0].PutStatus(&tick.Status{Header: h(tick.RTypeStatus, 10), TsRecv: testDay, Action: 8, Reason: 30, IsTrading: 'N', IsQuoting: '~', IsShortSellRestricted: '~'})
 	e[1].PutImbalance(&tick.Imbalance{Header: h(tick.RTypeImbalance, 28), TsRecv: testDay, RefPrice: 5e9, PairedQty: tick.MaxSize, TotalImbalanceQty: 2, Side: 'B', AuctionType: 'O'})
 	e[2].PutStatistics(&tick.Statistics{Header: h(tick.RTypeStatistics, 20), TsRecv: testDay, TsRef: tick.UndefTime, Price: 6e9, Quantity: 1<<63 - 1, StatType: 1, UpdateAction: 1})
 	e[3].PutGap(&tick.Gap{Header: tick.Header{Length: 14, RType: tick.RTypeGap, TsEvent: testDay}, First: 5, Last: 9, TsRecv: testDay, State: tick.GapLost, ChannelID: 3})
+	e[4].PutGap(&tick.Gap{Header: tick.Header{Length: 14, RType: tick.RTypeGap, TsEvent: testDay}, First: 1, Last: 1<<64 - 3, TsRecv: testDay, State: tick.GapLost, ChannelID: 3})
 	first := publish(l, ringbuf.KindEvents, e[:]...)
 	publish(l, ringbuf.KindExt, tick.Ext{Header: tick.Header{RType: tick.RTypeExt}, Kind: tick.ExtImbalanceSize, Ring: tick.RingEvents, RefSeq: first + 1, A: 1 << 33, B: 2})
 	check(t, "status", rows(t, s, "status", Bounds{}, "symbol", "action", "reason", "is_trading", "is_quoting"), []string{"AAPL 8 30 N NULL"})
 	check(t, "imbalances", rows(t, s, "imbalances", Bounds{}, "ref_price", "upper_collar", "paired_qty", "total_imbalance_qty", "side", "auction_type"),
 		[]string{"5000000000 NULL 8589934592 2 B O"})
 	check(t, "statistics", rows(t, s, "statistics", Bounds{}, "stat_type", "price", "quantity", "ts_ref_ns"), []string{"1 6000000000 NULL NULL"})
-	check(t, "gaps", rows(t, s, "gaps", Bounds{}, "kind", "first", "last", "messages", "channel", "symbol"), []string{"lost 5 9 5 3 NULL"})
+	check(t, "gaps", rows(t, s, "gaps", Bounds{}, "kind", "first", "last", "messages", "channel", "symbol"), []string{"lost 5 9 5 3 NULL", "lost 1 9223372036854775807 9223372036854775807 3 NULL"})
 }
 
 // TestLapped: records that the producer overwrote before they were read are counted, and a row of gaps.

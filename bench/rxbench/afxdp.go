@@ -34,4 +34,6 @@ func (r *ours) poll(t *tally) (int, error) {
 	return n, err
 }
 
+func (r *ours) raw() {}
+
 func (r *ours) close() error { return r.source.Close() }

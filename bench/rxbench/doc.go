@@ -9,6 +9,10 @@
 //	└──────────────────────────────────────────────────────────┘          │ recvmmsg   package nic/udp         │
 //	                                                                      └────────────────────────────────────┘
 //
+// afxdp, packet and recvmmsg run as lanes do, with the P pinned and windows (package pin): their polls enter the kernel by raw calls, if at
+// all. asavie's cannot, since it enters the kernel by way of the runtime; C knows no runtime. GODEBUG=asyncpreemptoff=1, which only the
+// environment can set (`tickwire bench rx` does), turns the runtime's signals off: then afxdp's thread makes no system call at all.
+//
 // veth has the sender's core do the driver's work of the receiving end, so what a receiver's path costs in the kernel slows the load,
 // and what it costs in user space loses frames when it cannot keep up. A receiver's figure is the highest rate at which a run lost
 // none: as fast as the load goes when that loses none, else found by halving. Each frame is looked at in the same way by all: its UDP

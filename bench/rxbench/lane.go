@@ -14,6 +14,7 @@ import (
 	"github.com/tickwire/tickwire/feed/session"
 	"github.com/tickwire/tickwire/feed/symbols"
 	"github.com/tickwire/tickwire/internal/netns"
+	"github.com/tickwire/tickwire/internal/pin"
 	"github.com/tickwire/tickwire/nic"
 	"github.com/tickwire/tickwire/nic/afxdp"
 	"github.com/tickwire/tickwire/ringbuf"
@@ -164,11 +165,14 @@ func (b *bench) startLane(ns *netns.NS) (_ *lane, err error) {
 	channel := session.NewChannel(session.Config{}, l.lane)
 	in := &pipeline.Input{
 		Source: &l.input, Route: func(*nic.Packet) *session.Channel { return channel },
-		Channels: []*session.Channel{channel}, Idle: pipeline.IdleSpin,
+		Channels: []*session.Channel{channel}, Idle: pipeline.IdleSpin, PollPinned: true,
+	}
+	if pin.Works() == nil {
+		in.Window = pin.New(pin.Options{})
 	}
 	go func() {
 		runtime.LockOSThread() // never unlocked: the thread is pinned and ends with the goroutine
-		pin(b.o.ReceiverCore)
+		tie(b.o.ReceiverCore)
 		l.ended <- l.lane.Run(in, &l.stops)
 	}()
 	return l, nil

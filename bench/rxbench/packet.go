@@ -103,6 +103,8 @@ func (r *packet) poll(t *tally) (int, error) {
 	return int(n), nil
 }
 
+func (r *packet) raw() {}
+
 func (r *packet) close() error {
 	var errs []error
 	if r.members != nil {

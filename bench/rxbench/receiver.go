@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/tickwire/tickwire/internal/netns"
+	"github.com/tickwire/tickwire/internal/pin"
 	"github.com/tickwire/tickwire/nic"
 )
 
@@ -95,9 +96,13 @@ type running interface {
 	stop() (*tally, error)
 }
 
-// thread runs a poller on a pinned thread.
+// raw is a poller that may run with the P pinned, as lanes' sources do: poll enters the kernel by RawSyscall only, and takes no lock.
+type raw interface{ raw() }
+
+// thread runs a poller on a pinned thread, and where that may be with its P pinned (package pin).
 type thread struct {
 	p       poller
+	window  *pin.Window // nil: the P is not pinned
 	t       tally
 	count   atomic.Uint64
 	ended   atomic.Bool
@@ -113,13 +118,16 @@ func start(ns *netns.NS, core int, latency bool, open func() (poller, error)) (*
 		return nil, err
 	}
 	r := &thread{p: p, done: make(chan error, 1), latency: latency}
+	if _, ok := p.(raw); ok && pin.Works() == nil {
+		r.window = pin.New(pin.Options{})
+	}
 	if latency {
 		r.t.late = hdrhistogram.New(1, mostLate, 3)
 	}
 	ready := make(chan struct{})
 	go func() {
 		runtime.LockOSThread() // never unlocked: the thread is pinned and ends with the goroutine
-		pin(core)
+		tie(core)
 		r.tid = unix.Gettid()
 		close(ready)
 		r.done <- r.loop()
@@ -129,7 +137,12 @@ func start(ns *netns.NS, core int, latency bool, open func() (poller, error)) (*
 }
 
 func (r *thread) loop() error {
-	for !r.ended.Load() {
+	r.window.Enter(monotonic())
+	defer r.window.Leave()
+	for turn := 0; !r.ended.Load(); turn++ {
+		if turn%1024 == 0 { // some ten µs
+			r.window.Check(monotonic())
+		}
 		if r.latency {
 			r.t.now = 0
 		}
@@ -142,6 +155,15 @@ func (r *thread) loop() error {
 		}
 	}
 	return nil
+}
+
+// stopped calls f, which stops the world: a window is open for it.
+func (r *thread) stopped(f func()) {
+	if r.window != nil {
+		r.window.Want(true)
+		defer r.window.Want(false)
+	}
+	f()
 }
 
 func (r *thread) received() uint64 { return r.count.Load() }
@@ -167,8 +189,8 @@ func settled(r running, want uint64) uint64 {
 // quiet is how long nothing has to come until what is missing is taken for lost. TPACKET_V3 holds a block back for some ms.
 const quiet = 60 * time.Millisecond
 
-// pin ties the calling thread to a core.
-func pin(core int) {
+// tie ties the calling thread to a core.
+func tie(core int) {
 	var set unix.CPUSet
 	set.Set(core)
 	_ = unix.SchedSetaffinity(0, &set) // without the right to, the figures are those of an unpinned thread

@@ -155,7 +155,8 @@ func Run(o Options) (*Report, error) {
 		return nil, err
 	}
 	defer os.RemoveAll(b.dir)
-	defer debug.SetGCPercent(debug.SetGCPercent(-1)) // by hand, between the stretches
+	defer debug.SetGCPercent(debug.SetGCPercent(-1))                            // by hand, between the stretches
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(max(4, runtime.GOMAXPROCS(0)))) // beside the one that a receiver holds
 	if slices.Contains(o.Only, Libxdp) || slices.Contains(o.Only, LibxdpStamped) {
 		if b.libxdp, err = buildLibxdp(b.dir); err != nil && (!b.without(Libxdp, err) || !b.without(LibxdpStamped, err)) {
 			return nil, err
@@ -242,7 +243,7 @@ func (b *bench) use(open func(*netns.NS) (running, error), f func(p *netns.Pair,
 		return nil, err
 	}
 	err = p.Tx.Do(func() error {
-		pin(b.o.LoadCore)
+		tie(b.o.LoadCore)
 		return f(p, r)
 	})
 	t, stopped := r.stop()
@@ -375,8 +376,10 @@ func (b *bench) count(r *thread, l *live, first uint64, n int, rate float64) err
 		return err
 	}
 	var before, after runtime.MemStats
-	runtime.ReadMemStats(&before) // what else it costs is behind us
-	runtime.ReadMemStats(&before)
+	r.stopped(func() {
+		runtime.ReadMemStats(&before) // what else it costs is behind us
+		runtime.ReadMemStats(&before)
+	})
 	var calls, callsAfter [2]uint64
 	if own != nil {
 		if calls, err = both(all, own); err != nil {
@@ -393,7 +396,7 @@ func (b *bench) count(r *thread, l *live, first uint64, n int, rate float64) err
 			return err
 		}
 	}
-	runtime.ReadMemStats(&after)
+	r.stopped(func() { runtime.ReadMemStats(&after) })
 	cost.Packets, cost.Allocations = to-from, after.Mallocs-before.Mallocs
 	if cost.Packets == 0 {
 		return fmt.Errorf("none of %d frames came while allocations were counted", n)

@@ -29,4 +29,6 @@ func (r *sockets) poll(t *tally) (int, error) {
 	return n, err
 }
 
+func (r *sockets) raw() {}
+
 func (r *sockets) close() error { return r.source.Close() }

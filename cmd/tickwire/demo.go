@@ -170,7 +170,8 @@ func (d *demoRun) clean() error {
 // plug makes the namespaces and wires of source afxdp.
 func (d *demoRun) plug() (err error) {
 	if missing := afxdp.Missing(); missing != "" {
-		return fmt.Errorf("source afxdp: %s", missing)
+		why, _, _ := strings.Cut(missing, ". ")
+		return fmt.Errorf("--source afxdp makes network namespaces and loads a program into the kernel: run it as root, or leave --source away (%s)", why)
 	}
 	if d.wires, err = netns.NewPair("demo", netns.Options{Pairs: 2}); err != nil {
 		return fmt.Errorf("source afxdp: %w", err)

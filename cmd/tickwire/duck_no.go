@@ -17,14 +17,14 @@ var errNoDuckDB = errors.New("this binary was built without cgo and has no DuckD
 func serveCommand() *cobra.Command {
 	return &cobra.Command{
 		Use: "serve", Short: "the SQL port (not in this binary: built without cgo)",
-		RunE: func(*cobra.Command, []string) error { return errNoDuckDB },
+		RunE: func(*cobra.Command, []string) error { return errNoDuckDB }, FParseErrWhitelist: cobra.FParseErrWhitelist{UnknownFlags: true},
 	}
 }
 
 func benchSQL() *cobra.Command {
 	return &cobra.Command{
 		Use: "sql", Short: "rows a second from a capture to SQL (not in this binary: built without cgo)",
-		RunE: func(*cobra.Command, []string) error { return errNoDuckDB },
+		RunE: func(*cobra.Command, []string) error { return errNoDuckDB }, FParseErrWhitelist: cobra.FParseErrWhitelist{UnknownFlags: true},
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -20,7 +21,7 @@ func feedCommand() *cobra.Command {
 order, decodes, keeps the books, and publishes to shared memory. NAME picks the block when there are several.
 
 It ends when it is told to (Control-C, SIGTERM) or when a file source has ended, and exits 1 when a lane fails. It needs no
-privileges but the right to write the folder of the rings.`,
+privileges but the right to write the folder of the rings, and with source = "afxdp" the capabilities that it says it lacks.`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			cfg, err := loadConfig(path)
 			if err != nil {
@@ -30,12 +31,18 @@ privileges but the right to write the folder of the rings.`,
 			if err != nil {
 				return err
 			}
-			log := slog.New(slog.NewTextHandler(cmd.ErrOrStderr(), nil)).With("process", "feed", "feed", f.Name)
+			log := slog.New(slog.NewTextHandler(cmd.ErrOrStderr(), nil)).With("process", "feed")
 			p, err := process.Open(cfg, f, log)
 			if err != nil {
 				return err
 			}
-			log.Info("running", "source", f.Source, "lanes", len(f.Lane), "rings", cfg.Instance.RingDir+"/"+cfg.Instance.Name)
+			log = log.With("feed", f.Name)
+			var sources []string // auto may have become either
+			for _, l := range p.Status().Lanes {
+				sources = append(sources, strings.TrimSpace(l.Source+" "+l.Mode))
+			}
+			slices.Sort(sources)
+			log.Info("running", "source", strings.Join(slices.Compact(sources), ", "), "lanes", len(f.Lane), "rings", cfg.Instance.RingDir+"/"+cfg.Instance.Name)
 			err = p.Run(cmd.Context())
 			log.Info("ended")
 			return errors.Join(err, p.Close())

@@ -103,7 +103,7 @@ func TestReadersShown(t *testing.T) {
 		if code != exitOK || !row.MatchString(out) {
 			t.Errorf("%v: exit %d: %s%s", args, code, out, errs)
 		}
-		if args[0] == "status" && (!strings.Contains(out, "p50 1.024µs") || strings.Contains(out, ".le.")) {
+		if args[0] == "status" && (!strings.Contains(out, "1.02 µs") || strings.Contains(out, ".le.")) {
 			t.Errorf("latencies: %s", out)
 		}
 	}
@@ -163,8 +163,17 @@ func TestHelp(t *testing.T) {
 			t.Errorf("completion %s: exit %d", shell, code)
 		}
 	}
-	if code, _, errs := command(t, "nosuch"); code != exitUsage && code != exitFailed || !strings.Contains(errs, "nosuch") {
+	if code, _, errs := command(t, "nosuch"); code != exitUsage || !strings.Contains(errs, "nosuch") {
 		t.Errorf("an unknown command: exit %d, %q", code, errs)
+	}
+	if code, _, errs := command(t, "ring", "tial"); code != exitUsage || !strings.Contains(errs, "do you mean tail?") {
+		t.Errorf("an unknown command of a command: exit %d, %q", code, errs)
+	}
+	if code, _, errs := command(t, "ring", "tail"); code != exitUsage || !strings.Contains(errs, "tickwire ring tail RING") {
+		t.Errorf("a missing argument: exit %d, %q", code, errs)
+	}
+	if code, out, _ := command(t, "bench"); code != exitOK || !strings.Contains(out, "Available Commands:") {
+		t.Errorf("a command of commands: exit %d, %q", code, out)
 	}
 	if code, _, _ := command(t, "decode", "--nosuch"); code != exitUsage {
 		t.Errorf("an unknown flag: exit %d", code)
@@ -294,4 +303,28 @@ func freePort() (string, error) {
 func aliveNow(pid int) bool {
 	_, err := os.Stat(fmt.Sprintf("/proc/%d", pid))
 	return err == nil
+}
+
+// TestCountersShown: groups apart, numbers in a column, kinds in a line, and words for what is no count.
+func TestCountersShown(t *testing.T) {
+	now := time.Date(2026, 1, 5, 14, 30, 2, 0, time.UTC)
+	p := &processInfo{Counters: map[string]uint64{
+		"0.lane.messages": 12012, "0.lane.refused": 0, "0.itch.type.A": 7, "0.itch.type.D": 5, "0.book.bytes": 3 << 20,
+		"0.channel.0.skew_ns": 1500, "0.channel.0.last_at": uint64(now.Add(-2 * time.Second).UnixNano()),
+	}, order: []string{"0.lane.messages", "0.lane.refused", "0.itch.type.A", "0.itch.type.D", "0.book.bytes", "0.channel.0.skew_ns", "0.channel.0.last_at"}}
+	var out strings.Builder
+	printCounters(&out, p, false, now)
+	want := `
+  0.lane.messages                    12012
+
+  0.itch.type                               A 7, D 5
+
+  0.book.bytes                     3145728  3 MiB
+
+  0.channel.0.skew_ns                 1500  1.5 µs
+  0.channel.0.last_at  1767623400000000000  2026-01-05 14:30:00Z, 2.0 s ago
+`
+	if out.String() != want {
+		t.Errorf("%s\nwant%s", out.String(), want)
+	}
 }

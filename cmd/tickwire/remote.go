@@ -8,6 +8,7 @@ import (
 	"io"
 	"strconv"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgconn"
@@ -38,7 +39,10 @@ func dial(ctx context.Context, addr string) (*remote, error) {
 	c.ConnectTimeout = 5 * time.Second
 	conn, err := pgconn.ConnectConfig(ctx, c)
 	if err != nil {
-		return nil, fmt.Errorf("no answer from %s: %w (is `tickwire serve` running, and is this its port?)", addr, err)
+		if errors.Is(err, syscall.ECONNREFUSED) { // the driver tells it once for each way of TLS
+			err = syscall.ECONNREFUSED
+		}
+		return nil, fmt.Errorf("no answer from %s: %w (is `tickwire serve` running, and is this its port? --addr names another)", addr, err)
 	}
 	return &remote{conn}, nil
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"os/signal"
 	"strings"
 	"syscall"
@@ -69,6 +70,10 @@ and answers SQL over the same ticks a moment later.
 Exit codes: 0 done, 1 the job failed or the input was bad, 2 wrong usage or configuration.`,
 		SilenceErrors: true,
 		SilenceUsage:  true,
+		Args:          noSuchCommand,
+		RunE:          helpOnly,
+
+		DisableFlagsInUseLine: true,
 	}
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return usageError{fmt.Errorf("%w (see: %s --help)", err, cmd.CommandPath())}
@@ -90,21 +95,46 @@ Exit codes: 0 done, 1 the job failed or the input was bad, 2 wrong usage or conf
 	} {
 		for _, c := range group.commands {
 			c.GroupID = group.id
+			if c.HasSubCommands() {
+				c.Args, c.RunE, c.DisableFlagsInUseLine = noSuchCommand, helpOnly, true
+			}
 			root.AddCommand(c)
 		}
 	}
+	root.SetHelpCommandGroupID("tools")
+	root.SetCompletionCommandGroupID("tools")
 	return root
 }
 
-// exactly and atLeast make cobra's argument faults usage errors.
-func exactly(n int) cobra.PositionalArgs { return usage(cobra.ExactArgs(n)) }
-func atLeast(n int) cobra.PositionalArgs { return usage(cobra.MinimumNArgs(n)) }
-func atMost(n int) cobra.PositionalArgs  { return usage(cobra.MaximumNArgs(n)) }
+// helpOnly is what a command does that only has others below it.
+func helpOnly(cmd *cobra.Command, _ []string) error { return cmd.Help() }
 
-func usage(check cobra.PositionalArgs) cobra.PositionalArgs {
+// noSuchCommand says which commands there are; what was meant, where one is near.
+func noSuchCommand(cmd *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return nil
+	}
+	meant := ""
+	cmd.SuggestionsMinimumDistance = 2
+	if near := cmd.SuggestionsFor(args[0]); len(near) > 0 {
+		meant = "; do you mean " + strings.Join(near, " or ") + "?"
+	}
+	return usageError{fmt.Errorf("%s has no command %q%s (see: %s --help)", cmd.CommandPath(), args[0], meant, cmd.CommandPath())}
+}
+
+// exactly, atLeast and atMost make a wrong number of arguments a usage error.
+func exactly(n int) cobra.PositionalArgs { return arguments(n, n) }
+func atLeast(n int) cobra.PositionalArgs { return arguments(n, math.MaxInt) }
+func atMost(n int) cobra.PositionalArgs  { return arguments(0, n) }
+
+// arguments counts them; a fault shows how the command is used.
+func arguments(least, most int) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, args []string) error {
-		if err := check(cmd, args); err != nil {
-			return usageError{fmt.Errorf("%w (see: %s --help)", err, cmd.CommandPath())}
+		switch {
+		case len(args) < least:
+			return usageError{fmt.Errorf("an argument is missing: %s (see: %s --help)", cmd.UseLine(), cmd.CommandPath())}
+		case len(args) > most:
+			return usageError{fmt.Errorf("%q is one argument too many: %s (see: %s --help)", args[most], cmd.UseLine(), cmd.CommandPath())}
 		}
 		return nil
 	}

@@ -3,7 +3,9 @@ package main
 import (
 	"encoding/json"
 	"fmt"
+	"io"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -56,7 +58,7 @@ func latencies(hists []hist.Named) (infos []latencyInfo) {
 	return infos
 }
 
-const aliveWithin = 500e6 // ns: counter files are touched every few milliseconds
+const aliveWithin = time.Second // counter files are touched every few milliseconds; /metrics reckons with the same
 
 // processes reads all counter files of an instance, or of all.
 func processes(at *where) ([]processInfo, error) {
@@ -98,7 +100,10 @@ func statusCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use: "status", Short: "processes, rings, who reads them, and every counter that is not zero", Args: exactly(0),
 		Long: `status reads shared memory only: it works while the processes are busy, hang, or are gone. It exits 1 when a process
-that left counters is not alive and did not end in order.`,
+that left counters is not alive and did not end in order.
+
+Counters have the names that the SQL table tickwire.counters has too: lane, part, what is counted. They count from the process's
+start. Names that end in _at, _ns and bytes are times, spans and sizes, which are shown in words beside the number.`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			infos, err := processes(&at)
 			if err != nil {
@@ -144,21 +149,40 @@ that left counters is not alive and did not end in order.`,
 	return c
 }
 
-// nsText is a latency for people: of a bucket's bound, so two digits are enough.
+// nsText is a time span for people: of a bucket's bound, so three digits are enough.
 func nsText(ns int64) string {
-	if ns < 0 {
-		return "more than any"
+	switch v := float64(ns); {
+	case ns < 0:
+		return "more"
+	case ns < 1e3:
+		return fmt.Sprintf("%d ns", ns)
+	case ns < 1e6:
+		return fmt.Sprintf("%.3g µs", v/1e3)
+	case ns < 1e9:
+		return fmt.Sprintf("%.3g ms", v/1e6)
 	}
-	return time.Duration(ns).String()
+	return fmt.Sprintf("%.1f s", float64(ns)/1e9)
 }
 
-func printStatus(out interface{ Write([]byte) (int, error) }, infos []processInfo, rings []ringInfo, all bool) error {
-	t := tabwriter.NewWriter(out, 0, 8, 2, ' ', 0)
+// printStatus shows a block for each process, then the rings:
+//
+//	nasdaq/totalview, pid 4711: alive
+//
+//	  0.lane.messages              146596
+//	  0.lane.rows                  146596
+//
+//	  0.itch.type                          A 64147, D 54316
+//
+//	  LATENCY                      COUNT   P50    P90    P99    P99.9  MAX
+//	  0.lane.pass                  23897   1.3 µs …
+func printStatus(out io.Writer, infos []processInfo, rings []ringInfo, all bool) error {
 	if len(infos) == 0 && len(rings) == 0 {
-		fmt.Fprintln(t, "nothing runs here; `tickwire demo` shows everything at once")
-		return t.Flush()
+		_, err := fmt.Fprintln(out, "nothing runs here; `tickwire demo` shows everything at once")
+		return err
 	}
-	for _, p := range infos {
+	now := time.Now()
+	for i := range infos {
+		p := &infos[i]
 		state := "alive"
 		switch {
 		case p.Ended:
@@ -166,20 +190,89 @@ func printStatus(out interface{ Write([]byte) (int, error) }, infos []processInf
 		case !p.Alive:
 			state = "NOT ALIVE"
 		}
-		fmt.Fprintf(t, "%s/%s\tpid %d\t%s\n", p.Instance, p.Process, p.PID, state)
-		for _, name := range p.order {
-			if v := p.Counters[name]; v != 0 || all {
-				fmt.Fprintf(t, "  %s\t%d\t%s\n", name, v, wordOf(name, v))
-			}
+		fmt.Fprintf(out, "%s/%s, pid %d: %s\n", p.Instance, p.Process, p.PID, state)
+		printCounters(out, p, all, now)
+		if err := printLatencies(out, p.Latencies, all); err != nil {
+			return err
 		}
-		for _, l := range p.Latencies {
-			if l.Count > 0 || all {
-				fmt.Fprintf(t, "  %s\t%d\tp50 %s, p90 %s, p99 %s, p99.9 %s, max %s\n", l.Name, l.Count, nsText(l.P50), nsText(l.P90), nsText(l.P99), nsText(l.P999), nsText(l.Max))
-			}
-		}
+		fmt.Fprintln(out)
 	}
+	if len(rings) == 0 {
+		return nil
+	}
+	t := tabwriter.NewWriter(out, 0, 8, 2, ' ', 0)
+	fmt.Fprintln(t, "RING\tSTATE\tRECORDS")
 	for _, r := range rings {
-		fmt.Fprintf(t, "%s/%s\t%s\t%d records\n", r.Instance, r.Ring, r.State, r.Records)
+		fmt.Fprintf(t, "%s/%s\t%s\t%d\n", r.Instance, r.Ring, r.State, r.Records)
+	}
+	fmt.Fprintln(t)
+	return t.Flush()
+}
+
+// printCounters shows counters in their order, an empty line between groups, numbers one under the other. Counters by kind (of message,
+// of what was not known) share a line.
+func printCounters(out io.Writer, p *processInfo, all bool, now time.Time) {
+	type line struct{ name, value, word string }
+	var lines []line
+	last := ""
+	var wideName, wideValue int
+	for _, name := range p.order {
+		v := p.Counters[name]
+		if v == 0 && !all {
+			continue
+		}
+		if g := groupOf(name); g != last {
+			lines, last = append(lines, line{}), g
+		}
+		if of, kind, ok := byKind(name); ok {
+			if end := &lines[len(lines)-1]; end.name == of {
+				end.word += fmt.Sprintf(", %s %d", kind, v)
+			} else {
+				lines = append(lines, line{of, "", fmt.Sprintf("%s %d", kind, v)})
+			}
+			continue
+		}
+		lines = append(lines, line{name, strconv.FormatUint(v, 10), wordOf(name, v, now)})
+		wideName, wideValue = max(wideName, len(name)), max(wideValue, len(lines[len(lines)-1].value))
+	}
+	for _, l := range lines {
+		fmt.Fprintln(out, strings.TrimRight(fmt.Sprintf("  %-*s  %*s  %s", wideName, l.name, wideValue, l.value, l.word), " "))
+	}
+}
+
+// groupOf is what counters of one group have in common: 0.channel.itch.line.A of 0.channel.itch.line.A.packets.
+func groupOf(name string) string {
+	if of, _, ok := byKind(name); ok {
+		name = of
+	}
+	return name[:max(0, strings.LastIndexByte(name, '.'))]
+}
+
+// byKind splits 0.itch.type.A into 0.itch.type and A.
+func byKind(name string) (of, kind string, ok bool) {
+	i := strings.LastIndexByte(name, '.')
+	if i < 0 || !strings.HasSuffix(name[:i], ".itch.type") && !strings.HasSuffix(name[:i], ".book.unknown") {
+		return "", "", false
+	}
+	return name[:i], name[i+1:], true
+}
+
+func printLatencies(out io.Writer, latencies []latencyInfo, all bool) error {
+	t := tabwriter.NewWriter(out, 0, 8, 2, ' ', 0)
+	head := false
+	for _, l := range latencies {
+		if l.Count == 0 && !all {
+			continue
+		}
+		if !head {
+			fmt.Fprintln(t, "\n  LATENCY\tCOUNT\tP50\tP90\tP99\tP99.9\tMAX")
+			head = true
+		}
+		fmt.Fprintf(t, "  %s\t%d", l.Name, l.Count)
+		for _, ns := range []int64{l.P50, l.P90, l.P99, l.P999, l.Max} {
+			fmt.Fprintf(t, "\t%s", nsText(ns))
+		}
+		fmt.Fprintln(t)
 	}
 	return t.Flush()
 }

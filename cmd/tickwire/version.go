@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"runtime"
 	"runtime/debug"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -28,9 +29,10 @@ func versionCommand() *cobra.Command {
 			}
 			with := "with DuckDB"
 			if !haveDuckDB {
-				with = "without DuckDB: serve, run, demo and sql --from need a binary built with cgo"
+				with = "without DuckDB: serve, sql --from and bench sql need a binary built with cgo; run and demo go without the SQL port"
 			}
-			_, err := fmt.Fprintf(cmd.OutOrStdout(), "tickwire %s %s (%s, %s, %s)\n", v.Version, v.Revision, v.Go, v.Platform, with)
+			name := strings.TrimSpace(v.Version + " " + v.Revision)
+			_, err := fmt.Fprintf(cmd.OutOrStdout(), "tickwire %s (%s, %s, %s)\n", name, v.Go, v.Platform, with)
 			return err
 		},
 	}

@@ -42,8 +42,7 @@ func (d *deaths) Pop() any {
 	return last
 }
 
-// stream makes warm and timed rows. Both profiles have 8,000 instruments and the message mix of a day (venue sheet
-// 10.2): adds 44, deletes 42, replaces 9, executions and reductions 5.
+// stream makes warm and timed rows. Both profiles have 8,000 instruments and the message mix of a real day: adds 44, deletes 42, replaces 9, executions and reductions 5.
 //
 //	realistic  Zipf instruments, references from four ascending counters, most orders short-lived and within a few
 //	           ticks of the touch, 600,000 that rest long and far

@@ -1,8 +1,8 @@
 // Package book keeps the full-depth order books of all instruments of a lane: every resting order, in the queue of its
 // price, and the best prices of each instrument, and completes the rows of a batch with what only a book knows.
 //
-// The rules are those of the venue sheet, sections 8.1 (life of an order), 8.4 (nothing but order messages touches a
-// book; halts never do) and 9.1 (what is counted and ignored).
+// The rules are those of the ITCH 5.0 specification: the life of an order from its add to its last share. Nothing but order
+// messages touches a book, halts never do; what names an order that does not rest is counted and ignored.
 //
 // # Memory
 //

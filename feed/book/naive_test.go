@@ -10,7 +10,7 @@ import (
 	"github.com/tickwire/tickwire/tick"
 )
 
-// naive is the reference: maps and slices, the rules of the venue sheet 8.1 and 9.1 written down once more, slowly.
+// naive is the reference: maps and slices, the rules that doc.go names written down once more, slowly.
 type naive struct {
 	instruments  uint32
 	maxReference uint64

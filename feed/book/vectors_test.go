@@ -56,7 +56,7 @@ type bestPrice struct {
 
 const wireScale = 100_000 // 1e-4 to 1e-9
 
-// putMessage fills a row from the wire, for the types that this test needs, read straight from the sheet's section 7: the book
+// putMessage fills a row from the wire, for the types that this test needs, as the ITCH 5.0 specification lays them out: the book
 // is tested apart from the parser.
 func putMessage(b *tick.Batch, m []byte) {
 	u32 := func(at int) uint64 { return uint64(binary.BigEndian.Uint32(m[at:])) }

@@ -105,7 +105,7 @@ func (l *Lane) cold(i int) {
 	}
 }
 
-// begin sends R before an instrument's first record of a session (section 7): at its definition, unless orders rest already.
+// begin sends R before an instrument's first record of a session: at its definition, unless orders rest already.
 func (l *Lane) begin(i int, id uint32) {
 	if in := l.symbols.Lookup(id); in != nil && in.Named || l.batch.Before[i] != tick.EmptyPair || l.only.bounded && !l.only.within(l, i) {
 		return
@@ -154,7 +154,7 @@ func (l *Lane) halt(s *tick.Status) {
 	}
 }
 
-// crossStatistic is the official price that a cross made: opening, closing or another auction's (section 7).
+// crossStatistic is the official price that a cross made: opening, closing or another auction's.
 func (l *Lane) crossStatistic(i int) {
 	b := l.batch
 	kind := tick.StatUncrossingPrice

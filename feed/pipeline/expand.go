@@ -7,7 +7,7 @@ import (
 	"github.com/tickwire/tickwire/tick"
 )
 
-// Rows become records as section 7 of the DBN conventions says for Nasdaq ITCH, and ours where it is silent:
+// Rows become records as the DBN conventions say for Nasdaq ITCH, and ours where it is silent:
 //
 //	row                     mbo                     mbp1                trades   events, ext
 //	Add                     A                       A when top changed
@@ -108,6 +108,9 @@ func (l *Lane) top(i int, action, side byte, price int64, size uint64, flags uin
 	}, TsPublish: l.publish}
 	if l.out.Last != nil {
 		l.out.Last.Put(b.Instrument[i], r)
+	}
+	if flags&tick.FlagMaybeBadBook != 0 && l.rebuild != nil {
+		l.rebuild.mark(b.Instrument[i])
 	}
 	if l.out.Mbp1 == nil {
 		l.staged.mbp1 = l.staged.mbp1[:n]
@@ -258,7 +261,7 @@ func (l *Lane) print(i int) {
 	}
 }
 
-// delta is ts_recv − ts_event, clamped: an i32 of ns spans ±2.1 s and must not wrap (section 7).
+// delta is ts_recv − ts_event, clamped: an i32 of ns spans ±2.1 s and must not wrap.
 func delta(recv, event uint64) int32 {
 	d := int64(recv - event)
 	return int32(max(math.MinInt32, min(math.MaxInt32, d)))

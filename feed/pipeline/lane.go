@@ -11,6 +11,7 @@ import (
 	"github.com/tickwire/tickwire/feed/symbols"
 	"github.com/tickwire/tickwire/nic"
 	"github.com/tickwire/tickwire/parsers/itch"
+	"github.com/tickwire/tickwire/ringbuf"
 	"github.com/tickwire/tickwire/tick"
 )
 
@@ -214,11 +215,31 @@ func (l *Lane) doubt() {
 		return
 	}
 	l.refused = l.itch.Short
-	l.suspect = tick.FlagMaybeBadBook
-	l.books.SetSuspectAll(true)
+	l.distrust()
 	if l.rebuild != nil {
 		l.rebuild.doubted = true
 	}
+}
+
+// distrust makes every book suspect. Rows say so from here on; the latest values of instruments that may have no row for long say so at once: some
+// 90 ns for each that has had an order, at the first loss since the books were certain.
+func (l *Lane) distrust() {
+	was := l.suspect
+	l.suspect = tick.FlagMaybeBadBook
+	l.books.SetSuspectAll(true)
+	if was != 0 || l.out.Last == nil {
+		return // every value was marked then, or came marked since
+	}
+	rec := ringbuf.Mbp1Slot{Mbp1: tick.Mbp1{Trade: tick.Trade{
+		Header: tick.Header{Length: 20, RType: tick.RTypeMbp1, PublisherID: l.publisher, TsEvent: l.lastTime},
+		Price:  tick.UndefPrice, Action: tick.ActionNone, Side: tick.SideNone,
+		Flags: snapshotFlags | tick.FlagLast | tick.FlagMaybeBadBook, TsRecv: max(l.now, l.lastRecv),
+	}}, TsPublish: l.now}
+	l.books.Instruments(func(id uint32) bool {
+		rec.InstrumentID, rec.Levels[0] = id, l.books.Top(id)
+		l.out.Last.Put(id, &rec)
+		return true
+	})
 }
 
 // stamp fills in when the rows from on came in. Time never goes back on a lane, hence not within an instrument.
@@ -284,8 +305,7 @@ func (l *Lane) endBatch() {
 func (l *Lane) Gap(g session.Gap) {
 	l.EndPass()
 	if g.State == tick.GapLost {
-		l.suspect = tick.FlagMaybeBadBook
-		l.books.SetSuspectAll(true)
+		l.distrust()
 	}
 	came := g.Last - g.First + 1
 	if g.State == tick.GapLost {
@@ -339,25 +359,32 @@ func (l *Lane) SessionStart([10]byte) {
 // SessionEnd publishes what is left; see session.Sink.
 func (l *Lane) SessionEnd([10]byte) { l.EndPass() }
 
-// clearAll sends R for all instruments that have one record behind them.
+// clearAll sends R for all instruments that have one record behind them: the directory's, and those whose definition was lost.
 func (l *Lane) clearAll() {
 	if l.out.Mbo == nil {
 		return
 	}
-	l.symbols.Each(func(in *symbols.Instrument) bool {
-		l.staged.mbo = append(l.staged.mbo, slot56{})
-		r := (*tick.Mbo)(asMbo(&l.staged.mbo[len(l.staged.mbo)-1]))
-		*r = tick.Mbo{
-			Header: tick.Header{Length: 14, RType: tick.RTypeMbo, PublisherID: l.publisher, InstrumentID: in.ID, TsEvent: l.lastTime},
-			Price:  tick.UndefPrice, Flags: tick.FlagLast, ChannelID: l.channelID,
-			Action: tick.ActionClear, Side: tick.SideNone, TsRecv: max(l.now, l.lastRecv),
-		}
-		if len(l.staged.mbo) == cap(l.staged.mbo) {
-			l.flush()
+	l.symbols.Each(func(in *symbols.Instrument) bool { l.clear(in.ID); return true })
+	l.books.Instruments(func(id uint32) bool {
+		if l.symbols.Lookup(id) == nil {
+			l.clear(id)
 		}
 		return true
 	})
 	l.flush()
+}
+
+func (l *Lane) clear(id uint32) {
+	l.staged.mbo = append(l.staged.mbo, slot56{})
+	r := (*tick.Mbo)(asMbo(&l.staged.mbo[len(l.staged.mbo)-1]))
+	*r = tick.Mbo{
+		Header: tick.Header{Length: 14, RType: tick.RTypeMbo, PublisherID: l.publisher, InstrumentID: id, TsEvent: l.lastTime},
+		Price:  tick.UndefPrice, Flags: tick.FlagLast, ChannelID: l.channelID,
+		Action: tick.ActionClear, Side: tick.SideNone, TsRecv: max(l.now, l.lastRecv),
+	}
+	if len(l.staged.mbo) == cap(l.staged.mbo) {
+		l.flush()
+	}
 }
 
 var _ session.Sink = (*Lane)(nil)

@@ -190,7 +190,7 @@ func check(t *testing.T, got, want []string) {
 	}
 }
 
-// TestExpansion: each kind of row becomes the records of section 7, in order, with F_LAST on the last one alone.
+// TestExpansion: each kind of row becomes its records, in order, with F_LAST on the last one alone.
 func TestExpansion(t *testing.T) {
 	b := newBench(t, nil)
 	b.feed(1,
@@ -331,6 +331,49 @@ func TestSessionStart(t *testing.T) {
 	}
 	if last, ok := b.last.Last(2, 7); !ok || last.Levels[0].BidPx != tick.UndefPrice {
 		t.Errorf("last value of the session before: %+v", last)
+	}
+}
+
+// TestSessionStartOfUnnamed: instruments whose definition never came are cleared like all others, or their orders would outlive the day
+// with whoever follows the ring.
+func TestSessionStartOfUnnamed(t *testing.T) {
+	b := newBench(t, nil)
+	b.lane.Gap(lostGap(1, 1)) // AAPL is defined there
+	b.next = 2
+	b.feed(1, define(9, "MSFT"), add(10, 7, 'B', 300, 1_000_000), add(11, 9, 'B', 300, 1_000_000))
+	b.lane.EndPass()
+	b.mbo(t)
+	b.lane.SessionStart([10]byte{1})
+	check(t, b.mbo(t), []string{"R 9 N 0 0@- f80 seq0", "R 7 N 0 0@- f80 seq0"})
+	b.lane.SessionStart([10]byte{2})
+	check(t, b.mbo(t), nil)
+}
+
+// TestLatestValuesAfterALoss: an instrument's latest value says that it may be wrong from the loss on, though no row of it comes.
+func TestLatestValuesAfterALoss(t *testing.T) {
+	for what, lose := range map[string]func(*bench){
+		"a loss":            func(b *bench) { b.lane.Gap(lostGap(b.next, b.next)); b.next++ },
+		"a refused message": func(b *bench) { b.feed(2, add(12, 9, 'B', 300, 1_000_000)[:35]) },
+	} {
+		b := newBench(t, nil)
+		b.feed(1, add(10, 7, 'B', 300, 1_000_000), add(11, 8, 'S', 300, 1_010_000))
+		b.lane.EndPass()
+		before, _ := b.last.Last(2, 7)
+		lose(b)
+		b.lane.EndPass()
+		for id := range uint32(9) {
+			v, ok := b.last.Last(2, id)
+			if ok != (id >= 7) || ok && (v.Flags&tick.FlagMaybeBadBook == 0 || v.Levels[0] != b.books.Top(id) || v.TsRecv < before.TsRecv) {
+				t.Errorf("%s: latest value of %d: %v %+v", what, id, ok, v)
+			}
+		}
+		b.feed(3, add(13, 8, 'S', 100, 1_000_000))
+		b.lane.EndPass()
+		lose(b) // a second loss changes nothing
+		b.lane.EndPass()
+		if v, _ := b.last.Last(2, 8); v.Action != tick.ActionAdd || v.Flags&tick.FlagMaybeBadBook == 0 {
+			t.Errorf("%s: latest value of 8: %+v", what, v)
+		}
 	}
 }
 

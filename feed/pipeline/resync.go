@@ -34,7 +34,8 @@ type rebuild struct {
 	next        uint64 // number of the message after those that were delivered or lost
 	first, last uint64 // what was lost, from the first to the last
 
-	system byte // latest event that was published
+	marked [1 << 16 / 64]uint64 // instruments whose best prices were published with F_MAYBE_BAD_BOOK: without orders, it may be for a trade
+	system byte                 // latest event that was published
 	states [1 << 16]told
 }
 
@@ -108,6 +109,7 @@ func (l *Lane) forget() {
 	}
 	r.active, r.logging, r.doubted = false, false, false
 	r.system = 0
+	clear(r.marked[:])
 	clear(r.states[:])
 	r.next = 1
 	r.state(0, l.now)
@@ -182,6 +184,7 @@ func (l *Lane) tell(budget int) {
 	}
 	l.giveBack()
 	r.active = false
+	clear(r.marked[:])
 	l.gapRecord(session.Gap{First: r.first, Last: r.last, State: tick.GapClosed}, 0)
 	r.half.Counters.LastRebuiltAt = l.now
 	r.state(0, l.now)
@@ -197,7 +200,7 @@ func (l *Lane) tellInstrument(id uint32) (records int) {
 		l.books.SetHalted(id, s.Books.Halted(id)) // the venue says nothing: what was known holds
 	}
 	l.books.SetBehind(id, false)
-	if id == 0 || about == nil && !seen && l.symbols.Lookup(id) == nil {
+	if id == 0 || about == nil && !seen && !l.rebuild.isMarked(id) && l.symbols.Lookup(id) == nil {
 		if id == 0 && about != nil {
 			l.tellStates(about)
 		}
@@ -210,7 +213,7 @@ func (l *Lane) tellInstrument(id uint32) (records int) {
 		l.depth.want(&d)
 	}
 	records = l.tellOrders(id)
-	if seen {
+	if seen || l.rebuild.isMarked(id) {
 		l.tellTop(id)
 		l.tellDepth(id)
 	}
@@ -218,6 +221,16 @@ func (l *Lane) tellInstrument(id uint32) (records int) {
 		l.tellStates(about)
 	}
 	return records
+}
+
+func (r *rebuild) mark(id uint32) {
+	if id < uint32(len(r.states)) {
+		r.marked[id/64] |= 1 << (id % 64)
+	}
+}
+
+func (r *rebuild) isMarked(id uint32) bool {
+	return id < uint32(len(r.states)) && r.marked[id/64]&(1<<(id%64)) != 0
 }
 
 // knows says that readers have this definition already.

@@ -156,6 +156,25 @@ func TestInterrupted(t *testing.T) {
 	}
 }
 
+// TestMarksOfPrints: a trade in an instrument without orders marks its best prices too, and they are told to be certain with all others.
+func TestMarksOfPrints(t *testing.T) {
+	h := newHand(t)
+	print := msg('P', 9, 2, uint64(0), byte('B'), uint32(100), "TEST    ", uint32(1_000_000), uint64(77))
+	h.lose(1)
+	h.feed(1, print)
+	h.pass(1000)
+	if v, ok := h.last.Last(2, 9); !ok || v.Flags&tick.FlagMaybeBadBook == 0 {
+		t.Errorf("after the loss: %v %+v", ok, v)
+	}
+	h.offer(t)
+	h.pass(1000)
+	h.pass(10_000_000)
+	if v, ok := h.last.Last(2, 9); !ok || v.Flags&tick.FlagMaybeBadBook != 0 || v.Levels[0] != tick.EmptyPair {
+		t.Errorf("after the rebuild: %v %+v", ok, v)
+	}
+	check(t, h.mbo(t), []string{"gap 1-1 state3", "T 9 N 0 100@100 f84 seq2", "R 9 N 0 0@- fa8 seq2", "gap 1-1 state2"})
+}
+
 // TestWithoutServer: books stay suspect, and nothing is logged.
 func TestWithoutServer(t *testing.T) {
 	b := newBench(t, nil)

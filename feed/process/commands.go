@@ -6,6 +6,7 @@ import (
 
 	"github.com/tickwire/tickwire/internal/config"
 	"github.com/tickwire/tickwire/internal/control"
+	"github.com/tickwire/tickwire/nic"
 )
 
 // commands opens the control socket. A process that cannot have one runs all the same, unless the name belongs to another that
@@ -33,8 +34,7 @@ type LaneStatus struct {
 	Source     string   `json:"source"`          // udp, afxdp or file
 	Mode       string   `json:"mode,omitempty"`  // of afxdp: zerocopy, copy or generic
 	Idle       string   `json:"idle"`            //
-	Clock      string   `json:"clock"`           // what the lane reads its own time from
-	Hardware   []string `json:"hardware_clocks"` // what the NICs' stamps are converted by
+	Stamps     string   `json:"stamps"`          // who stamped the latest packets: hardware, kernel or loop; none before the first
 	Interfaces []string `json:"interfaces"`      //
 	Notes      []string `json:"notes,omitempty"` // what may hurt
 }
@@ -46,18 +46,14 @@ type Status struct {
 	Lanes  []LaneStatus `json:"lanes"`
 }
 
-// Status says what was chosen at the start, in words; figures are in the counter file. Any goroutine.
+// Status says what was chosen, in words; figures are in the counter file. Any goroutine.
 func (p *Process) Status() Status {
 	s := Status{Feed: p.feed.Name, Clocks: p.runtime.sources()}
 	for _, r := range p.lanes {
-		l := LaneStatus{Lane: r.name, Source: p.feed.Source, Idle: p.feed.Idle}
+		l := LaneStatus{Lane: r.name, Source: p.feed.Source, Idle: p.feed.Idle, Stamps: nic.StampSource(r.stamps.Load()).String()}
 		if r.listener != nil {
 			l.Source, l.Notes = r.listener.kind, r.listener.Warnings()
-			for _, name := range r.listener.names {
-				if name != "" {
-					l.Interfaces = append(l.Interfaces, name)
-				}
-			}
+			l.Interfaces = r.listener.interfaces
 			if r.listener.xdp != nil {
 				l.Mode = r.listener.xdp.Mode().String()
 			}

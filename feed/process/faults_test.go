@@ -212,7 +212,7 @@ func faults(t *testing.T, p *netns.Pair, source string, lines mold.LinesOptions,
 			never = append(never, exchange.Span{First: s.First, Last: s.Last})
 		}
 		if len(never) == 0 || !slices.Equal(merged(lost), merged(never)) {
-			t.Errorf("gaps name %v\nneither line had %v", lost, never)
+			t.Errorf("gaps name %v\nneither line had %v; %v", lost, never, moved(k))
 		}
 	}
 	if books, true := restingIn(got), restingIn(want); !gaps || snapshot.Addr.IsValid() {
@@ -236,7 +236,7 @@ func merged(spans []exchange.Span) (out []exchange.Span) {
 
 var soak = flag.Duration("soak", 5*time.Second, "time of TestSoak")
 
-// TestSoak: mixes of faults by seed, one after the other, for as long as it is told; each as TestFaults. `go test -run TestSoak -soak 5m ./feed/process`.
+// TestSoak: mixes of faults by seed, one after the other, for as long as it is told; each as TestFaults. `go test ./feed/process -run TestSoak -soak 5m`.
 func TestSoak(t *testing.T) {
 	p := nstest.Pair(t, netns.Options{Pairs: 2})
 	end := time.Now().Add(*soak)

@@ -26,6 +26,10 @@ const (
 func (r *laneRunner) keep(done <-chan struct{}, log *slog.Logger) {
 	told := ""
 	var next time.Time
+	var warned []string
+	if r.listener != nil {
+		warned = r.listener.Warnings() // told at the start
+	}
 	for {
 		if now := time.Now(); r.listener != nil && r.listener.xdp != nil && now.After(next) {
 			next = now.Add(refreshEvery)
@@ -33,6 +37,13 @@ func (r *laneRunner) keep(done <-chan struct{}, log *slog.Logger) {
 				told = err.Error()
 				log.Error("counters of the receive path", "lane", r.name, "err", err)
 			}
+			now := r.listener.Warnings()
+			for _, w := range now {
+				if !slices.Contains(warned, w) {
+					log.Warn(w, "lane", r.name)
+				}
+			}
+			warned = now
 		}
 		r.kernel.last()
 		select {
@@ -66,36 +77,55 @@ func (r *laneRunner) show() {
 type LinkCounters struct {
 	Downs  uint64 // times that an interface of ours went down
 	Ups    uint64 // and came up: its groups were joined anew
-	Failed uint64 // groups that could not be joined anew
+	Failed uint64 // times that a lane could not join its groups anew
 }
 
 // links joins groups anew when a link was down, and ends the process when an interface is gone: it is started again until the
 // interface is there.
-func (p *Process) links(w *link.Watch, fail func(error)) {
+func (p *Process) links(w *link.Watch, end func()) {
 	for e := range w.C() {
+		var ours []*laneRunner // that receive from it: it goes down once for all of them
 		for _, r := range p.lanes {
-			if r.listener == nil || !slices.Contains(r.listener.indexes, e.Index) {
-				continue
-			}
-			switch e.State {
-			case link.Down:
-				p.linkCounters.Downs++
-				p.log.Warn("link is down", "lane", r.name, "interface", e.Name)
-			case link.Up:
-				p.linkCounters.Ups++
-				err := r.listener.Rejoin(e.Index)
-				if err != nil {
-					p.linkCounters.Failed++
+			if r.listener != nil && slices.Contains(r.listener.indexes, e.Index) {
+				ours = append(ours, r)
+				if e.State == link.Up {
+					r.listener.Leave(e.Index) // all lanes, before one of them rejoins: they may share groups
 				}
-				p.log.Warn("link is up: groups joined anew", "lane", r.name, "interface", e.Name, "err", err)
-			case link.Gone:
-				fail(fmt.Errorf("lane %s: interface %s is gone", r.name, e.Name))
 			}
+		}
+		for _, r := range ours {
+			p.link(r, e)
+		}
+		switch {
+		case len(ours) == 0:
+		case e.State == link.Down:
+			p.linkCounters.Downs++
+		case e.State == link.Up:
+			p.linkCounters.Ups++
+		default:
+			end() // the lanes' own errors say why
 		}
 		p.linkStats.last()
 	}
 	if err := w.Err(); err != nil {
-		p.log.Error("interfaces are not watched any more: a link that was down is not joined anew", "err", err)
+		p.log.Error("a link that was down is not joined anew", "err", err)
+	}
+}
+
+// link is what a change of one of its interfaces is to a lane.
+func (p *Process) link(r *laneRunner, e link.Event) {
+	switch e.State {
+	case link.Down:
+		p.log.Warn("link is down", "lane", r.name, "interface", e.Name)
+	case link.Up:
+		if err := r.listener.Rejoin(e.Index); err != nil {
+			p.linkCounters.Failed++
+			p.log.Error("link is up, but groups are not joined anew", "lane", r.name, "interface", e.Name, "err", err)
+			return
+		}
+		p.log.Warn("link is up: groups joined anew", "lane", r.name, "interface", e.Name)
+	case link.Gone:
+		r.gone = fmt.Errorf("interface %s is gone", e.Name)
 	}
 }
 
@@ -128,12 +158,15 @@ func (p *Process) beat(done <-chan struct{}) {
 	}
 }
 
-// drain writes what came for the definitions files, and touches what is not a ring.
+// drain writes what came for the definitions files, and touches what is not a ring. A file that cannot be written is told of once each
+// time that it begins: it is tried again each millisecond.
 func (p *Process) drain() {
 	for _, r := range p.lanes {
-		if err := r.shared.out.Definitions.Drain(); err != nil {
-			p.log.Error("definitions file", "feed", p.feed.Name, "lane", r.name, "err", err)
+		err := r.shared.out.Definitions.Drain()
+		if err != nil && !r.undrained {
+			p.log.Error("definitions file", "lane", r.name, "err", err)
 		}
+		r.undrained = err != nil
 		r.shared.out.Instruments.Beat()
 		r.shared.out.Last.Beat()
 	}
@@ -152,13 +185,13 @@ func (p *Process) snapshots(r *laneRunner, done <-chan struct{}) {
 			}
 		}
 		if err := r.snap.write(time.Now()); err != nil {
-			p.log.Error("snapshot", "feed", p.feed.Name, "lane", r.name, "err", err)
+			p.log.Error("snapshot", "lane", r.name, "err", err)
 		}
 		if r.snap.Stopped != told {
 			told = r.snap.Stopped
 			if told {
 				p.log.Error("snapshots stop until the next session: the ring overtook their reader; a larger mbo ring or a core for it helps",
-					"feed", p.feed.Name, "lane", r.name)
+					"lane", r.name)
 			}
 		}
 	}

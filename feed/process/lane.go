@@ -22,25 +22,27 @@ import (
 
 // laneRunner is a lane with all that it owns.
 type laneRunner struct {
-	name     string
-	number   int
-	lane     *pipeline.Lane
-	books    *book.Books
-	shared   *shared
-	input    pipeline.Input
-	latency  pipeline.Latency
-	listener *listener      // nil: a file
-	askers   []*asker       // one a channel, where servers are named
-	resync   *resync.Resync // nil: no snapshot server is named
-	tap      *capture.Tap
-	capture  *Capture
-	snap     *snapshotter
-	state    atomic.Uint32 // ringbuf.State that the rings are to show
-	shown    ringbuf.State // that they show: the beat's
-	stamps   atomic.Uint32 // nic.StampSource of the latest packets
-	stamped  uint32        // that the rings show: the beat's
-	export   exporter      // of what the lane counts: it copies the values itself
-	kernel   exporter      // of what the kernel counts: the housekeeping's
+	name      string
+	number    int
+	lane      *pipeline.Lane
+	books     *book.Books
+	shared    *shared
+	input     pipeline.Input
+	latency   pipeline.Latency
+	listener  *listener      // nil: a file
+	askers    []*asker       // one a channel, where servers are named
+	resync    *resync.Resync // nil: no snapshot server is named
+	tap       *capture.Tap
+	capture   *Capture
+	snap      *snapshotter
+	state     atomic.Uint32 // ringbuf.State that the rings are to show
+	shown     ringbuf.State // that they show: the beat's
+	stamps    atomic.Uint32 // nic.StampSource of the latest packets
+	stamped   uint32        // that the rings show: the beat's
+	gone      error         // an interface of the lane's: whoever watches links writes it, Run reads it at the end
+	undrained bool          // its definitions file could not be written just now: the beat's
+	export    exporter      // of what the lane counts: it copies the values itself
+	kernel    exporter      // of what the kernel counts: the housekeeping's
 }
 
 func (r *laneRunner) open(c *config.Config, f *config.Feed, number int, p *Process, log *slog.Logger) (err error) {
@@ -82,7 +84,8 @@ func (r *laneRunner) open(c *config.Config, f *config.Feed, number int, p *Proce
 		return err
 	}
 	r.export.file, r.kernel.file = p.stats, p.stats
-	if err := errors.Join(r.export.addLane(r.name, r), r.addRebuilds()); err != nil {
+	lost := r.export.word(r.name+".lane.definitions_dropped", ringbuf.StatCounter, &r.shared.out.Definitions.Dropped)
+	if err := errors.Join(r.export.addLane(r.name, r), lost, r.addRebuilds()); err != nil {
 		return err
 	}
 	if r.capture == nil {
@@ -130,7 +133,7 @@ func (r *laneRunner) join(f *config.Feed, p *Process, log *slog.Logger) (err err
 	for _, w := range r.listener.Warnings() {
 		log.Warn(w, "lane", r.name)
 	}
-	if err := r.listener.export(r.name, &r.export, &r.kernel); err != nil {
+	if err := r.listener.export(r.name, &r.export, &r.kernel, p.programs); err != nil {
 		return err
 	}
 	r.input.Source, r.input.Route, r.input.PollPinned = r.listener.live, r.listener.route, true

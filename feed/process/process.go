@@ -26,6 +26,7 @@ type Process struct {
 	stop  atomic.Bool
 
 	host     afxdp.Host
+	programs map[string]bool // interfaces whose program's counters a lane tells of
 	runtime  *runtimePolicy
 	control  *control.Server // nil: there can be none here
 	captures *capture.Host
@@ -37,7 +38,8 @@ type Process struct {
 
 // Open makes shared memory and joins the groups of a feed. What it made is undone when it fails.
 func Open(c *config.Config, f *config.Feed, log *slog.Logger) (*Process, error) {
-	p := &Process{feed: f, log: log}
+	log = log.With("feed", f.Name)
+	p := &Process{feed: f, log: log, programs: map[string]bool{}}
 	fail := func(err error) (*Process, error) { return nil, errors.Join(err, p.Close()) }
 	var err error
 	statsPath := ringbuf.SidePath(c.Instance.RingDir, c.Instance.Name, f.Name, "", ringbuf.ExtStats)
@@ -57,7 +59,7 @@ func Open(c *config.Config, f *config.Feed, log *slog.Logger) (*Process, error) 
 	}
 	if f.Source != "file" {
 		if p.watch, err = link.Open(); err != nil {
-			log.Warn("a link that was down is not joined anew", "err", err)
+			log.Warn("interfaces are not watched: a link that was down is not joined anew, and one that is gone may not be noticed", "err", err)
 		}
 		p.linkStats.file = p.stats
 		if err := p.linkStats.add("links", &p.linkCounters); err != nil {
@@ -79,8 +81,8 @@ func Open(c *config.Config, f *config.Feed, log *slog.Logger) (*Process, error) 
 
 // Run runs every lane until ctx ends, a file source has ended on all of them, or one of them fails.
 func (p *Process) Run(ctx context.Context) error {
-	ctx, fail := context.WithCancelCause(ctx)
-	defer fail(nil)
+	ctx, end := context.WithCancel(ctx)
+	defer end()
 	house := make(chan struct{})
 	var keeping, running sync.WaitGroup
 	keeping.Go(func() { p.beat(house) })
@@ -93,7 +95,7 @@ func (p *Process) Run(ctx context.Context) error {
 		}
 	}
 	if p.watch != nil {
-		keeping.Go(func() { p.links(p.watch, fail) })
+		keeping.Go(func() { p.links(p.watch, end) })
 	}
 	if p.control != nil {
 		keeping.Go(func() {
@@ -106,7 +108,7 @@ func (p *Process) Run(ctx context.Context) error {
 	for i, r := range p.lanes {
 		running.Go(func() {
 			if errs[i] = r.run(p); errs[i] != nil {
-				fail(nil) // the other lanes must not look alive while this one is dead
+				end() // the other lanes must not look alive while this one is dead
 			}
 		})
 	}
@@ -118,23 +120,22 @@ func (p *Process) Run(ctx context.Context) error {
 		<-done
 	case <-done:
 	}
-	why := context.Cause(ctx)
-	fail(nil) // ends what waits for ctx
+	end() // what waits for ctx
 	close(house)
 	if p.watch != nil {
 		p.watch.Close()
 	}
 	keeping.Wait()
 	for i, err := range errs {
+		if err == nil {
+			err = p.lanes[i].gone
+		}
 		if err != nil {
 			for _, w := range p.lanes[i].shared.rings {
 				w.SetState(ringbuf.StateFailed)
 			}
 			errs[i] = fmt.Errorf("feed %s lane %s: %w", p.feed.Name, p.lanes[i].name, err)
 		}
-	}
-	if why != nil && !errors.Is(why, context.Canceled) && !errors.Is(why, context.DeadlineExceeded) {
-		errs = append(errs, fmt.Errorf("feed %s: %w", p.feed.Name, why))
 	}
 	return errors.Join(errs...)
 }

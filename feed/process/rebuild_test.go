@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"slices"
 	"testing"
+	"time"
 
 	"github.com/tickwire/tickwire/feed/book"
 	"github.com/tickwire/tickwire/feed/pipeline"
@@ -83,8 +84,37 @@ func TestSnapshotAfterRebuild(t *testing.T) {
 	for number < 10_000 {
 		give(20, false)
 	}
+	marked := func() (yes, no int) { // instruments of .snap, by whether their records say that they may be wrong
+		t.Helper()
+		s.next = time.Time{}
+		must(t, s.write(time.Now()))
+		r, err := ringbuf.OpenSnap(path(dir, "f.0.snap"))
+		must(t, err)
+		defer r.Close()
+		var snap ringbuf.Snapshot
+		must(t, r.Read(&snap))
+		for i := range snap.Records {
+			switch rec := &snap.Records[i]; {
+			case rec.Action != tick.ActionClear:
+			case rec.Flags&tick.FlagMaybeBadBook != 0:
+				yes++
+			default:
+				no++
+			}
+		}
+		return yes, no
+	}
+	if yes, no := marked(); yes != 0 || no == 0 {
+		t.Errorf("before the loss %d instruments are marked, %d are not", yes, no)
+	}
 	give(500, true)
+	if yes, no := marked(); yes == 0 || no != 0 {
+		t.Errorf("after the loss %d instruments are marked, %d are not", yes, no)
+	}
 	give(20, false)
+	if yes, no := marked(); yes == 0 || no != 0 {
+		t.Errorf("with rows behind the loss %d instruments are marked, %d are not", yes, no)
+	}
 	worker := rs.Worker()
 	if !worker.Begin() {
 		t.Fatal("nothing is wanted")
@@ -96,13 +126,16 @@ func TestSnapshotAfterRebuild(t *testing.T) {
 	}
 	must(t, worker.Snapshot(blocks, n))
 	must(t, worker.End(next))
-	passes := 0
+	passes, halfway := 0, false
 	for ; lane.Resync().Counters.LiveState != 0; passes++ {
 		if lane.Resync().Counters.LiveState == 1 {
 			_, err := worker.Step(1)
 			must(t, err)
 		}
 		give(1, false)
+		if yes, no := marked(); yes != 0 && no != 0 {
+			halfway = true
+		}
 		if passes > 5000 {
 			t.Fatalf("not rebuilt: %+v", lane.Resync().Counters)
 		}
@@ -111,6 +144,9 @@ func TestSnapshotAfterRebuild(t *testing.T) {
 		t.Errorf("told in %d passes: no live row came between", passes)
 	}
 	for s.follow(1 << 16) {
+	}
+	if yes, no := marked(); yes != 0 || no == 0 || !halfway {
+		t.Errorf("after the rebuild %d instruments are marked, %d are not; while it was told, some of both: %v", yes, no, halfway)
 	}
 	orders := func(b *book.Books, id uint32) (all []book.Order) {
 		b.Walk(id, func(o book.Order) bool { o.MPID = 0; all = append(all, o); return true })

@@ -79,10 +79,10 @@ func startRuntime(f *config.Feed, stats *ringbuf.StatsWriter, log *slog.Logger) 
 	p.stats.file = stats
 	p.readings = []metrics.Sample{{Name: "/memory/classes/heap/objects:bytes"}, {Name: "/gc/cycles/automatic:gc-cycles"}}
 	if src := p.clock.Source(); strings.HasPrefix(src, "system: ") {
-		log.Warn("lanes take the time from the system's clock, which costs 40 ns more a pass: "+strings.TrimPrefix(src, "system: "), "feed", f.Name)
+		log.Warn("lanes take the time from the system's clock, which costs 40 ns more a pass: " + strings.TrimPrefix(src, "system: "))
 	}
 	for _, w := range host.Look("/", p.plan()) {
-		log.Warn(w.Text, "feed", f.Name, "check", w.Check)
+		log.Warn(w.Text, "check", w.Check)
 	}
 	if err := p.lockMemory(); err != nil {
 		p.stop()
@@ -141,7 +141,7 @@ func (p *runtimePolicy) processors() {
 // pins makes a window for each lane, if pinning does what we think it does.
 func (p *runtimePolicy) pins() {
 	if err := pin.Works(); err != nil {
-		p.log.Warn("lanes are on their cores, but the runtime may interrupt them", "feed", p.feed.Name, "err", err)
+		p.log.Warn("lanes are on their cores, but the runtime may interrupt them", "err", err)
 		return
 	}
 	for i := range p.windows {
@@ -158,8 +158,8 @@ func (p *runtimePolicy) preemption() {
 			return
 		}
 	}
-	p.log.Warn("the runtime sends each lane up to a hundred signals a second, 1 to 3 µs each: start the process with GODEBUG="+preemptOff+
-		" (`tickwire run` and the systemd unit do)", "feed", p.feed.Name)
+	p.log.Warn("the runtime sends each lane up to a hundred signals a second, 1 to 3 µs each: start the process with GODEBUG=" + preemptOff +
+		" (`tickwire run` and the systemd unit do)")
 }
 
 // collector turns the collector off. A memory limit that the user gave (GOMEMLIMIT) is the fuse, else there is one of ours.
@@ -186,7 +186,7 @@ func (p *runtimePolicy) lockMemory() error {
 		if mode == "on" {
 			return fmt.Errorf("feed %s: runtime.lock_memory = \"on\": %w: it takes CAP_IPC_LOCK, or a limit that is infinite (LimitMEMLOCK=infinity of the unit, `ulimit -l unlimited`); not started", p.feed.Name, err)
 		}
-		p.log.Warn("memory is not locked: pages may leave it", "feed", p.feed.Name, "err", err, "check", "lim.memlock")
+		p.log.Warn("memory is not locked: pages may leave it", "err", err, "check", "lim.memlock")
 		return nil
 	}
 	p.undo = append(p.undo, func() { _ = unix.Munlockall() })
@@ -244,12 +244,12 @@ func (p *runtimePolicy) stamps(face string) func(hw uint64) (utc uint64, ok bool
 		if err = p.stats.add("phc."+face, &h.counters); err == nil {
 			p.hardware = append(p.hardware, h)
 			p.undo = append(p.undo, func() { _ = c.Close() })
-			p.log.Info("hardware clock of "+face+": "+c.Source(), "feed", p.feed.Name)
+			p.log.Info("hardware clock of " + face + ": " + c.Source())
 			return h.Convert
 		}
 		_ = c.Close()
 	}
-	p.log.Warn("packets of "+face+" have the kernel's stamps, not the NIC's", "feed", p.feed.Name, "err", err, "check", "ptp.phc")
+	p.log.Warn("packets of "+face+" have the kernel's stamps, not the NIC's", "err", err, "check", "ptp.phc")
 	return nil
 }
 
@@ -267,7 +267,7 @@ func (p *runtimePolicy) check() {
 	for _, h := range p.hardware {
 		err := h.Check()
 		if err != nil && !h.failing {
-			p.log.Error("packets get the kernel's stamps", "feed", p.feed.Name, "err", err)
+			p.log.Error("packets get the kernel's stamps", "err", err)
 		}
 		h.failing = err != nil
 		h.counters = h.Counters()

@@ -70,6 +70,7 @@ func openShared(c *config.Config, f *config.Feed, lane string, channel uint16, d
 // take makes w the ring of its kind.
 func (s *shared) take(w *ringbuf.Writer, kind ringbuf.Kind) {
 	s.rings = append(s.rings, w)
+	w.SetStamps(0) // not a former producer's on the same file
 	switch kind {
 	case ringbuf.KindMbo:
 		s.out.Mbo = w

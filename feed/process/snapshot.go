@@ -103,15 +103,19 @@ func (s *snapshotter) resume() {
 }
 
 // take turns records into rows and has the books apply them: A adds, C takes away, R empties. T, F and N never change
-// a book.
+// a book. A loss makes every book suspect, until a record of the instrument says that it is not: R of a rebuild, at the latest.
 func (s *snapshotter) take(records []tick.Mbo, first uint64) {
 	b := s.batch
 	b.Reset()
 	for i := range records {
 		r := &records[i]
 		if r.RType != tick.RTypeMbo {
+			if g := ringbuf.GapOfMbo(r); g != nil && g.State == tick.GapLost {
+				s.books.SetSuspectAll(true)
+			}
 			continue
 		}
+		s.books.SetSuspect(r.InstrumentID, r.Flags&tick.FlagMaybeBadBook != 0)
 		s.last, s.seq = *r, first+uint64(i)
 		kind := tick.Kind(0)
 		switch r.Action {
@@ -163,8 +167,11 @@ func (s *snapshotter) write(now time.Time) error {
 func (s *snapshotter) fill() (err error) {
 	s.file.Begin()
 	orders := uint64(0)
-	const flags = tick.FlagSnapshot | tick.FlagBadTsRecv
 	s.books.Instruments(func(id uint32) bool {
+		flags := tick.FlagSnapshot | tick.FlagBadTsRecv
+		if s.books.Suspect(id) {
+			flags |= tick.FlagMaybeBadBook
+		}
 		rec := tick.Mbo{
 			Header: tick.Header{Length: 14, RType: tick.RTypeMbo, PublisherID: s.pub, InstrumentID: id, TsEvent: s.last.TsEvent},
 			Price:  tick.UndefPrice, Flags: flags, ChannelID: s.channel, Action: tick.ActionClear, Side: tick.SideNone,

@@ -20,6 +20,8 @@ import (
 type live interface {
 	nic.Source
 	pipeline.Waiter
+	// Leave leaves the groups of the interface with an index, until Rejoin. Any goroutine.
+	Leave(index int)
 	// Rejoin joins the groups of the interface with an index anew. Any goroutine.
 	Rejoin(index int) error
 	Warnings() []string
@@ -28,11 +30,12 @@ type live interface {
 // listener is a lane's live source with what keeps house for it.
 type listener struct {
 	live
-	kind    string        // udp or afxdp
-	xdp     *afxdp.Source // nil for udp
-	routes  []*session.Channel
-	names   [2]string // interfaces of lines A and B
-	indexes []int     // of all interfaces
+	kind       string        // udp or afxdp
+	xdp        *afxdp.Source // nil for udp
+	routes     []*session.Channel
+	names      [2]string // interfaces of lines A and B, of the lane's first channel
+	indexes    []int     // of all interfaces, those of VLANs that groups are joined on included
+	interfaces []string  // their names
 }
 
 // listen opens the lane's groups as the feed's source says. Source auto takes AF_XDP where it may and says why where it may not.
@@ -51,10 +54,17 @@ func listen(f *config.Feed, lane string, channels []*session.Channel, p *Process
 				Group: line.Group, Interface: line.Interface, SourceIP: line.SourceIP, Line: uint8(n), VLAN: line.VLAN, Queue: line.Queue,
 			})
 			l.routes = append(l.routes, channels[taken])
-			l.names[n] = line.Interface
-			if face, err := net.InterfaceByName(line.Interface); err == nil && !slices.Contains(l.indexes, face.Index) {
-				l.indexes = append(l.indexes, face.Index)
+			if taken == 0 {
+				l.names[n] = line.Interface
 			}
+			if slices.Contains(l.interfaces, line.Interface) {
+				continue
+			}
+			face, err := net.InterfaceByName(line.Interface)
+			if err != nil {
+				return nil, fmt.Errorf("interface %s: %w (`ip link` shows the interfaces)", line.Interface, err)
+			}
+			l.interfaces, l.indexes = append(l.interfaces, line.Interface), append(l.indexes, face.Index)
 		}
 		taken++
 	}
@@ -71,7 +81,7 @@ func listen(f *config.Feed, lane string, channels []*session.Channel, p *Process
 	if tagged := vlans(flows); tagged != 0 {
 		log.Warn("source udp: a line's vlan is not looked at: name the VLAN's own interface", "lane", lane, "vlan", tagged)
 	}
-	s, err := udp.Open(udp.Options{Groups: sockets, Stamp: p.hardwareTime})
+	s, err := udp.Open(udp.Options{Groups: sockets, Stamp: p.hardwareTime, NoStamps: f.Stamps == "loop"})
 	if err != nil {
 		return nil, err
 	}
@@ -116,14 +126,14 @@ func (l *listener) openXDP(f *config.Feed, flows []afxdp.Group, p *Process) erro
 	if err != nil {
 		return err
 	}
-	l.xdp, err = p.host.Open(afxdp.Options{
+	s, err := p.host.Open(afxdp.Options{
 		Groups: flows, Mode: mode, Least: least, FrameSize: f.AFXDP.FrameSize, Frames: f.AFXDP.Frames, Ring: f.AFXDP.Ring,
 		BusyPoll: f.Idle == "busy-poll", NoStamps: f.Stamps == "loop", Stamp: p.hardwareTime,
 	})
 	if err != nil {
 		return err
 	}
-	l.live, l.kind = l.xdp, "afxdp"
+	l.live, l.xdp, l.kind, l.indexes = s, s, "afxdp", s.Faces()
 	return nil
 }
 
@@ -135,20 +145,20 @@ func (l *listener) route(p *nic.Packet) *session.Channel {
 	return nil
 }
 
-// export registers what a source counts: its own words on the lane's exporter, the kernel's on the housekeeping's.
-func (l *listener) export(lane string, own, kernel *exporter) error {
+// export registers what a source counts: its own words on the lane's exporter, the kernel's on the housekeeping's. programs are the
+// interfaces whose program is another lane's to tell of: it is one for all queues and lanes.
+func (l *listener) export(lane string, own, kernel *exporter, programs map[string]bool) error {
 	switch s := l.live.(type) {
 	case *udp.Source:
 		return own.add(lane+".udp", s.Counters())
 	case *afxdp.Source:
 		own.also(func() { s.Counters() })
 		errs := []error{own.add(lane+".afxdp", &s.Counters().Counters), own.add(lane+".afxdp", s.Counters())}
-		seen := map[string]bool{}
 		for i := range s.Kernel() {
 			k := &s.Kernel()[i]
 			errs = append(errs, kernel.add(fmt.Sprintf("%s.afxdp.interface.%s.queue.%d", lane, k.Interface, k.Queue), k))
-			if !seen[k.Interface] { // all queues of an interface have one program
-				seen[k.Interface] = true
+			if !programs[k.Interface] {
+				programs[k.Interface] = true
 				errs = append(errs, kernel.add(fmt.Sprintf("%s.xdp.interface.%s", lane, k.Interface), &k.Program))
 			}
 		}

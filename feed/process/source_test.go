@@ -2,9 +2,11 @@ package process
 
 import (
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"net/netip"
 	"os"
 	"os/exec"
@@ -22,6 +24,7 @@ import (
 	"github.com/tickwire/tickwire/internal/config"
 	"github.com/tickwire/tickwire/internal/netns"
 	"github.com/tickwire/tickwire/internal/netns/nstest"
+	"github.com/tickwire/tickwire/nic"
 	"github.com/tickwire/tickwire/nic/udp"
 	"github.com/tickwire/tickwire/ringbuf"
 	"github.com/tickwire/tickwire/sim/itchgen"
@@ -73,8 +76,9 @@ name = "nq"
 publisher = 40000
 dataset = "SIM.ITCH"
 %[2]s
-afxdp.ring = 2048
-afxdp.frames = 4096
+afxdp.ring = 16384
+afxdp.frames = 32768
+recovery.hold_packets = 16384
 [feed.rings]
 mbo = 262144
 mbp1 = 131072
@@ -95,11 +99,13 @@ group = "%[4]s"
 // it is spawn that is wanted.
 func start(t *testing.T, p *netns.Pair, more string) *running {
 	t.Helper()
-	r := &running{dir: t.TempDir(), said: &said{}}
-	c, err := config.Parse(configOf(r.dir, more), nil)
+	return startWith(t, p, func(dir string) []byte { return configOf(dir, more) })
+}
+
+func startWith(t *testing.T, p *netns.Pair, text func(dir string) []byte) *running {
+	t.Helper()
+	r, err := openWith(t, p, text)
 	must(t, err)
-	log := slog.New(slog.NewTextHandler(r.said, nil))
-	must(t, p.Rx.Do(func() (err error) { r.Process, err = Open(c, &c.Feed[0], log); return err }))
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
 	go func() { ended <- r.Run(ctx) }()
@@ -110,6 +116,15 @@ func start(t *testing.T, p *netns.Pair, more string) *running {
 		}
 	})
 	return r
+}
+
+func openWith(t *testing.T, p *netns.Pair, text func(dir string) []byte) (*running, error) {
+	t.Helper()
+	r := &running{dir: t.TempDir(), said: &said{}}
+	c, err := config.Parse(text(r.dir), nil)
+	must(t, err)
+	log := slog.New(slog.NewTextHandler(r.said, nil))
+	return r, p.Rx.Do(func() (err error) { r.Process, err = Open(c, &c.Feed[0], log); return err })
 }
 
 // spawned is the name of the variable that makes this test's binary a feed process: it holds the folder of its configuration.
@@ -148,8 +163,13 @@ func asFeed(dir string) error {
 // spawn runs a feed as a process of its own inside the receiving namespace, in dir, where one may have run before.
 func spawn(t *testing.T, p *netns.Pair, dir, more string) *running {
 	t.Helper()
+	return spawnWith(t, p, dir, func(dir string) []byte { return configOf(dir, more) })
+}
+
+func spawnWith(t *testing.T, p *netns.Pair, dir string, text func(dir string) []byte) *running {
+	t.Helper()
 	r := &running{dir: dir, said: &said{}}
-	must(t, os.WriteFile(filepath.Join(dir, "tickwire.toml"), configOf(dir, more), 0o600))
+	must(t, os.WriteFile(filepath.Join(dir, "tickwire.toml"), text(dir), 0o600))
 	r.child = exec.Command(os.Args[0])
 	r.child.Env = append(os.Environ(), spawned+"="+dir)
 	r.child.Stdout, r.child.Stderr = r.said, r.said
@@ -342,4 +362,131 @@ func TestAutoWithoutRights(t *testing.T) {
 	_, err := w.lines[0].Send([][]byte{packet(1, 3)})
 	must(t, err)
 	r.wait(t, "0.channel.0.messages", 3)
+}
+
+// TestStamps: packets have the time that the feed asks for, with every source, and status says whose.
+func TestStamps(t *testing.T) {
+	p := nstest.Pair(t, netns.Options{Pairs: 2})
+	for _, source := range []string{"udp", "afxdp"} {
+		for _, tc := range []struct{ stamps, want string }{{"auto", "kernel"}, {"kernel", "kernel"}, {"loop", "loop"}, {"hardware", "kernel"}} {
+			t.Run(source+" "+tc.stamps, func(t *testing.T) {
+				r := start(t, p, fmt.Sprintf("source = %q\nstamps = %q", source, tc.stamps))
+				w, before := plug(t, p), time.Now()
+				for n, until := uint64(1), before.Add(patience); ; n++ { // the kernel begins to stamp a moment after the first socket asked for it
+					_, err := w.lines[0].Send([][]byte{packet(n, 1)})
+					must(t, err)
+					r.wait(t, "0.channel.0.messages", n)
+					s := r.Status().Lanes[0]
+					if s.Stamps == tc.want && slices.Equal(s.Interfaces, []string{"feed0", "feed1"}) {
+						break
+					}
+					if time.Now().After(until) {
+						t.Fatalf("%+v", s)
+					}
+				}
+				if k := r.counters(t); k["0.poll.stamp_"+tc.want] == 0 || k["0.poll.stamp_hardware"] != 0 {
+					t.Errorf("%v", moved(k))
+				}
+			})
+		}
+	}
+}
+
+// TestWhatIsLookedAt: what becomes of frames that are damaged or odd hangs on the source, as docs/receive-path.md has it. Each is followed by its message in a whole
+// frame, which is a duplicate when the first one was taken.
+func TestWhatIsLookedAt(t *testing.T) {
+	p := nstest.Pair(t, netns.Options{Pairs: 2})
+	whole := func(n uint64) []byte {
+		return nic.AppendFrame(nil, netip.MustParseAddrPort("10.203.0.2:4660"), lineGroups[0], 0, packet(n, 1))
+	}
+	const ip, udpAt = 14, 34
+	type frames [][]byte
+	for _, tc := range []struct {
+		name       string
+		make       func(b []byte) frames
+		afxdp, udp bool   // who takes it
+		passed     string // what the program counts it as
+	}{
+		{"whole", func(b []byte) frames { return frames{b} }, true, true, ""},
+		{"no UDP check sum", func(b []byte) frames { b[udpAt+6], b[udpAt+7] = 0, 0; return frames{b} }, true, true, ""},
+		{"wrong UDP check sum", func(b []byte) frames { b[udpAt+7]++; return frames{b} }, true, false, ""},
+		{"wrong IP check sum", func(b []byte) frames { b[ip+11]++; return frames{b} }, true, false, ""},
+		{"UDP longer than IP", func(b []byte) frames { b[udpAt+5]++; return frames{b} }, false, false, "malformed"},
+		{"two fragments", func(b []byte) frames { return fragments(b, 16) }, false, true, "fragment"},
+		{"IP options", func(b []byte) frames { return frames{withOptions(b)} }, false, true, "ip_options"},
+	} {
+		for _, source := range []string{"udp", "afxdp"} {
+			t.Run(tc.name+" "+source, func(t *testing.T) {
+				r := start(t, p, fmt.Sprintf("source = %q", source))
+				var raw int
+				must(t, p.Tx.Do(func() (err error) {
+					if raw, err = unix.Socket(unix.AF_PACKET, unix.SOCK_RAW|unix.SOCK_CLOEXEC, 0); err != nil {
+						return err
+					}
+					face, err := net.InterfaceByName("gen0")
+					if err != nil {
+						return err
+					}
+					return unix.Bind(raw, &unix.SockaddrLinklayer{Ifindex: face.Index})
+				}))
+				defer unix.Close(raw)
+				for n := uint64(1); n <= 5; n++ {
+					for _, b := range append(tc.make(whole(n)), whole(n)) {
+						_, err := unix.Write(raw, b)
+						must(t, err)
+					}
+				}
+				want := uint64(5)
+				if source == "afxdp" && tc.afxdp || source == "udp" && tc.udp {
+					want = 10
+				}
+				r.wait(t, "0.channel.0.messages", 5)
+				r.wait(t, "0.channel.0.line.A.packets", want)
+				if k := r.counters(t); k["0.channel.0.line.A.duplicates"] != want-5 || k["0.lane.refused"] != 0 {
+					t.Errorf("%v", moved(k))
+				}
+				if source == "afxdp" && tc.passed != "" {
+					r.wait(t, "0.xdp.interface.feed0."+tc.passed, uint64(5*len(tc.make(whole(1)))))
+				}
+			})
+		}
+	}
+}
+
+// ipSum puts an IPv4 header's check sum right.
+func ipSum(b []byte) {
+	b[10], b[11] = 0, 0
+	sum := uint32(0)
+	for i := 0; i < int(b[0]&0xF)*4; i += 2 {
+		sum += uint32(b[i])<<8 | uint32(b[i+1])
+	}
+	for sum > 0xFFFF {
+		sum = sum>>16 + sum&0xFFFF
+	}
+	b[10], b[11] = ^byte(sum>>8), ^byte(sum)
+}
+
+// fragments cuts a frame's datagram in two, at a multiple of 8 bytes.
+func fragments(b []byte, at int) [][]byte {
+	const ip, data = 14, 34
+	ident := b[len(b)-1] | 1 // fragments of one datagram share it
+	cut := func(payload []byte, offset int, more byte) []byte {
+		f := append(slices.Clone(b[:data]), payload...)
+		binary.BigEndian.PutUint16(f[ip+2:], uint16(20+len(payload)))
+		f[ip+5], f[ip+6], f[ip+7] = ident, more, byte(offset/8)
+		ipSum(f[ip:])
+		return f
+	}
+	return [][]byte{cut(b[data:data+at], 0, 0x20), cut(b[data+at:], at, 0)}
+}
+
+// withOptions puts a router alert into a frame's IP header.
+func withOptions(b []byte) []byte {
+	const ip, data = 14, 34
+	f := append(slices.Clone(b[:data]), 0x94, 4, 0, 0)
+	f = append(f, b[data:]...)
+	f[ip] = 0x46
+	binary.BigEndian.PutUint16(f[ip+2:], uint16(len(f)-ip))
+	ipSum(f[ip:])
+	return f
 }

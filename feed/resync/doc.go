@@ -18,5 +18,5 @@
 // that the parser refuses all make an attempt void: it is counted and the next one begins, later each time. Nothing here is on the lane's hot path but one copy of
 // each packet, and that only while a rebuild is under way.
 //
-// Rules: Nasdaq sheet, section 5.1. A lane has one channel where this is used: its numbers are one sequence.
+// Rules: the GLIMPSE 5.0 specification. A lane has one channel where this is used: its numbers are one sequence.
 package resync

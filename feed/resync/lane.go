@@ -66,7 +66,7 @@ func (l *Lane) Offered(next uint64) *Shadow {
 	if s == nil || s.generation != l.generation || !l.r.offer.CompareAndSwap(s, nil) {
 		return nil
 	}
-	if l.r.log.pending() <= takeMost {
+	if odd := s.odd; l.r.log.pending() <= takeMost {
 		for {
 			rec, ok := l.r.log.peek()
 			if !ok || rec.generation == l.generation && s.apply(&rec) > superseded {
@@ -74,7 +74,7 @@ func (l *Lane) Offered(next uint64) *Shadow {
 			}
 			l.r.log.drop(&rec)
 		}
-		if s.next == next && !l.behind && l.r.log.pending() == 0 {
+		if s.next == next && !l.behind && l.r.log.pending() == 0 && s.odd == odd { // else the worker decides on what is odd
 			return s
 		}
 	}

@@ -393,6 +393,28 @@ func TestGuard(t *testing.T) {
 	}
 }
 
+// TestGuardOfTheLane: when nothing came between snapshot and offer, the messages that the lane applies itself are the first to show a wrong number.
+func TestGuardOfTheLane(t *testing.T) {
+	p := newPair(t)
+	p.lane.Want(midnight, p.next)
+	p.deliver(add(1, 1, 1000))
+	p.fetched(p.next) // lacks the add
+	p.step(Waiting, nil)
+	p.deliver(del(1))
+	if p.lane.Offered(p.next) != nil {
+		t.Fatal("books that do not fit the stream")
+	}
+	p.step(Working, nil)
+	p.step(Void, ErrDoubtful)
+	p.deliver(add(2, 1, 1000))
+	p.fetched(p.next, add(2, 1, 1000))
+	p.step(Waiting, nil)
+	p.taken(2)
+	if c := p.counters(); c.Doubtful != 1 || c.Declined != 1 {
+		t.Errorf("%+v", c)
+	}
+}
+
 // TestStates: directory and states come along; of two trading states the later one holds, in whatever order they come.
 func TestStates(t *testing.T) {
 	p := newPair(t)

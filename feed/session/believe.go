@@ -2,9 +2,10 @@ package session
 
 import "github.com/tickwire/tickwire/parsers/moldudp64"
 
-// farthest is how many messages one packet alone may jump ahead: some seconds of the busiest day. A damaged number must not
+// farthest is how many messages one packet alone may jump ahead: some tenths of a second of the busiest day's peak. Lines that were down for
+// longer lose one packet more each, among all those: their second one is believed. A damaged number must not
 // take the stream along with it, for everything behind it would then count as old.
-const farthest = 1 << 24
+const farthest = 1 << 17
 
 // tooFar says that a packet is farther ahead than is believed of one alone. It is believed when the same line's next packet
 // goes on from there: the lines were down for long. The other line's is no witness, as it may bring a copy, and must
@@ -52,11 +53,19 @@ func (c *Channel) takesOver(h *moldudp64.Header, now uint64) bool {
 	return c.ended || h.Sequence == 1
 }
 
+// restarted says that the present session counts from 1 again, which the venue's rules have as a new day or a failover: after
+// silence, for a packet that is only late comes sooner.
+func (c *Channel) restarted(h *moldudp64.Header, now uint64) bool {
+	return c.next > 1 && h.Count != moldudp64.EndOfSession && since(&c.lastAt, now) >= uint64(c.cfg.Quiet)
+}
+
 // begin starts the session of h, when the one before, if any, is settled.
 func (c *Channel) begin(h *moldudp64.Header, line uint8, now uint64) {
 	if c.next != 0 {
 		c.Flush(c.lastAt)
-		c.before = c.id
+		if h.Session != c.id {
+			c.before = c.id
+		}
 	}
 	c.id, c.began = h.Session, now
 	c.join(h, line)

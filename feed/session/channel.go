@@ -14,7 +14,8 @@ type Sink interface {
 	// numbers is told once more, in order with Messages: in GapClosed, behind it, or in GapLost.
 	Gap(g Gap)
 	// SessionStart comes before the first message of a session. Everything known from the one before is void. It comes
-	// again with the same id when the packet that the session was joined by turned out to lie about where it is.
+	// again with the same id when the packet that the session was joined by turned out to lie about where it is, and when the venue counts
+	// from 1 again after silence.
 	SessionStart(id [10]byte)
 	// SessionEnd comes after the last message, when the venue has said that there will be no more. Should messages come
 	// all the same, they are delivered, and a further end is told again.
@@ -115,6 +116,8 @@ func (c *Channel) Packet(p *nic.Packet, now uint64) {
 			line.Foreign++
 			return
 		}
+		c.begin(&h, p.Line&1, now)
+	} else if h.Sequence == 1 && c.restarted(&h, now) {
 		c.begin(&h, p.Line&1, now)
 	}
 	if (h.Sequence > c.highest || c.far[p.Line&1] != 0) && c.tooFar(&h, p.Line&1) { // the first half is for speed

@@ -19,7 +19,8 @@ type Config struct {
 	HoldMessages int
 	// Quiet is how long the present session must have been silent before a packet of any other session is taken as the
 	// channel's new one rather than a stray. Without silence that takes a packet numbered 1, or the present session's end,
-	// and never leads back to the session before. The default is 5 s.
+	// and never leads back to the session before. After such silence a packet numbered 1 of the present session is its new beginning. The
+	// default is 5 s.
 	Quiet time.Duration
 	// SilentAfter is the time without a packet after which a line that was heard before is silent; heartbeats come each second. It is
 	// looked at 32 times in that span. The default is 3 s.
@@ -45,6 +46,9 @@ type Config struct {
 	MostAsked int
 }
 
+// mostEverAsked bounds MostAsked.
+const mostEverAsked = 1 << 24
+
 func (c *Config) defaults() {
 	orSpan(&c.Wait, 2*time.Millisecond)
 	orSpan(&c.Quiet, 5*time.Second)
@@ -56,7 +60,7 @@ func (c *Config) defaults() {
 	orCount(&c.Tries, 5, 32)
 	orCount(&c.AskMessages, 64, moldudp64.MaxRequest)
 	orCount(&c.AskAtOnce, 32, mostAsks)
-	orCount(&c.MostAsked, c.HoldMessages, min(c.HoldMessages, farthest))
+	orCount(&c.MostAsked, c.HoldMessages, min(c.HoldMessages, mostEverAsked))
 	c.HoldMax = max(c.HoldMax, c.Wait)
 }
 

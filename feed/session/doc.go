@@ -34,10 +34,11 @@
 // A number is known to exist when a packet, heartbeat or end of session with a later one was taken: a tail that nothing
 // told of cannot be named. A session is joined at any number; those before it are a hole like any other.
 //
-// What one packet alone is believed: to be up to 2^24 messages ahead, to be where a session is joined, and to begin a
+// What one packet alone is believed: to be up to 2^17 messages ahead, to be where a session is joined, and to begin a
 // session when it is numbered 1. What is farther ahead is dropped (Far) until the same line goes on from there; a start that
 // turns out to be too far ahead is taken back. A lone packet of an invented session numbered 1 does take over, and the
-// true session comes back after Quiet: nothing in MoldUDP64 tells the two apart.
+// true session comes back after Quiet: nothing in MoldUDP64 tells the two apart. A session that counts from 1 again under
+// its old name begins anew when it was silent for Quiet; sooner, its packets count as duplicates.
 //
-// Rules: the MoldUDP64 receiver's of the Nasdaq sheet, sections 3.4 and 3.5.
+// Rules: what the MoldUDP64 1.00 specification asks of a receiver, and what it leaves to it.
 package session

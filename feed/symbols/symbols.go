@@ -5,7 +5,7 @@
 //	                              └──── BySymbol(text)
 //
 // Numbers are a venue's and a day's: the directory is filled from the day's own messages, never from another day's
-// (venue sheet, section 6). An instrument may be traded before it is defined; it then has an entry without a name, and
+// (ITCH 5.0, stock directory: locate codes). An instrument may be traded before it is defined; it then has an entry without a name, and
 // gets the name when the definition comes. A later definition overwrites an earlier one; books are not concerned.
 //
 // A Directory belongs to one goroutine, the lane's. Lookup, SetStatus of a known instrument, and a definition that repeats the

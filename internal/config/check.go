@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/tickwire/tickwire/ringbuf"
 )
 
 // Defaults fills in what the file left out.
@@ -31,9 +33,23 @@ func (c *Config) Defaults() {
 	if c.Serve.Threads == 0 {
 		c.Serve.Threads = max(1, runtime.NumCPU()/2)
 	}
+	if c.Serve.Memory == 0 {
+		c.Serve.Memory = quarter()
+	}
 	for i := range c.Feed {
 		c.Feed[i].defaults()
 	}
+}
+
+const leastMemory = 64 << 20
+
+// quarter is a fourth of the machine's memory, in whole MiB.
+func quarter() Size {
+	var info unix.Sysinfo_t
+	if err := unix.Sysinfo(&info); err != nil {
+		return leastMemory
+	}
+	return max(leastMemory, Size(uint64(info.Totalram)*uint64(info.Unit)/4>>20<<20))
 }
 
 func defaultRunDir() string {
@@ -66,9 +82,7 @@ func (f *Feed) defaults() {
 	if f.Pace == "" {
 		f.Pace = "max"
 	}
-	if f.Rings.Snapshot == 0 {
-		f.Rings.Snapshot = 1 << 16
-	}
+	f.Rings.defaults()
 	if len(f.Lane) == 0 {
 		f.Lane = []Lane{{Name: "0"}}
 	}
@@ -78,6 +92,7 @@ func (f *Feed) defaults() {
 		}
 		orString(&f.Lane[i].Sched, "other")
 		orInt(&f.Lane[i].Priority, 10)
+		orInt(&f.Lane[i].MaxPass, 64)
 	}
 	for i := range f.Channel {
 		ch := &f.Channel[i]
@@ -96,6 +111,17 @@ func (f *Feed) defaults() {
 	f.AFXDP.defaults()
 	f.Runtime.defaults(f.Idle)
 	f.Recovery.defaults()
+}
+
+func (r *Rings) defaults() {
+	for kind, slots := range map[ringbuf.Kind]*uint64{
+		ringbuf.KindMbo: &r.Mbo, ringbuf.KindMbp1: &r.Mbp1, ringbuf.KindTrades: &r.Trades, ringbuf.KindEvents: &r.Events, ringbuf.KindExt: &r.Ext,
+		ringbuf.KindMbp10: &r.Mbp10,
+	} {
+		orSlots(slots, kind.DefaultSlots())
+	}
+	orSlots(&r.Instruments, ringbuf.DefaultInstruments)
+	orSlots(&r.Snapshot, 1<<16)
 }
 
 func (a *AFXDP) defaults() {
@@ -120,6 +146,8 @@ func (r *Recovery) defaults() {
 	orSpan(&r.HoldMax, 50*time.Millisecond)
 	orSpan(&r.Retry, 5*time.Millisecond)
 	orInt(&r.Tries, 5)
+	orInt(&r.HoldPackets, 4096)
+	orInt(&r.HoldMessages, 100_000)
 	orSpan(&r.SilentAfter, 3*time.Second)
 }
 
@@ -130,6 +158,12 @@ func orString(p *string, value string) {
 }
 
 func orInt(p *int, value int) {
+	if *p == 0 {
+		*p = value
+	}
+}
+
+func orSlots(p *uint64, value uint64) {
 	if *p == 0 {
 		*p = value
 	}
@@ -161,6 +195,9 @@ func (c *Config) Validate() error {
 	}
 	if c.Serve.Threads < 0 {
 		fs.add("serve.threads", "= %d is negative", c.Serve.Threads)
+	}
+	if c.Serve.Memory < leastMemory {
+		fs.add("serve.memory", "= %d bytes are less than 64MiB", int64(c.Serve.Memory))
 	}
 	if (c.Serve.TLSCert == "") != (c.Serve.TLSKey == "") {
 		fs.add("serve.tls_cert", "and serve.tls_key go together")
@@ -225,7 +262,7 @@ func (f *Feed) validate(fs *faults, key string) {
 		if lane.Priority < 1 || lane.Priority > 99 {
 			fs.add(at+".priority", "= %d is not in 1 … 99", lane.Priority)
 		}
-		if lane.MaxPass < 0 || lane.MaxPass > 4096 {
+		if lane.MaxPass < 1 || lane.MaxPass > 4096 {
 			fs.add(at+".max_pass", "= %d is not in 1 … 4096", lane.MaxPass)
 		}
 	}
@@ -321,7 +358,7 @@ func (r *Rings) validate(fs *faults, key string) {
 		name  string
 		slots uint64
 	}{{"mbo", r.Mbo}, {"mbp1", r.Mbp1}, {"trades", r.Trades}, {"events", r.Events}, {"ext", r.Ext}, {"mbp10", r.Mbp10}} {
-		if n := ring.slots; n != 0 && (n < 1024 || n&(n-1) != 0 || n > 1<<32) {
+		if n := ring.slots; n < 1024 || n&(n-1) != 0 || n > 1<<32 {
 			fs.add(key+"."+ring.name, "= %d is no power of two from 1024", n)
 		}
 	}

@@ -63,7 +63,7 @@ type Feed struct {
 	Recovery Recovery  `toml:"recovery"`
 }
 
-// Rings are slots of each kind: powers of two from 1,024. 0 takes the kind's default.
+// Rings are slots of each kind: powers of two from 1,024. The defaults are the kinds' own (ringbuf).
 type Rings struct {
 	Mbo         uint64 `toml:"mbo"`
 	Mbp1        uint64 `toml:"mbp1"`

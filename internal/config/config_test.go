@@ -4,6 +4,9 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/tickwire/tickwire/feed/pipeline"
+	"github.com/tickwire/tickwire/ringbuf"
 )
 
 const sample = `
@@ -121,4 +124,34 @@ func FuzzParse(f *testing.F) {
 			t.Error("neither a configuration nor a fault")
 		}
 	})
+}
+
+// TestFaultsTogether: an unknown key hides none of the other faults, and names its neighbours.
+func TestFaultsTogether(t *testing.T) {
+	_, err := Parse([]byte("[serve]\nmemroy = \"1GiB\"\nmemory = \"1MiB\"\n[[feed]]\nname = \"a b\"\n[feed.recovery]\nwiat = \"2ms\"\n"), nil)
+	for _, want := range []string{"line 2: there is no key serve.memroy; there are memory, metrics,", "serve.memory = 1048576", `feed[0].name = "a b"`, "line 7: there is no key feed.recovery.wiat; there are hold_max"} {
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%v: without %q", err, want)
+		}
+	}
+}
+
+// TestDefaultsShown: what is left out is filled in with what the rooms below would take, so that `config show` tells the truth.
+func TestDefaultsShown(t *testing.T) {
+	c, err := Parse([]byte(sample), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	f := c.Feed[0]
+	switch {
+	case f.Lane[0].MaxPass != pipeline.PassLive:
+		t.Errorf("max_pass %d, a lane's is %d", f.Lane[0].MaxPass, pipeline.PassLive)
+	case f.Recovery.HoldPackets == 0 || f.Recovery.HoldMessages == 0:
+		t.Errorf("recovery %+v", f.Recovery)
+	case f.Rings.Mbo != ringbuf.KindMbo.DefaultSlots() || f.Rings.Mbp10 != ringbuf.KindMbp10.DefaultSlots() || f.Rings.Instruments != ringbuf.DefaultInstruments:
+		t.Errorf("rings %+v", f.Rings)
+	}
+	if c, _ := Parse(nil, nil); c.Serve.Memory < leastMemory || c.Serve.Threads < 1 {
+		t.Errorf("serve %+v", c.Serve)
+	}
 }

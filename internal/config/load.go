@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"reflect"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -36,9 +38,10 @@ func Load(path string, environ []string) (*Config, error) {
 
 // Parse is Load for a text.
 func Parse(text []byte, environ []string) (*Config, error) {
-	// Read strictly as it stands first: only then do faults have a line.
-	if _, err := decode(text); err != nil {
-		return nil, err
+	// Read strictly as it stands first: only then do faults have a line. Keys that are none are no reason to stop there.
+	_, unknown := decode(text)
+	if unknown != nil && !errors.As(unknown, new(*toml.StrictMissingError)) {
+		return nil, describe(unknown)
 	}
 	tree := map[string]any{}
 	if err := toml.Unmarshal(text, &tree); err != nil {
@@ -70,20 +73,21 @@ func Parse(text []byte, environ []string) (*Config, error) {
 		}
 	}
 	c, err := decode(text)
-	if err != nil {
-		return nil, fmt.Errorf("with the environment's overrides: %w", err)
+	switch {
+	case unknown != nil:
+		unknown = describe(unknown)
+	case err != nil:
+		return nil, fmt.Errorf("with the environment's overrides: %w", describe(err))
 	}
 	c.Defaults()
-	return c, c.Validate()
+	return c, errors.Join(unknown, c.Validate())
 }
 
+// decode reads strictly. What could be read is there beside a *toml.StrictMissingError.
 func decode(text []byte) (*Config, error) {
 	var c Config
 	err := toml.NewDecoder(bytes.NewReader(text)).DisallowUnknownFields().Decode(&c)
-	if err != nil {
-		return nil, describe(err)
-	}
-	return &c, nil
+	return &c, err
 }
 
 // describe gives the library's errors their line.
@@ -93,16 +97,45 @@ func describe(err error) error {
 		var faults []error
 		for _, e := range missing.Errors {
 			row, _ := e.Position()
-			faults = append(faults, fmt.Errorf("config: line %d: there is no key %s", row, strings.Join(e.Key(), ".")))
+			faults = append(faults, fmt.Errorf("config: line %d: there is no key %s%s", row, strings.Join(e.Key(), "."), siblings(e.Key())))
 		}
 		return errors.Join(faults...)
 	}
 	var one *toml.DecodeError
 	if errors.As(err, &one) {
 		row, column := one.Position()
-		return fmt.Errorf("config: line %d, column %d: %s", row, column, strings.TrimPrefix(one.Error(), "toml: "))
+		return fmt.Errorf("config: line %d, column %d: %s (the file was read no further)", row, column, strings.TrimPrefix(one.Error(), "toml: "))
 	}
 	return fmt.Errorf("config: %w", err)
+}
+
+// siblings says which keys there are beside one that is none.
+func siblings(key []string) string {
+	section := reflect.TypeFor[Config]()
+	var names []string
+	for i := range key {
+		for section.Kind() == reflect.Slice {
+			section = section.Elem()
+		}
+		if section.Kind() != reflect.Struct {
+			return "" // below a plain value
+		}
+		names = names[:0]
+		var below reflect.Type
+		for f := range section.NumField() {
+			name := section.Field(f).Tag.Get("toml")
+			names = append(names, name)
+			if name == key[i] {
+				below = section.Field(f).Type
+			}
+		}
+		if below == nil {
+			slices.Sort(names)
+			return "; there are " + strings.Join(names, ", ")
+		}
+		section = below
+	}
+	return ""
 }
 
 // set puts value at a path of keys; a list is indexed by number and grows by one at most.

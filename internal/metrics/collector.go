@@ -68,6 +68,7 @@ var processStates = []string{stateRunning, stateEnded, stateDied, stateAbsent, s
 
 var ringStates = []ringbuf.State{
 	ringbuf.StateInitialising, ringbuf.StateRunning, ringbuf.StateFeedDown, ringbuf.StateStopped, ringbuf.StateFailed, ringbuf.StateReplaced,
+	ringbuf.StateRecovering,
 }
 
 // Fixed families. Those of counters are made as they come.
@@ -235,7 +236,7 @@ func (s *scrape) histogram(process string, lanes map[string]bool, h *hist.Named)
 	words = words[:len(words)-1] // hist
 	pattern = strings.TrimSuffix(pattern, ".hist") + ".hist."
 	name := prefix + "lane_latency_seconds"
-	if len(words) == 0 {
+	if len(words) == 0 || len(words) == 1 && words[0] == "lane" {
 		labels = append(labels, label{"stage", h.Stage})
 		pattern += "<stage>"
 	} else {

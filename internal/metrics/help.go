@@ -47,7 +47,7 @@ var meanings = map[string]string{
 	"sql_statements_total":           "SQL statements answered.",
 	"sql_errors_total":               "SQL statements answered with an error.",
 	"sql_refused_total":              "SQL connections refused.",
-	"tap_taken_total":                "Packets copied for a capture.",
+	"capture_taken_total":            "Packets copied for a capture.",
 }
 
 func helpOf(family, pattern string) string {

@@ -65,7 +65,7 @@ func world(t *testing.T) (dir string, reader *ringbuf.Reader, beat func()) {
 	t.Cleanup(func() { _ = run.Close() })
 	var h hist.Hist
 	var skew [40]uint64
-	e, err := hist.Register(run, "0", "wire_to_poll", &h)
+	e, err := hist.Register(run, "0.lane", "stamp_to_poll", &h)
 	must(err)
 	p, err := hist.RegisterPowers(run, "0.channel.itch", "skew", skew[:])
 	must(err)
@@ -170,12 +170,12 @@ func TestScrape(t *testing.T) {
 		"tickwire_lane_messages_total{feed=dead,lane=0} counter":                                       100, // its last value
 		"tickwire_store_rows_total{process=serve} counter":                                             100,
 		"tickwire_sql_connections{process=serve}":                                                      101,
-		"tickwire_lane_latency_seconds{feed=nasdaq,lane=0,stage=wire_to_poll} count":                   4,
-		"tickwire_lane_latency_seconds{feed=nasdaq,lane=0,stage=wire_to_poll} sum":                     float64(10+20+1000+1<<40) / 1e9,
-		"tickwire_lane_latency_seconds{feed=nasdaq,lane=0,stage=wire_to_poll} le=1.6e-08":              1,
-		"tickwire_lane_latency_seconds{feed=nasdaq,lane=0,stage=wire_to_poll} le=2.4e-08":              2,
-		"tickwire_lane_latency_seconds{feed=nasdaq,lane=0,stage=wire_to_poll} le=1.024e-06":            3,
-		"tickwire_lane_latency_backwards_total{feed=nasdaq,lane=0,stage=wire_to_poll} counter":         1,
+		"tickwire_lane_latency_seconds{feed=nasdaq,lane=0,stage=stamp_to_poll} count":                  4,
+		"tickwire_lane_latency_seconds{feed=nasdaq,lane=0,stage=stamp_to_poll} sum":                    float64(10+20+1000+1<<40) / 1e9,
+		"tickwire_lane_latency_seconds{feed=nasdaq,lane=0,stage=stamp_to_poll} le=1.6e-08":             1,
+		"tickwire_lane_latency_seconds{feed=nasdaq,lane=0,stage=stamp_to_poll} le=2.4e-08":             2,
+		"tickwire_lane_latency_seconds{feed=nasdaq,lane=0,stage=stamp_to_poll} le=1.024e-06":           3,
+		"tickwire_lane_latency_backwards_total{feed=nasdaq,lane=0,stage=stamp_to_poll} counter":        1,
 		"tickwire_channel_skew_seconds{channel=itch,feed=nasdaq,lane=0} count":                         8,
 		"tickwire_channel_skew_seconds{channel=itch,feed=nasdaq,lane=0} le=1.5e-08":                    8,
 		"tickwire_channel_skew_seconds{channel=itch,feed=nasdaq,lane=0} le=7e-09":                      0,
@@ -332,7 +332,7 @@ func selfSigned(t *testing.T) (tls.Certificate, *x509.CertPool) {
 	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}, pool
 }
 
-var described = regexp.MustCompile(`^Desc\{fqName: "([^"]+)", help: "(.*)", constLabels: \{\}, variableLabels: \{(.*)\}\}$`)
+var described = regexp.MustCompile(`^Desc\{fqName: "([^"]+)", help: "([^"]*)".*, constLabels: \{\}, variableLabels: \{(.*)\}\}$`)
 
 // docs/metrics.md has every family that is fixed and every meaning: go test ./internal/metrics -rewrite
 func TestDocumented(t *testing.T) {
@@ -405,4 +405,13 @@ func (x fuzzed) Collect(out chan<- prometheus.Metric) {
 	s := &scrape{out: out, seen: map[string]bool{}, families: map[string]family{}}
 	s.state(x.process, stateRunning)
 	s.stats(x.process, x.stats)
+}
+
+// TestRingStates: a ring is in exactly one of the states that are told, whichever it says.
+func TestRingStates(t *testing.T) {
+	for s := ringbuf.State(0); s.String() != "unknown"; s++ {
+		if n := strings.Count(fmt.Sprint(ringStates), s.String()); n != 1 {
+			t.Errorf("state %v is told %d times of %v", s, n, ringStates)
+		}
+	}
 }

@@ -98,7 +98,7 @@ func (d *device) look() error {
 	return nil
 }
 
-// load loads the maps and the best program that the interface takes (section 13.1).
+// load loads the maps and the best program that the interface takes.
 func (d *device) load() error {
 	_ = rlimit.RemoveMemlock() // kernels before 5.11 count maps against it
 	spec, err := bpf.Spec()
@@ -217,6 +217,13 @@ func (d *device) adopt(q *queue) {
 	defer d.host.mu.Unlock()
 	q.meta.Store(d.program != bpf.ProgramPlain)
 	d.sockets = append(d.sockets, q)
+}
+
+// taken says that a source of this process has a queue.
+func (d *device) taken(id int) bool {
+	d.host.mu.Lock()
+	defer d.host.mu.Unlock()
+	return slices.ContainsFunc(d.sockets, func(o *queue) bool { return o.id == id })
 }
 
 func (d *device) disown(q *queue) {

@@ -15,5 +15,5 @@
 //
 // One socket a (interface, queue), each with memory and rings of its own; one goroutine polls them all. No system call a packet:
 // the kernel is entered only when it asks to be woken, and in Wait and BusyPoll. Memberships are joined by ordinary sockets
-// that nobody reads. Rules and errno meanings: the AF_XDP sheet, sections named in the code.
+// that nobody reads. The rules are the kernel's (Documentation/networking/af_xdp.rst, net/xdp).
 package afxdp

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"slices"
 	"sync"
 
 	"github.com/tickwire/tickwire/bpf"
@@ -62,6 +63,7 @@ type steered struct {
 	Group
 	dev     *device // nil: it was removed
 	number  uint32
+	face    int // index of the interface that it is joined on
 	members *udp.Members
 }
 
@@ -102,9 +104,12 @@ func (s *Source) Add(g Group) (uint16, error) {
 		s.steer(d)
 		return fail(err)
 	}
-	// Ports and tags are no matter of memberships.
-	var err error
-	if e.members, err = udp.Join([]udp.Group{{Group: netip.AddrPortFrom(g.Group.Addr(), 0), Interface: g.Interface, SourceIP: g.SourceIP}}); err != nil {
+	name, face, err := d.face(g.VLAN)
+	if err == nil { // ports are no matter of memberships
+		e.face = face
+		e.members, err = udp.Join([]udp.Group{{Group: netip.AddrPortFrom(g.Group.Addr(), 0), Interface: name, SourceIP: g.SourceIP}})
+	}
+	if err != nil {
 		err = errors.Join(err, d.unflow(&g))
 		e.dev = nil
 		s.steer(d)
@@ -153,15 +158,46 @@ func (s *Source) steer(d *device) {
 	}
 }
 
-// Rejoin joins the groups of the interface with an index anew: its link was down. Any goroutine.
+// Faces are the indexes of all interfaces that the source hangs on: those it receives from, and those of VLANs that groups are joined on. Any goroutine.
+func (s *Source) Faces() (indexes []int) {
+	s.control.mu.Lock()
+	defer s.control.mu.Unlock()
+	for i := range s.control.groups {
+		if e := &s.control.groups[i]; e.dev != nil {
+			indexes = append(indexes, e.dev.index, e.face)
+		}
+	}
+	slices.Sort(indexes)
+	return slices.Compact(indexes)
+}
+
+// on are the groups that are received from the interface with an index, or joined on it.
+func (c *control) on(index int) (groups []*steered) {
+	for i := range c.groups {
+		if e := &c.groups[i]; e.dev != nil && (e.dev.index == index || e.face == index) {
+			groups = append(groups, e)
+		}
+	}
+	return groups
+}
+
+// Leave leaves the groups of the interface with an index, or of VLANs on it, until Rejoin: see udp.Members.Leave. Any goroutine.
+func (s *Source) Leave(index int) {
+	s.control.mu.Lock()
+	defer s.control.mu.Unlock()
+	for _, e := range s.control.on(index) {
+		e.members.Leave(e.face)
+	}
+}
+
+// Rejoin joins the groups of the interface with an index, or of VLANs on it, anew: its link was down. Any goroutine.
 func (s *Source) Rejoin(index int) error {
+	s.Leave(index)
 	s.control.mu.Lock()
 	defer s.control.mu.Unlock()
 	var errs []error
-	for i := range s.control.groups {
-		if e := &s.control.groups[i]; e.dev != nil && e.dev.index == index {
-			errs = append(errs, e.members.Rejoin(index))
-		}
+	for _, e := range s.control.on(index) {
+		errs = append(errs, e.members.Rejoin(e.face))
 	}
 	return errors.Join(errs...)
 }

@@ -14,7 +14,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// In-line busy polling needs the driver's interrupts out of the way (section 12.1): after the poller found nothing so many times, and
+// In-line busy polling needs the driver's interrupts out of the way: after the poller found nothing so many times, and
 // until a timer runs out, they stay off. The timer is also how long a queue stands still when its receiver dies.
 const (
 	deferTimes = 100

@@ -54,7 +54,7 @@ func Missing() string {
 func capabilities(err error) error {
 	if errors.Is(err, os.ErrPermission) || errors.Is(err, unix.EPERM) || errors.Is(err, unix.EACCES) {
 		if m := Missing(); m != "" {
-			return fmt.Errorf("%w: %w: %s", ErrCapability, err, m)
+			return fmt.Errorf("%w: %s (%w)", ErrCapability, m, err)
 		}
 	}
 	return err

@@ -8,7 +8,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A ring is memory shared with the kernel: one producer, one consumer, indices that run freely and wrap at 2^32 (section 5).
+// A ring is memory shared with the kernel: one producer, one consumer, indices that run freely and wrap at 2^32.
 //
 //	+----------+-----+----------+-----+-------+-----+---------------------------+
 //	| producer | …   | consumer | …   | flags | …   | entries, a power of two   |
@@ -96,7 +96,7 @@ func (r *ring) submit(n uint32) {
 	atomic.StoreUint32(r.producer, r.mine)
 }
 
-// wanted says that the kernel stopped and has to be called (section 6).
+// wanted says that the kernel stopped and has to be called.
 func (r *ring) wanted() bool { return atomic.LoadUint32(r.flags)&unix.XDP_RING_NEED_WAKEUP != 0 }
 
 // between is how far the producer is ahead of the consumer. Any goroutine.

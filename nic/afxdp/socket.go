@@ -36,7 +36,7 @@ type queue struct {
 	noisy   error     // why the poller's interrupts are not put off
 }
 
-// openQueue makes a socket on a queue in one mode, by the order of section 3. The caller holds the device.
+// openQueue makes a socket on a queue in one mode. The caller holds the device.
 func openQueue(d *device, id int, mode Mode, o *Options) (_ *queue, err error) {
 	if id >= d.queues {
 		return nil, hopeless{fmt.Errorf("interface %s has %d receive queues in use, there is no queue %d (`ethtool -l %s`)", d.name, d.queues, id, d.name)}
@@ -45,6 +45,9 @@ func openQueue(d *device, id int, mode Mode, o *Options) (_ *queue, err error) {
 	if room := o.FrameSize - headroom - o.front(mode); d.mtu+26 > room {
 		return nil, hopeless{fmt.Errorf("interface %s has MTU %d, but frames of at most %d bytes fit: lower it (`ip link set dev %s mtu 1500`) or set frame_size = 4096; "+
 			"frames in several pieces are not received", d.name, d.mtu, room, d.name)}
+	}
+	if d.taken(id) {
+		return nil, hopeless{fmt.Errorf("another lane of this process receives from queue %d of %s: give each lane of an interface a queue of its own, or all its groups to one lane (%w)", id, d.name, unix.EBUSY)}
 	}
 	q := &queue{dev: d, id: id, fd: -1, mode: mode}
 	defer func() {
@@ -174,7 +177,7 @@ func (q *queue) bind(mode Mode) error {
 	}
 }
 
-// busy makes the socket fit for in-line busy polling (section 12.1).
+// busy makes the socket fit for in-line busy polling.
 func (q *queue) busy(budget int) error {
 	for _, o := range []struct {
 		option, value int
@@ -227,7 +230,7 @@ func (q *queue) statistics() (s unix.XDPStatistics, err error) {
 	return s, nil
 }
 
-// astray counts the chunks that are nowhere (section 4: a kernel that was given a wrong address says nothing). Whoever polls goes on
+// astray counts the chunks that are nowhere (a kernel that was given a wrong address says nothing). Whoever polls goes on
 // meanwhile, so what is missing counts once it was missing twice. For housekeeping.
 func (q *queue) astray() uint64 {
 	if q.mode == ZeroCopy {

@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"os"
 	"runtime"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -89,12 +90,20 @@ func (h *Host) Open(o Options) (_ *Source, err error) {
 			return nil, err
 		}
 	}
+	for i := range s.control.groups {
+		if e := &s.control.groups[i]; e.VLAN != 0 {
+			s.warnTag(e)
+		}
+	}
 	for _, q := range s.queues {
 		s.polls = append(s.polls, unix.PollFd{Fd: int32(q.fd), Events: unix.POLLIN})
 		s.kernel = append(s.kernel, KernelCounters{Interface: q.dev.name, Queue: q.id})
 		s.warn(q, &o)
 	}
-	return s, s.Refresh()
+	if err := s.Refresh(); err != nil {
+		return nil, err
+	}
+	return s, nil
 }
 
 // open opens what a group needs and is not open yet.
@@ -127,7 +136,7 @@ func (s *Source) open(h *Host, g *Group, o *Options) error {
 	return nil
 }
 
-// climb opens an interface with its first socket: in the best mode that works, from Mode down to Least (section 0, point 2).
+// climb opens an interface with its first socket: in the best mode that works, from Mode down to Least.
 func (s *Source) climb(h *Host, g *Group, o *Options) (*device, error) {
 	first := max(g.Queue, 0)
 	var tried []error
@@ -218,9 +227,6 @@ func (s *Source) first(d *device) *queue {
 
 // warn says what may hurt.
 func (s *Source) warn(q *queue, o *Options) {
-	if program, why := q.dev.running(); why != "" {
-		s.warnings = append(s.warnings, fmt.Sprintf("%s: program %s runs, since %s", q.dev.name, program, why))
-	}
 	if !q.umem.huge {
 		s.warnings = append(s.warnings, fmt.Sprintf("%s queue %d: packet memory lies on small pages (sysctl -w vm.nr_hugepages=%d gives enough large ones)",
 			q.dev.name, q.id, len(q.umem.mem)>>21+1))
@@ -251,11 +257,28 @@ func (s *Source) Poll(p []nic.Packet) (int, error) {
 		}
 	}
 	if n == 0 {
-		if why := s.fault.Load(); why != nil {
-			return 0, errors.New(*why)
-		}
+		return 0, s.idle()
 	}
 	return n, nil
+}
+
+// nudgeEvery is after how many polls that brought nothing the kernel is woken again, while it says that it waits for that: 64 take some µs.
+const nudgeEvery = 64
+
+// idle is what there is to do when nothing came. A driver that ran out of chunks may say so right after we looked (giveBack): then no packet
+// comes by which we would look again.
+func (s *Source) idle() error {
+	if why := s.fault.Load(); why != nil {
+		return errors.New(*why)
+	}
+	if s.turn%nudgeEvery == 0 {
+		for _, q := range s.queues {
+			if q.fill.wanted() {
+				q.kick()
+			}
+		}
+	}
+	return nil
 }
 
 // take hands out what waits in a queue. Hot path.
@@ -391,7 +414,7 @@ func (s *Source) Wait(d time.Duration) error {
 	return nil
 }
 
-// BusyPoll lets each driver look for frames once, in our context (section 12.1). A call into the kernel for each queue.
+// BusyPoll lets each driver look for frames once, in our context. A call into the kernel for each queue.
 func (s *Source) BusyPoll() error {
 	for _, q := range s.queues {
 		_, _, errno := unix.RawSyscall6(unix.SYS_RECVFROM, uintptr(q.fd), 0, 0, unix.MSG_DONTWAIT, 0, 0)
@@ -410,6 +433,9 @@ type pollError struct {
 }
 
 func (e *pollError) Error() string {
+	if e.errno == unix.ENXIO { // the kernel has unbound the socket
+		return fmt.Sprintf("afxdp: interface %s is gone: queue %d: %v", e.face, e.queue, e.errno)
+	}
 	return fmt.Sprintf("afxdp: %s queue %d: busy polling: %v", e.face, e.queue, e.errno)
 }
 
@@ -427,8 +453,17 @@ func (s *Source) Counters() *Counters {
 // Kernel are the counters of the last Refresh, an entry a socket. They stay where they are.
 func (s *Source) Kernel() []KernelCounters { return s.kernel }
 
-// Warnings are sentences about what may hurt, told when opened.
-func (s *Source) Warnings() []string { return s.warnings }
+// Warnings are sentences about what may hurt. There may be more of them after a Refresh: that a driver has no room for stamps is seen when its
+// first frames come. Any goroutine.
+func (s *Source) Warnings() []string {
+	all := slices.Clone(s.warnings)
+	for _, d := range s.devices {
+		if program, why := d.running(); why != "" {
+			all = append(all, fmt.Sprintf("%s: program %s runs, since %s", d.name, program, why))
+		}
+	}
+	return all
+}
 
 // Mode is how frames come: the worst of the source's sockets.
 func (s *Source) Mode() Mode {

@@ -11,6 +11,7 @@ import (
 	"net/netip"
 	"os"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -560,6 +561,30 @@ func TestManyTimes(t *testing.T) {
 	}
 }
 
+// TestWokenAgain: a kernel that says it waits for chunks is woken though no packet comes, at last after some polls, and not by each of them.
+func TestWokenAgain(t *testing.T) {
+	p := nstest.Pair(t, netns.Options{})
+	var h Host
+	s := open(t, p, &h, small(on("feed0", groupA)))
+	packets := make([]nic.Packet, 64)
+	idle := func() uint64 {
+		before := s.Counters().Kicks
+		for range 10 * nudgeEvery {
+			if n, err := s.Poll(packets); n != 0 || err != nil {
+				t.Fatal(n, err)
+			}
+		}
+		return s.Counters().Kicks - before
+	}
+	if n := idle(); n != 0 {
+		t.Errorf("%d calls though the kernel waits for nothing", n)
+	}
+	atomic.StoreUint32(s.queues[0].fill.flags, unix.XDP_RING_NEED_WAKEUP) // as a driver does; veth never
+	if n := idle(); n != 10 {
+		t.Errorf("%d calls in %d polls", n, 10*nudgeEvery)
+	}
+}
+
 // TestInterfaceGone: a source whose interface vanished says so.
 func TestInterfaceGone(t *testing.T) {
 	p := nstest.Pair(t, netns.Options{})
@@ -609,6 +634,9 @@ func TestNoRoomForMeta(t *testing.T) {
 	}
 	if program, why := d.running(); program != bpf.ProgramPlain || why == "" {
 		t.Errorf("%s runs (%s)", program, why)
+	}
+	if w := strings.Join(s.Warnings(), "\n"); !strings.Contains(w, "feed0: program rx_plain runs, since driver veth keeps no room") {
+		t.Errorf("nobody is told:\n%s", w)
 	}
 	numbered(t, sender(t, p, groupA, "gen0"), 0, 100)
 	i := 0

@@ -11,7 +11,7 @@ import (
 // headroom is what the kernel keeps before a frame: XDP_PACKET_HEADROOM.
 const headroom = 256
 
-// umem is the packet memory of one socket, outside the Go heap: chunks of a power of two bytes (section 4).
+// umem is the packet memory of one socket, outside the Go heap: chunks of a power of two bytes.
 //
 //	| front | 256 bytes of headroom ........ [ struct meta, 32 ] | frame …                |
 //	^ chunk                                                      ^ desc.addr = chunk + front + 256

@@ -42,14 +42,23 @@ func Join(groups []Group) (*Members, error) {
 	return m, nil
 }
 
+// Leave leaves an interface's groups, which Rejoin joins again. The kernel says nothing to the network as long as one socket of the host is in a group: so
+// before one of them rejoins, all that share its groups leave.
+func (m *Members) Leave(index int) {
+	for i, g := range m.groups {
+		if m.index[i] == index {
+			_ = leave(m.fds[i/perSocket], g, index) // gone already when the interface was, or left before
+		}
+	}
+}
+
 // Rejoin leaves an interface's groups and joins them again, so that the network hears of us anew: after a link that was down.
 func (m *Members) Rejoin(index int) error {
+	m.Leave(index)
 	var errs []error
 	for i, g := range m.groups {
 		if m.index[i] == index {
-			fd := m.fds[i/perSocket]
-			_ = leave(fd, g, index) // gone already when the interface was
-			errs = append(errs, member(fd, g, index))
+			errs = append(errs, member(m.fds[i/perSocket], g, index))
 		}
 	}
 	return errors.Join(errs...)
@@ -65,12 +74,21 @@ func (m *Members) Close() error {
 	return errors.Join(errs...)
 }
 
-// Rejoin is Members.Rejoin for a source's sockets. It may be called while another goroutine polls.
-func (s *Source) Rejoin(index int) error {
-	var errs []error
+// Leave is Members.Leave for a source's sockets. It may be called while another goroutine polls.
+func (s *Source) Leave(index int) {
 	for _, k := range s.sockets {
 		if k.index == index {
 			_ = leave(k.fd, k.group, index)
+		}
+	}
+}
+
+// Rejoin is Members.Rejoin for a source's sockets. It may be called while another goroutine polls.
+func (s *Source) Rejoin(index int) error {
+	s.Leave(index)
+	var errs []error
+	for _, k := range s.sockets {
+		if k.index == index {
 			errs = append(errs, member(k.fd, k.group, index))
 		}
 	}

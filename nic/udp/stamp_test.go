@@ -102,6 +102,23 @@ func TestStampsWithoutHardware(t *testing.T) {
 	}
 }
 
+// Where no stamps are wanted there are none, of the NIC's neither.
+func TestNoStamps(t *testing.T) {
+	group := netip.AddrPortFrom(groupA, freePort(t))
+	s := open(t, Options{
+		Groups: []Group{{Group: group, Interface: "lo"}}, NoStamps: true,
+		Stamp: func(string) func(uint64) (uint64, bool) { t.Error("asked for a clock"); return nil },
+	})
+	if _, err := sender4(t, group).Send([][]byte{[]byte("x")}); err != nil {
+		t.Fatal(err)
+	}
+	receive(t, s, 1, func(p *nic.Packet) {
+		if p.TsRecv != 0 || p.Stamp != nic.StampNone {
+			t.Errorf("stamped %d by %s", p.TsRecv, p.Stamp)
+		}
+	})
+}
+
 // An error of the kernel's names the group and can be told apart.
 func TestPollFails(t *testing.T) {
 	group := netip.AddrPortFrom(groupA, freePort(t))

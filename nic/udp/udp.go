@@ -51,6 +51,9 @@ type Options struct {
 	// called for each packet on the polling goroutine, so it must not lock, allocate or enter the kernel. That the NIC stamps
 	// every packet is somebody else's doing (package clock). The default is to use none.
 	Stamp func(iface string) func(hw uint64) (utc uint64, ok bool)
+	// NoStamps asks for no stamps at all: datagrams then have none, and the lane's clock when it polls stands for it. The default
+	// is false.
+	NoStamps bool
 }
 
 // Source receives. It belongs to one goroutine, but for Close.
@@ -136,11 +139,13 @@ func (s *Source) join(g Group, o *Options) (k *socket, err error) {
 		return nil, fmt.Errorf("SO_REUSEADDR: %w", err)
 	}
 	var convert func(uint64) (uint64, bool)
-	if o.Stamp != nil {
+	if o.Stamp != nil && !o.NoStamps {
 		convert = o.Stamp(g.Interface)
 	}
-	if err := askStamps(fd, convert != nil); err != nil {
-		return nil, err
+	if !o.NoStamps {
+		if err := askStamps(fd, convert != nil); err != nil {
+			return nil, err
+		}
 	}
 	if err := unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RXQ_OVFL, 1); err != nil {
 		return nil, fmt.Errorf("SO_RXQ_OVFL: %w", err)

@@ -305,7 +305,7 @@ func TestSimulatedDay(t *testing.T) {
 	}
 }
 
-// What the sheet asks of a receiver, packet by packet; the framing is package moldudp64's.
+// What the MoldUDP64 specification asks of a receiver, packet by packet; the framing is package moldudp64's.
 func TestTransportExamples(t *testing.T) {
 	text, err := os.ReadFile(filepath.Join(testvec.Dir(t, "nasdaq"), "transport_examples.json"))
 	if err != nil {

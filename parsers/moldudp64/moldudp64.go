@@ -1,4 +1,4 @@
-// Package moldudp64 takes MoldUDP64 packets apart and puts them together (version 1.00; Nasdaq sheet, section 3).
+// Package moldudp64 takes MoldUDP64 packets apart and puts them together (the MoldUDP64 protocol specification, version 1.00).
 //
 // Downstream packet, and the request that asks for one again, which has the header only:
 //

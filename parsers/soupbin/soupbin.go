@@ -1,5 +1,5 @@
-// Package soupbin takes SoupBinTCP apart and puts it together (3.00 and 4.x; Nasdaq sheet, section 4), and the one message
-// that GLIMPSE adds to ITCH (section 5).
+// Package soupbin takes SoupBinTCP apart and puts it together (the specification's versions 3.00 and 4.x), and the one message
+// that GLIMPSE adds to ITCH.
 //
 // A packet, anywhere in a TCP stream:
 //

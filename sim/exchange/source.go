@@ -103,7 +103,7 @@ func (s *fileSource) Time() uint64 { return s.at }
 func (s *fileSource) Close() error { return s.r.Close() }
 func (s *fileSource) err() error   { return s.fault }
 
-// stampOf is a message's time, ns since midnight: six bytes at the same place in every ITCH message (Nasdaq sheet, section 6).
+// stampOf is a message's time, ns since midnight: six bytes at the same place in every ITCH message (ITCH 5.0).
 func stampOf(m []byte) (uint64, bool) {
 	if len(m) < 11 {
 		return 0, false

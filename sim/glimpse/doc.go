@@ -1,4 +1,4 @@
-// Package glimpse is a venue's snapshot server: GLIMPSE 5.0 over SoupBinTCP (Nasdaq sheet, sections 4 and 5), with the faults that
+// Package glimpse is a venue's snapshot server: GLIMPSE 5.0 over SoupBinTCP (Nasdaq's specifications of both), with the faults that
 // such a server may have.
 //
 //	messages sent ──► State.Apply ──► State ──Snapshot──► Server ══TCP══► clients

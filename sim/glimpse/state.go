@@ -55,7 +55,7 @@ func (s *State) Next() uint64 {
 }
 
 // Apply takes the session's next message, without a length. Every message has a number, also one of an unknown type or a wrong length.
-// What it says is entered by the rules of the venue sheet, section 9.1.
+// What it says is entered by the rules of the ITCH 5.0 specification.
 func (s *State) Apply(m []byte) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

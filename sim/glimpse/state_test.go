@@ -97,7 +97,7 @@ func (b *builder) apply(blocks []byte) {
 	}
 }
 
-// TestStateOfBadMessages: each has a number, and does what the venue sheet says.
+// TestStateOfBadMessages: each has a number, and does what it does to a book.
 func TestStateOfBadMessages(t *testing.T) {
 	add := func(ref uint64, side byte, shares, price uint32) []byte {
 		b := binary.BigEndian.AppendUint64(append([]byte{'A', 0, 7}, make([]byte, 8)...), ref)

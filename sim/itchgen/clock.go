@@ -1,7 +1,7 @@
 package itchgen
 
 // clock spreads the messages of a phase over its time: bursts, quiet between them, and now and then a microburst of some
-// thousand messages within a millisecond (Nasdaq sheet, section 10.3). It corrects itself: the phase ends in time.
+// thousand messages within a millisecond. It corrects itself: the phase ends in time.
 type clock struct {
 	now   uint64 // ns since midnight
 	end   uint64 // of the phase

@@ -65,7 +65,7 @@ const (
 	lastNs        = systemEndNs + 5*60*second
 )
 
-// marketHours share out continuous trading: end, and messages of 10,000 (Nasdaq sheet, section 10.3, up to 9 min 23 s).
+// marketHours share out continuous trading: end, and messages of 10,000 (as on real days, up to 9 min 23 s).
 var marketHours = [...]struct {
 	end, share uint64
 	noii       uint64 // of 10,000 events

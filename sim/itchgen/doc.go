@@ -6,7 +6,7 @@
 //	 └─ directory ───┴─ books fill ───┴────────┴─ Q/O, the day ───┴─────────┴─ Q/C, late ───┴─────┘
 //	                                              A F D U X E C P B, pauses H J I Q/H H
 //
-// Messages per phase, the mix of types and the lifetimes follow the published figures of real days (Nasdaq sheet, section 10).
+// Messages per phase, the mix of types and the lifetimes follow the published figures of real days.
 //
 //	symbols.go  the directory: names, prices, how busy (Zipf)      lives.go    when an order is due to end
 //	book.go     the generator's own books, queues by price         clock.go    bursts, and the time of each event

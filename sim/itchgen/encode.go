@@ -2,7 +2,7 @@ package itchgen
 
 import "encoding/binary"
 
-// Messages as of the Nasdaq sheet, section 7, big-endian. All begin
+// Messages as the TotalView-ITCH 5.0 specification lays them out, big-endian. All begin
 //
 //	0        1         3          5                 11
 //	+--------+---------+----------+-----------------+- ...

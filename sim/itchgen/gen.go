@@ -254,7 +254,7 @@ func (g *Gen) Done() bool { return g.done && g.at == len(g.pending) }
 func (g *Gen) Opening() bool { return g.script.opening }
 
 // references gives out order references. Four counters take turns, each with a block of its own, so that numbers come from four
-// ascending ranges and stay dense; now and then a number is set aside, and used hours later (Nasdaq sheet, section 6).
+// ascending ranges and stay dense; now and then a number is set aside, and used hours later.
 type references struct {
 	next, end [4]uint64
 	block     uint64

@@ -2,7 +2,7 @@ package itchgen
 
 // The hostile profile: the mix of a day, but symbols, references, prices and victims uniformly at random.
 
-// Shares of events, of 10,000 (Nasdaq sheet, section 10.2).
+// Shares of events, of 10,000, near those of real days.
 const (
 	hostileAdds     = 4_475
 	hostileDeletes  = 4_200

@@ -1,7 +1,7 @@
 package itchgen
 
 // Shares of events, of 10,000. Ends come by themselves: what comes in goes out again when its time is over, by a replace in 17 of
-// 100 cases (Nasdaq sheet, section 10.2).
+// 100 cases, as on real days.
 const (
 	tradeShare   = 430   // of fresh events: orders that trade, 1.5 executions each
 	hiddenShare  = 110   // of fresh events: trades nobody saw coming

@@ -109,7 +109,7 @@ func TestSound(t *testing.T) {
 	}
 }
 
-// checkMix compares shares with those of 2019-10-30 (Nasdaq sheet, section 10.2): in percent of messages without the fixed ones, which
+// checkMix compares shares with those of 2019-10-30 (the public sample day): in percent of messages without the fixed ones, which
 // weigh more in a small session than in one of 300 million.
 func checkMix(t *testing.T, o Options, types *[256]uint64) {
 	t.Helper()

@@ -7,7 +7,7 @@ import (
 	"github.com/tickwire/tickwire/parsers/moldudp64"
 )
 
-// Answer is what the venue sends back for a request (Nasdaq sheet, section 3.4): one packet, appended to dst, with as many whole
+// Answer is what the venue sends back for a request (MoldUDP64 1.00, request packets): one packet, appended to dst, with as many whole
 // messages from the number that was asked for on as were asked for, are known, and fit into maxPayload bytes; 0 is 1,400. It is nil where
 // the protocol has silence: another session, a number not yet sent, out of what is kept, or no request at all. A request is exactly 20 bytes with a count
 // of 1 to 65,534.

@@ -9,6 +9,6 @@
 //	log.go      what was sent, by number                              answer.go    what the venue sends again, and when it is silent
 //	requests.go the re-request server, over UDP
 //
-// Where messages come from is nobody's business here; package itchgen is one source. Layouts and rules are those of the Nasdaq sheet,
-// section 3. The same input and options give the same packets, faults included, on every machine.
+// Where messages come from is nobody's business here; package itchgen is one source. Layouts and rules are those of the
+// MoldUDP64 specification. The same input and options give the same packets, faults included, on every machine.
 package mold

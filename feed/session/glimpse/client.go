@@ -1,4 +1,4 @@
-// Package glimpse fetches a venue's snapshot: GLIMPSE 5.0 over SoupBinTCP (Nasdaq sheet, sections 4 and 5).
+// Package glimpse fetches a venue's snapshot: GLIMPSE 5.0 over SoupBinTCP (Nasdaq's specifications of both).
 //
 //	dial ──► login (sequence 1) ──► A ──► S S S … ──► S 'G' number ──► logout
 //	                                 └── heartbeats both ways, each second ──┘
