@@ -12,6 +12,7 @@ import (
 	"github.com/HdrHistogram/hdrhistogram-go"
 
 	"github.com/tickwire/tickwire/bench/machine"
+	"github.com/tickwire/tickwire/bench/membench"
 	"github.com/tickwire/tickwire/bench/meter"
 	"github.com/tickwire/tickwire/bench/plot"
 	"github.com/tickwire/tickwire/ringbuf"
@@ -118,8 +119,9 @@ type Rate struct {
 	Lost         uint64        `json:"lost"`       // of them, to laps of the ring: 0, or the reader was stopped for long
 	Late         uint64        `json:"taken_late"` // packets that waited for the lane for longer than the time between two
 	Steady       meter.Latency `json:"steady"`
-	Burst        meter.Latency `json:"burst"`        // due while the rate was higher
-	Behind       meter.Latency `json:"behind_burst"` // due shortly after that
+	Burst        meter.Latency `json:"burst"`           // due while the rate was higher
+	Behind       meter.Latency `json:"behind_burst"`    // due shortly after that
+	CoreToCore   meter.Spread  `json:"core_to_core_ns"` // of one cache line, in the same runs
 	LaneJitter   meter.Latency `json:"jitter_of_lane_core"`
 	ReaderJitter meter.Latency `json:"jitter_of_reader_core"`
 	Stages       Stages        `json:"stages"` // of the last run, bursts included, the warm-up not
@@ -219,6 +221,11 @@ func (t *Rate) run(o *Options, d *day) (faults []string, err error) {
 			if err := meter.Pin(o.LaneCore, o.Sched); err != nil {
 				return err
 			}
+			ns, err := membench.CoreToCore(o.LaneCore, o.ReaderCore, o.Sched)
+			if err != nil {
+				return err
+			}
+			t.CoreToCore = t.CoreToCore.Add(ns)
 			if err := t.jitters(o, g, c, s.PeriodNs); err != nil {
 				return err
 			}
@@ -235,7 +242,7 @@ func (t *Rate) run(o *Options, d *day) (faults []string, err error) {
 			p.warm, p.latency = begin+warm, &g.latency
 			g.input.Source = p
 			watch.Begin()
-			err := g.lane.Run(&g.input, new(atomic.Bool))
+			err = g.lane.Run(&g.input, new(atomic.Bool))
 			counts = watch.End()
 			return err
 		}()

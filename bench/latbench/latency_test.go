@@ -70,7 +70,7 @@ func TestRun(t *testing.T) {
 		if q := got.Steady.All; q.P50 < 50 || q.P50 > q.P99 || q.P99 > q.Worst || q.P50 > int64(time.Second) {
 			t.Errorf("ring %s: %+v: the clocks of the two processes do not agree, or nobody decoded", kind, q)
 		}
-		if got.LaneJitter.All.Count == 0 || got.ReaderJitter.All.Count == 0 || got.Stages.Pass.P50 == 0 {
+		if got.LaneJitter.All.Count == 0 || got.ReaderJitter.All.Count == 0 || got.Stages.Pass.P50 == 0 || len(got.CoreToCore.Runs) != 2 {
 			t.Errorf("%+v", got)
 		}
 		if got.Lane.GC != 0 {

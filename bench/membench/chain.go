@@ -115,6 +115,16 @@ const chunk = 1000
 // patience bounds a handing over that somebody disturbs.
 const patience = 20 * time.Second
 
+// CoreToCore is ns for one line to cross from the calling thread's core, which should be pinned, to peer: see handover. 0 where there is no other
+// core. It takes some milliseconds. A host that moves virtual cores about makes several times as much of it as it was before, so it belongs beside every
+// figure that two cores have a part in.
+func CoreToCore(core, peer int, sched string) (float64, error) {
+	if core == peer || core == meter.NoCore || peer == meter.NoCore {
+		return 0, nil
+	}
+	return handover(peer, sched, 50*chunk)
+}
+
 // handover is ns from one core's store to the other core's load that sees it: the caller stores even numbers and the peer odd ones, so the
 // line crosses over with each.
 func handover(peer int, sched string, n int) (float64, error) {

@@ -145,6 +145,7 @@ func printLatency(out io.Writer, r *latbench.Report, asJSON bool) error {
 			return err
 		}
 		printStages(out, &t.Stages, "due to poll")
+		fmt.Fprintf(out, "one cache line from core to core: %s ns\n", t.CoreToCore)
 		fmt.Fprintf(out, "%d records read, %d lost to laps; %d packets taken late\nlane: %s\nreader: %s\n", t.Records, t.Lost, t.Late, t.Lane, t.Reader)
 	}
 	return latencyFaults(r.Faults)

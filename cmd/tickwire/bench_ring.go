@@ -16,6 +16,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/tickwire/tickwire/bench/machine"
+	"github.com/tickwire/tickwire/bench/membench"
 	"github.com/tickwire/tickwire/bench/meter"
 	"github.com/tickwire/tickwire/ringbuf"
 	"github.com/tickwire/tickwire/ringbuf/ringbench"
@@ -44,6 +45,7 @@ type ringBench struct {
 	Flood      ringFigures     `json:"flood"` // all runs
 	Rate       int             `json:"paced_per_second"`
 	Late       uint64          `json:"published_late"`
+	CoreToCore meter.Spread    `json:"core_to_core_ns"` // of one cache line, in the same runs
 	Latency    meter.Latency   `json:"latency"`
 	Paced      ringFigures     `json:"paced"`  // all runs
 	Writer     meter.Counts    `json:"writer"` // of the paced run with the most allocations
@@ -101,6 +103,10 @@ func (b *ringBench) round(warm bool, span time.Duration, watch *meter.Watch) err
 	if err != nil {
 		return err
 	}
+	line, err := membench.CoreToCore(b.WriterCore, b.ReaderCore, b.Sched)
+	if err != nil {
+		return err
+	}
 	var counts meter.Counts
 	pw, pf, err := ringRound(func(w *ringbuf.Writer) ringbench.Written {
 		watch.Begin()
@@ -115,6 +121,7 @@ func (b *ringBench) round(warm bool, span time.Duration, watch *meter.Watch) err
 		return nil
 	}
 	f.Bad = 0 // counted already
+	b.CoreToCore = b.CoreToCore.Add(line)
 	b.Flood.add(&f)
 	b.Paced.add(&pf)
 	b.PublishNs = b.PublishNs.Add(float64(w.Elapsed.Nanoseconds()) / float64(w.Records))
@@ -152,7 +159,7 @@ func (b *ringBench) print(out io.Writer, asJSON bool) error {
 	if err := meter.Table(out, meter.Row{Name: "one way", Latency: &b.Latency}); err != nil {
 		return err
 	}
-	fmt.Fprintf(out, "%d published late, %d lost; writer: %s\n", b.Late, b.Paced.Lost, b.Writer)
+	fmt.Fprintf(out, "one cache line from core to core: %s ns\n%d published late, %d lost; writer: %s\n", b.CoreToCore, b.Late, b.Paced.Lost, b.Writer)
 	return b.faults()
 }
 

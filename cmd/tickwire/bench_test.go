@@ -55,7 +55,7 @@ var benches = []struct {
 	{"memory", []string{"--mib", "1", "--loads", "10000", "--runs", "2"},
 		[]string{"machine", "core", "runs", "loads", "in_flight", "first_touch", "core_to_core_ns"}, "one at a time"},
 	{"ring", []string{"--for", "50ms", "--runs", "2", "--rate", "5000"},
-		[]string{"machine", "core", "reader_core", "runs", "publish_ns_per_record", "written_per_second", "read_per_second", "flood", "paced", "latency"}, "read by another process"},
+		[]string{"machine", "core", "reader_core", "runs", "publish_ns_per_record", "written_per_second", "read_per_second", "flood", "paced", "latency", "core_to_core_ns"}, "read by another process"},
 	{"latency", []string{"--for", "100ms", "--round", "10ms", "--runs", "2", "--rate", "10000,20000", "--fill", "2000"},
 		[]string{"machine", "core", "reader_core", "ring", "runs", "span_seconds", "burst_factor", "preemption_signals_off", "p_pinned", "rates"}, "lane's core by itself"},
 	{"e2e", []string{"--for", "100ms", "--round", "10ms", "--runs", "1", "--rate", "2000", "--fill", "2000"},
