@@ -77,10 +77,10 @@ type Stage struct {
 	Faults    uint64       `json:"faults"` // messages refused, unknown references and the like: 0 on a clean day
 }
 
-// Share is a part of the last stage's time. The parts add up to it.
+// Share is a part of the time that the thread ran in stage publish. The parts add up to it.
 type Share struct {
 	Part string  `json:"part"`
-	Ns   float64 `json:"ns_per_message"`
+	Ns   float64 `json:"cpu_ns_per_message"`
 }
 
 // Report is a whole measurement. Ns are medians a message, and each stage contains those before it.
@@ -208,11 +208,11 @@ func Run(d *Day, o Options) (*Report, error) {
 // costs beyond the rings' own work is the making of the records.
 func (r *Report) sum() {
 	ns := func(i int) float64 { return r.Stages[i].Ns.Median }
+	cpu := func(i int) float64 { return r.Stages[i].CPU.Median }
 	r.WalkNs, r.DecodeNs, r.BooksNs, r.PublishNs, r.RingNs = ns(0), ns(1), ns(2), ns(3), ns(4)
 	r.Allocs = r.Stages[3].Counts.Allocs
 	r.Budget = []Share{
-		{"walk", r.WalkNs}, {"decode", r.DecodeNs - r.WalkNs}, {"books", r.BooksNs - r.DecodeNs},
-		{"expand", r.PublishNs - r.BooksNs - r.RingNs}, {"publish", r.RingNs},
+		{"walk", cpu(0)}, {"decode", cpu(1) - cpu(0)}, {"books", cpu(2) - cpu(1)}, {"expand", cpu(3) - cpu(2) - cpu(4)}, {"publish", cpu(4)},
 	}
 }
 

@@ -81,10 +81,8 @@ func (o *Options) defaults(rates ...int) error {
 		o.Warm = 500_000
 	}
 	if o.LaneCore == 0 && o.ReaderCore == 0 && o.VenueCore == 0 {
-		o.LaneCore, o.ReaderCore, o.VenueCore = meter.Core(0), meter.Core(1), meter.Core(2)
-		if meter.Cores() < 3 {
-			o.VenueCore = o.ReaderCore
-		}
+		o.LaneCore = meter.Core(0)
+		o.ReaderCore, o.VenueCore = meter.Other(o.LaneCore, 0), meter.Other(o.LaneCore, 1)
 	}
 	if len(o.Rates) == 0 {
 		o.Rates = rates

@@ -50,6 +50,9 @@ func TestPin(t *testing.T) {
 	if Core(1<<20) != Allowed()[0] || Core(0) != Allowed()[len(Allowed())-1] {
 		t.Errorf("cores %d to %d of %v", Core(1<<20), Core(0), Allowed())
 	}
+	if other := Other(Core(0), 0); Cores() > 1 && other == Core(0) || Cores() == 1 && other != Core(0) || Other(Core(0), 1<<20) == Core(0) && Cores() > 1 {
+		t.Errorf("core %d beside %d of %v", other, Core(0), Allowed())
+	}
 	done := make(chan error)
 	go func() {
 		err := Pin(Core(0), "other")

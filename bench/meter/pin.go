@@ -41,6 +41,21 @@ func Core(n int) int {
 	return allowed[max(0, len(allowed)-1-n)]
 }
 
+// Other is the nth core from the end, the last one is 0, of those beside one that is taken; where there are not so many the first of them, and
+// where there is none the one that is taken.
+func Other(taken, n int) int {
+	var left []int
+	for _, c := range allowed {
+		if c != taken {
+			left = append(left, c)
+		}
+	}
+	if len(left) == 0 {
+		return taken
+	}
+	return left[max(0, len(left)-1-n)]
+}
+
 // Cores is how many cores the process may use.
 func Cores() int { return max(1, len(allowed)) }
 

@@ -24,6 +24,12 @@ when the packet was due to when the answer is in hand. A packet that is sent lat
 two the venue and the strategy share one and yield to each other, which is in the figures.`,
 		Example: "  tickwire bench e2e --plot e2e.svg\n  tickwire bench e2e --rate 1000,10000,50000 --json",
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if !cmd.Flags().Changed("strategy-core") {
+				o.ReaderCore = meter.Other(o.LaneCore, 0)
+			}
+			if !cmd.Flags().Changed("venue-core") {
+				o.VenueCore = meter.Other(o.LaneCore, 1) // with two cores it is the strategy's
+			}
 			if err := undisturbed(); err != nil {
 				return err
 			}
@@ -44,10 +50,8 @@ two the venue and the strategy share one and yield to each other, which is in th
 	}
 	f := c.Flags()
 	o.Child = itself
-	o.LaneCore, o.ReaderCore, o.VenueCore = meter.Core(0), meter.Core(1), meter.Core(2)
-	if meter.Cores() < 3 {
-		o.VenueCore = o.ReaderCore
-	}
+	o.LaneCore = meter.Core(0)
+	o.ReaderCore, o.VenueCore = meter.Other(o.LaneCore, 0), meter.Other(o.LaneCore, 1)
 	f.IntVar(&o.ReaderCore, "strategy-core", o.ReaderCore, "core of the strategy's process, -1: none")
 	f.IntVar(&o.VenueCore, "venue-core", o.VenueCore, "core of the venue, which does the driver's work too, -1: none")
 	latencyFlags(f, &o, &picture, &asJSON, "packets a second, one measurement each (default 10000)")

@@ -40,6 +40,9 @@ would see there: what the machine itself adds, a hypervisor above all. It needs 
 			default:
 				return usageError{fmt.Errorf("--ring %s: want mbo or mbp1", ring)}
 			}
+			if !cmd.Flags().Changed("reader-core") {
+				o.ReaderCore = meter.Other(o.LaneCore, 0)
+			}
 			if err := undisturbed(); err != nil {
 				return err
 			}

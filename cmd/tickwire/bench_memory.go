@@ -39,6 +39,9 @@ core. Every other figure follows from these: a book costs its cache misses.`,
 				}
 				o.Sizes = append(o.Sizes, mib<<20)
 			}
+			if !cmd.Flags().Changed("peer-core") {
+				o.Peer = meter.Other(o.Core, 0)
+			}
 			p := newProgress(cmd.ErrOrStderr())
 			r := memoryReport{Machine: machine.Look(), Core: o.Core, Peer: o.Peer, Runs: runs}
 			if err := meter.Pin(o.Core, o.Sched); err != nil {

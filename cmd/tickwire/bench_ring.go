@@ -67,6 +67,9 @@ runs of --run records, every record checked for tearing; then paced, with the ti
 reader's clock after it was validated (a record that is published late counts as late, not as moved). The two processes are
 pinned to --core and --reader-core. The first run of each kind warms up and is not shown.`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if !cmd.Flags().Changed("reader-core") {
+				b.ReaderCore = meter.Other(b.WriterCore, 0)
+			}
 			p := newProgress(cmd.ErrOrStderr())
 			b.Machine, b.Runs = machine.Look(), max(b.Runs, 1)
 			if err := meter.Pin(b.WriterCore, b.Sched); err != nil {
