@@ -48,8 +48,9 @@ func TestRun(t *testing.T) {
 		if r.Faults() != 0 {
 			t.Errorf("%d faults: %+v", r.Faults(), r.Stages)
 		}
-		if !(r.WalkNs > 0 && r.WalkNs < r.DecodeNs && r.DecodeNs < r.PublishNs && r.BooksNs > r.WalkNs && r.RingNs > 0) {
-			t.Errorf("walk %v, decode %v, books %v, publish %v, ring %v", r.WalkNs, r.DecodeNs, r.BooksNs, r.PublishNs, r.RingNs)
+		cpu := func(i int) float64 { return r.Stages[i].CPU.Median } // others on the machine do not turn the order round
+		if !(cpu(0) > 0 && cpu(0) < cpu(1) && cpu(1) < cpu(3) && cpu(2) > cpu(0) && cpu(4) > 0) || r.DecodeNs <= 0 || r.BooksNs <= 0 || r.PublishNs <= 0 {
+			t.Errorf("%+v", r.Stages)
 		}
 		sum := 0.0
 		for _, s := range r.Budget {

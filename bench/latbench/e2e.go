@@ -268,7 +268,7 @@ func (e *end) jitters(c *child) error {
 }
 
 // trailing is how long the venue waits for orders once it has sent all.
-const trailing = 3 * time.Second
+const trailing = 10 * time.Second
 
 // play is the venue: packets when they are due, orders as they come. A packet that leaves late keeps the time it was due.
 func (e *end) play() error {

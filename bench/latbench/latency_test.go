@@ -102,8 +102,8 @@ func TestLateIsNotForgiven(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	// 600,000 messages in 20 ms, which take a lane 100 ms and more: half of them wait for longer than all of them should have taken.
-	if got := &r.Rates[0]; got.Steady.All.P50 < int64(20*time.Millisecond) || got.Late == 0 {
+	// 600,000 messages in 20 ms, which take any lane longer: what is forgiven would show a microsecond, since a lane is never idle then.
+	if got := &r.Rates[0]; got.Steady.All.P50 < int64(time.Millisecond) || got.Late == 0 {
 		t.Errorf("p50 %d ns, %d taken late", got.Steady.All.P50, got.Late)
 	}
 }
