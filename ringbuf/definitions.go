@@ -91,13 +91,13 @@ func (w *DefinitionsWriter) Append(d *tick.Definition) uint64 {
 	return definitionsHeader + tail*definitionBytes
 }
 
-// Drain writes what is queued.
+// Drain writes what is queued, each record where Append said that it will be: what a full disk let only begin is written anew by the next call.
 func (w *DefinitionsWriter) Drain() error {
 	head, tail := w.head.Load(), w.tail.Load()
 	for head < tail {
 		from := head % definitionsQueue
 		n := min(tail-head, definitionsQueue-from)
-		if _, err := w.file.Write(w.queue[from*definitionBytes : (from+n)*definitionBytes]); err != nil {
+		if _, err := w.file.WriteAt(w.queue[from*definitionBytes:(from+n)*definitionBytes], int64(definitionsHeader+head*definitionBytes)); err != nil {
 			return fmt.Errorf("ringbuf: %s: %w", w.file.Name(), err)
 		}
 		head += n

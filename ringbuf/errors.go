@@ -24,6 +24,9 @@ var (
 	ErrRestarting = errors.New("producer is restarting, or died while it was")
 )
 
+// ErrOtherFile says that a file beside the rings is not of the kind that was asked for.
+var ErrOtherFile = errors.New("another kind of file")
+
 // Why Seek refuses.
 var (
 	ErrTooOld  = errors.New("record is no longer in the ring")

@@ -109,6 +109,11 @@ func (s State) String() string {
 	return "unknown"
 }
 
+// Alive says that a producer in this state runs, whatever its input does; whether it still does tells its heartbeat.
+func (s State) Alive() bool {
+	return s == StateRunning || s == StateFeedDown || s == StateRecovering
+}
+
 // Counters of a producer, at offCounters in this order. For display: written by the lane without any order among them.
 type Counters struct {
 	Records       uint64 // published in this epoch

@@ -73,7 +73,7 @@ func Look(path string) (Info, error) {
 	}
 	i.dev, i.ino = inodeOf(st)
 	i.Beat = time.Duration(max(0, int64(MonotonicNow()-m.load64(offHeartbeat))))
-	i.Alive = (s.State == StateRunning || s.State == StateFeedDown) && s.BootID == bootID() && i.Beat < lookAlive
+	i.Alive = s.State.Alive() && s.BootID == bootID() && i.Beat < lookAlive
 	if int64(i.Cursor+1-i.First) < 0 { // the page is of the moment of a restart
 		i.Cursor = i.First - 1
 	}

@@ -29,6 +29,8 @@ func TestMain(m *testing.M) {
 		produce(os.Args[1:], (*Writer).Publish)
 	case "reader":
 		readAndStay(os.Args[1:])
+	case "conform":
+		conform()
 	case "broken":
 		produce(os.Args[1:], publishBroken)
 	}

@@ -351,8 +351,7 @@ func (r *Reader) Heartbeat() time.Duration {
 
 // Alive says that the producer runs and has a heartbeat younger than ReaderOptions.StaleAfter.
 func (r *Reader) Alive() bool {
-	s := r.State()
-	return (s == StateRunning || s == StateFeedDown) && r.sameBoot && uint64(r.Heartbeat()) <= r.stale
+	return r.State().Alive() && r.sameBoot && uint64(r.Heartbeat()) <= r.stale
 }
 
 // Session is the running epoch's, or ErrRestarting.

@@ -164,7 +164,7 @@ func (f *sideFile) check(magic string, entryBytes int) error {
 	le := binary.LittleEndian
 	switch {
 	case !bytes.Equal(f.m.mem[:8], []byte(magic)):
-		return fmt.Errorf("ringbuf: %s begins with %q, want %q", f.path, f.m.mem[:8], magic)
+		return fmt.Errorf("ringbuf: %s begins with %q, want %q: %w", f.path, f.m.mem[:8], magic, ErrOtherFile)
 	case le.Uint16(f.m.mem[sideABI:]) != sideABIMajor:
 		return fmt.Errorf("ringbuf: %s has ABI %d, this reader knows %d", f.path, le.Uint16(f.m.mem[sideABI:]), sideABIMajor)
 	case le.Uint32(f.m.mem[sideByteOrder:]) != sideByteOrderWord:

@@ -40,6 +40,10 @@ func ParseIdle(s string) (Idle, error) {
 const (
 	// blockFor bounds a sleep, so that timers and the stop flag are looked at.
 	blockFor = time.Millisecond
+	// awayNs is how long a pass may take; beyond, the lane was away.
+	awayNs = 5_000_000
+	// mostFull bounds the polls for which no time passes: 16,384 packets, as many as wait for two lines at most.
+	mostFull = 256
 	// betweenNs is how often a lane whose P is pinned goes out for Between: each time it can be stopped.
 	betweenNs = 100_000
 )
@@ -94,6 +98,8 @@ type Input struct {
 	busy     BusyPoller  // of IdleBusyPoll
 	waiter   Waiter      // of IdleBlock
 	lastOuts uint64      // when Between was called last
+	ticked   uint64      // lane time of the last pass; 0: none
+	full     int         // polls in a row that came back full, and for which no time passed
 }
 
 // Tap takes packets for somebody else. Packets are valid for the call, and it must not wait for anybody.
@@ -157,6 +163,7 @@ func (c *RunCounters) Stamps(before *RunCounters) nic.StampSource {
 func (l *Lane) Run(in *Input, stop *atomic.Bool) error {
 	l.replay = in.PacketClock
 	in.waiter, in.busy, in.window, in.outside = nil, nil, nil, nil
+	in.ticked, in.full = 0, 0
 	switch in.Idle {
 	case IdleBlock:
 		in.waiter, _ = in.Source.(Waiter)
@@ -238,9 +245,7 @@ func (l *Lane) pass(in *Input) (int, error) {
 			l.counters.Unrouted++
 		}
 	}
-	for _, c := range in.Channels {
-		c.Tick(l.now)
-	}
+	l.tick(in, n)
 	l.EndPass()
 	if n > 0 {
 		l.measure(in, n)
@@ -257,6 +262,27 @@ func (l *Lane) pass(in *Input) (int, error) {
 		return n, l.err
 	}
 	return n, err
+}
+
+// tick lets time pass for what the channels wait for. While polls come back full it does not: what fills a hole may lie in the rest. Nor
+// does the time count that the lane itself was away, when the kernel gave its core to somebody else.
+func (l *Lane) tick(in *Input, n int) {
+	if !in.PacketClock {
+		if away := l.now - in.ticked; in.ticked != 0 && away > awayNs && away < 1<<62 { // a clock that was set back is a large difference
+			for _, c := range in.Channels {
+				c.Paused(away - awayNs)
+			}
+		}
+		in.ticked = l.now
+		if n == len(l.packets) && in.full < mostFull {
+			in.full++
+			return
+		}
+		in.full = 0
+	}
+	for _, c := range in.Channels {
+		c.Tick(l.now)
+	}
 }
 
 // between calls Between when it is time to.

@@ -378,3 +378,34 @@ type tapFunc func([]nic.Packet)
 
 func (f tapFunc) On() bool            { return true }
 func (f tapFunc) Take(p []nic.Packet) { f(p) }
+
+// A lane that was away does not count that time as waiting, and a hole is not given up while what fills it may lie unread: line A jumps, the
+// core is gone for a second, and what line B brought meanwhile is behind more packets than a poll takes.
+func TestAwayIsNotWaiting(t *testing.T) {
+	packet := func(first uint64) []byte {
+		b := moldudp64.AppendHeader(nil, moldudp64.Header{Session: [10]byte([]byte("SESSION001")), Sequence: first, Count: 1})
+		b, _ = moldudp64.AppendBlock(b, []byte("S\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00O"))
+		return b
+	}
+	now := testMidnight
+	b := newBench(t, func(c *Config) { c.Clock = func() uint64 { return now } })
+	var packets [][]byte
+	packets = append(packets, packet(1))
+	for first := uint64(3); first < 1003; first++ { // number 2 is missing on line A
+		packets = append(packets, packet(first))
+	}
+	packets = append(packets, packet(2))
+	d := &deck{packets: packets, burst: burst}
+	polls := 0
+	d.look = func() {
+		if polls++; polls == 2 {
+			now += 1_000_000_000
+		}
+	}
+	in := input(b.lane, d)
+	c := in.Channels[0]
+	must(t, onThread(b.lane, in, new(atomic.Bool)))
+	if c.Session.LostMessages != 0 || c.Session.Messages != 1002 || c.Session.PausedNs == 0 {
+		t.Errorf("%d messages, %d lost, paused %d ns", c.Session.Messages, c.Session.LostMessages, c.Session.PausedNs)
+	}
+}

@@ -185,6 +185,21 @@ func (c *Channel) Tick(now uint64) {
 	}
 }
 
+// Paused says that the lane was away for ns: whatever waits has not been waited for meanwhile. What had come lay unread, the other line's
+// copy and the venue's answer among it, and must not count as never having come. Hot path: with nothing missing it looks at one word.
+func (c *Channel) Paused(ns uint64) {
+	if !c.busy {
+		return
+	}
+	c.Session.PausedNs += ns
+	for i := range c.holes.n {
+		c.holes.i(i).at += ns
+	}
+	for i := range c.asks.n {
+		c.asks.open[i].at += ns
+	}
+}
+
 // age gives up the holes that were open for too long, and asks for what the others lack.
 func (c *Channel) age(now uint64) {
 	for c.holes.n != 0 && c.overdue(c.holes.first(), now) {

@@ -37,6 +37,7 @@ type Counters struct {
 	LostMessages uint64
 	HoldFull     uint64 // holes given up because a bound of holding was reached
 	HeldPackets  uint64 // packets that had to wait
+	PausedNs     uint64 // time that holes were open and the lane was away, ns: see Channel.Paused
 	SkewNs       uint64 // sum of the skews that were measured, ns; see Skew
 	LiveState    uint64 // State, at most SilentAfter/32 old
 	LiveHoles    uint64 // holes open now

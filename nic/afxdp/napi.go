@@ -53,6 +53,9 @@ func (d *device) deferInterrupts() error {
 	if n.times, n.ns, err = sysfsGet(d.name); err != nil {
 		return fmt.Errorf("settings of the pollers: %w", err)
 	}
+	if n.times == deferTimes && n.ns == flushNs {
+		return nil // somebody who may has done so
+	}
 	if err := sysfsSet(d.name, deferTimes, flushNs); err != nil {
 		_ = sysfsSet(d.name, n.times, n.ns)
 		return capabilities(fmt.Errorf("settings of the pollers: %w", err))

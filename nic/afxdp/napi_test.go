@@ -3,6 +3,7 @@ package afxdp
 import (
 	"errors"
 	"fmt"
+	"os"
 	"strings"
 	"testing"
 
@@ -95,4 +96,50 @@ func warned(all []string, what string) bool {
 		}
 	}
 	return false
+}
+
+// TestInterfaceSettings: where a kernel has settings for whole interfaces only, they are put off and come back; what somebody set beforehand is left, so that no right
+// to write is needed. The loopback's are of no use to anybody.
+func TestInterfaceSettings(t *testing.T) {
+	times, ns, err := sysfsGet("lo")
+	if err == nil {
+		err = sysfsSet("lo", times, ns)
+	}
+	if err != nil {
+		if os.Getenv("CI") != "" {
+			t.Fatal(err)
+		}
+		t.Skip(err)
+	}
+	defer func() {
+		if err := sysfsSet("lo", times, ns); err != nil {
+			t.Error(err)
+		}
+	}()
+	is := func(wantTimes, wantNs uint64) {
+		t.Helper()
+		if times, ns, err := sysfsGet("lo"); err != nil || times != wantTimes || ns != wantNs {
+			t.Errorf("%d times, %d ns, %v; want %d and %d", times, ns, err, wantTimes, wantNs)
+		}
+	}
+	for _, before := range []struct {
+		times, ns uint64
+		ours      bool // to put back
+	}{{3, 7000, true}, {deferTimes, flushNs, false}} {
+		if err := sysfsSet("lo", before.times, before.ns); err != nil {
+			t.Fatal(err)
+		}
+		d := &device{host: &Host{}, name: "lo"}
+		if err := d.deferInterrupts(); err != nil {
+			t.Fatal(err)
+		}
+		is(deferTimes, flushNs)
+		if (d.pollers != nil) != before.ours {
+			t.Errorf("%+v: to be put back: %+v", before, d.pollers)
+		}
+		if err := d.close(); err != nil {
+			t.Error(err)
+		}
+		is(before.times, before.ns)
+	}
 }

@@ -787,7 +787,7 @@ static inline int tw_ring_alive(const tw_ring *r)
 {
 	uint32_t state = tw_ring_state(r);
 	uint64_t beat = tw_acquire64_(r->base_ + TW_OFF_HEARTBEAT);
-	return (state == TW_STATE_RUNNING || state == TW_STATE_FEED_DOWN) && r->same_boot_ &&
+	return (state == TW_STATE_RUNNING || state == TW_STATE_FEED_DOWN || state == TW_STATE_RECOVERING) && r->same_boot_ &&
 	       (int64_t)(tw_monotonic_ns_() - beat) <= (int64_t)r->stale_ns;
 }
 
