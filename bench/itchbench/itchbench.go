@@ -4,9 +4,13 @@
 //	decode     every field into tick.Batch columns
 //	books      decode, and full-depth books of all instruments completing the rows
 //	publish    the same, and records of every ring in shared memory, with no reader
+//	ring       as many records as that, put into the rings and nothing else
 //
-// Each stage runs over the whole day, rounds times, stages taking turns, so that a noisy minute hits all of them; the
-// median of the rounds is the figure.
+// Each stage runs over the whole day, once to warm up and then as often as there are runs, stages taking turns, so that a noisy minute
+// hits all of them; the median of the runs is the figure. Between the runs the machine's memory is measured (package membench): a book
+// costs its cache misses, so a figure can be carried to another machine only beside what a miss costs.
+//
+// What allocates, collects and interrupts is counted for the thread that works (meter.Counts).
 package itchbench
 
 import (
@@ -17,9 +21,12 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
-	"slices"
 	"time"
+	"unsafe"
 
+	"github.com/tickwire/tickwire/bench/machine"
+	"github.com/tickwire/tickwire/bench/membench"
+	"github.com/tickwire/tickwire/bench/meter"
 	"github.com/tickwire/tickwire/feed/book"
 	"github.com/tickwire/tickwire/feed/pipeline"
 	"github.com/tickwire/tickwire/feed/symbols"
@@ -62,83 +69,168 @@ func Load(path string) (*Day, error) {
 
 // Stage is what was measured.
 type Stage struct {
-	Name      string    `json:"stage"`
-	NsPerMsg  float64   `json:"ns_per_message"` // median of the rounds
-	Rounds    []float64 `json:"rounds"`
-	PerSecond float64   `json:"messages_per_second"`
-	Allocs    uint64    `json:"allocations"` // of the fastest round, whole process
-	Messages  uint64    `json:"messages"`
-	Faults    uint64    `json:"faults"` // messages refused, unknown references and the like: 0 on a clean day
+	Name      string       `json:"stage"`
+	Ns        meter.Spread `json:"ns_per_message"`
+	CPU       meter.Spread `json:"cpu_ns_per_message"` // time that the thread ran: on a machine that others use, what to look at
+	PerSecond float64      `json:"messages_per_second"`
+	Counts    meter.Counts `json:"counts"` // of the run with the fewest allocations
+	Faults    uint64       `json:"faults"` // messages refused, unknown references and the like: 0 on a clean day
+}
+
+// Share is a part of the time that the thread ran in stage publish. The parts add up to it.
+type Share struct {
+	Part string  `json:"part"`
+	Ns   float64 `json:"cpu_ns_per_message"`
+}
+
+// Report is a whole measurement. Ns are medians a message, and each stage contains those before it.
+type Report struct {
+	Machine   machine.Machine  `json:"machine"`
+	Core      int              `json:"core"`
+	Runs      int              `json:"runs"`
+	Pass      int              `json:"pass"`
+	Messages  uint64           `json:"messages"`
+	Bytes     int              `json:"bytes"`
+	WalkNs    float64          `json:"walk_ns"`
+	DecodeNs  float64          `json:"decode_ns"`
+	BooksNs   float64          `json:"books_ns"`
+	PublishNs float64          `json:"publish_ns"`
+	RingNs    float64          `json:"ring_ns"`             // the records of a message put into the rings, and nothing else
+	Records   float64          `json:"records_per_message"` // of all rings
+	Allocs    uint64           `json:"allocs"`              // objects, of stage publish, over the whole day, in its best run
+	GC        uint64           `json:"gc"`                  // collections while any stage ran
+	Orders    uint64           `json:"max_orders"`          // most that rested at once
+	BookBytes uint64           `json:"book_bytes"`          // memory of the books that was touched
+	Stages    []Stage          `json:"stages"`
+	Budget    []Share          `json:"budget"`
+	Memory    *membench.Report `json:"memory,omitempty"`
+}
+
+// Faults over all stages.
+func (r *Report) Faults() (n uint64) {
+	for i := range r.Stages {
+		n += r.Stages[i].Faults
+	}
+	return n
 }
 
 // Options of a run. The zero value works.
 type Options struct {
-	Rounds int    // of each stage; the default is 3
-	Pass   int    // messages of a pass; the default is pipeline.PassReplay
-	Dir    string // for the rings of stage publish; the default is /dev/shm, else the folder for temporary files
-	// Progress is called before each round. It may be nil.
-	Progress func(stage string, round int)
+	Runs int    // of each stage, after one that warms up; the default is 5
+	Pass int    // messages of a pass; the default is pipeline.PassReplay
+	Dir  string // for the rings of stage publish; the default is /dev/shm, else the folder for temporary files
+	Core int    // the thread is pinned to; meter.NoCore: to none
+	Peer int    // of the memory probe, for what a line costs from core to core
+	// NoMemory leaves the probe of the machine's memory out, which takes a second a run.
+	NoMemory bool
+	Memory   membench.Options // of the probe; the default measures 16 and 256 MiB
+	// Progress is called before each step. It may be nil.
+	Progress func(stage string, run int)
 }
 
-// Run measures all stages.
-func Run(d *Day, o Options) ([]Stage, error) {
-	if o.Rounds <= 0 {
-		o.Rounds = 3
+// Run measures all stages. It locks the calling goroutine to its thread and pins that.
+func Run(d *Day, o Options) (*Report, error) {
+	if o.Runs <= 0 {
+		o.Runs = meter.Runs
 	}
 	if o.Pass <= 0 {
 		o.Pass = pipeline.PassReplay
 	}
-	runtime.LockOSThread()
-	defer runtime.UnlockOSThread()
+	r := &Report{Machine: machine.Look(), Core: o.Core, Runs: o.Runs, Pass: o.Pass, Messages: d.Messages, Bytes: len(d.Bytes)}
+	if err := meter.Pin(o.Core, ""); err != nil {
+		return nil, err
+	}
 	b, err := newBench(&o)
 	if err != nil {
 		return nil, err
 	}
 	defer b.close()
-	stages := []Stage{{Name: "walk"}, {Name: "decode"}, {Name: "books"}, {Name: "publish"}}
-	work := []func(*Day) (uint64, error){b.walk, b.decode, b.book, b.publish}
-	for round := range o.Rounds {
-		for i := range stages {
-			s := &stages[i]
+	var probe *membench.Probe
+	if !o.NoMemory {
+		if len(o.Memory.Sizes) == 0 {
+			o.Memory.Sizes = []int{16 << 20, 256 << 20}
+		}
+		o.Memory.Core, o.Memory.Peer = o.Core, o.Peer
+		if probe, err = membench.New(o.Memory); err != nil {
+			return nil, err
+		}
+		defer probe.Close()
+		r.Memory = probe.Report()
+	}
+	watch := meter.NewWatch(0)
+	defer watch.Close()
+	r.Stages = []Stage{{Name: "walk"}, {Name: "decode"}, {Name: "books"}, {Name: "publish"}, {Name: "ring"}}
+	work := []func(*Day) (uint64, error){b.walk, b.decode, b.book, b.publish, b.ring}
+	for run := range o.Runs + 1 { // run 0 warms up: memory is touched, branches are learned
+		for i := range r.Stages {
+			s := &r.Stages[i]
 			if o.Progress != nil {
-				o.Progress(s.Name, round)
+				o.Progress(s.Name, run)
 			}
-			b.reset()
+			b.reset(s.Name)
 			runtime.GC()
-			var before, after runtime.MemStats
-			runtime.ReadMemStats(&before)
-			start := time.Now()
+			watch.Begin()
+			start, ran := time.Now(), meter.CPUTime()
 			faults, err := work[i](d)
-			took := time.Since(start)
-			runtime.ReadMemStats(&after)
+			took, used := time.Since(start), meter.CPUTime()-ran
+			counts := watch.End()
 			if err != nil {
 				return nil, fmt.Errorf("stage %s: %w", s.Name, err)
 			}
-			if allocs := after.Mallocs - before.Mallocs; round == 0 || allocs < s.Allocs {
-				s.Allocs = allocs
+			s.Faults = faults
+			if run == 0 {
+				continue
 			}
-			s.Faults, s.Messages = faults, d.Messages
-			s.Rounds = append(s.Rounds, float64(took.Nanoseconds())/float64(d.Messages))
+			if run == 1 || counts.Allocs < s.Counts.Allocs {
+				s.Counts = counts
+			}
+			r.GC += counts.GC
+			s.Ns = s.Ns.Add(float64(took.Nanoseconds()) / float64(d.Messages))
+			s.CPU = s.CPU.Add(float64(used) / float64(d.Messages))
+			s.PerSecond = 1e9 / s.Ns.Median
+		}
+		if probe != nil && run > 0 {
+			if o.Progress != nil {
+				o.Progress("memory", run)
+			}
+			if err := probe.Round(); err != nil {
+				return nil, err
+			}
 		}
 	}
-	for i := range stages {
-		sorted := slices.Sorted(slices.Values(stages[i].Rounds))
-		stages[i].NsPerMsg = sorted[len(sorted)/2]
-		stages[i].PerSecond = 1e9 / stages[i].NsPerMsg
+	r.Orders, r.BookBytes = b.own.Counters().MaxOrders, b.own.Counters().Bytes
+	r.Records = float64(b.records()) / float64(d.Messages)
+	r.sum()
+	return r, nil
+}
+
+// sum fills in what follows from the stages. The parts of the budget are differences, so they add up by construction; what publishing
+// costs beyond the rings' own work is the making of the records.
+func (r *Report) sum() {
+	ns := func(i int) float64 { return r.Stages[i].Ns.Median }
+	cpu := func(i int) float64 { return r.Stages[i].CPU.Median }
+	r.WalkNs, r.DecodeNs, r.BooksNs, r.PublishNs, r.RingNs = ns(0), ns(1), ns(2), ns(3), ns(4)
+	r.Allocs = r.Stages[3].Counts.Allocs
+	r.Budget = []Share{
+		{"walk", cpu(0)}, {"decode", cpu(1) - cpu(0)}, {"books", cpu(2) - cpu(1)}, {"expand", cpu(3) - cpu(2) - cpu(4)}, {"publish", cpu(4)},
 	}
-	return stages, nil
 }
 
 // bench holds what the stages work with.
 type bench struct {
-	pass   int
-	dir    string
-	batch  *tick.Batch
-	books  *book.Books
-	lane   *pipeline.Lane
-	own    *book.Books // the lane's
-	rings  []*ringbuf.Writer
-	parsed itch.Counters
+	pass    int
+	dir     string
+	batch   *tick.Batch
+	books   *book.Books
+	lane    *pipeline.Lane
+	own     *book.Books // the lane's
+	rings   []*ringbuf.Writer
+	out     pipeline.Outputs
+	parsed  itch.Counters
+	before  pipeline.Counters // of the lane, before stage publish
+	made    pipeline.Counters // by stage publish
+	refused uint64            // messages that the lane's parser refused so far, in all runs
+	staged  []uint64          // records for stage ring: as many as a pass has
 }
 
 // midnight is any day's: the figures do not depend on it.
@@ -170,7 +262,7 @@ func newBench(o *Options) (b *bench, err error) {
 	if b.dir, err = os.MkdirTemp(dir, "tickwire-bench-"); err != nil {
 		return nil, err
 	}
-	var out pipeline.Outputs
+	out := &b.out
 	for kind, place := range map[ringbuf.Kind]**ringbuf.Writer{
 		ringbuf.KindMbo: &out.Mbo, ringbuf.KindMbp1: &out.Mbp1, ringbuf.KindTrades: &out.Trades,
 		ringbuf.KindEvents: &out.Events, ringbuf.KindExt: &out.Ext,
@@ -187,7 +279,7 @@ func newBench(o *Options) (b *bench, err error) {
 		return nil, err
 	}
 	b.lane, err = pipeline.New(pipeline.Config{
-		Publisher: tick.PublisherSimItch, Books: b.own, Symbols: directory, Out: out, MaxPass: o.Pass, FileStamps: true,
+		Publisher: tick.PublisherSimItch, Books: b.own, Symbols: directory, Out: *out, MaxPass: o.Pass, FileStamps: true,
 		Midnight: func(uint64) (uint64, error) { return midnight, nil },
 	})
 	return b, err
@@ -213,10 +305,14 @@ func (b *bench) close() {
 	}
 }
 
-func (b *bench) reset() {
+// reset makes ready for a stage: books and session are new, their memory is not.
+func (b *bench) reset(stage string) {
 	b.books.Reset()
-	b.lane.SessionStart([10]byte{})
-	b.lane.StartDay(midnight)
+	if stage == "publish" {
+		b.lane.SessionStart([10]byte{})
+		b.lane.StartDay(midnight)
+		b.before = *b.lane.Counters()
+	}
 	b.parsed = itch.Counters{}
 	b.batch.Reset()
 }
@@ -270,8 +366,52 @@ func (b *bench) publish(d *Day) (uint64, error) {
 		return 0, fmt.Errorf("the lane took %d bytes of %d", used, len(d.Bytes))
 	}
 	b.lane.EndPass()
-	p := b.lane.Parser()
-	return p.Short + p.Unknown + bookFaults(b.own), nil
+	p, c := b.lane.Parser(), b.lane.Counters()
+	b.made = pipeline.Counters{
+		Passes: c.Passes - b.before.Passes, Mbo: c.Mbo - b.before.Mbo, Mbp1: c.Mbp1 - b.before.Mbp1, Trades: c.Trades - b.before.Trades,
+		Events: c.Events - b.before.Events, Ext: c.Ext - b.before.Ext,
+	}
+	refused := p.Short + p.Unknown - b.refused
+	b.refused += refused
+	return refused + bookFaults(b.own), nil
+}
+
+// records is how many of them stage publish made.
+func (b *bench) records() uint64 {
+	return b.made.Mbo + b.made.Mbp1 + b.made.Trades + b.made.Events + b.made.Ext
+}
+
+// ring publishes as many records as stage publish did, in as many passes, from memory that is in the cache.
+func (b *bench) ring(*Day) (uint64, error) {
+	type share struct {
+		w          *ringbuf.Writer
+		each, owed float64 // records a pass
+	}
+	passes := float64(max(b.made.Passes, 1))
+	var shares []share
+	for _, k := range []struct {
+		w *ringbuf.Writer
+		n uint64
+	}{{b.out.Mbo, b.made.Mbo}, {b.out.Mbp1, b.made.Mbp1}, {b.out.Trades, b.made.Trades}, {b.out.Ext, b.made.Ext}, {b.out.Events, b.made.Events}} {
+		shares = append(shares, share{w: k.w, each: float64(k.n) / passes})
+		most := (int(float64(k.n)/passes) + 1) * k.w.Header().Kind.PayloadBytes() / 8
+		if most > len(b.staged) {
+			b.staged = make([]uint64, most) // in the run that warms up
+		}
+	}
+	recs := unsafe.Pointer(unsafe.SliceData(b.staged))
+	for range b.made.Passes {
+		for i := range shares {
+			s := &shares[i]
+			s.owed += s.each
+			if n := int(s.owed); n > 0 {
+				s.owed -= float64(n)
+				s.w.Publish(recs, n)
+				s.w.PublishHint()
+			}
+		}
+	}
+	return 0, nil
 }
 
 func bookFaults(b *book.Books) uint64 {

@@ -12,6 +12,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/tickwire/tickwire/bench/meter"
 	"github.com/tickwire/tickwire/internal/netns"
 	"github.com/tickwire/tickwire/nic/afxdp"
 )
@@ -34,6 +35,8 @@ type Rate struct {
 	Load     string    `json:"load"`
 	Receiver string    `json:"receiver"`
 	Median   float64   `json:"packets_per_second"` // the highest rate without loss, median of the runs
+	Min      float64   `json:"min"`
+	Max      float64   `json:"max"`
 	Runs     []float64 `json:"runs"`
 	Offered  float64   `json:"offered"`                       // median, as fast as the load goes
 	Received float64   `json:"received"`                      // of that, with loss
@@ -146,7 +149,7 @@ func Run(o Options) (*Report, error) {
 	if why := rights(); why != "" {
 		return nil, fmt.Errorf("rxbench: %w: %s", ErrRights, why)
 	}
-	b := &bench{o: o, r: Report{Machine: machine(), FrameBytes: frameBytes, Runs: o.Runs, SpanSeconds: o.Span.Seconds(), ReceiverCore: o.ReceiverCore, LoadCore: o.LoadCore}}
+	b := &bench{o: o, r: Report{Machine: look(), FrameBytes: frameBytes, Runs: o.Runs, SpanSeconds: o.Span.Seconds(), ReceiverCore: o.ReceiverCore, LoadCore: o.LoadCore}}
 	var err error
 	if b.dir, err = os.MkdirTemp("", "tickwire-bench-"); err != nil {
 		return nil, err
@@ -277,6 +280,7 @@ func (b *bench) rates() error {
 		for _, name := range Receivers {
 			if t := table[[2]string{kind, name}]; t != nil {
 				t.Median, t.Offered, t.Received = median(t.Runs), median(t.offered), median(t.received)
+				t.Min, t.Max = slices.Min(t.Runs), slices.Max(t.Runs)
 				t.Ratio, t.Stamped = ratio(table[[2]string{kind, Ours}], t), ratio(table[[2]string{kind, Stamped}], t)
 				b.r.Rates = append(b.r.Rates, *t)
 			}
@@ -357,14 +361,14 @@ func (b *bench) cost() error {
 // count looks at a stream of n frames: one call into the kernel for the load, and nothing of this package meanwhile.
 func (b *bench) count(r *thread, l *live, first uint64, n int, rate float64) error {
 	cost := &b.r.Cost
-	all, err := countCalls(r.tid, "")
-	var own *calls
+	all, err := meter.Count(sysEnter, r.tid, "")
+	var own *meter.Tracepoint
 	if err == nil {
-		defer all.close()
-		own, err = countCalls(r.tid, runtimes)
+		defer all.Close()
+		own, err = meter.Count(sysEnter, r.tid, runtimes)
 	}
 	if err == nil {
-		defer own.close()
+		defer own.Close()
 	} else {
 		cost.Why = err.Error()
 	}
@@ -405,9 +409,9 @@ func (b *bench) count(r *thread, l *live, first uint64, n int, rate float64) err
 	return nil
 }
 
-func both(all, own *calls) (n [2]uint64, err error) {
-	if n[0], err = all.count(); err == nil {
-		n[1], err = own.count()
+func both(all, own *meter.Tracepoint) (n [2]uint64, err error) {
+	if n[0], err = all.Value(); err == nil {
+		n[1], err = own.Value()
 	}
 	return n, err
 }
@@ -426,16 +430,7 @@ func ratio(us, them *Rate) float64 {
 	return median(v)
 }
 
-func median(v []float64) float64 {
-	if len(v) == 0 {
-		return 0
-	}
-	s := slices.Sorted(slices.Values(v))
-	if len(s)%2 == 0 {
-		return (s[len(s)/2-1] + s[len(s)/2]) / 2
-	}
-	return s[len(s)/2]
-}
+func median(v []float64) float64 { return meter.Median(v) }
 
 // rights says what is missing to measure at all; empty: nothing.
 func rights() string {

@@ -29,7 +29,7 @@ func TestRun(t *testing.T) {
 		}
 		loads := 0
 		for _, l := range r.Rates {
-			if l.Receiver == name && l.Received > 0 && l.Received <= l.Offered*1.001 && len(l.Runs) == 1 {
+			if l.Receiver == name && l.Received > 0 && l.Received <= l.Offered*1.001 && len(l.Runs) == 1 && l.Min == l.Median && l.Max == l.Median {
 				loads++
 			}
 		}

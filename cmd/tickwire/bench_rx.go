@@ -73,16 +73,12 @@ func printRx(out io.Writer, r *rxbench.Report, asJSON bool) error {
 		return rxFaults(r)
 	}
 	m := r.Machine
-	virtual := ""
-	if m.Virtual {
-		virtual = ", a virtual machine"
-	}
-	fmt.Fprintf(out, "%s, %d cores%s, Linux %s, %s; %s in mode %s; receiver on core %d, load on core %d; frames of %d bytes, %d runs\n\n",
-		m.CPU, m.Cores, virtual, m.Kernel, m.Go, m.Driver, m.Mode, r.ReceiverCore, r.LoadCore, r.FrameBytes, r.Runs)
+	fmt.Fprintf(out, "%s\n%s in mode %s; receiver on core %d, load on core %d; frames of %d bytes, %d runs\n\n",
+		m, m.Driver, m.Mode, r.ReceiverCore, r.LoadCore, r.FrameBytes, r.Runs)
 	t := tabwriter.NewWriter(out, 0, 8, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprintln(t, "load\treceiver\tpackets/s without loss\tload unpaced\treceived of that\tafxdp/it\tafxdp-stamped/it\t")
+	fmt.Fprintln(t, "load\treceiver\tpackets/s without loss\tleast\tmost\tload unpaced\treceived of that\tafxdp/it\tafxdp-stamped/it\t")
 	for _, l := range r.Rates {
-		fmt.Fprintf(t, "%s\t%s\t%.0f\t%.0f\t%.0f\t%s\t%s\t\n", l.Load, l.Receiver, l.Median, l.Offered, l.Received, ratioText(l.Ratio), ratioText(l.Stamped))
+		fmt.Fprintf(t, "%s\t%s\t%.0f\t%.0f\t%.0f\t%.0f\t%.0f\t%s\t%s\t\n", l.Load, l.Receiver, l.Median, l.Min, l.Max, l.Offered, l.Received, ratioText(l.Ratio), ratioText(l.Stamped))
 	}
 	if err := t.Flush(); err != nil {
 		return err

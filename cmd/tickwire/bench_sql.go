@@ -9,12 +9,13 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-	"slices"
 	"text/tabwriter"
 	"time"
 
 	"github.com/spf13/cobra"
 
+	"github.com/tickwire/tickwire/bench/machine"
+	"github.com/tickwire/tickwire/bench/meter"
 	"github.com/tickwire/tickwire/feed/process"
 	"github.com/tickwire/tickwire/sim/itchgen"
 	"github.com/tickwire/tickwire/sqlgw/duck"
@@ -23,15 +24,18 @@ import (
 
 // sqlBench is the way from a capture to answers.
 type sqlBench struct {
-	Rows    uint64       `json:"rows"`
-	Seconds float64      `json:"seconds"`
-	PerSec  float64      `json:"rows_per_second"`
-	Queries []queryBench `json:"queries"`
+	Machine machine.Machine `json:"machine"`
+	Rows    uint64          `json:"rows"`
+	Seconds float64         `json:"seconds"`
+	PerSec  float64         `json:"rows_per_second"`
+	Queries []queryBench    `json:"queries"`
 }
 
 type queryBench struct {
 	SQL      string  `json:"sql"`
 	Ms       float64 `json:"milliseconds"` // median
+	Min      float64 `json:"min_milliseconds"`
+	Max      float64 `json:"max_milliseconds"`
 	RowsSec  float64 `json:"rows_scanned_per_second"`
 	Answered int64   `json:"rows_answered"`
 }
@@ -79,7 +83,7 @@ asks DuckDB over them. Without --file it generates a day.`,
 	}
 	c.Flags().StringVar(&path, "file", "", "capture (default: generate a day)")
 	c.Flags().Uint64Var(&messages, "messages", 5_000_000, "of a generated day")
-	c.Flags().IntVar(&rounds, "rounds", 5, "times each query is asked")
+	c.Flags().IntVar(&rounds, "runs", meter.Runs, "times each query is asked; the median is shown")
 	c.Flags().BoolVar(&asJSON, "json", false, "for scripts")
 	return c
 }
@@ -91,11 +95,12 @@ func runSQLBench(ctx context.Context, path string, rounds int, p *progress) (*sq
 		return nil, err
 	}
 	o := &sqlOptions{from: path}
+	here := machine.Look()
 	began := time.Now()
 	if err := o.fill(ctx, s, process.OfflineOptions{Kinds: store.Rings(tables), Publisher: 2, Dataset: "XNAS.ITCH"}, io.Discard); err != nil {
 		return nil, err
 	}
-	b := &sqlBench{Rows: s.Rows.Load(), Seconds: time.Since(began).Seconds()}
+	b := &sqlBench{Machine: here, Rows: s.Rows.Load(), Seconds: time.Since(began).Seconds()}
 	b.PerSec = float64(b.Rows) / b.Seconds
 	engine, err := duck.Open(duck.Options{Store: s})
 	if err != nil {
@@ -126,9 +131,8 @@ func runSQLBench(ctx context.Context, path string, rounds int, p *progress) (*sq
 			took = append(took, time.Since(began).Seconds())
 			q.Answered = n
 		}
-		slices.Sort(took)
-		median := took[len(took)/2]
-		q.Ms, q.RowsSec = median*1e3, orders/median
+		spread := meter.Of(took)
+		q.Ms, q.Min, q.Max, q.RowsSec = spread.Median*1e3, spread.Min*1e3, spread.Max*1e3, orders/spread.Median
 		b.Queries = append(b.Queries, q)
 	}
 	return b, nil
@@ -138,11 +142,12 @@ func (b *sqlBench) print(out io.Writer, asJSON bool) error {
 	if asJSON {
 		return json.NewEncoder(out).Encode(b)
 	}
+	fmt.Fprintf(out, "%s\n\n", b.Machine)
 	fmt.Fprintf(out, "%d rows of orders, ticks and trades in %.2f s: %.3g rows/s from file to columns\n\n", b.Rows, b.Seconds, b.PerSec)
 	t := tabwriter.NewWriter(out, 0, 8, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprintln(t, "ms\trows scanned/s\trows answered\t  query")
+	fmt.Fprintln(t, "ms\tleast\tmost\trows scanned/s\trows answered\t  query")
 	for _, q := range b.Queries {
-		fmt.Fprintf(t, "%.1f\t%.3g\t%d\t  %s\n", q.Ms, q.RowsSec, q.Answered, q.SQL)
+		fmt.Fprintf(t, "%.1f\t%.1f\t%.1f\t%.3g\t%d\t  %s\n", q.Ms, q.Min, q.Max, q.RowsSec, q.Answered, q.SQL)
 	}
 	return t.Flush()
 }
