@@ -35,9 +35,11 @@ type laneRunner struct {
 	tap       *capture.Tap
 	capture   *Capture
 	snap      *snapshotter
-	state     atomic.Uint32 // ringbuf.State that the rings are to show
-	shown     ringbuf.State // that they show: the beat's
+	_         [64]byte
+	state     atomic.Uint32 // ringbuf.State that the rings are to show: the lane stores it, and the beat looks
 	stamps    atomic.Uint32 // nic.StampSource of the latest packets
+	_         [64]byte      // what the beat stores is in no line of the lane's
+	shown     ringbuf.State // that they show: the beat's
 	stamped   uint32        // that the rings show: the beat's
 	gone      error         // an interface of the lane's: whoever watches links writes it, Run reads it at the end
 	undrained bool          // its definitions file could not be written just now: the beat's
