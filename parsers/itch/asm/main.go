@@ -1,0 +1,351 @@
+// Command asm writes ../columns_amd64.s: how messages become columns with AVX-512 and with AVX2. columns_amd64.go says what
+// the functions do, and draws what they share with it; this says how.
+//
+// Both work in groups (of 8 and of 4 messages). In a group every message goes the same way whatever its type, so there is no branch to
+// miss; what differs is a row of a table:
+//
+//	length ──> type ──> known, and of its length? ──> one-hot count += ──> bytes of each column, by a shuffle of the type ──> next
+//
+// and then the group's columns, which lie across one register a message, are turned and stored, a register a column.
+//
+// The walk is what bounds it: a length has to be loaded before the next message's place is known. Its chain is one load of one byte and
+// one addition. The two bytes of each prefix are not added but are part of the next load's displacement.
+package main
+
+import (
+	"fmt"
+
+	"github.com/mmcloughlin/avo/attr"
+	. "github.com/mmcloughlin/avo/build"
+	. "github.com/mmcloughlin/avo/operand"
+	. "github.com/mmcloughlin/avo/reg"
+)
+
+// Offsets in struct work; its file has a constant for each that does not compile when they differ.
+const (
+	workBegin    = 0
+	workRoom     = 8
+	workLeft     = 16
+	workRow      = 24
+	workMidnight = 32
+	workSequence = 40
+	workTables   = 48
+	workKind     = 56
+	workSub      = 64
+	workSide     = 72
+	workInst     = 80
+	workTs       = 88
+	workSeq      = 96
+	workOrder    = 104
+	workAux      = 112
+	workPrice    = 120
+	workSize     = 128
+	workUsed     = 136
+	workGroups   = 144
+	workCounts   = 152
+	workCold     = 160
+	workBase     = 192
+)
+
+// Offsets in struct tables.
+const (
+	tablesWant   = 0
+	tablesOne    = 1024
+	tablesPick   = 3072
+	tablesKinds  = 19456
+	tablesGather = 19520
+	tablesHead   = 19584
+	tablesBody   = 23680
+	tablesSmall  = 40064
+)
+
+// Rows of tablesSmall, 32 bytes each.
+const (
+	smallInst = iota
+	smallTypes
+	smallKinds4
+	smallKinds5
+	smallMisc
+	smallIota
+)
+
+const priceE4ToE9 = 100_000
+
+// Registers that both functions use alike.
+var (
+	work, tables = RDI, RSI
+	at           = R8  // the message's length prefix, less two bytes for each message of the group before it
+	last         = R9  // at, at most
+	left         = R10 // messages that may still be taken
+	row          = R11 // of the group's first message
+	counts       = R12 // a byte for each type that has columns of its own
+	group        = R13 // index of the group
+	typ          = RAX
+	length       = RCX
+	word         = RDX
+	tmp          = RBX
+	took         = R15 // messages of this group
+)
+
+func main() {
+	ConstraintExpr("amd64,!purego")
+	columnsAVX512()
+	columnsAVX2()
+	Generate()
+}
+
+func field(offset int) Mem { return Mem{Base: work, Disp: offset} }
+func table(offset int) Mem { return Mem{Base: tables, Disp: offset} }
+
+// column is where the group's rows of a column begin, elem bytes a row.
+func column(offset int, elem uint8) Mem {
+	MOVQ(field(offset), tmp)
+	return Mem{Base: tmp, Index: row, Scale: elem}
+}
+
+// function opens one of the two and leaves its registers loaded.
+func function(name, doc string) {
+	TEXT(name, attr.NOSPLIT, "func(w *byte)")
+	Doc(doc)
+	MOVQ(Mem{Symbol: Symbol{Name: "w"}, Base: FramePointer}, work)
+	MOVQ(field(workTables), tables)
+	MOVQ(field(workBegin), at)
+	MOVQ(field(workRoom), last)
+	ADDQ(at, last)
+	MOVQ(field(workLeft), left)
+	MOVQ(field(workRow), row)
+	XORL(counts.As32(), counts.As32())
+	XORL(group.As32(), group.As32())
+}
+
+// walk is a group of messages: decode has the k-th one's fields put into its registers. A message that may not be read here ends
+// the group before it, and the last message that was asked for behind it.
+//
+// Nothing is read further than 64 bytes from a length prefix that lies 64 bytes or more before the end.
+func walk(size int, decode func(k int)) {
+	Label("group")
+	// Where the group begins, for the one who looks at it again.
+	MOVQ(at, tmp)
+	SUBQ(field(workBegin), tmp)
+	MOVL(tmp.As32(), Mem{Base: work, Index: group, Scale: 4, Disp: workBase})
+	for k := range size {
+		prefix := Mem{Base: at, Disp: 2 * k}
+		CMPQ(at, last)
+		JHI(LabelRef(fmt.Sprint("stop", k)))
+		MOVBLZX(prefix.Offset(2), typ.As32())
+		MOVBLZX(prefix.Offset(1), length.As32())
+		MOVWLZX(prefix, word.As32())
+		CMPL(word.As32(), Mem{Base: tables, Index: typ, Scale: 4, Disp: tablesWant})
+		JNE(LabelRef(fmt.Sprint("stop", k)))
+		ADDQ(Mem{Base: tables, Index: typ, Scale: 8, Disp: tablesOne}, counts)
+		decode(k)
+		ADDQ(length, at)
+		DECQ(left)
+		if k < size-1 {
+			JZ(LabelRef(fmt.Sprint("stop", k+1)))
+		}
+	}
+	MOVL(U32(size), took.As32())
+	Label("turn")
+}
+
+// next is what follows a group: another one, or the end.
+func next(size int) {
+	LEAQ(Mem{Base: at, Index: took, Scale: 2}, at)
+	ADDQ(took, row)
+	INCQ(group)
+	CMPQ(took, Imm(uint64(size)))
+	JNE(LabelRef("done"))
+	TESTQ(left, left)
+	JNZ(LabelRef("group"))
+	JMP(LabelRef("done"))
+	for k := size - 1; k > 0; k-- {
+		Label(fmt.Sprint("stop", k))
+		MOVL(U32(k), took.As32())
+		JMP(LabelRef("turn"))
+	}
+	Label("stop0")
+	Label("done")
+	SUBQ(field(workBegin), at)
+	MOVQ(at, field(workUsed))
+	MOVQ(row, field(workRow))
+	MOVQ(group, field(workGroups))
+	MOVQ(counts, field(workCounts))
+	VZEROUPPER()
+	RET()
+}
+
+// columnsAVX512: 64 bytes from the length prefix on hold every field of a message. One VPERMB of the type puts them into eight
+// 64-bit integers, bytes turned; a place without a byte takes the prefix's first, which is 0 because no type is that long.
+//
+//	ts  order  aux  size  price  [locate u32, type u8, side u8, sub u8, 0]  0  0
+//
+// Eight such registers are an 8 × 8 matrix, turned in 22 shuffles (two columns are not needed).
+func columnsAVX512() {
+	function("columnsAVX512", "columnsAVX512 needs AVX-512 F, BW, VL and VBMI.")
+	broadcast := func(v uint64, to VecPhysical) {
+		MOVQ(U64(v), tmp)
+		VPBROADCASTQ(tmp, to)
+	}
+	midnight, sequence, eight, e5, gather, kinds := Z20, Z21, Z22, Z23, Z24, Z25
+	buy, sell, none, bid, ask := X26, X27, X28, X29, X30
+	VPBROADCASTQ(field(workMidnight), midnight)
+	VPBROADCASTQ(field(workSequence), sequence)
+	VPMOVZXBQ(table(tablesSmall+32*smallIota), eight)
+	VPADDQ(eight, sequence, sequence)
+	broadcast(8, eight)
+	broadcast(priceE4ToE9, e5)
+	VMOVDQU64(table(tablesGather), gather)
+	VMOVDQU64(table(tablesKinds), kinds)
+	for _, c := range []struct {
+		code byte
+		to   VecPhysical
+	}{{'B', buy}, {'S', sell}, {'N', none}, {'B', bid}, {'A', ask}} {
+		broadcast(uint64(c.code)*0x0101010101010101, c.to)
+	}
+
+	msgs := [8]VecPhysical{Z0, Z1, Z2, Z3, Z4, Z5, Z6, Z7}
+	walk(8, func(k int) {
+		SHLL(Imm(6), typ.As32())
+		VMOVDQU64(Mem{Base: tables, Index: typ, Scale: 1, Disp: tablesPick}, msgs[k])
+		VPERMB(Mem{Base: at, Disp: 2 * k}, msgs[k], msgs[k])
+	})
+
+	// turn takes column pairs (0,1), (2,3), (4,5) from lanes 0, 1, 2: of each the even or the odd one.
+	turn := func(unpack func(ops ...Op), c0, c2, c4 VecPhysical) {
+		a, b, c, d := Z8, Z9, Z10, Z11
+		for i, to := range []VecPhysical{a, b, c, d} {
+			unpack(msgs[2*i+1], msgs[2*i], to)
+		}
+		VSHUFI64X2(Imm(0x44), b, a, Z12) // lanes 0 1 of messages 0 1, 2 3
+		VSHUFI64X2(Imm(0x44), d, c, Z13) // … of messages 4 5, 6 7
+		VSHUFI64X2(Imm(0xEE), b, a, Z14) // lanes 2 3
+		VSHUFI64X2(Imm(0xEE), d, c, Z15)
+		VSHUFI64X2(Imm(0x88), Z13, Z12, c0)
+		VSHUFI64X2(Imm(0xDD), Z13, Z12, c2)
+		VSHUFI64X2(Imm(0x88), Z15, Z14, c4)
+	}
+	ts, aux, price, order, size, misc := Z16, Z17, Z18, Z19, Z8, Z9
+	turn(func(ops ...Op) { VPUNPCKLQDQ(ops...) }, ts, aux, price)
+	VPADDQ(midnight, ts, ts)
+	VPMULUDQ(e5, price, price)
+	VMOVDQU64(ts, column(workTs, 8))
+	VMOVDQU64(aux, column(workAux, 8))
+	VMOVDQU64(price, column(workPrice, 8))
+	turn(func(ops ...Op) { VPUNPCKHQDQ(ops...) }, order, size, misc)
+	VMOVDQU64(order, column(workOrder, 8))
+	VMOVDQU64(size, column(workSize, 8))
+	VMOVDQU64(sequence, column(workSeq, 8))
+	VPADDQ(eight, sequence, sequence)
+	VPMOVQD(misc, column(workInst, 4))
+
+	// Eight types, eight sides, eight subs.
+	VPERMB(misc, gather, misc)
+	VPERMB(kinds, misc, Z10)
+	VPTESTNMB(X10, X10, K1)
+	KMOVW(K1, tmp.As32())
+	MOVB(tmp.As8(), Mem{Base: work, Index: group, Scale: 1, Disp: workCold})
+	VMOVQ(X10, column(workKind, 1))
+	VPCMPEQB(buy, X9, K1)
+	VPCMPEQB(sell, X9, K2)
+	VMOVDQU8(none, X11)
+	VMOVDQU8(bid, K1, X11)
+	VMOVDQU8(ask, K2, X11)
+	VMOVHPS(X11, column(workSide, 1))
+	VEXTRACTI128(Imm(1), Y9, X9)
+	VMOVQ(X9, column(workSub, 1))
+	next(8)
+}
+
+// columnsAVX2: no instruction moves a byte across 16 of them, so a message is three loads of 16 bytes, each with a shuffle of the type.
+//
+//	bytes 3 … 18            [ts  order]
+//	bytes 19 … 34, 28 … 43  [aux  size  price  (side u8, sub u8)], the one or the other
+//	bytes 0 … 3             type and locate, one integer of a register for the four messages
+func columnsAVX2() {
+	function("columnsAVX2", "columnsAVX2 needs AVX2.")
+	midnight, sequence, four, e5 := Y12, Y13, Y14, Y15
+	VPBROADCASTQ(field(workMidnight), midnight)
+	VPBROADCASTQ(field(workSequence), sequence)
+	VPMOVZXBQ(table(tablesSmall+32*smallIota), four)
+	VPADDQ(four, sequence, sequence)
+	broadcast := func(v uint64, to, x VecPhysical) {
+		MOVQ(U64(v), tmp)
+		VMOVQ(tmp, x)
+		VPBROADCASTQ(x, to)
+	}
+	broadcast(4, four, X14)
+	broadcast(priceE4ToE9, e5, X15)
+	heads := [4]VecPhysical{X0, X1, X2, X3}
+	bodies := [4]VecPhysical{Y4, Y5, Y6, Y7}
+	first := X8
+	walk(4, func(k int) {
+		VPINSRD(Imm(uint64(k)), Mem{Base: at, Disp: 2*k + 2}, first, first)
+		SHLL(Imm(4), typ.As32())
+		VMOVDQU(Mem{Base: at, Disp: 2*k + 2 + 3}, heads[k])
+		VPSHUFB(Mem{Base: tables, Index: typ, Scale: 1, Disp: tablesHead}, heads[k], heads[k])
+		VBROADCASTI128(Mem{Base: at, Disp: 2*k + 2 + 19}, bodies[k])
+		VBROADCASTI128(Mem{Base: at, Disp: 2*k + 2 + 28}, Y9)
+		SHLL(Imm(2), typ.As32())
+		VPSHUFB(Mem{Base: tables, Index: typ, Scale: 1, Disp: tablesBody}, bodies[k], bodies[k])
+		VPSHUFB(Mem{Base: tables, Index: typ, Scale: 1, Disp: tablesBody + 32}, Y9, Y9)
+		VPOR(Y9, bodies[k], bodies[k])
+	})
+	VINSERTI128(Imm(1), X2, Y0, Y0)
+	VINSERTI128(Imm(1), X3, Y1, Y1)
+	VPUNPCKLQDQ(Y1, Y0, Y2)
+	VPUNPCKHQDQ(Y1, Y0, Y3)
+	VPADDQ(midnight, Y2, Y2)
+	VMOVDQU(Y2, column(workTs, 8))
+	VMOVDQU(Y3, column(workOrder, 8))
+	VPUNPCKLQDQ(Y5, Y4, Y0) // aux, price of 0 1
+	VPUNPCKHQDQ(Y5, Y4, Y1) // size, misc of 0 1
+	VPUNPCKLQDQ(Y7, Y6, Y2)
+	VPUNPCKHQDQ(Y7, Y6, Y3)
+	VPERM2I128(Imm(0x20), Y2, Y0, Y4) // aux
+	VPERM2I128(Imm(0x31), Y2, Y0, Y5) // price
+	VPERM2I128(Imm(0x20), Y3, Y1, Y6) // size
+	VPERM2I128(Imm(0x31), Y3, Y1, Y7) // misc
+	VPMULUDQ(e5, Y5, Y5)
+	VMOVDQU(Y4, column(workAux, 8))
+	VMOVDQU(Y5, column(workPrice, 8))
+	VMOVDQU(Y6, column(workSize, 8))
+	VMOVDQU(sequence, column(workSeq, 8))
+	VPADDQ(four, sequence, sequence)
+
+	small := func(i int) Mem { return table(tablesSmall + 32*i) }
+	VPSHUFB(small(smallInst), first, X0)
+	VMOVDQU(X0, column(workInst, 4))
+	VPSHUFB(small(smallTypes), first, X0)
+	VMOVDQU(small(smallKinds4), X1)
+	VMOVDQU(small(smallKinds5), X2)
+	VPSHUFB(X0, X1, X1)
+	VPSHUFB(X0, X2, X2)
+	VPSLLW(Imm(3), X0, X0) // bit 4 tells 0x4… from 0x5…
+	VPBLENDVB(X0, X2, X1, X1)
+	VMOVD(X1, column(workKind, 1))
+	VPXOR(X2, X2, X2)
+	VPCMPEQB(X2, X1, X2)
+	VPMOVMSKB(X2, tmp.As32())
+	ANDL(U32(0xF), tmp.As32())
+	MOVB(tmp.As8(), Mem{Base: work, Index: group, Scale: 1, Disp: workCold})
+
+	VPSHUFB(small(smallMisc), Y7, Y7)
+	VEXTRACTI128(Imm(1), Y7, X0)
+	VPOR(X0, X7, X0) // four sides, four subs
+	MOVL(U32(0x01010101*'B'), tmp.As32())
+	VMOVD(tmp.As32(), X1)
+	VPCMPEQB(X1, X0, X2)
+	MOVL(U32(0x01010101*'S'), tmp.As32())
+	VMOVD(tmp.As32(), X3)
+	VPCMPEQB(X3, X0, X3)
+	MOVL(U32(0x01010101*'N'), tmp.As32())
+	VMOVD(tmp.As32(), X4)
+	VPBLENDVB(X2, X1, X4, X4)
+	MOVL(U32(0x01010101*'A'), tmp.As32())
+	VMOVD(tmp.As32(), X5)
+	VPBLENDVB(X3, X5, X4, X4)
+	VMOVD(X4, column(workSide, 1))
+	VPEXTRD(Imm(1), X0, column(workSub, 1))
+	next(4)
+}

@@ -1,0 +1,176 @@
+package itch_test
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/tickwire/tickwire/parsers/itch"
+	"github.com/tickwire/tickwire/parsers/moldudp64"
+	"github.com/tickwire/tickwire/sim/itchgen"
+	"github.com/tickwire/tickwire/tick"
+)
+
+const (
+	benchMessages = 10_000_000 // far more than a branch predictor keeps or a cache holds
+	benchChunk    = 1 << 20    // bytes timed at once: some 0.2 ms, so that most of them see no interruption
+	benchPass     = 512        // messages of a batch
+)
+
+// BenchmarkDecode is the decoder alone, every way this machine has, on days from memory.
+//
+//	budget  realistic 7 ns/msg, hostile 9, aim 4; faster than the C loops of testdata/columns.c in the same run; 0 allocs
+//
+// All ways take turns through the day, a run after the other. A day is timed by the chunk, and what counts is each chunk's
+// median over the runs: what else the machine does hits some runs of a chunk, seldom most of them. Run with -benchtime 9x, pinned.
+func BenchmarkDecode(b *testing.B) {
+	for _, profile := range []itchgen.Profile{itchgen.Realistic, itchgen.Hostile} {
+		b.Run(profile.String(), func(b *testing.B) { benchDay(b, profile) })
+	}
+}
+
+// decoder is one way: a run over the day gives the ns of each chunk.
+type decoder struct {
+	name string
+	run  func(times []int64) []int64
+	runs [][]int64
+}
+
+func benchDay(b *testing.B, profile itchgen.Profile) {
+	g, err := itchgen.New(itchgen.Options{Messages: benchMessages, Symbols: 8000, Seed: 42, Profile: profile})
+	if err != nil {
+		b.Fatal(err)
+	}
+	day := itchgen.AppendAll(make([]byte, 0, benchMessages*36), g, nil)
+	out, err := tick.NewBatch()
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer out.Free()
+
+	all := []*decoder{{name: "walk", run: func(times []int64) []int64 {
+		for rest := day; len(rest) > 0; {
+			began := time.Now()
+			_, used := moldudp64.Walk(rest[:min(benchChunk, len(rest))], 1<<30)
+			times = append(times, time.Since(began).Nanoseconds())
+			rest = rest[used:]
+		}
+		return times
+	}}}
+	for _, v := range itch.Variants() {
+		all = append(all, &decoder{name: v.Name, run: func(times []int64) []int64 {
+			var c itch.Counters
+			for rest := day; len(rest) > 0; {
+				began := time.Now()
+				for chunk := rest[:min(benchChunk, len(rest))]; ; {
+					out.Reset()
+					used, n := v.Append(chunk, 1, c.Messages, benchPass, out, &c)
+					if n == 0 {
+						break
+					}
+					chunk, rest = chunk[used:], rest[used:]
+				}
+				times = append(times, time.Since(began).Nanoseconds())
+			}
+			if c.Messages != benchMessages {
+				b.Fatalf("%s: %d messages", v.Name, c.Messages)
+			}
+			return times
+		}})
+	}
+	all = append(all, inC(b, day)...)
+
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	for _, d := range all {
+		d.run(nil) // warm up
+	}
+	b.ResetTimer()
+	for range b.N {
+		for _, d := range all {
+			d.runs = append(d.runs, d.run(make([]int64, 0, len(day)/benchChunk+2)))
+		}
+	}
+	b.StopTimer()
+	for _, d := range all {
+		sum := int64(0)
+		for i := range d.runs[0] {
+			var of []int64
+			for _, run := range d.runs {
+				of = append(of, run[i])
+			}
+			slices.Sort(of)
+			sum += of[len(of)/2]
+		}
+		b.ReportMetric(float64(sum)/benchMessages, d.name+"-ns/msg")
+	}
+	b.ReportMetric(0, "ns/op")
+}
+
+// inC is the C loops as decoders: a process that runs when it is told to. Without a compiler there are none.
+func inC(b *testing.B, day []byte) (all []*decoder) {
+	gcc, err := exec.LookPath("gcc")
+	if err != nil {
+		b.Log("no gcc: nothing to compare with")
+		return nil
+	}
+	prog := filepath.Join(b.TempDir(), "columns")
+	if out, err := exec.Command(gcc, "-O3", "-march=native", "-o", prog, "testdata/columns.c").CombinedOutput(); err != nil {
+		b.Fatalf("%v\n%s", err, out)
+	}
+	fd, err := unix.MemfdCreate("day", 0)
+	if err != nil {
+		b.Fatal(err)
+	}
+	file := os.NewFile(uintptr(fd), "day")
+	defer file.Close()
+	if _, err := file.Write(day); err != nil {
+		b.Fatal(err)
+	}
+	cmd := exec.Command(prog, "/proc/self/fd/3", fmt.Sprint(benchChunk), fmt.Sprint(benchPass))
+	cmd.ExtraFiles, cmd.Stderr = []*os.File{file}, os.Stderr
+	in, err1 := cmd.StdinPipe()
+	out, err2 := cmd.StdoutPipe()
+	if err1 != nil || err2 != nil || cmd.Start() != nil {
+		b.Fatal(err1, err2)
+	}
+	b.Cleanup(func() {
+		in.Close()
+		if err := cmd.Wait(); err != nil {
+			b.Error(err)
+		}
+	})
+	lines := bufio.NewReaderSize(out, 1<<20)
+	for _, name := range []string{"switch", "table"} {
+		all = append(all, &decoder{name: "C-" + name, run: func(times []int64) []int64 {
+			if _, err := io.WriteString(in, name+"\n"); err != nil {
+				b.Fatal(err)
+			}
+			line, err := lines.ReadString('\n')
+			if err != nil {
+				b.Fatal(err)
+			}
+			words := strings.Fields(line)
+			for _, w := range words[:len(words)-1] {
+				var ns int64
+				fmt.Sscan(w, &ns)
+				times = append(times, ns)
+			}
+			if words[len(words)-1] != fmt.Sprint(benchMessages) {
+				b.Fatalf("C: %s messages", words[len(words)-1])
+			}
+			return times
+		}})
+	}
+	return all
+}

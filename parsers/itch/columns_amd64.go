@@ -1,0 +1,199 @@
+//go:build amd64 && !purego
+
+package itch
+
+import (
+	"encoding/binary"
+	"math/bits"
+	"unsafe"
+
+	"golang.org/x/sys/cpu"
+
+	"github.com/tickwire/tickwire/tick"
+)
+
+//go:generate go run -C asm . -out ../columns_amd64.s
+
+// How Append works where there is AVX2 or AVX-512 with VBMI. What costs in appendPortable is its switch: types come as they like, so a
+// branch on them is missed every other message, at some 15 cycles. Here nothing branches on a type: assembly takes messages by the group,
+// every one through the same instructions with the shuffle of its type (plans.go), and stores a group's columns at once. What is
+// left to Go is rare:
+//
+//	b ──> groups of known messages of the right length ──> columns ──> rows of seldom types: cold completes them
+//	 └──> a message that is not, and what follows it; the last 64 bytes; the last rows: appendPortable
+//
+// A group may store columns of rows that it does not take: those are rows behind N, which nobody has written yet.
+
+// The ways of appendBest.
+const (
+	portable = iota
+	avx2
+	avx512
+)
+
+var best = func() int {
+	switch x := &cpu.X86; {
+	case x.HasAVX512F && x.HasAVX512BW && x.HasAVX512VL && x.HasAVX512VBMI:
+		return avx512
+	case x.HasAVX2:
+		return avx2
+	}
+	return portable
+}()
+
+const (
+	mostGroups = 31 // of one call: counts has bytes, and 31 groups of 8 are 248
+	lookAhead  = 64 // bytes that may be read from a length prefix on
+	// Fewer messages are not worth the call.
+	fewMessages = 3
+)
+
+// work is one call's arguments and results. asm/main.go has the same offsets.
+type work struct {
+	begin    unsafe.Pointer // length prefix of the first message
+	room     uint64         // how far from there the last message may begin
+	left     uint64         // messages to take, at least 1; what is left of them
+	row      uint64         // of the first message; then the one behind the last
+	midnight uint64
+	sequence uint64
+	tables   *tables
+
+	kind, sub, side, instrument, tsEvent, seq, orderID, aux, price, size unsafe.Pointer
+
+	used   uint64                 // bytes
+	groups uint64                 // begun
+	counts uint64                 // a byte for each of hotTypes, the first lowest: how many there were
+	cold   [4]uint64              // a byte a group: bit set, the row of the group is for cold
+	base   [mostGroups + 1]uint32 // bytes from begin to each group
+}
+
+const (
+	_ = -(unsafe.Offsetof(work{}.tables) ^ 48)
+	_ = -(unsafe.Offsetof(work{}.size) ^ 128)
+	_ = -(unsafe.Offsetof(work{}.used) ^ 136)
+	_ = -(unsafe.Offsetof(work{}.counts) ^ 152)
+	_ = -(unsafe.Offsetof(work{}.cold) ^ 160)
+	_ = -(unsafe.Offsetof(work{}.base) ^ 192)
+
+	_ = -(unsafe.Offsetof(tables{}.one) ^ 1024)
+	_ = -(unsafe.Offsetof(tables{}.pick) ^ 3072)
+	_ = -(unsafe.Offsetof(tables{}.kinds) ^ 19456)
+	_ = -(unsafe.Offsetof(tables{}.gather) ^ 19520)
+	_ = -(unsafe.Offsetof(tables{}.head) ^ 19584)
+	_ = -(unsafe.Offsetof(tables{}.body) ^ 23680)
+	_ = -(unsafe.Offsetof(tables{}.small) ^ 40064)
+)
+
+// Both take messages from begin on until left is 0, a message begins behind room, or one is of no known type or not of its length.
+//
+//go:noescape
+func columnsAVX512(w *work)
+
+//go:noescape
+func columnsAVX2(w *work)
+
+func appendBest(b []byte, midnight, sequence uint64, max int, out *tick.Batch, c *Counters) (used, messages int) {
+	return appendColumns(best, b, midnight, sequence, max, out, c)
+}
+
+func appendColumns(way int, b []byte, midnight, sequence uint64, max int, out *tick.Batch, c *Counters) (used, messages int) {
+	if way == portable {
+		return appendPortable(b, midnight, sequence, max, out, c)
+	}
+	size := 8
+	if way == avx2 {
+		size = 4
+	}
+	// In the group's k-th message the place is compared with 2k bytes of prefixes not added to it.
+	margin := lookAhead + 2*(size-1)
+	for {
+		n := min(max-messages, mostGroups*size, (tick.MaxRows-out.N)&^(size-1), sideRoom(&out.Sides))
+		room := len(b) - used - margin
+		if n < fewMessages || room < 0 {
+			u, m := appendPortable(b[used:], midnight, sequence+uint64(messages), max-messages, out, c)
+			return used + u, messages + m
+		}
+		w := work{
+			begin: unsafe.Pointer(&b[used]), room: uint64(room), left: uint64(n), row: uint64(out.N),
+			midnight: midnight, sequence: sequence + uint64(messages), tables: wireTables,
+			kind: unsafe.Pointer(out.Kind), sub: unsafe.Pointer(out.Sub), side: unsafe.Pointer(out.Side),
+			instrument: unsafe.Pointer(out.Instrument), tsEvent: unsafe.Pointer(out.TsEvent), seq: unsafe.Pointer(out.Sequence),
+			orderID: unsafe.Pointer(out.OrderID), aux: unsafe.Pointer(out.Aux), price: unsafe.Pointer(out.Price), size: unsafe.Pointer(out.Size),
+		}
+		if way == avx512 {
+			columnsAVX512(&w)
+		} else {
+			columnsAVX2(&w)
+		}
+		first := out.N
+		out.N = int(w.row)
+		for i := range len(hotTypes) {
+			c.ByType[hotTypes[i]] += w.counts >> (8 * i) & 0xFF
+		}
+		if w.cold[0]|w.cold[1]|w.cold[2]|w.cold[3] != 0 {
+			w.complete(b[used:], size, first, out, c)
+		}
+		c.Messages += uint64(out.N - first)
+		messages += out.N - first
+		used += int(w.used)
+		if out.N-first == n {
+			if messages == max {
+				return used, messages
+			}
+			continue
+		}
+		// A message that is none for a group, or the end is near. Where one is strange others are too: not back at once.
+		most := min(max-messages, strangeRun)
+		u, m := appendPortable(b[used:], midnight, sequence+uint64(messages), most, out, c)
+		used, messages = used+u, messages+m
+		if m < most || out.Full() {
+			return used, messages
+		}
+	}
+}
+
+// strangeRun is how many messages go the portable way from one that is unknown or not of its length on.
+const strangeRun = 16
+
+// sideRoom is how many messages may come, whatever they are, before a side table may be full.
+func sideRoom(s *tick.SideCounts) int {
+	const entries = 3 // of one message in one table, at most
+	return (tick.MaxSideRows - tick.SideRoom - max(s.Statuses, s.Imbalances, s.Definitions, s.Statistics, s.Exts)) / entries
+}
+
+// complete fills in the rows of types that come seldom. b begins where the work did.
+func (w *work) complete(b []byte, size, first int, out *tick.Batch, c *Counters) {
+	for i, mask := range w.cold {
+		for ; mask != 0; mask &= mask - 1 {
+			group, k := i*8+bits.TrailingZeros64(mask)/8, bits.TrailingZeros64(mask)%8
+			row := first + group*size + k
+			if row >= out.N {
+				return // of a group that ended before
+			}
+			m := b[w.base[group]:]
+			for ; k > 0; k-- {
+				m = m[2+binary.BigEndian.Uint16(m):]
+			}
+			m = m[2 : 2+binary.BigEndian.Uint16(m)]
+			c.ByType[m[0]]++
+			cold(m, row, out)
+		}
+	}
+}
+
+// variant is a way to decode that this machine has.
+type variant struct {
+	name   string
+	append func(b []byte, midnight, sequence uint64, max int, out *tick.Batch, c *Counters) (used, messages int)
+}
+
+func variants() (all []variant) {
+	for way, name := range []string{portable: "portable", avx2: "avx2", avx512: "avx512"} {
+		if way <= best {
+			all = append(all, variant{name, func(b []byte, midnight, sequence uint64, max int, out *tick.Batch, c *Counters) (int, int) {
+				return appendColumns(way, b, midnight, sequence, max, out, c)
+			}})
+		}
+	}
+	return all
+}
