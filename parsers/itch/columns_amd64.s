@@ -5,7 +5,7 @@
 #include "textflag.h"
 
 // func columnsAVX512(w *byte)
-// Requires: AVX, AVX2, AVX512BW, AVX512F, AVX512VBMI, AVX512VL
+// Requires: AVX, AVX2, AVX512BW, AVX512F, AVX512VBMI, AVX512VL, MMX+
 TEXT ·columnsAVX512(SB), NOSPLIT, $0-8
 	MOVQ         w+0(FP), DI
 	MOVQ         48(DI), SI
@@ -38,121 +38,129 @@ TEXT ·columnsAVX512(SB), NOSPLIT, $0-8
 	VPBROADCASTQ BX, X30
 
 group:
-	MOVQ      R8, BX
-	SUBQ      (DI), BX
-	MOVL      BX, 192(DI)(R13*4)
-	CMPQ      R8, R9
-	JHI       stop0
-	MOVBLZX   2(R8), AX
-	MOVBLZX   1(R8), CX
-	MOVWLZX   (R8), DX
-	CMPL      DX, (SI)(AX*4)
-	JNE       stop0
-	ADDQ      1024(SI)(AX*8), R12
-	SHLL      $0x06, AX
-	VMOVDQU64 3072(SI)(AX*1), Z0
-	VPERMB    (R8), Z0, Z0
-	ADDQ      CX, R8
-	DECQ      R10
-	JZ        stop1
-	CMPQ      R8, R9
-	JHI       stop1
-	MOVBLZX   4(R8), AX
-	MOVBLZX   3(R8), CX
-	MOVWLZX   2(R8), DX
-	CMPL      DX, (SI)(AX*4)
-	JNE       stop1
-	ADDQ      1024(SI)(AX*8), R12
-	SHLL      $0x06, AX
-	VMOVDQU64 3072(SI)(AX*1), Z1
-	VPERMB    2(R8), Z1, Z1
-	ADDQ      CX, R8
-	DECQ      R10
-	JZ        stop2
-	CMPQ      R8, R9
-	JHI       stop2
-	MOVBLZX   6(R8), AX
-	MOVBLZX   5(R8), CX
-	MOVWLZX   4(R8), DX
-	CMPL      DX, (SI)(AX*4)
-	JNE       stop2
-	ADDQ      1024(SI)(AX*8), R12
-	SHLL      $0x06, AX
-	VMOVDQU64 3072(SI)(AX*1), Z2
-	VPERMB    4(R8), Z2, Z2
-	ADDQ      CX, R8
-	DECQ      R10
-	JZ        stop3
-	CMPQ      R8, R9
-	JHI       stop3
-	MOVBLZX   8(R8), AX
-	MOVBLZX   7(R8), CX
-	MOVWLZX   6(R8), DX
-	CMPL      DX, (SI)(AX*4)
-	JNE       stop3
-	ADDQ      1024(SI)(AX*8), R12
-	SHLL      $0x06, AX
-	VMOVDQU64 3072(SI)(AX*1), Z3
-	VPERMB    6(R8), Z3, Z3
-	ADDQ      CX, R8
-	DECQ      R10
-	JZ        stop4
-	CMPQ      R8, R9
-	JHI       stop4
-	MOVBLZX   10(R8), AX
-	MOVBLZX   9(R8), CX
-	MOVWLZX   8(R8), DX
-	CMPL      DX, (SI)(AX*4)
-	JNE       stop4
-	ADDQ      1024(SI)(AX*8), R12
-	SHLL      $0x06, AX
-	VMOVDQU64 3072(SI)(AX*1), Z4
-	VPERMB    8(R8), Z4, Z4
-	ADDQ      CX, R8
-	DECQ      R10
-	JZ        stop5
-	CMPQ      R8, R9
-	JHI       stop5
-	MOVBLZX   12(R8), AX
-	MOVBLZX   11(R8), CX
-	MOVWLZX   10(R8), DX
-	CMPL      DX, (SI)(AX*4)
-	JNE       stop5
-	ADDQ      1024(SI)(AX*8), R12
-	SHLL      $0x06, AX
-	VMOVDQU64 3072(SI)(AX*1), Z5
-	VPERMB    10(R8), Z5, Z5
-	ADDQ      CX, R8
-	DECQ      R10
-	JZ        stop6
-	CMPQ      R8, R9
-	JHI       stop6
-	MOVBLZX   14(R8), AX
-	MOVBLZX   13(R8), CX
-	MOVWLZX   12(R8), DX
-	CMPL      DX, (SI)(AX*4)
-	JNE       stop6
-	ADDQ      1024(SI)(AX*8), R12
-	SHLL      $0x06, AX
-	VMOVDQU64 3072(SI)(AX*1), Z6
-	VPERMB    12(R8), Z6, Z6
-	ADDQ      CX, R8
-	DECQ      R10
-	JZ        stop7
-	CMPQ      R8, R9
-	JHI       stop7
-	MOVBLZX   16(R8), AX
-	MOVBLZX   15(R8), CX
-	MOVWLZX   14(R8), DX
-	CMPL      DX, (SI)(AX*4)
-	JNE       stop7
-	ADDQ      1024(SI)(AX*8), R12
-	SHLL      $0x06, AX
-	VMOVDQU64 3072(SI)(AX*1), Z7
-	VPERMB    14(R8), Z7, Z7
-	ADDQ      CX, R8
-	DECQ      R10
-	MOVL      $0x00000008, R15
+	MOVQ       R8, BX
+	SUBQ       (DI), BX
+	MOVL       BX, 192(DI)(R13*4)
+	CMPQ       R8, R9
+	JHI        stop0
+	MOVBLZX    2(R8), AX
+	MOVBLZX    1(R8), CX
+	MOVWLZX    (R8), DX
+	CMPL       DX, (SI)(AX*4)
+	JNE        stop0
+	ADDQ       1024(SI)(AX*8), R12
+	SHLL       $0x06, AX
+	VMOVDQU64  3072(SI)(AX*1), Z0
+	VPERMB     (R8), Z0, Z0
+	PREFETCHT0 2048(R8)
+	ADDQ       CX, R8
+	DECQ       R10
+	JZ         stop1
+	CMPQ       R8, R9
+	JHI        stop1
+	MOVBLZX    4(R8), AX
+	MOVBLZX    3(R8), CX
+	MOVWLZX    2(R8), DX
+	CMPL       DX, (SI)(AX*4)
+	JNE        stop1
+	ADDQ       1024(SI)(AX*8), R12
+	SHLL       $0x06, AX
+	VMOVDQU64  3072(SI)(AX*1), Z1
+	VPERMB     2(R8), Z1, Z1
+	PREFETCHT0 2050(R8)
+	ADDQ       CX, R8
+	DECQ       R10
+	JZ         stop2
+	CMPQ       R8, R9
+	JHI        stop2
+	MOVBLZX    6(R8), AX
+	MOVBLZX    5(R8), CX
+	MOVWLZX    4(R8), DX
+	CMPL       DX, (SI)(AX*4)
+	JNE        stop2
+	ADDQ       1024(SI)(AX*8), R12
+	SHLL       $0x06, AX
+	VMOVDQU64  3072(SI)(AX*1), Z2
+	VPERMB     4(R8), Z2, Z2
+	PREFETCHT0 2052(R8)
+	ADDQ       CX, R8
+	DECQ       R10
+	JZ         stop3
+	CMPQ       R8, R9
+	JHI        stop3
+	MOVBLZX    8(R8), AX
+	MOVBLZX    7(R8), CX
+	MOVWLZX    6(R8), DX
+	CMPL       DX, (SI)(AX*4)
+	JNE        stop3
+	ADDQ       1024(SI)(AX*8), R12
+	SHLL       $0x06, AX
+	VMOVDQU64  3072(SI)(AX*1), Z3
+	VPERMB     6(R8), Z3, Z3
+	PREFETCHT0 2054(R8)
+	ADDQ       CX, R8
+	DECQ       R10
+	JZ         stop4
+	CMPQ       R8, R9
+	JHI        stop4
+	MOVBLZX    10(R8), AX
+	MOVBLZX    9(R8), CX
+	MOVWLZX    8(R8), DX
+	CMPL       DX, (SI)(AX*4)
+	JNE        stop4
+	ADDQ       1024(SI)(AX*8), R12
+	SHLL       $0x06, AX
+	VMOVDQU64  3072(SI)(AX*1), Z4
+	VPERMB     8(R8), Z4, Z4
+	PREFETCHT0 2056(R8)
+	ADDQ       CX, R8
+	DECQ       R10
+	JZ         stop5
+	CMPQ       R8, R9
+	JHI        stop5
+	MOVBLZX    12(R8), AX
+	MOVBLZX    11(R8), CX
+	MOVWLZX    10(R8), DX
+	CMPL       DX, (SI)(AX*4)
+	JNE        stop5
+	ADDQ       1024(SI)(AX*8), R12
+	SHLL       $0x06, AX
+	VMOVDQU64  3072(SI)(AX*1), Z5
+	VPERMB     10(R8), Z5, Z5
+	PREFETCHT0 2058(R8)
+	ADDQ       CX, R8
+	DECQ       R10
+	JZ         stop6
+	CMPQ       R8, R9
+	JHI        stop6
+	MOVBLZX    14(R8), AX
+	MOVBLZX    13(R8), CX
+	MOVWLZX    12(R8), DX
+	CMPL       DX, (SI)(AX*4)
+	JNE        stop6
+	ADDQ       1024(SI)(AX*8), R12
+	SHLL       $0x06, AX
+	VMOVDQU64  3072(SI)(AX*1), Z6
+	VPERMB     12(R8), Z6, Z6
+	PREFETCHT0 2060(R8)
+	ADDQ       CX, R8
+	DECQ       R10
+	JZ         stop7
+	CMPQ       R8, R9
+	JHI        stop7
+	MOVBLZX    16(R8), AX
+	MOVBLZX    15(R8), CX
+	MOVWLZX    14(R8), DX
+	CMPL       DX, (SI)(AX*4)
+	JNE        stop7
+	ADDQ       1024(SI)(AX*8), R12
+	SHLL       $0x06, AX
+	VMOVDQU64  3072(SI)(AX*1), Z7
+	VPERMB     14(R8), Z7, Z7
+	PREFETCHT0 2062(R8)
+	ADDQ       CX, R8
+	DECQ       R10
+	MOVL       $0x00000008, R15
 
 turn:
 	VPUNPCKLQDQ  Z1, Z0, Z8
@@ -259,7 +267,7 @@ done:
 	RET
 
 // func columnsAVX2(w *byte)
-// Requires: AVX, AVX2
+// Requires: AVX, AVX2, MMX+
 TEXT ·columnsAVX2(SB), NOSPLIT, $0-8
 	MOVQ         w+0(FP), DI
 	MOVQ         48(DI), SI
@@ -303,6 +311,7 @@ group:
 	VPSHUFB        23680(SI)(AX*1), Y4, Y4
 	VPSHUFB        23712(SI)(AX*1), Y9, Y9
 	VPOR           Y9, Y4, Y4
+	PREFETCHT0     2048(R8)
 	ADDQ           CX, R8
 	DECQ           R10
 	JZ             stop1
@@ -324,6 +333,7 @@ group:
 	VPSHUFB        23680(SI)(AX*1), Y5, Y5
 	VPSHUFB        23712(SI)(AX*1), Y9, Y9
 	VPOR           Y9, Y5, Y5
+	PREFETCHT0     2050(R8)
 	ADDQ           CX, R8
 	DECQ           R10
 	JZ             stop2
@@ -345,6 +355,7 @@ group:
 	VPSHUFB        23680(SI)(AX*1), Y6, Y6
 	VPSHUFB        23712(SI)(AX*1), Y9, Y9
 	VPOR           Y9, Y6, Y6
+	PREFETCHT0     2052(R8)
 	ADDQ           CX, R8
 	DECQ           R10
 	JZ             stop3
@@ -366,6 +377,7 @@ group:
 	VPSHUFB        23680(SI)(AX*1), Y7, Y7
 	VPSHUFB        23712(SI)(AX*1), Y9, Y9
 	VPOR           Y9, Y7, Y7
+	PREFETCHT0     2054(R8)
 	ADDQ           CX, R8
 	DECQ           R10
 	MOVL           $0x00000004, R15

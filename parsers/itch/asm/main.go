@@ -71,6 +71,10 @@ const (
 
 const priceE4ToE9 = 100_000
 
+// ahead is how far before its use a line is asked for, in bytes: the machine's own prefetch ends at a page and is late for 8 bytes a ns.
+// Tried on days from memory: none 5.5 ns a message, 512 4.6, 1024 4.3, 2048 3.8, 4096 3.9; from second-level cache it costs nothing.
+const ahead = 2048
+
 // Registers that both functions use alike.
 var (
 	work, tables = RDI, RSI
@@ -139,6 +143,7 @@ func walk(size int, decode func(k int)) {
 		JNE(LabelRef(fmt.Sprint("stop", k)))
 		ADDQ(Mem{Base: tables, Index: typ, Scale: 8, Disp: tablesOne}, counts)
 		decode(k)
+		PREFETCHT0(prefix.Offset(ahead))
 		ADDQ(length, at)
 		DECQ(left)
 		if k < size-1 {
