@@ -16,11 +16,11 @@ import (
 
 // How Append works where there is AVX2 or AVX-512 with VBMI. What costs in appendPortable is its switch: types come as they like, so a
 // branch on them is missed every other message, at some 15 cycles. Here nothing branches on a type: assembly takes messages by the group,
-// every one through the same instructions with the shuffle of its type (plans.go), and stores a group's columns at once. What is
-// left to Go is rare:
+// every one through the same instructions with the shuffle of its type (plans_amd64.go), and stores a group's columns at once. What
+// is left to Go is rare:
 //
-//	b ──> groups of known messages of the right length ──> columns ──> rows of seldom types: cold completes them
-//	 └──> a message that is not, and what follows it; the last 64 bytes; the last rows: appendPortable
+//	b ──> groups of known messages of their type's length ──> columns ──> rows of seldom types: cold completes them
+//	 └──> one that is not, and some behind it; the last rows of a batch; with AVX2 the last 70 bytes: appendPortable
 //
 // A group may store columns of rows that it does not take: those are rows behind N, which nobody has written yet.
 
@@ -33,7 +33,7 @@ const (
 
 var best = func() int {
 	switch x := &cpu.X86; {
-	case x.HasAVX512F && x.HasAVX512BW && x.HasAVX512VL && x.HasAVX512VBMI:
+	case x.HasAVX512F && x.HasAVX512BW && x.HasAVX512VL && x.HasAVX512VBMI && x.HasBMI2:
 		return avx512
 	case x.HasAVX2:
 		return avx2
@@ -44,14 +44,14 @@ var best = func() int {
 const (
 	mostGroups = 31 // of one call: counts has bytes, and 31 groups of 8 are 248
 	lookAhead  = 64 // bytes that may be read from a length prefix on
-	// Fewer messages are not worth the call.
-	fewMessages = 3
+	// Fewer messages are not worth a call, which costs as much as five of them by the portable way.
+	fewMessages = 8
 )
 
 // work is one call's arguments and results. asm/main.go has the same offsets.
 type work struct {
 	begin    unsafe.Pointer // length prefix of the first message
-	room     uint64         // how far from there the last message may begin
+	room     uint64         // how far from there a message may begin and lookAhead bytes be read
 	left     uint64         // messages to take, at least 1; what is left of them
 	row      uint64         // of the first message; then the one behind the last
 	midnight uint64
@@ -60,9 +60,10 @@ type work struct {
 
 	kind, sub, side, instrument, tsEvent, seq, orderID, aux, price, size unsafe.Pointer
 
-	used   uint64                 // bytes
-	groups uint64                 // begun
+	bytes  uint64                 // from begin to the end
+	used   uint64                 // bytes of the messages taken
 	counts uint64                 // a byte for each of hotTypes, the first lowest: how many there were
+	seldom uint64                 // not 0: there is something in cold
 	cold   [4]uint64              // a byte a group: bit set, the row of the group is for cold
 	base   [mostGroups + 1]uint32 // bytes from begin to each group
 }
@@ -70,10 +71,10 @@ type work struct {
 const (
 	_ = -(unsafe.Offsetof(work{}.tables) ^ 48)
 	_ = -(unsafe.Offsetof(work{}.size) ^ 128)
-	_ = -(unsafe.Offsetof(work{}.used) ^ 136)
+	_ = -(unsafe.Offsetof(work{}.bytes) ^ 136)
 	_ = -(unsafe.Offsetof(work{}.counts) ^ 152)
-	_ = -(unsafe.Offsetof(work{}.cold) ^ 160)
-	_ = -(unsafe.Offsetof(work{}.base) ^ 192)
+	_ = -(unsafe.Offsetof(work{}.cold) ^ 168)
+	_ = -(unsafe.Offsetof(work{}.base) ^ 200)
 
 	_ = -(unsafe.Offsetof(tables{}.one) ^ 1024)
 	_ = -(unsafe.Offsetof(tables{}.pick) ^ 3072)
@@ -82,9 +83,11 @@ const (
 	_ = -(unsafe.Offsetof(tables{}.head) ^ 19584)
 	_ = -(unsafe.Offsetof(tables{}.body) ^ 23680)
 	_ = -(unsafe.Offsetof(tables{}.small) ^ 40064)
+	_ = -(unsafe.Offsetof(tables{}.words) ^ 40256)
 )
 
-// Both take messages from begin on until left is 0, a message begins behind room, or one is of no known type or not of its length.
+// Both take messages from begin on until left is 0, or one is of no known type, or not of its length, or cut off. columnsAVX2 also stops
+// before one that begins behind room.
 //
 //go:noescape
 func columnsAVX512(w *work)
@@ -93,28 +96,27 @@ func columnsAVX512(w *work)
 func columnsAVX2(w *work)
 
 func appendBest(b []byte, midnight, sequence uint64, max int, out *tick.Batch, c *Counters) (used, messages int) {
+	if best == portable || max < fewMessages {
+		return appendPortable(b, midnight, sequence, max, out, c)
+	}
 	return appendColumns(best, b, midnight, sequence, max, out, c)
 }
 
 func appendColumns(way int, b []byte, midnight, sequence uint64, max int, out *tick.Batch, c *Counters) (used, messages int) {
-	if way == portable {
-		return appendPortable(b, midnight, sequence, max, out, c)
-	}
-	size := 8
-	if way == avx2 {
-		size = 4
-	}
 	// In the group's k-th message the place is compared with 2k bytes of prefixes not added to it.
-	margin := lookAhead + 2*(size-1)
+	size, margin, least := 8, lookAhead+2*7, 3 // a length and a type
+	if way == avx2 {
+		size, margin, least = 4, lookAhead+2*3, lookAhead+2*3
+	}
 	for {
 		n := min(max-messages, mostGroups*size, (tick.MaxRows-out.N)&^(size-1), sideRoom(&out.Sides))
-		room := len(b) - used - margin
-		if n < fewMessages || room < 0 {
+		room := len(b) - used
+		if n < fewMessages || room < least {
 			u, m := appendPortable(b[used:], midnight, sequence+uint64(messages), max-messages, out, c)
 			return used + u, messages + m
 		}
 		w := work{
-			begin: unsafe.Pointer(&b[used]), room: uint64(room), left: uint64(n), row: uint64(out.N),
+			begin: unsafe.Pointer(&b[used]), room: uint64(room - margin), bytes: uint64(room), left: uint64(n), row: uint64(out.N),
 			midnight: midnight, sequence: sequence + uint64(messages), tables: wireTables,
 			kind: unsafe.Pointer(out.Kind), sub: unsafe.Pointer(out.Sub), side: unsafe.Pointer(out.Side),
 			instrument: unsafe.Pointer(out.Instrument), tsEvent: unsafe.Pointer(out.TsEvent), seq: unsafe.Pointer(out.Sequence),
@@ -130,7 +132,7 @@ func appendColumns(way int, b []byte, midnight, sequence uint64, max int, out *t
 		for i := range len(hotTypes) {
 			c.ByType[hotTypes[i]] += w.counts >> (8 * i) & 0xFF
 		}
-		if w.cold[0]|w.cold[1]|w.cold[2]|w.cold[3] != 0 {
+		if w.seldom != 0 {
 			w.complete(b[used:], size, first, out, c)
 		}
 		c.Messages += uint64(out.N - first)
@@ -188,12 +190,13 @@ type variant struct {
 }
 
 func variants() (all []variant) {
-	for way, name := range []string{portable: "portable", avx2: "avx2", avx512: "avx512"} {
-		if way <= best {
+	all = append(all, variant{"portable", appendPortable})
+	for way, name := range []string{avx2: "avx2", avx512: "avx512"} {
+		if portable < way && way <= best {
 			all = append(all, variant{name, func(b []byte, midnight, sequence uint64, max int, out *tick.Batch, c *Counters) (int, int) {
 				return appendColumns(way, b, midnight, sequence, max, out, c)
 			}})
 		}
 	}
-	return all
+	return append(all, variant{"best", Append})
 }

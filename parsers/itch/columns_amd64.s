@@ -5,7 +5,7 @@
 #include "textflag.h"
 
 // func columnsAVX512(w *byte)
-// Requires: AVX, AVX2, AVX512BW, AVX512F, AVX512VBMI, AVX512VL, MMX+
+// Requires: AVX, AVX2, AVX512BW, AVX512F, AVX512VBMI, AVX512VL, BMI2, MMX+
 TEXT ·columnsAVX512(SB), NOSPLIT, $0-8
 	MOVQ         w+0(FP), DI
 	MOVQ         48(DI), SI
@@ -16,33 +16,27 @@ TEXT ·columnsAVX512(SB), NOSPLIT, $0-8
 	MOVQ         24(DI), R11
 	XORL         R12, R12
 	XORL         R13, R13
+	XORL         R14, R14
 	VPBROADCASTQ 32(DI), Z20
 	VPBROADCASTQ 40(DI), Z21
 	VPMOVZXBQ    40224(SI), Z22
 	VPADDQ       Z22, Z21, Z21
-	MOVQ         $0x0000000000000008, BX
-	VPBROADCASTQ BX, Z22
-	MOVQ         $0x00000000000186a0, BX
-	VPBROADCASTQ BX, Z23
+	VPBROADCASTQ 40256(SI), Z22
+	VPBROADCASTQ 40272(SI), Z23
 	VMOVDQU64    19520(SI), Z24
 	VMOVDQU64    19456(SI), Z25
-	MOVQ         $0x4242424242424242, BX
-	VPBROADCASTQ BX, X26
-	MOVQ         $0x5353535353535353, BX
-	VPBROADCASTQ BX, X27
-	MOVQ         $0x4e4e4e4e4e4e4e4e, BX
-	VPBROADCASTQ BX, X28
-	MOVQ         $0x4242424242424242, BX
-	VPBROADCASTQ BX, X29
-	MOVQ         $0x4141414141414141, BX
-	VPBROADCASTQ BX, X30
+	VPBROADCASTQ 40280(SI), X26
+	VPBROADCASTQ 40288(SI), X27
+	VPBROADCASTQ 40296(SI), X29
+	VPBROADCASTQ 40304(SI), X30
+	VPBROADCASTQ 40312(SI), X28
 
 group:
 	MOVQ       R8, BX
 	SUBQ       (DI), BX
-	MOVL       BX, 192(DI)(R13*4)
+	MOVL       BX, 200(DI)(R13*4)
 	CMPQ       R8, R9
-	JHI        stop0
+	JHI        end0
 	MOVBLZX    2(R8), AX
 	MOVBLZX    1(R8), CX
 	MOVWLZX    (R8), DX
@@ -56,8 +50,10 @@ group:
 	ADDQ       CX, R8
 	DECQ       R10
 	JZ         stop1
+
+message1:
 	CMPQ       R8, R9
-	JHI        stop1
+	JHI        end1
 	MOVBLZX    4(R8), AX
 	MOVBLZX    3(R8), CX
 	MOVWLZX    2(R8), DX
@@ -71,8 +67,10 @@ group:
 	ADDQ       CX, R8
 	DECQ       R10
 	JZ         stop2
+
+message2:
 	CMPQ       R8, R9
-	JHI        stop2
+	JHI        end2
 	MOVBLZX    6(R8), AX
 	MOVBLZX    5(R8), CX
 	MOVWLZX    4(R8), DX
@@ -86,8 +84,10 @@ group:
 	ADDQ       CX, R8
 	DECQ       R10
 	JZ         stop3
+
+message3:
 	CMPQ       R8, R9
-	JHI        stop3
+	JHI        end3
 	MOVBLZX    8(R8), AX
 	MOVBLZX    7(R8), CX
 	MOVWLZX    6(R8), DX
@@ -101,8 +101,10 @@ group:
 	ADDQ       CX, R8
 	DECQ       R10
 	JZ         stop4
+
+message4:
 	CMPQ       R8, R9
-	JHI        stop4
+	JHI        end4
 	MOVBLZX    10(R8), AX
 	MOVBLZX    9(R8), CX
 	MOVWLZX    8(R8), DX
@@ -116,8 +118,10 @@ group:
 	ADDQ       CX, R8
 	DECQ       R10
 	JZ         stop5
+
+message5:
 	CMPQ       R8, R9
-	JHI        stop5
+	JHI        end5
 	MOVBLZX    12(R8), AX
 	MOVBLZX    11(R8), CX
 	MOVWLZX    10(R8), DX
@@ -131,8 +135,10 @@ group:
 	ADDQ       CX, R8
 	DECQ       R10
 	JZ         stop6
+
+message6:
 	CMPQ       R8, R9
-	JHI        stop6
+	JHI        end6
 	MOVBLZX    14(R8), AX
 	MOVBLZX    13(R8), CX
 	MOVWLZX    12(R8), DX
@@ -146,8 +152,10 @@ group:
 	ADDQ       CX, R8
 	DECQ       R10
 	JZ         stop7
+
+message7:
 	CMPQ       R8, R9
-	JHI        stop7
+	JHI        end7
 	MOVBLZX    16(R8), AX
 	MOVBLZX    15(R8), CX
 	MOVWLZX    14(R8), DX
@@ -160,7 +168,261 @@ group:
 	PREFETCHT0 2062(R8)
 	ADDQ       CX, R8
 	DECQ       R10
-	MOVL       $0x00000008, R15
+
+message8:
+	MOVL $0x00000008, R15
+	JMP  turn
+
+stop7:
+	MOVL $0x00000007, R15
+	JMP  turn
+
+stop6:
+	MOVL $0x00000006, R15
+	JMP  turn
+
+stop5:
+	MOVL $0x00000005, R15
+	JMP  turn
+
+stop4:
+	MOVL $0x00000004, R15
+	JMP  turn
+
+stop3:
+	MOVL $0x00000003, R15
+	JMP  turn
+
+stop2:
+	MOVL $0x00000002, R15
+	JMP  turn
+
+stop1:
+	MOVL $0x00000001, R15
+	JMP  turn
+
+end0:
+	MOVQ       (DI), BX
+	ADDQ       136(DI), BX
+	SUBQ       R8, BX
+	SUBQ       $0x00, BX
+	CMPQ       BX, $0x03
+	JLT        stop0
+	MOVBLZX    2(R8), AX
+	MOVBLZX    1(R8), CX
+	MOVWLZX    (R8), DX
+	CMPL       DX, (SI)(AX*4)
+	JNE        stop0
+	LEAQ       2(CX), DX
+	CMPQ       BX, DX
+	JLT        stop0
+	ADDQ       1024(SI)(AX*8), R12
+	SHLL       $0x06, AX
+	VMOVDQU64  3072(SI)(AX*1), Z0
+	MOVQ       $-1, DX
+	BZHIQ      BX, DX, DX
+	KMOVQ      DX, K3
+	VMOVDQU8.Z (R8), K3, Z8
+	VPERMB     Z8, Z0, Z0
+	ADDQ       CX, R8
+	DECQ       R10
+	JZ         stop1
+	JMP        message1
+
+end1:
+	MOVQ       (DI), BX
+	ADDQ       136(DI), BX
+	SUBQ       R8, BX
+	SUBQ       $0x02, BX
+	CMPQ       BX, $0x03
+	JLT        stop1
+	MOVBLZX    4(R8), AX
+	MOVBLZX    3(R8), CX
+	MOVWLZX    2(R8), DX
+	CMPL       DX, (SI)(AX*4)
+	JNE        stop1
+	LEAQ       2(CX), DX
+	CMPQ       BX, DX
+	JLT        stop1
+	ADDQ       1024(SI)(AX*8), R12
+	SHLL       $0x06, AX
+	VMOVDQU64  3072(SI)(AX*1), Z1
+	MOVQ       $-1, DX
+	BZHIQ      BX, DX, DX
+	KMOVQ      DX, K3
+	VMOVDQU8.Z 2(R8), K3, Z8
+	VPERMB     Z8, Z1, Z1
+	ADDQ       CX, R8
+	DECQ       R10
+	JZ         stop2
+	JMP        message2
+
+end2:
+	MOVQ       (DI), BX
+	ADDQ       136(DI), BX
+	SUBQ       R8, BX
+	SUBQ       $0x04, BX
+	CMPQ       BX, $0x03
+	JLT        stop2
+	MOVBLZX    6(R8), AX
+	MOVBLZX    5(R8), CX
+	MOVWLZX    4(R8), DX
+	CMPL       DX, (SI)(AX*4)
+	JNE        stop2
+	LEAQ       2(CX), DX
+	CMPQ       BX, DX
+	JLT        stop2
+	ADDQ       1024(SI)(AX*8), R12
+	SHLL       $0x06, AX
+	VMOVDQU64  3072(SI)(AX*1), Z2
+	MOVQ       $-1, DX
+	BZHIQ      BX, DX, DX
+	KMOVQ      DX, K3
+	VMOVDQU8.Z 4(R8), K3, Z8
+	VPERMB     Z8, Z2, Z2
+	ADDQ       CX, R8
+	DECQ       R10
+	JZ         stop3
+	JMP        message3
+
+end3:
+	MOVQ       (DI), BX
+	ADDQ       136(DI), BX
+	SUBQ       R8, BX
+	SUBQ       $0x06, BX
+	CMPQ       BX, $0x03
+	JLT        stop3
+	MOVBLZX    8(R8), AX
+	MOVBLZX    7(R8), CX
+	MOVWLZX    6(R8), DX
+	CMPL       DX, (SI)(AX*4)
+	JNE        stop3
+	LEAQ       2(CX), DX
+	CMPQ       BX, DX
+	JLT        stop3
+	ADDQ       1024(SI)(AX*8), R12
+	SHLL       $0x06, AX
+	VMOVDQU64  3072(SI)(AX*1), Z3
+	MOVQ       $-1, DX
+	BZHIQ      BX, DX, DX
+	KMOVQ      DX, K3
+	VMOVDQU8.Z 6(R8), K3, Z8
+	VPERMB     Z8, Z3, Z3
+	ADDQ       CX, R8
+	DECQ       R10
+	JZ         stop4
+	JMP        message4
+
+end4:
+	MOVQ       (DI), BX
+	ADDQ       136(DI), BX
+	SUBQ       R8, BX
+	SUBQ       $0x08, BX
+	CMPQ       BX, $0x03
+	JLT        stop4
+	MOVBLZX    10(R8), AX
+	MOVBLZX    9(R8), CX
+	MOVWLZX    8(R8), DX
+	CMPL       DX, (SI)(AX*4)
+	JNE        stop4
+	LEAQ       2(CX), DX
+	CMPQ       BX, DX
+	JLT        stop4
+	ADDQ       1024(SI)(AX*8), R12
+	SHLL       $0x06, AX
+	VMOVDQU64  3072(SI)(AX*1), Z4
+	MOVQ       $-1, DX
+	BZHIQ      BX, DX, DX
+	KMOVQ      DX, K3
+	VMOVDQU8.Z 8(R8), K3, Z8
+	VPERMB     Z8, Z4, Z4
+	ADDQ       CX, R8
+	DECQ       R10
+	JZ         stop5
+	JMP        message5
+
+end5:
+	MOVQ       (DI), BX
+	ADDQ       136(DI), BX
+	SUBQ       R8, BX
+	SUBQ       $0x0a, BX
+	CMPQ       BX, $0x03
+	JLT        stop5
+	MOVBLZX    12(R8), AX
+	MOVBLZX    11(R8), CX
+	MOVWLZX    10(R8), DX
+	CMPL       DX, (SI)(AX*4)
+	JNE        stop5
+	LEAQ       2(CX), DX
+	CMPQ       BX, DX
+	JLT        stop5
+	ADDQ       1024(SI)(AX*8), R12
+	SHLL       $0x06, AX
+	VMOVDQU64  3072(SI)(AX*1), Z5
+	MOVQ       $-1, DX
+	BZHIQ      BX, DX, DX
+	KMOVQ      DX, K3
+	VMOVDQU8.Z 10(R8), K3, Z8
+	VPERMB     Z8, Z5, Z5
+	ADDQ       CX, R8
+	DECQ       R10
+	JZ         stop6
+	JMP        message6
+
+end6:
+	MOVQ       (DI), BX
+	ADDQ       136(DI), BX
+	SUBQ       R8, BX
+	SUBQ       $0x0c, BX
+	CMPQ       BX, $0x03
+	JLT        stop6
+	MOVBLZX    14(R8), AX
+	MOVBLZX    13(R8), CX
+	MOVWLZX    12(R8), DX
+	CMPL       DX, (SI)(AX*4)
+	JNE        stop6
+	LEAQ       2(CX), DX
+	CMPQ       BX, DX
+	JLT        stop6
+	ADDQ       1024(SI)(AX*8), R12
+	SHLL       $0x06, AX
+	VMOVDQU64  3072(SI)(AX*1), Z6
+	MOVQ       $-1, DX
+	BZHIQ      BX, DX, DX
+	KMOVQ      DX, K3
+	VMOVDQU8.Z 12(R8), K3, Z8
+	VPERMB     Z8, Z6, Z6
+	ADDQ       CX, R8
+	DECQ       R10
+	JZ         stop7
+	JMP        message7
+
+end7:
+	MOVQ       (DI), BX
+	ADDQ       136(DI), BX
+	SUBQ       R8, BX
+	SUBQ       $0x0e, BX
+	CMPQ       BX, $0x03
+	JLT        stop7
+	MOVBLZX    16(R8), AX
+	MOVBLZX    15(R8), CX
+	MOVWLZX    14(R8), DX
+	CMPL       DX, (SI)(AX*4)
+	JNE        stop7
+	LEAQ       2(CX), DX
+	CMPQ       BX, DX
+	JLT        stop7
+	ADDQ       1024(SI)(AX*8), R12
+	SHLL       $0x06, AX
+	VMOVDQU64  3072(SI)(AX*1), Z7
+	MOVQ       $-1, DX
+	BZHIQ      BX, DX, DX
+	KMOVQ      DX, K3
+	VMOVDQU8.Z 14(R8), K3, Z8
+	VPERMB     Z8, Z7, Z7
+	ADDQ       CX, R8
+	DECQ       R10
+	JMP        message8
 
 turn:
 	VPUNPCKLQDQ  Z1, Z0, Z8
@@ -206,7 +468,8 @@ turn:
 	VPERMB       Z25, Z9, Z10
 	VPTESTNMB    X10, X10, K1
 	KMOVW        K1, BX
-	MOVB         BL, 160(DI)(R13*1)
+	MOVB         BL, 168(DI)(R13*1)
+	ORL          BX, R14
 	MOVQ         56(DI), BX
 	VMOVQ        X10, (BX)(R11*1)
 	VPCMPEQB     X26, X9, K1
@@ -226,42 +489,13 @@ turn:
 	JNE          done
 	TESTQ        R10, R10
 	JNZ          group
-	JMP          done
-
-stop7:
-	MOVL $0x00000007, R15
-	JMP  turn
-
-stop6:
-	MOVL $0x00000006, R15
-	JMP  turn
-
-stop5:
-	MOVL $0x00000005, R15
-	JMP  turn
-
-stop4:
-	MOVL $0x00000004, R15
-	JMP  turn
-
-stop3:
-	MOVL $0x00000003, R15
-	JMP  turn
-
-stop2:
-	MOVL $0x00000002, R15
-	JMP  turn
-
-stop1:
-	MOVL $0x00000001, R15
-	JMP  turn
 
 stop0:
 done:
 	SUBQ (DI), R8
-	MOVQ R8, 136(DI)
+	MOVQ R8, 144(DI)
 	MOVQ R11, 24(DI)
-	MOVQ R13, 144(DI)
+	MOVQ R14, 160(DI)
 	MOVQ R12, 152(DI)
 	VZEROUPPER
 	RET
@@ -278,21 +512,18 @@ TEXT ·columnsAVX2(SB), NOSPLIT, $0-8
 	MOVQ         24(DI), R11
 	XORL         R12, R12
 	XORL         R13, R13
+	XORL         R14, R14
 	VPBROADCASTQ 32(DI), Y12
 	VPBROADCASTQ 40(DI), Y13
 	VPMOVZXBQ    40224(SI), Y14
 	VPADDQ       Y14, Y13, Y13
-	MOVQ         $0x0000000000000004, BX
-	VMOVQ        BX, X14
-	VPBROADCASTQ X14, Y14
-	MOVQ         $0x00000000000186a0, BX
-	VMOVQ        BX, X15
-	VPBROADCASTQ X15, Y15
+	VPBROADCASTQ 40264(SI), Y14
+	VPBROADCASTQ 40272(SI), Y15
 
 group:
 	MOVQ           R8, BX
 	SUBQ           (DI), BX
-	MOVL           BX, 192(DI)(R13*4)
+	MOVL           BX, 200(DI)(R13*4)
 	CMPQ           R8, R9
 	JHI            stop0
 	MOVBLZX        2(R8), AX
@@ -381,6 +612,18 @@ group:
 	ADDQ           CX, R8
 	DECQ           R10
 	MOVL           $0x00000004, R15
+	JMP            turn
+
+stop3:
+	MOVL $0x00000003, R15
+	JMP  turn
+
+stop2:
+	MOVL $0x00000002, R15
+	JMP  turn
+
+stop1:
+	MOVL $0x00000001, R15
 
 turn:
 	VINSERTI128  $0x01, X2, Y0, Y0
@@ -426,22 +669,20 @@ turn:
 	VPCMPEQB     X2, X1, X2
 	VPMOVMSKB    X2, BX
 	ANDL         $0x0000000f, BX
-	MOVB         BL, 160(DI)(R13*1)
+	MOVB         BL, 168(DI)(R13*1)
+	ORL          BX, R14
 	VPSHUFB      40192(SI), Y7, Y7
 	VEXTRACTI128 $0x01, Y7, X0
 	VPOR         X0, X7, X0
-	MOVL         $0x42424242, BX
-	VMOVD        BX, X1
-	VPCMPEQB     X1, X0, X2
-	MOVL         $0x53535353, BX
-	VMOVD        BX, X3
-	VPCMPEQB     X3, X0, X3
-	MOVL         $0x4e4e4e4e, BX
-	VMOVD        BX, X4
-	VPBLENDVB    X2, X1, X4, X4
-	MOVL         $0x41414141, BX
-	VMOVD        BX, X5
-	VPBLENDVB    X3, X5, X4, X4
+	VPBROADCASTQ 40280(SI), X1
+	VPBROADCASTQ 40288(SI), X2
+	VPCMPEQB     X1, X0, X1
+	VPCMPEQB     X2, X0, X2
+	VPBROADCASTQ 40312(SI), X4
+	VPBROADCASTQ 40296(SI), X3
+	VPBLENDVB    X1, X3, X4, X4
+	VPBROADCASTQ 40304(SI), X3
+	VPBLENDVB    X2, X3, X4, X4
 	MOVQ         72(DI), BX
 	VMOVD        X4, (BX)(R11*1)
 	MOVQ         64(DI), BX
@@ -453,26 +694,13 @@ turn:
 	JNE          done
 	TESTQ        R10, R10
 	JNZ          group
-	JMP          done
-
-stop3:
-	MOVL $0x00000003, R15
-	JMP  turn
-
-stop2:
-	MOVL $0x00000002, R15
-	JMP  turn
-
-stop1:
-	MOVL $0x00000001, R15
-	JMP  turn
 
 stop0:
 done:
 	SUBQ (DI), R8
-	MOVQ R8, 136(DI)
+	MOVQ R8, 144(DI)
 	MOVQ R11, 24(DI)
-	MOVQ R13, 144(DI)
+	MOVQ R14, 160(DI)
 	MOVQ R12, 152(DI)
 	VZEROUPPER
 	RET

@@ -48,6 +48,7 @@ type tables struct {
 	head  [256][16]byte // AVX2: of bytes 3 … 18: ts, order
 	body  [256][64]byte // of bytes 19 … 34, then of 28 … 43: aux, size, price, (side, sub)
 	small [6][32]byte
+	words [8]uint64 // constants
 }
 
 const (
@@ -60,6 +61,8 @@ var wireTables = newTables()
 
 func newTables() *tables {
 	t := new(tables)
+	const bytes = 0x0101010101010101
+	t.words = [8]uint64{8, 4, priceE4ToE9, bytes * 'B', bytes * 'S', bytes * uint64(tick.SideBid), bytes * uint64(tick.SideAsk), bytes * uint64(tick.SideNone)}
 	for i := range 8 {
 		for k := range 3 {
 			t.gather[8*k+i] = byte(8*i + 4 + k) // type, side and sub are bytes 4, 5, 6 of the sixth integer

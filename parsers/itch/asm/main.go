@@ -40,11 +40,12 @@ const (
 	workAux      = 112
 	workPrice    = 120
 	workSize     = 128
-	workUsed     = 136
-	workGroups   = 144
+	workBytes    = 136
+	workUsed     = 144
 	workCounts   = 152
-	workCold     = 160
-	workBase     = 192
+	workSeldom   = 160
+	workCold     = 168
+	workBase     = 200
 )
 
 // Offsets in struct tables.
@@ -57,6 +58,7 @@ const (
 	tablesHead   = 19584
 	tablesBody   = 23680
 	tablesSmall  = 40064
+	tablesWords  = 40256
 )
 
 // Rows of tablesSmall, 32 bytes each.
@@ -69,7 +71,17 @@ const (
 	smallIota
 )
 
-const priceE4ToE9 = 100_000
+// Words of tablesWords, 8 bytes each.
+const (
+	wordEight = iota
+	wordFour
+	wordPrice
+	wordBuy
+	wordSell
+	wordBid
+	wordAsk
+	wordNone
+)
 
 // ahead is how far before its use a line is asked for, in bytes: the machine's own prefetch ends at a page and is late for 8 bytes a ns.
 // Tried on days from memory: none 5.5 ns a message, 512 4.6, 1024 4.3, 2048 3.8, 4096 3.9; from second-level cache it costs nothing.
@@ -84,9 +96,10 @@ var (
 	row          = R11 // of the group's first message
 	counts       = R12 // a byte for each type that has columns of its own
 	group        = R13 // index of the group
+	seldom       = R14 // not 0: a row is for cold
 	typ          = RAX
 	length       = RCX
-	word         = RDX
+	prefixed     = RDX
 	tmp          = RBX
 	took         = R15 // messages of this group
 )
@@ -120,37 +133,86 @@ func function(name, doc string) {
 	MOVQ(field(workRow), row)
 	XORL(counts.As32(), counts.As32())
 	XORL(group.As32(), group.As32())
+	XORL(seldom.As32(), seldom.As32())
 }
 
-// walk is a group of messages: decode has the k-th one's fields put into its registers. A message that may not be read here ends
-// the group before it, and the last message that was asked for behind it.
-//
-// Nothing is read further than 64 bytes from a length prefix that lies 64 bytes or more before the end.
-func walk(size int, decode func(k int)) {
-	Label("group")
-	// Where the group begins, for the one who looks at it again.
-	MOVQ(at, tmp)
-	SUBQ(field(workBegin), tmp)
-	MOVL(tmp.As32(), Mem{Base: work, Index: group, Scale: 4, Disp: workBase})
-	for k := range size {
-		prefix := Mem{Base: at, Disp: 2 * k}
-		CMPQ(at, last)
-		JHI(LabelRef(fmt.Sprint("stop", k)))
-		MOVBLZX(prefix.Offset(2), typ.As32())
-		MOVBLZX(prefix.Offset(1), length.As32())
-		MOVWLZX(prefix, word.As32())
-		CMPL(word.As32(), Mem{Base: tables, Index: typ, Scale: 4, Disp: tablesWant})
-		JNE(LabelRef(fmt.Sprint("stop", k)))
-		ADDQ(Mem{Base: tables, Index: typ, Scale: 8, Disp: tablesOne}, counts)
-		decode(k)
-		PREFETCHT0(prefix.Offset(ahead))
+// word is one of the table's in all parts of a register.
+func word(i int, to Op) { VPBROADCASTQ(table(tablesWords+8*i), to) }
+
+// rows notes which rows of the group are for cold: the bits of tmp.
+func rows() {
+	MOVB(tmp.As8(), Mem{Base: work, Index: group, Scale: 1, Disp: workCold})
+	ORL(tmp.As32(), seldom.As32())
+}
+
+// walk is a group of messages: decode has the k-th one's fields put into its registers, having read no further than 64 bytes from its
+// length prefix. A message that may not be read so goes by decodeEnd, which is told how many bytes there are, or, without one, ends the
+// group before it. So does one that is not known or not of its length, and the last one that was asked for ends it behind itself.
+func walk(size int, decode, decodeEnd func(k int)) {
+	next := func(k int) {
 		ADDQ(length, at)
 		DECQ(left)
 		if k < size-1 {
 			JZ(LabelRef(fmt.Sprint("stop", k+1)))
 		}
 	}
+	check := func(k int) {
+		prefix := Mem{Base: at, Disp: 2 * k}
+		MOVBLZX(prefix.Offset(2), typ.As32())
+		MOVBLZX(prefix.Offset(1), length.As32())
+		MOVWLZX(prefix, prefixed.As32())
+		CMPL(prefixed.As32(), Mem{Base: tables, Index: typ, Scale: 4, Disp: tablesWant})
+		JNE(LabelRef(fmt.Sprint("stop", k)))
+	}
+	count := func() { ADDQ(Mem{Base: tables, Index: typ, Scale: 8, Disp: tablesOne}, counts) }
+
+	Label("group")
+	// Where the group begins, for the one who looks at it again.
+	MOVQ(at, tmp)
+	SUBQ(field(workBegin), tmp)
+	MOVL(tmp.As32(), Mem{Base: work, Index: group, Scale: 4, Disp: workBase})
+	for k := range size {
+		Label(fmt.Sprint("message", k))
+		CMPQ(at, last)
+		if decodeEnd == nil {
+			JHI(LabelRef(fmt.Sprint("stop", k)))
+		} else {
+			JHI(LabelRef(fmt.Sprint("end", k)))
+		}
+		check(k)
+		count()
+		decode(k)
+		PREFETCHT0(Mem{Base: at, Disp: 2*k + ahead})
+		next(k)
+	}
+	Label(fmt.Sprint("message", size))
 	MOVL(U32(size), took.As32())
+	JMP(LabelRef("turn"))
+	for k := size - 1; k > 0; k-- {
+		Label(fmt.Sprint("stop", k))
+		MOVL(U32(k), took.As32())
+		JMP(LabelRef("turn"))
+	}
+	for k := range size {
+		if decodeEnd == nil {
+			break
+		}
+		Label(fmt.Sprint("end", k))
+		MOVQ(field(workBegin), tmp)
+		ADDQ(field(workBytes), tmp)
+		SUBQ(at, tmp)
+		SUBQ(Imm(uint64(2*k)), tmp)
+		CMPQ(tmp, Imm(3)) // a length and a type
+		JLT(LabelRef(fmt.Sprint("stop", k)))
+		check(k)
+		LEAQ(Mem{Base: length, Disp: 2}, prefixed)
+		CMPQ(tmp, prefixed)
+		JLT(LabelRef(fmt.Sprint("stop", k)))
+		count()
+		decodeEnd(k)
+		next(k)
+		JMP(LabelRef(fmt.Sprint("message", k+1)))
+	}
 	Label("turn")
 }
 
@@ -163,18 +225,12 @@ func next(size int) {
 	JNE(LabelRef("done"))
 	TESTQ(left, left)
 	JNZ(LabelRef("group"))
-	JMP(LabelRef("done"))
-	for k := size - 1; k > 0; k-- {
-		Label(fmt.Sprint("stop", k))
-		MOVL(U32(k), took.As32())
-		JMP(LabelRef("turn"))
-	}
 	Label("stop0")
 	Label("done")
 	SUBQ(field(workBegin), at)
 	MOVQ(at, field(workUsed))
 	MOVQ(row, field(workRow))
-	MOVQ(group, field(workGroups))
+	MOVQ(seldom, field(workSeldom))
 	MOVQ(counts, field(workCounts))
 	VZEROUPPER()
 	RET()
@@ -187,33 +243,38 @@ func next(size int) {
 //
 // Eight such registers are an 8 × 8 matrix, turned in 22 shuffles (two columns are not needed).
 func columnsAVX512() {
-	function("columnsAVX512", "columnsAVX512 needs AVX-512 F, BW, VL and VBMI.")
-	broadcast := func(v uint64, to VecPhysical) {
-		MOVQ(U64(v), tmp)
-		VPBROADCASTQ(tmp, to)
-	}
+	function("columnsAVX512", "columnsAVX512 needs AVX-512 F, BW, VL and VBMI, and BMI2.")
 	midnight, sequence, eight, e5, gather, kinds := Z20, Z21, Z22, Z23, Z24, Z25
 	buy, sell, none, bid, ask := X26, X27, X28, X29, X30
 	VPBROADCASTQ(field(workMidnight), midnight)
 	VPBROADCASTQ(field(workSequence), sequence)
 	VPMOVZXBQ(table(tablesSmall+32*smallIota), eight)
 	VPADDQ(eight, sequence, sequence)
-	broadcast(8, eight)
-	broadcast(priceE4ToE9, e5)
+	word(wordEight, eight)
+	word(wordPrice, e5)
 	VMOVDQU64(table(tablesGather), gather)
 	VMOVDQU64(table(tablesKinds), kinds)
-	for _, c := range []struct {
-		code byte
-		to   VecPhysical
-	}{{'B', buy}, {'S', sell}, {'N', none}, {'B', bid}, {'A', ask}} {
-		broadcast(uint64(c.code)*0x0101010101010101, c.to)
-	}
+	word(wordBuy, buy)
+	word(wordSell, sell)
+	word(wordBid, bid)
+	word(wordAsk, ask)
+	word(wordNone, none)
 
 	msgs := [8]VecPhysical{Z0, Z1, Z2, Z3, Z4, Z5, Z6, Z7}
-	walk(8, func(k int) {
+	pick := func(k int) {
 		SHLL(Imm(6), typ.As32())
 		VMOVDQU64(Mem{Base: tables, Index: typ, Scale: 1, Disp: tablesPick}, msgs[k])
+	}
+	walk(8, func(k int) {
+		pick(k)
 		VPERMB(Mem{Base: at, Disp: 2 * k}, msgs[k], msgs[k])
+	}, func(k int) { // a load under a mask reads nothing that the mask leaves out
+		pick(k)
+		MOVQ(I64(-1), prefixed)
+		BZHIQ(tmp, prefixed, prefixed)
+		KMOVQ(prefixed, K3)
+		VMOVDQU8_Z(Mem{Base: at, Disp: 2 * k}, K3, Z8)
+		VPERMB(Z8, msgs[k], msgs[k])
 	})
 
 	// turn takes column pairs (0,1), (2,3), (4,5) from lanes 0, 1, 2: of each the even or the odd one.
@@ -249,7 +310,7 @@ func columnsAVX512() {
 	VPERMB(kinds, misc, Z10)
 	VPTESTNMB(X10, X10, K1)
 	KMOVW(K1, tmp.As32())
-	MOVB(tmp.As8(), Mem{Base: work, Index: group, Scale: 1, Disp: workCold})
+	rows()
 	VMOVQ(X10, column(workKind, 1))
 	VPCMPEQB(buy, X9, K1)
 	VPCMPEQB(sell, X9, K2)
@@ -274,13 +335,8 @@ func columnsAVX2() {
 	VPBROADCASTQ(field(workSequence), sequence)
 	VPMOVZXBQ(table(tablesSmall+32*smallIota), four)
 	VPADDQ(four, sequence, sequence)
-	broadcast := func(v uint64, to, x VecPhysical) {
-		MOVQ(U64(v), tmp)
-		VMOVQ(tmp, x)
-		VPBROADCASTQ(x, to)
-	}
-	broadcast(4, four, X14)
-	broadcast(priceE4ToE9, e5, X15)
+	word(wordFour, four)
+	word(wordPrice, e5)
 	heads := [4]VecPhysical{X0, X1, X2, X3}
 	bodies := [4]VecPhysical{Y4, Y5, Y6, Y7}
 	first := X8
@@ -295,7 +351,7 @@ func columnsAVX2() {
 		VPSHUFB(Mem{Base: tables, Index: typ, Scale: 1, Disp: tablesBody}, bodies[k], bodies[k])
 		VPSHUFB(Mem{Base: tables, Index: typ, Scale: 1, Disp: tablesBody + 32}, Y9, Y9)
 		VPOR(Y9, bodies[k], bodies[k])
-	})
+	}, nil)
 	VINSERTI128(Imm(1), X2, Y0, Y0)
 	VINSERTI128(Imm(1), X3, Y1, Y1)
 	VPUNPCKLQDQ(Y1, Y0, Y2)
@@ -333,23 +389,20 @@ func columnsAVX2() {
 	VPCMPEQB(X2, X1, X2)
 	VPMOVMSKB(X2, tmp.As32())
 	ANDL(U32(0xF), tmp.As32())
-	MOVB(tmp.As8(), Mem{Base: work, Index: group, Scale: 1, Disp: workCold})
+	rows()
 
 	VPSHUFB(small(smallMisc), Y7, Y7)
 	VEXTRACTI128(Imm(1), Y7, X0)
 	VPOR(X0, X7, X0) // four sides, four subs
-	MOVL(U32(0x01010101*'B'), tmp.As32())
-	VMOVD(tmp.As32(), X1)
-	VPCMPEQB(X1, X0, X2)
-	MOVL(U32(0x01010101*'S'), tmp.As32())
-	VMOVD(tmp.As32(), X3)
-	VPCMPEQB(X3, X0, X3)
-	MOVL(U32(0x01010101*'N'), tmp.As32())
-	VMOVD(tmp.As32(), X4)
-	VPBLENDVB(X2, X1, X4, X4)
-	MOVL(U32(0x01010101*'A'), tmp.As32())
-	VMOVD(tmp.As32(), X5)
-	VPBLENDVB(X3, X5, X4, X4)
+	word(wordBuy, X1)
+	word(wordSell, X2)
+	VPCMPEQB(X1, X0, X1)
+	VPCMPEQB(X2, X0, X2)
+	word(wordNone, X4)
+	word(wordBid, X3)
+	VPBLENDVB(X1, X3, X4, X4)
+	word(wordAsk, X3)
+	VPBLENDVB(X2, X3, X4, X4)
 	VMOVD(X4, column(workSide, 1))
 	VPEXTRD(Imm(1), X0, column(workSub, 1))
 	next(4)
