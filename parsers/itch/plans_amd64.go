@@ -70,8 +70,8 @@ func newTables() *tables {
 	}
 	for typ := range 256 {
 		length, p := wireLen[typ], plans[byte(typ)]
-		if t.want[typ] = noLength; length == 0 {
-			continue
+		if t.want[typ] = noLength; length == 0 || length > lookAhead-2 {
+			continue // what is too long to be seen whole would go the portable way too
 		}
 		t.want[typ] = uint32(bits.ReverseBytes16(uint16(length)))
 		t.kinds[typ&63] = byte(p.kind)
