@@ -65,7 +65,7 @@ func BenchmarkDecode(b *testing.B) {
 // be learnt here, so the portable way looks better than it is.
 //
 //	budget  from 8 messages a call on no slower than the portable way
-//	seen    ns/msg portable / AVX2 / AVX-512 at 8: 8.7 / 9.4 / 8.5, at 12: 8.4 / 7.2 / 6.5, at 40: 8.1 / 4.2 / 3.5, at 512: 8.2 / 2.9 / 2.5
+//	seen    ns/msg portable / AVX2 / AVX-512 at 8: 8.8 / 8.4 / 7.5, at 12: 8.8 / 7.2 / 6.1, at 40: 8.7 / 4.1 / 3.5, at 512: 8.6 / 3.1 / 2.5
 func BenchmarkPackets(b *testing.B) {
 	g, err := itchgen.New(itchgen.Options{Messages: 400_000, Symbols: 8000, Seed: 42})
 	if err != nil {
