@@ -175,6 +175,29 @@ func TestVariantsOnVectors(t *testing.T) {
 	}
 }
 
+// Side tables fill up, by one type after the other, alone and between types without an entry: every way stops at the same message.
+func TestVariantsOnFullTables(t *testing.T) {
+	r := rand.New(rand.NewPCG(5, 6))
+	for typ := range 256 {
+		if itch.Length(byte(typ)) == 0 {
+			continue
+		}
+		for _, share := range []int{1, 2, 5} {
+			var messages [][]byte
+			for len(messages) < 6000 {
+				m := make([]byte, 64)
+				if m[0] = byte(typ); r.IntN(share) != 0 {
+					m[0] = "ADUEXFCP"[r.IntN(8)]
+				}
+				messages = append(messages, m[:itch.Length(m[0])])
+			}
+			if n := newTwin(t).all(t, itch.Framed(messages...), func() int { return 1 << 30 }); n != len(messages) {
+				t.Errorf("%c, one of %d: %d messages of %d", typ, share, n, len(messages))
+			}
+		}
+	}
+}
+
 // Every type byte in every place of a group: of its length, a byte short, a byte long, of 0 bytes and of one, and with lengths that lie.
 func TestVariantsOnBadMessages(t *testing.T) {
 	w := newTwin(t)
