@@ -26,8 +26,14 @@ const (
 // Append decodes length-prefixed messages (u16 length, then the message: MoldUDP64 blocks and BinaryFILE alike) from b into
 // out. midnight is the start of the venue's day in ns since the Unix epoch, sequence the number of the first message; each
 // message has one, whether it becomes a row or not. Append stops after max messages, before a message that is cut off,
-// and when out may be full. It returns the bytes and the messages it used. Hot path: no allocation.
+// and when out may be full. It returns the bytes and the messages it used. Columns that a row's kind does not have (tick.Kind)
+// hold anything. Hot path: no allocation.
 func Append(b []byte, midnight, sequence uint64, max int, out *tick.Batch, c *Counters) (used, messages int) {
+	return appendBest(b, midnight, sequence, max, out, c)
+}
+
+// appendPortable is the definition of Append: what other ways there are (columns_amd64.go) must give the same.
+func appendPortable(b []byte, midnight, sequence uint64, max int, out *tick.Batch, c *Counters) (used, messages int) {
 	n := out.N
 	for messages < max && n < tick.MaxRows {
 		if len(b)-used < 2 {

@@ -14,5 +14,8 @@
 //	S    System     R  Definition              H Y h W  Status           J V  Statistics           I  Imbalance
 //	L K N O  Ext
 //
+// append.go is the definition of decoding, and all there is on most machines; columns_amd64.go does the same for a group of messages at a
+// time with AVX-512 or AVX2, chosen when the program starts. The build tag purego leaves it out.
+//
 // No state, no allocation, no clock: order, gaps and lines are package session's, books package book's.
 package itch

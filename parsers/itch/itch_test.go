@@ -571,31 +571,6 @@ func mix(messages int) []byte {
 	return b
 }
 
-// BenchmarkAppend is the decoder alone.
-//
-//	budget  0 allocs/op; no slower than 6 × BenchmarkWalk in the same run
-func BenchmarkAppend(b *testing.B) {
-	in := mix(100_000)
-	out := newBatch(b)
-	var c Counters
-	b.ReportAllocs()
-	for b.Loop() {
-		decodeAll(in, out, &c)
-	}
-	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*100_000), "ns/msg")
-}
-
-// BenchmarkWalk is the floor: from length prefix to length prefix, nothing decoded.
-func BenchmarkWalk(b *testing.B) {
-	in := mix(100_000)
-	for b.Loop() {
-		if whole, _ := moldudp64.Walk(in, 1<<30); whole != 100_000 {
-			b.Fatal(whole)
-		}
-	}
-	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*100_000), "ns/msg")
-}
-
 func FuzzAppend(f *testing.F) {
 	f.Add(mix(40), uint16(10))
 	f.Add(framed([]byte("D"), []byte{}, make([]byte, 36)), uint16(3))
