@@ -104,7 +104,7 @@ func TestSimFaults(t *testing.T) {
 		{[]string{"--via", "pigeon"}, []string{"sockets or afxdp"}},
 		{[]string{"--interface", "nosuch0"}, []string{"interface nosuch0"}},
 		{[]string{"/nowhere.itch"}, []string{"/nowhere.itch"}},
-		{[]string{"a", "b"}, []string{"at most 1 arg"}},
+		{[]string{"a", "b"}, []string{"one argument too many"}},
 	} {
 		code, out, errs := command(t, append([]string{"sim"}, tc.args...)...)
 		for _, want := range tc.want {
