@@ -152,9 +152,15 @@ func TestValidateSeesDamage(t *testing.T) {
 		damage func(b *Books)
 		want   string
 	}{
-		"best size":   {func(b *Books) { b.instrument(1).sz[bid]++ }, "instrument 1 side B: best price"},
-		"best level":  {func(b *Books) { b.instrument(1).best[bid]-- }, "instrument 1 side B: best level"},
-		"level leaf":  {func(b *Books) { b.level(1).leaf++ }, "level 1 at 0.0001"},
+		"best size":  {func(b *Books) { b.instrument(1).sz[bid]++ }, "instrument 1 side B: best price"},
+		"best level": {func(b *Books) { b.instrument(1).best[bid]-- }, "instrument 1 side B: best level"},
+		"no key":     {func(b *Books) { k := b.block(b.instrument(1).leaf[bid]); k.keys[k.n] = 1 }, "is not in use, but has key 1"},
+		"free level": {func(b *Books) {
+			n := b.newOrder()
+			b.level(n).count = 1
+			b.freeOrder(n, b.order(n))
+			b.orders.free, b.halves = n, 0
+		}, "still has a level"},
 		"level sum":   {func(b *Books) { b.level(1).size++ }, "level 1 at 0.0001"},
 		"level count": {func(b *Books) { b.level(1).count++ }, "level 1 at 0.0001"},
 		"level key":   {func(b *Books) { b.level(1).key++ }, "level 1 at 0.0001"},
@@ -169,7 +175,8 @@ func TestValidateSeesDamage(t *testing.T) {
 		"tree order":  {func(b *Books) { k := b.block(b.instrument(1).leaf[bid]); k.keys[0], k.keys[1] = k.keys[1], k.keys[0] }, "its entry has key"},
 		"leaf chain":  {func(b *Books) { b.block(b.instrument(1).leaf[bid]).worse = 0 }, "leaf chain"},
 		"leaked":      {func(b *Books) { b.newOrder() }, "orders: 100 are linked in, 101"},
-		"free list":   {func(b *Books) { b.levels.free = 3 }, "levels: free list"},
+		"free list":   {func(b *Books) { b.halves = 3 }, "orders: free list"},
+		"levels":      {func(b *Books) { b.levels++ }, "levels: 50 are linked in, 51"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			b, batch := newBooks(t, Options{}), newBatch(t)

@@ -2,8 +2,6 @@
 
 package book
 
-import "unsafe"
-
 const looksAhead = true
 
 // The stages of prefetch.go, for rows from to to-1; none if from is not below to.
@@ -21,10 +19,7 @@ func askOrder(c *chain, from, to int)
 func askLevel(c *chain, from, to int)
 
 //go:noescape
-func askLeaf(c *chain, from, to int)
+func askTree(c *chain, from, to int)
 
 //go:noescape
-func askLine(p unsafe.Pointer)
-
-//go:noescape
-func askBlock(p unsafe.Pointer)
+func askTail(c *chain, from, to int)

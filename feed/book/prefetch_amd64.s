@@ -2,79 +2,138 @@
 
 #include "textflag.h"
 
-// The stages of prefetch.go. No branch depends on a row: what a row does not need is looked up as number 0, whose
+// The stages of prefetch.go. Hardly a branch depends on a row: what a row does not need is looked up as number 0, whose
 // lines are always in cache. Offsets are those of chain (prefetch.go), and of the records drawn in doc.go.
 
 #define c_dir 0
 #define c_pages 8
-#define c_orders 16
-#define c_levels 24
-#define c_blocks 32
-#define c_instruments 40
-#define c_limit 48
-#define c_count 56
-#define c_kind 64
-#define c_side 72
-#define c_instrument 80
-#define c_id 88
-#define c_aux 96
+#define c_nodes 16
+#define c_blocks 24
+#define c_instruments 32
+#define c_limit 40
+#define c_count 48
+#define c_kind 56
+#define c_side 64
+#define c_instrument 72
+#define c_id 80
+#define c_aux 88
+#define c_price 96
+#define c_num 104
+#define c_sides 360
+#define c_keys 616
+#define c_found 1128
+#define ringMask 63
 
 #define kindAdd 1
 #define kindReplace 6
 
-// AX: a reference; one that is not below the limit (R13) becomes 0 (BX).
+#define o_level 12
+#define o_prev 16
+#define o_next 20
+#define o_owner 24
+#define l_key 32
+#define l_tail 52
+
+#define h_best 32
+#define h_leaf 40
+#define h_root 48
+
+#define k_keys 16
+#define k_refs 128
+
+// Rows from to to-1: SI chain, CX row, DX to, BX 0.
+#define ROWS \
+	MOVQ c+0(FP), SI     \
+	MOVQ from+8(FP), CX  \
+	MOVQ to+16(FP), DX   \
+	CMPQ CX, DX          \
+	JGE  done            \
+	XORL BX, BX
+
+#define NEXT(loop) \
+	INCQ CX     \
+	CMPQ CX, DX \
+	JLT  loop
+
+// AX: a reference; one that is not below the limit (R13) becomes 0.
 #define CLIP \
 	CMPQ    AX, R13 \
 	CMOVQCC BX, AX
 
-// AX: the row's new id if it is a replace, else 0.
+// AX: the row's new id if it is a replace, else 0. R10, R11: columns aux, kind.
 #define NEWID \
 	MOVQ    (R10)(CX*8), AX     \
 	CMPB    (R11)(CX*1), $kindReplace \
 	CMOVQNE BX, AX              \
 	CLIP
 
-// AX: reference → number of its entry among all page entries. Uses DI.
+// AX: reference → address of its entry in its page. R8, R9: directory, pages. Uses DI.
 #define ENTRY \
-	MOVQ AX, DI          \
-	SHRQ $6, AX          \
-	MOVL (R8)(AX*4), AX  \
-	SHRL $7, AX          \
-	SHLQ $6, AX          \
-	ANDQ $63, DI         \
-	ADDQ DI, AX
+	MOVQ AX, DI            \
+	SHRQ $6, AX            \
+	MOVL (R8)(AX*4), AX    \
+	SHRL $7, AX            \
+	SHLQ $6, AX            \
+	ANDL $63, DI           \
+	ADDQ DI, AX            \
+	LEAQ (R9)(AX*4), AX
 
-// AX: the row's instrument's record. Uses R12: the column.
+// AX: the row's instrument's record. R12, R13, R14: column, how many there are, records.
 #define INSTRUMENT \
 	MOVL    (R12)(CX*4), AX    \
-	CMPQ    AX, c_count(SI)    \
+	CMPQ    AX, R13            \
 	CMOVQCC BX, AX             \
 	SHLQ    $6, AX             \
-	ADDQ    c_instruments(SI), AX
+	ADDQ    R14, AX
 
-// A block's number: asks for its four lines.
-#define BLOCK(reg) \
-	SHLQ $8, reg             \
-	ADDQ c_blocks(SI), reg   \
+// reg: a node's number → asks for its line. R8: nodes.
+#define NODE(reg) \
+	SHLQ $6, reg             \
+	PREFETCHT0 (R8)(reg*1)
+
+// reg: a block's number → its address. base: blocks.
+#define BLOCK(reg, base) \
+	LEAQ (reg)(reg*2), reg   \
+	SHLQ $6, reg             \
+	ADDQ base, reg
+
+#define LINES(reg) \
 	PREFETCHT0 (reg)         \
 	PREFETCHT0 64(reg)       \
-	PREFETCHT0 128(reg)      \
-	PREFETCHT0 192(reg)
+	PREFETCHT0 128(reg)
+
+// cnt -= 1 if the key of entry at is greater than R10
+#define COUNT1(blk, at, cnt) \
+	CMPQ R10, (k_keys+8*at)(blk) \
+	SBBQ $0, cnt
+
+// cnt: the entry of the block to follow for the key in R10: that before the first greater one, not looking at entry 0
+#define CHILD(blk, cnt) \
+	MOVL $13, cnt         \
+	COUNT1(blk, 1, cnt)   \
+	COUNT1(blk, 2, cnt)   \
+	COUNT1(blk, 3, cnt)   \
+	COUNT1(blk, 4, cnt)   \
+	COUNT1(blk, 5, cnt)   \
+	COUNT1(blk, 6, cnt)   \
+	COUNT1(blk, 7, cnt)   \
+	COUNT1(blk, 8, cnt)   \
+	COUNT1(blk, 9, cnt)   \
+	COUNT1(blk, 10, cnt)  \
+	COUNT1(blk, 11, cnt)  \
+	COUNT1(blk, 12, cnt)  \
+	COUNT1(blk, 13, cnt)
 
 // func askDirectory(c *chain, from, to int)
 TEXT ·askDirectory(SB), NOSPLIT, $0-24
-	MOVQ c+0(FP), SI
-	MOVQ from+8(FP), CX
-	MOVQ to+16(FP), DX
-	CMPQ CX, DX
-	JGE  done
-	XORL BX, BX
+	ROWS
 	MOVQ c_dir(SI), R8
 	MOVQ c_id(SI), R9
 	MOVQ c_aux(SI), R10
 	MOVQ c_kind(SI), R11
 	MOVQ c_instrument(SI), R12
 	MOVQ c_limit(SI), R13
+	MOVQ c_instruments(SI), R14
 
 loop:
 	MOVQ (R9)(CX*8), AX
@@ -84,185 +143,213 @@ loop:
 	NEWID
 	SHRQ $6, AX
 	PREFETCHT0 (R8)(AX*4)
-	INSTRUMENT
-	PREFETCHT0 (AX)
-	INCQ CX
-	CMPQ CX, DX
-	JLT  loop
+	MOVL (R12)(CX*4), AX
+	CMPQ AX, c_count(SI)
+	CMOVQCC BX, AX
+	SHLQ $6, AX
+	PREFETCHT0 (R14)(AX*1)
+	NEXT(loop)
 
 done:
 	RET
 
 // func askPage(c *chain, from, to int)
 TEXT ·askPage(SB), NOSPLIT, $0-24
-	MOVQ c+0(FP), SI
-	MOVQ from+8(FP), CX
-	MOVQ to+16(FP), DX
-	CMPQ CX, DX
-	JGE  done
-	XORL BX, BX
+	ROWS
 	MOVQ c_dir(SI), R8
-	MOVQ c_id(SI), R9
+	MOVQ c_pages(SI), R9
+	MOVQ c_id(SI), R12
 	MOVQ c_aux(SI), R10
 	MOVQ c_kind(SI), R11
-	MOVQ c_instrument(SI), R12
 	MOVQ c_limit(SI), R13
 
 loop:
-	MOVQ (R9)(CX*8), AX
+	MOVQ (R12)(CX*8), AX
 	CLIP
 	ENTRY
-	SHLQ $2, AX
-	ADDQ c_pages(SI), AX
 	PREFETCHT0 (AX)
 	NEWID
 	ENTRY
-	SHLQ $2, AX
-	ADDQ c_pages(SI), AX
 	PREFETCHT0 (AX)
-
-	// An add: where on its side the best prices are, and the root if that is another block.
-	INSTRUMENT
-	MOVQ    c_side(SI), DI
-	MOVBLZX (DI)(CX*1), DI
-	ANDL    $1, DI             // 'A' is odd, 'B' even
-	MOVL    40(AX)(DI*4), R10  // leaf
-	MOVL    48(AX)(DI*4), R9   // root
-	MOVL    32(AX)(DI*4), DI   // best
-	CMPL    R9, R10
-	CMOVQEQ BX, R9
-	CMPB    (R11)(CX*1), $kindAdd
-	CMOVQNE BX, R9
-	CMOVQNE BX, R10
-	CMOVQNE BX, DI
-	BLOCK(R10)
-	BLOCK(R9)
-	SHLQ    $5, DI
-	ADDQ    c_levels(SI), DI
-	PREFETCHT0 (DI)
-	MOVQ    c_id(SI), R9
-	MOVQ    c_aux(SI), R10
-	INCQ CX
-	CMPQ CX, DX
-	JLT  loop
+	NEXT(loop)
 
 done:
 	RET
 
 // func askOrder(c *chain, from, to int)
 TEXT ·askOrder(SB), NOSPLIT, $0-24
-	MOVQ c+0(FP), SI
-	MOVQ from+8(FP), CX
-	MOVQ to+16(FP), DX
-	CMPQ CX, DX
-	JGE  done
-	XORL BX, BX
+	ROWS
 	MOVQ c_dir(SI), R8
-	MOVQ c_id(SI), R9
-	MOVQ c_orders(SI), R10
+	MOVQ c_pages(SI), R9
+	MOVQ c_id(SI), R12
+	MOVQ c_nodes(SI), R11
 	MOVQ c_limit(SI), R13
 
 loop:
-	MOVQ (R9)(CX*8), AX
+	MOVQ (R12)(CX*8), AX
 	CLIP
 	ENTRY
-	MOVQ c_pages(SI), DI
-	MOVL (DI)(AX*4), AX
-	SHLQ $5, AX
-	PREFETCHT0 (R10)(AX*1)
-
-	INCQ CX
-	CMPQ CX, DX
-	JLT  loop
+	MOVL (AX), AX
+	MOVQ CX, DI
+	ANDL $ringMask, DI
+	MOVL AX, c_num(SI)(DI*4)
+	SHLQ $6, AX
+	PREFETCHT0 (R11)(AX*1)
+	NEXT(loop)
 
 done:
 	RET
 
 // func askLevel(c *chain, from, to int)
 TEXT ·askLevel(SB), NOSPLIT, $0-24
-	MOVQ c+0(FP), SI
-	MOVQ from+8(FP), CX
-	MOVQ to+16(FP), DX
-	CMPQ CX, DX
-	JGE  done
-	XORL BX, BX
-	MOVQ c_dir(SI), R8
-	MOVQ c_id(SI), R9
-	MOVQ c_orders(SI), R10
-	MOVQ c_pages(SI), R11
-	MOVQ c_levels(SI), R12
-	MOVQ c_limit(SI), R13
+	ROWS
+	MOVQ c_nodes(SI), R8
+	MOVQ c_blocks(SI), R9
+	MOVQ c_side(SI), R10
+	MOVQ c_kind(SI), R11
+	MOVQ c_instrument(SI), R12
+	MOVQ c_count(SI), R13
+	MOVQ c_instruments(SI), R14
 
 loop:
-	MOVQ (R9)(CX*8), AX
-	CLIP
-	ENTRY
-	MOVL (R11)(AX*4), AX
-	SHLQ $5, AX
-	ADDQ R10, AX
-	MOVL 12(AX), DI            // level
-	SHLQ $5, DI
-	PREFETCHT0 (R12)(DI*1)
-	MOVL 16(AX), DI            // ahead
-	SHLQ $5, DI
-	PREFETCHT0 (R10)(DI*1)
-	MOVL 20(AX), DI            // behind
-	SHLQ $5, DI
-	PREFETCHT0 (R10)(DI*1)
+	MOVQ CX, R15
+	ANDL $ringMask, R15
+	MOVL c_num(SI)(R15*4), AX
+	SHLQ $6, AX
+	ADDQ R8, AX
+	MOVL o_owner(AX), DI
+	SHRL $31, DI
+	MOVL o_prev(AX), R15
+	NODE(R15)
+	MOVL o_next(AX), R15
+	NODE(R15)
+	MOVL o_level(AX), R15
+	NODE(R15)
 
-	INCQ CX
-	CMPQ CX, DX
-	JLT  loop
+	// The side: an add's own, else the order's.
+	MOVBLZX (R10)(CX*1), AX
+	ANDL    $1, AX             // 'A' is odd, 'B' even
+	CMPB    (R11)(CX*1), $kindAdd
+	CMOVQEQ AX, DI
+	MOVQ    CX, R15
+	ANDL    $ringMask, R15
+	MOVL    DI, c_sides(SI)(R15*4)
+
+	INSTRUMENT
+	MOVL h_best(AX)(DI*4), R15
+	NODE(R15)
+	MOVL h_leaf(AX)(DI*4), R15
+	BLOCK(R15, R9)
+	LINES(R15)
+	MOVL h_root(AX)(DI*4), R15
+	BLOCK(R15, R9)
+	LINES(R15)
+	NEXT(loop)
 
 done:
 	RET
 
-// func askLeaf(c *chain, from, to int)
-TEXT ·askLeaf(SB), NOSPLIT, $0-24
-	MOVQ c+0(FP), SI
-	MOVQ from+8(FP), CX
-	MOVQ to+16(FP), DX
-	CMPQ CX, DX
-	JGE  done
-	XORL BX, BX
-	MOVQ c_dir(SI), R8
-	MOVQ c_id(SI), R9
-	MOVQ c_orders(SI), R10
-	MOVQ c_pages(SI), R11
-	MOVQ c_levels(SI), R12
-	MOVQ c_limit(SI), R13
+// func askTree(c *chain, from, to int)
+TEXT ·askTree(SB), NOSPLIT, $0-24
+	ROWS
+	MOVQ c_nodes(SI), R8
+	MOVQ c_blocks(SI), R9
+	MOVQ c_instrument(SI), R12
 
 loop:
-	MOVQ (R9)(CX*8), AX
-	CLIP
-	ENTRY
-	MOVL (R11)(AX*4), AX
-	SHLQ $5, AX
-	MOVL 12(R10)(AX*1), DI     // level
-	SHLQ $5, DI
-	ADDQ R12, DI
-	MOVL 28(DI), AX            // its leaf, needed when this is its last order
-	CMPL 24(DI), $1
-	CMOVQNE BX, AX
-	BLOCK(AX)
-	INCQ CX
-	CMPQ CX, DX
-	JLT  loop
+	MOVQ CX, R13
+	ANDL $ringMask, R13
+	MOVL c_sides(SI)(R13*4), DI
+
+	// The key: of an add or a replace that of its price, else that of the level the order rests in.
+	MOVL    c_num(SI)(R13*4), AX
+	SHLQ    $6, AX
+	MOVL    o_level(R8)(AX*1), AX
+	SHLQ    $6, AX
+	MOVQ    l_key(R8)(AX*1), R10
+	MOVQ    c_price(SI), R11
+	MOVQ    (R11)(CX*8), R11
+	MOVQ    DI, R14
+	NEGQ    R14
+	XORQ    R14, R11
+	SUBQ    R14, R11
+	BTCQ    $63, R11
+	MOVQ    $-1, R15           // of a removal the next worse level is wanted
+	MOVQ    c_kind(SI), R14
+	MOVBLZX (R14)(CX*1), R14
+	CMPL    R14, $kindReplace
+	CMOVQEQ R11, R10
+	CMOVQEQ BX, R15
+	CMPL    R14, $kindAdd
+	CMOVQEQ R11, R10
+	CMOVQEQ BX, R15
+	MOVQ    R10, c_keys(SI)(R13*8)
+
+	// The block: the leaf with the best prices, or for a key below that the root, which is the same when there is one leaf.
+	MOVL    (R12)(CX*4), AX
+	CMPQ    AX, c_count(SI)
+	CMOVQCC BX, AX
+	SHLQ    $6, AX
+	ADDQ    c_instruments(SI), AX
+	MOVL    h_root(AX)(DI*4), R14
+	MOVL    h_leaf(AX)(DI*4), AX
+	MOVQ    AX, R11
+	MOVQ    AX, DI
+	BLOCK(DI, R9)
+	CMPQ    R10, k_keys(DI)
+	CMOVQCS R14, R11
+	MOVQ    R11, DI
+	BLOCK(DI, R9)
+	CHILD(DI, R14)
+	CMPQ    R11, AX
+	JNE     below
+
+	ADDQ    R15, R14
+	CMOVQMI BX, R14
+	MOVL    k_refs(DI)(R14*4), DI
+	MOVL    DI, c_found(SI)(R13*4)
+	NODE(DI)
+	NEXT(loop)
+	RET
+
+below:
+	MOVL k_refs(DI)(R14*4), DI
+	MOVQ DI, R14
+	BTSQ $31, R14
+	MOVL R14, c_found(SI)(R13*4)
+	BLOCK(DI, R9)
+	LINES(DI)
+	NEXT(loop)
 
 done:
 	RET
 
-// func askLine(p unsafe.Pointer)
-TEXT ·askLine(SB), NOSPLIT, $0-8
-	MOVQ p+0(FP), AX
-	PREFETCHT0 (AX)
+// func askTail(c *chain, from, to int)
+TEXT ·askTail(SB), NOSPLIT, $0-24
+	ROWS
+	MOVQ c_nodes(SI), R8
+	MOVQ c_blocks(SI), R9
+
+loop:
+	MOVQ  CX, R13
+	ANDL  $ringMask, R13
+	MOVL  c_found(SI)(R13*4), AX
+	TESTL AX, AX
+	JMI   below
+	SHLQ  $6, AX
+	MOVL  l_tail(R8)(AX*1), AX
+	NODE(AX)
+	NEXT(loop)
 	RET
 
-// func askBlock(p unsafe.Pointer)
-TEXT ·askBlock(SB), NOSPLIT, $0-8
-	MOVQ p+0(FP), AX
-	PREFETCHT0 (AX)
-	PREFETCHT0 64(AX)
-	PREFETCHT0 128(AX)
-	PREFETCHT0 192(AX)
+below:
+	BTRQ $31, AX
+	MOVQ c_keys(SI)(R13*8), R10
+	BLOCK(AX, R9)
+	CHILD(AX, R14)
+	MOVL k_refs(AX)(R14*4), AX
+	NODE(AX)
+	NEXT(loop)
+
+done:
 	RET

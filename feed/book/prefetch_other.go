@@ -2,8 +2,6 @@
 
 package book
 
-import "unsafe"
-
 const looksAhead = false
 
 // Without an instruction to ask for a line there is nothing to do ahead: the stages are empty, results are the same.
@@ -12,6 +10,5 @@ func askDirectory(*chain, int, int) {}
 func askPage(*chain, int, int)      {}
 func askOrder(*chain, int, int)     {}
 func askLevel(*chain, int, int)     {}
-func askLeaf(*chain, int, int)      {}
-func askLine(unsafe.Pointer)        {}
-func askBlock(unsafe.Pointer)       {}
+func askTree(*chain, int, int)      {}
+func askTail(*chain, int, int)      {}
