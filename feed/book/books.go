@@ -20,8 +20,8 @@ type Options struct {
 	// MaxReference is one more than the greatest order reference that is taken. Its cost is 4 bytes of
 	// directory for 64 references, touched when used. The default is 1<<32; days reach several hundred million.
 	MaxReference uint64
-	// MaxPages bounds the index: a page holds 64 neighbouring references of which at least one is resting, and costs
-	// 256 bytes. At most 1<<25 - 1. The default is 1<<22: 1 GiB, which no day needs and no sender of scattered references exceeds.
+	// MaxPages bounds the index: a page holds 64 neighbouring references of which at least two are resting, or were, and costs
+	// 256 bytes. At most 1<<24 - 1. The default is 1<<22: 1 GiB, which no day needs and no sender of scattered references exceeds.
 	MaxPages int
 	// Prefault is the number of orders for which memory is brought in at New instead of at first touch (which costs
 	// some hundred microseconds for each 2 MiB in the middle of a burst). The default is 0.
@@ -103,7 +103,7 @@ func New(o Options) (*Books, error) {
 	}
 	b.orders.limit = uint32(o.MaxOrders)
 	b.blocks.limit = uint32(blocks)
-	b.index = index{dir: b.dirMem.base, pages: b.pageMem.base, limit: o.MaxReference, pool: pool{limit: uint32(o.MaxPages)}}
+	b.index = index{dir: b.dirMem.base, pages: b.pageMem.base, limit: o.MaxReference, lone: nodes <= loneMask, pool: pool{limit: uint32(o.MaxPages)}}
 	b.lines = chain{
 		dir: b.dirMem.base, pages: b.pageMem.base, nodes: b.nodeMem.base,
 		blocks: b.blockMem.base, instruments: b.instrumentMem.base,

@@ -67,11 +67,13 @@
 	CMOVQNE BX, AX              \
 	CLIP
 
-// AX: reference → address of its entry in its page. R8, R9: directory, pages. Uses DI.
+// AX: reference → address of its entry in its page; of a lone order's, in page 0. R8, R9: directory, pages. Uses DI.
 #define ENTRY \
 	MOVQ AX, DI            \
 	SHRQ $6, AX            \
 	MOVL (R8)(AX*4), AX    \
+	TESTL AX, AX           \
+	CMOVLMI BX, AX         \
 	SHRL $7, AX            \
 	SHLQ $6, AX            \
 	ANDL $63, DI           \
@@ -188,8 +190,21 @@ TEXT ·askOrder(SB), NOSPLIT, $0-24
 loop:
 	MOVQ (R12)(CX*8), AX
 	CLIP
+	MOVQ    AX, R10
+	MOVQ    AX, R14
+	SHRQ    $6, R14
 	ENTRY
-	MOVL (AX), AX
+	MOVL    (AX), AX
+	MOVL    (R8)(R14*4), R14
+	MOVL    R14, DI
+	SHRL    $25, DI
+	XORL    R10, DI
+	TESTL   $63, DI
+	MOVL    R14, DI
+	CMOVLNE BX, DI             // a lone order, but another one
+	ANDL    $0x1ffffff, DI
+	TESTL   R14, R14
+	CMOVLMI DI, AX
 	MOVQ CX, DI
 	ANDL $ringMask, DI
 	MOVL AX, c_num(SI)(DI*4)

@@ -224,6 +224,14 @@ func (v *validator) index() error {
 		if d == 0 {
 			continue
 		}
+		if d&loneBit != 0 {
+			ref, n := at<<pageShift|uint64(d>>loneShift)&pageMask, d&loneMask
+			if !v.orders[n] || v.b.order(n).id != ref {
+				return fmt.Errorf("reference %d names number %d, which does not rest or is order %d", ref, n, v.b.order(n).id)
+			}
+			entries++
+			continue
+		}
 		page := d >> usedBits
 		if page == 0 || page > x.pool.fresh || pages[page] {
 			return fmt.Errorf("page %d of references from %d: in use twice or never handed out", page, at<<pageShift)
