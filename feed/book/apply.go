@@ -28,7 +28,7 @@ func (b *Books) Apply(batch *tick.Batch, from, to int) {
 	}
 	for first := from; from < to; first += group {
 		if looksAhead {
-			b.ask(from, first, to)
+			lookAhead(&b.lines, from, first, to)
 		}
 		for end := min(first-(stages-1)*group, to); from < end; from++ {
 			b.row(batch, from&tick.RowMask)

@@ -25,7 +25,7 @@ import (
 //
 // Stages are straight assembly: written in Go, with a branch for each case, they cost as much as they saved, since what
 // a row is comes as a surprise to each of them.
-const group = 8
+const group = 2
 
 // chain is what the stages need; prefetch_amd64.s knows its offsets.
 type chain struct {
@@ -54,15 +54,4 @@ func (b *Books) chainTo(batch *tick.Batch) {
 	c.kind, c.side = unsafe.Pointer(batch.Kind), unsafe.Pointer(batch.Side)
 	c.instrument, c.id, c.aux = unsafe.Pointer(batch.Instrument), unsafe.Pointer(batch.OrderID), unsafe.Pointer(batch.Aux)
 	c.price = unsafe.Pointer(batch.Price)
-}
-
-// ask takes the groups on their way one stage further; the first of them begins at row first. Rows before from are applied.
-func (b *Books) ask(from, first, to int) {
-	c := &b.lines
-	askDirectory(c, first, min(first+group, to))
-	askPage(c, max(first-group, from), min(first, to))
-	askOrder(c, max(first-2*group, from), min(first-group, to))
-	askLevel(c, max(first-3*group, from), min(first-2*group, to))
-	askTree(c, max(first-4*group, from), min(first-3*group, to))
-	askTail(c, max(first-5*group, from), min(first-4*group, to))
 }

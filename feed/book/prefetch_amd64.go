@@ -4,22 +4,8 @@ package book
 
 const looksAhead = true
 
-// The stages of prefetch.go, for rows from to to-1; none if from is not below to.
-
+// lookAhead takes the groups on their way one stage further; the first of them begins at row first. Rows before from are applied,
+// and to is the end.
+//
 //go:noescape
-func askDirectory(c *chain, from, to int)
-
-//go:noescape
-func askPage(c *chain, from, to int)
-
-//go:noescape
-func askOrder(c *chain, from, to int)
-
-//go:noescape
-func askLevel(c *chain, from, to int)
-
-//go:noescape
-func askTree(c *chain, from, to int)
-
-//go:noescape
-func askTail(c *chain, from, to int)
+func lookAhead(c *chain, from, first, to int)

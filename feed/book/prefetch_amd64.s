@@ -23,6 +23,7 @@
 #define c_keys 616
 #define c_found 1128
 #define ringMask 63
+#define group 2 // as in prefetch.go: TestGroup
 
 #define kindAdd 1
 #define kindReplace 6
@@ -41,14 +42,23 @@
 #define k_keys 16
 #define k_refs 128
 
-// Rows from to to-1: SI chain, CX row, DX to, BX 0.
+// A stage gets its rows in registers, CX to DX-1, and SI chain, BX 0. It may use all others.
 #define ROWS \
-	MOVQ c+0(FP), SI     \
-	MOVQ from+8(FP), CX  \
-	MOVQ to+16(FP), DX   \
 	CMPQ CX, DX          \
-	JGE  done            \
-	XORL BX, BX
+	JGE  done
+
+// The rows of stage at, counted from 0: group rows from first - at*group on, of those from from to to-1.
+#define STAGE(at, stage) \
+	MOVQ    first+16(FP), CX       \
+	SUBQ    $(at*group), CX        \
+	LEAQ    group(CX), DX          \
+	MOVQ    from+8(FP), AX         \
+	CMPQ    CX, AX                 \
+	CMOVQLT AX, CX                 \
+	MOVQ    to+24(FP), AX          \
+	CMPQ    DX, AX                 \
+	CMOVQGT AX, DX                 \
+	CALL    stage<>(SB)
 
 #define NEXT(loop) \
 	INCQ CX     \
@@ -126,8 +136,19 @@
 	COUNT1(blk, 12, cnt)  \
 	COUNT1(blk, 13, cnt)
 
-// func askDirectory(c *chain, from, to int)
-TEXT ·askDirectory(SB), NOSPLIT, $0-24
+// func lookAhead(c *chain, from, first, to int)
+TEXT ·lookAhead(SB), NOSPLIT, $0-32
+	MOVQ c+0(FP), SI
+	XORL BX, BX
+	STAGE(0, askDirectory)
+	STAGE(1, askPage)
+	STAGE(2, askOrder)
+	STAGE(3, askLevel)
+	STAGE(4, askTree)
+	STAGE(5, askTail)
+	RET
+
+TEXT askDirectory<>(SB), NOSPLIT, $0-0
 	ROWS
 	MOVQ c_dir(SI), R8
 	MOVQ c_id(SI), R9
@@ -155,8 +176,7 @@ loop:
 done:
 	RET
 
-// func askPage(c *chain, from, to int)
-TEXT ·askPage(SB), NOSPLIT, $0-24
+TEXT askPage<>(SB), NOSPLIT, $0-0
 	ROWS
 	MOVQ c_dir(SI), R8
 	MOVQ c_pages(SI), R9
@@ -178,8 +198,7 @@ loop:
 done:
 	RET
 
-// func askOrder(c *chain, from, to int)
-TEXT ·askOrder(SB), NOSPLIT, $0-24
+TEXT askOrder<>(SB), NOSPLIT, $0-0
 	ROWS
 	MOVQ c_dir(SI), R8
 	MOVQ c_pages(SI), R9
@@ -215,8 +234,7 @@ loop:
 done:
 	RET
 
-// func askLevel(c *chain, from, to int)
-TEXT ·askLevel(SB), NOSPLIT, $0-24
+TEXT askLevel<>(SB), NOSPLIT, $0-0
 	ROWS
 	MOVQ c_nodes(SI), R8
 	MOVQ c_blocks(SI), R9
@@ -264,8 +282,7 @@ loop:
 done:
 	RET
 
-// func askTree(c *chain, from, to int)
-TEXT ·askTree(SB), NOSPLIT, $0-24
+TEXT askTree<>(SB), NOSPLIT, $0-0
 	ROWS
 	MOVQ c_nodes(SI), R8
 	MOVQ c_blocks(SI), R9
@@ -339,8 +356,7 @@ below:
 done:
 	RET
 
-// func askTail(c *chain, from, to int)
-TEXT ·askTail(SB), NOSPLIT, $0-24
+TEXT askTail<>(SB), NOSPLIT, $0-0
 	ROWS
 	MOVQ c_nodes(SI), R8
 	MOVQ c_blocks(SI), R9

@@ -4,11 +4,5 @@ package book
 
 const looksAhead = false
 
-// Without an instruction to ask for a line there is nothing to do ahead: the stages are empty, results are the same.
-
-func askDirectory(*chain, int, int) {}
-func askPage(*chain, int, int)      {}
-func askOrder(*chain, int, int)     {}
-func askLevel(*chain, int, int)     {}
-func askTree(*chain, int, int)      {}
-func askTail(*chain, int, int)      {}
+// Without an instruction to ask for a line there is nothing to do ahead: results are the same.
+func lookAhead(*chain, int, int, int) {}
