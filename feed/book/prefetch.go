@@ -25,29 +25,33 @@ import (
 //
 // Stages are straight assembly: written in Go, with a branch for each case, they cost as much as they saved, since what
 // a row is comes as a surprise to each of them.
-const group = 2
-
-// chain is what the stages need; prefetch_amd64.s knows its offsets.
+// chain is what the stages need.
 type chain struct {
-	dir, pages, nodes, blocks, instruments unsafe.Pointer // 0 8 16 24 32
+	dir, pages, nodes, blocks, instruments unsafe.Pointer
 
-	limit           uint64         // 40: references from here on are not looked up
-	instrumentCount uint64         // 48
-	kind, side      unsafe.Pointer // 56 64: columns
-	instrument, id  unsafe.Pointer // 72 80
-	aux, price      unsafe.Pointer // 88 96
+	limit           uint64 // references from here on are not looked up
+	instrumentCount uint64
+	kind, side      unsafe.Pointer // columns
+	instrument, id  unsafe.Pointer
+	aux, price      unsafe.Pointer
 
 	// What the stages of a row tell each other, at its number modulo ahead.
-	num   [ahead]uint32 // 104: of its order, or 0
-	sides [ahead]uint32 // 360
-	keys  [ahead]uint64 // 616: looked for in the tree
-	found [ahead]uint32 // 1128: a level, or a block with blockBit set
+	num   [ahead]uint32 // of its order, or 0
+	sides [ahead]uint32
+	keys  [ahead]uint64 // looked for in the tree
+	found [ahead]uint32 // a level, or a block with the top bit set
 }
 
 const (
+	group  = 2
 	stages = 6
-	ahead  = 64 // more than rows on their way
+	ahead  = 16 // not less than the rows on their way; a power of two
+
+	kindAdd     = uint8(tick.KindAdd) // for the assembly
+	kindReplace = uint8(tick.KindReplace)
 )
+
+const _ = uint(ahead - stages*group)
 
 func (b *Books) chainTo(batch *tick.Batch) {
 	c := &b.lines

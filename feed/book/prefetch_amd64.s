@@ -1,57 +1,27 @@
 //go:build !purego
 
+#include "go_asm.h"
 #include "textflag.h"
 
 // The stages of prefetch.go. Hardly a branch depends on a row: what a row does not need is looked up as number 0, whose
-// lines are always in cache. Offsets are those of chain (prefetch.go), and of the records drawn in doc.go.
+// lines are always in cache. Offsets and constants are the Go files', from go_asm.h; sizes of records are checked there
+// (records.go), and the count below is written out for fourteen entries a block.
 
-#define c_dir 0
-#define c_pages 8
-#define c_nodes 16
-#define c_blocks 24
-#define c_instruments 32
-#define c_limit 40
-#define c_count 48
-#define c_kind 56
-#define c_side 64
-#define c_instrument 72
-#define c_id 80
-#define c_aux 88
-#define c_price 96
-#define c_num 104
-#define c_sides 360
-#define c_keys 616
-#define c_found 1128
-#define ringMask 63
-#define group 2 // as in prefetch.go: TestGroup
+#define ringMask (const_ahead-1)
 
-#define kindAdd 1
-#define kindReplace 6
-
-#define o_level 12
-#define o_prev 16
-#define o_next 20
-#define o_owner 24
-#define l_key 32
-#define l_tail 52
-
-#define h_best 32
-#define h_leaf 40
-#define h_root 48
-
-#define k_keys 16
-#define k_refs 128
+#define l_key (node_level+level_key)
+#define l_tail (node_level+level_tail)
 
 // A stage gets its rows in registers, CX to DX-1, and SI chain, BX 0. It may use all others.
 #define ROWS \
 	CMPQ CX, DX          \
 	JGE  done
 
-// The rows of stage at, counted from 0: group rows from first - at*group on, of those from from to to-1.
+// The rows of stage at, counted from 0: group rows from first - at*const_group on, of those from from to to-1.
 #define STAGE(at, stage) \
 	MOVQ    first+16(FP), CX       \
-	SUBQ    $(at*group), CX        \
-	LEAQ    group(CX), DX          \
+	SUBQ    $(at*const_group), CX        \
+	LEAQ    const_group(CX), DX          \
 	MOVQ    from+8(FP), AX         \
 	CMPQ    CX, AX                 \
 	CMOVQLT AX, CX                 \
@@ -73,7 +43,7 @@
 // AX: the row's new id if it is a replace, else 0. R10, R11: columns aux, kind.
 #define NEWID \
 	MOVQ    (R10)(CX*8), AX     \
-	CMPB    (R11)(CX*1), $kindReplace \
+	CMPB    (R11)(CX*1), $const_kindReplace \
 	CMOVQNE BX, AX              \
 	CLIP
 
@@ -116,7 +86,7 @@
 
 // cnt -= 1 if the key of entry at is greater than R10
 #define COUNT1(blk, at, cnt) \
-	CMPQ R10, (k_keys+8*at)(blk) \
+	CMPQ R10, (block_keys+8*at)(blk) \
 	SBBQ $0, cnt
 
 // cnt: the entry of the block to follow for the key in R10: that before the first greater one, not looking at entry 0
@@ -150,13 +120,13 @@ TEXT ·lookAhead(SB), NOSPLIT, $0-32
 
 TEXT askDirectory<>(SB), NOSPLIT, $0-0
 	ROWS
-	MOVQ c_dir(SI), R8
-	MOVQ c_id(SI), R9
-	MOVQ c_aux(SI), R10
-	MOVQ c_kind(SI), R11
-	MOVQ c_instrument(SI), R12
-	MOVQ c_limit(SI), R13
-	MOVQ c_instruments(SI), R14
+	MOVQ chain_dir(SI), R8
+	MOVQ chain_id(SI), R9
+	MOVQ chain_aux(SI), R10
+	MOVQ chain_kind(SI), R11
+	MOVQ chain_instrument(SI), R12
+	MOVQ chain_limit(SI), R13
+	MOVQ chain_instruments(SI), R14
 
 loop:
 	MOVQ (R9)(CX*8), AX
@@ -167,7 +137,7 @@ loop:
 	SHRQ $6, AX
 	PREFETCHT0 (R8)(AX*4)
 	MOVL (R12)(CX*4), AX
-	CMPQ AX, c_count(SI)
+	CMPQ AX, chain_instrumentCount(SI)
 	CMOVQCC BX, AX
 	SHLQ $6, AX
 	PREFETCHT0 (R14)(AX*1)
@@ -178,12 +148,12 @@ done:
 
 TEXT askPage<>(SB), NOSPLIT, $0-0
 	ROWS
-	MOVQ c_dir(SI), R8
-	MOVQ c_pages(SI), R9
-	MOVQ c_id(SI), R12
-	MOVQ c_aux(SI), R10
-	MOVQ c_kind(SI), R11
-	MOVQ c_limit(SI), R13
+	MOVQ chain_dir(SI), R8
+	MOVQ chain_pages(SI), R9
+	MOVQ chain_id(SI), R12
+	MOVQ chain_aux(SI), R10
+	MOVQ chain_kind(SI), R11
+	MOVQ chain_limit(SI), R13
 
 loop:
 	MOVQ (R12)(CX*8), AX
@@ -200,11 +170,11 @@ done:
 
 TEXT askOrder<>(SB), NOSPLIT, $0-0
 	ROWS
-	MOVQ c_dir(SI), R8
-	MOVQ c_pages(SI), R9
-	MOVQ c_id(SI), R12
-	MOVQ c_nodes(SI), R11
-	MOVQ c_limit(SI), R13
+	MOVQ chain_dir(SI), R8
+	MOVQ chain_pages(SI), R9
+	MOVQ chain_id(SI), R12
+	MOVQ chain_nodes(SI), R11
+	MOVQ chain_limit(SI), R13
 
 loop:
 	MOVQ (R12)(CX*8), AX
@@ -226,7 +196,7 @@ loop:
 	CMOVLMI DI, AX
 	MOVQ CX, DI
 	ANDL $ringMask, DI
-	MOVL AX, c_num(SI)(DI*4)
+	MOVL AX, chain_num(SI)(DI*4)
 	SHLQ $6, AX
 	PREFETCHT0 (R11)(AX*1)
 	NEXT(loop)
@@ -236,45 +206,45 @@ done:
 
 TEXT askLevel<>(SB), NOSPLIT, $0-0
 	ROWS
-	MOVQ c_nodes(SI), R8
-	MOVQ c_blocks(SI), R9
-	MOVQ c_side(SI), R10
-	MOVQ c_kind(SI), R11
-	MOVQ c_instrument(SI), R12
-	MOVQ c_count(SI), R13
-	MOVQ c_instruments(SI), R14
+	MOVQ chain_nodes(SI), R8
+	MOVQ chain_blocks(SI), R9
+	MOVQ chain_side(SI), R10
+	MOVQ chain_kind(SI), R11
+	MOVQ chain_instrument(SI), R12
+	MOVQ chain_instrumentCount(SI), R13
+	MOVQ chain_instruments(SI), R14
 
 loop:
 	MOVQ CX, R15
 	ANDL $ringMask, R15
-	MOVL c_num(SI)(R15*4), AX
+	MOVL chain_num(SI)(R15*4), AX
 	SHLQ $6, AX
 	ADDQ R8, AX
-	MOVL o_owner(AX), DI
+	MOVL order_owner(AX), DI
 	SHRL $31, DI
-	MOVL o_prev(AX), R15
+	MOVL order_prev(AX), R15
 	NODE(R15)
-	MOVL o_next(AX), R15
+	MOVL order_next(AX), R15
 	NODE(R15)
-	MOVL o_level(AX), R15
+	MOVL order_level(AX), R15
 	NODE(R15)
 
 	// The side: an add's own, else the order's.
 	MOVBLZX (R10)(CX*1), AX
 	ANDL    $1, AX             // 'A' is odd, 'B' even
-	CMPB    (R11)(CX*1), $kindAdd
+	CMPB    (R11)(CX*1), $const_kindAdd
 	CMOVQEQ AX, DI
 	MOVQ    CX, R15
 	ANDL    $ringMask, R15
-	MOVL    DI, c_sides(SI)(R15*4)
+	MOVL    DI, chain_sides(SI)(R15*4)
 
 	INSTRUMENT
-	MOVL h_best(AX)(DI*4), R15
+	MOVL instrument_best(AX)(DI*4), R15
 	NODE(R15)
-	MOVL h_leaf(AX)(DI*4), R15
+	MOVL instrument_leaf(AX)(DI*4), R15
 	BLOCK(R15, R9)
 	LINES(R15)
-	MOVL h_root(AX)(DI*4), R15
+	MOVL instrument_root(AX)(DI*4), R15
 	BLOCK(R15, R9)
 	LINES(R15)
 	NEXT(loop)
@@ -284,22 +254,22 @@ done:
 
 TEXT askTree<>(SB), NOSPLIT, $0-0
 	ROWS
-	MOVQ c_nodes(SI), R8
-	MOVQ c_blocks(SI), R9
-	MOVQ c_instrument(SI), R12
+	MOVQ chain_nodes(SI), R8
+	MOVQ chain_blocks(SI), R9
+	MOVQ chain_instrument(SI), R12
 
 loop:
 	MOVQ CX, R13
 	ANDL $ringMask, R13
-	MOVL c_sides(SI)(R13*4), DI
+	MOVL chain_sides(SI)(R13*4), DI
 
 	// The key: of an add or a replace that of its price, else that of the level the order rests in.
-	MOVL    c_num(SI)(R13*4), AX
+	MOVL    chain_num(SI)(R13*4), AX
 	SHLQ    $6, AX
-	MOVL    o_level(R8)(AX*1), AX
+	MOVL    order_level(R8)(AX*1), AX
 	SHLQ    $6, AX
 	MOVQ    l_key(R8)(AX*1), R10
-	MOVQ    c_price(SI), R11
+	MOVQ    chain_price(SI), R11
 	MOVQ    (R11)(CX*8), R11
 	MOVQ    DI, R14
 	NEGQ    R14
@@ -307,28 +277,28 @@ loop:
 	SUBQ    R14, R11
 	BTCQ    $63, R11
 	MOVQ    $-1, R15           // of a removal the next worse level is wanted
-	MOVQ    c_kind(SI), R14
+	MOVQ    chain_kind(SI), R14
 	MOVBLZX (R14)(CX*1), R14
-	CMPL    R14, $kindReplace
+	CMPL    R14, $const_kindReplace
 	CMOVQEQ R11, R10
 	CMOVQEQ BX, R15
-	CMPL    R14, $kindAdd
+	CMPL    R14, $const_kindAdd
 	CMOVQEQ R11, R10
 	CMOVQEQ BX, R15
-	MOVQ    R10, c_keys(SI)(R13*8)
+	MOVQ    R10, chain_keys(SI)(R13*8)
 
 	// The block: the leaf with the best prices, or for a key below that the root, which is the same when there is one leaf.
 	MOVL    (R12)(CX*4), AX
-	CMPQ    AX, c_count(SI)
+	CMPQ    AX, chain_instrumentCount(SI)
 	CMOVQCC BX, AX
 	SHLQ    $6, AX
-	ADDQ    c_instruments(SI), AX
-	MOVL    h_root(AX)(DI*4), R14
-	MOVL    h_leaf(AX)(DI*4), AX
+	ADDQ    chain_instruments(SI), AX
+	MOVL    instrument_root(AX)(DI*4), R14
+	MOVL    instrument_leaf(AX)(DI*4), AX
 	MOVQ    AX, R11
 	MOVQ    AX, DI
 	BLOCK(DI, R9)
-	CMPQ    R10, k_keys(DI)
+	CMPQ    R10, block_keys(DI)
 	CMOVQCS R14, R11
 	MOVQ    R11, DI
 	BLOCK(DI, R9)
@@ -338,17 +308,17 @@ loop:
 
 	ADDQ    R15, R14
 	CMOVQMI BX, R14
-	MOVL    k_refs(DI)(R14*4), DI
-	MOVL    DI, c_found(SI)(R13*4)
+	MOVL    block_refs(DI)(R14*4), DI
+	MOVL    DI, chain_found(SI)(R13*4)
 	NODE(DI)
 	NEXT(loop)
 	RET
 
 below:
-	MOVL k_refs(DI)(R14*4), DI
+	MOVL block_refs(DI)(R14*4), DI
 	MOVQ DI, R14
 	BTSQ $31, R14
-	MOVL R14, c_found(SI)(R13*4)
+	MOVL R14, chain_found(SI)(R13*4)
 	BLOCK(DI, R9)
 	LINES(DI)
 	NEXT(loop)
@@ -358,13 +328,13 @@ done:
 
 TEXT askTail<>(SB), NOSPLIT, $0-0
 	ROWS
-	MOVQ c_nodes(SI), R8
-	MOVQ c_blocks(SI), R9
+	MOVQ chain_nodes(SI), R8
+	MOVQ chain_blocks(SI), R9
 
 loop:
 	MOVQ  CX, R13
 	ANDL  $ringMask, R13
-	MOVL  c_found(SI)(R13*4), AX
+	MOVL  chain_found(SI)(R13*4), AX
 	TESTL AX, AX
 	JMI   below
 	SHLQ  $6, AX
@@ -375,10 +345,10 @@ loop:
 
 below:
 	BTRQ $31, AX
-	MOVQ c_keys(SI)(R13*8), R10
+	MOVQ chain_keys(SI)(R13*8), R10
 	BLOCK(AX, R9)
 	CHILD(AX, R14)
-	MOVL k_refs(AX)(R14*4), AX
+	MOVL block_refs(AX)(R14*4), AX
 	NODE(AX)
 	NEXT(loop)
 
