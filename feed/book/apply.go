@@ -28,6 +28,7 @@ func (b *Books) Apply(batch *tick.Batch, from, to int) {
 	}
 	for first := from; from < to; first += group {
 		if looksAhead {
+			b.lines.free, b.lines.halves = b.orders.free, b.halves
 			lookAhead(&b.lines, from, first, to)
 		}
 		for end := min(first-(stages-1)*group, to); from < end; from++ {

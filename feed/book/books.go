@@ -14,7 +14,7 @@ type Options struct {
 	// MaxInstruments is one more than the greatest instrument number. Its cost is 64 bytes each. The default is 65,536.
 	MaxInstruments int
 	// MaxOrders is how many orders may rest at once, of all instruments together; at most 1<<28. Its cost is
-	// at most 64 bytes an order that was ever resting at the same time as others, and the tree of prices. The default is
+	// 64 bytes an order that was ever resting at the same time as others (96 at worst), and the tree of prices. The default is
 	// 1<<22: the busiest day published had 1.65 million.
 	MaxOrders int
 	// MaxReference is one more than the greatest order reference that is taken. Its cost is 4 bytes of

@@ -73,6 +73,14 @@
 	SHLQ $6, reg             \
 	PREFETCHT0 (R8)(reg*1)
 
+// The second node of a free list: the first one was the second a group ago. R8: nodes.
+#define FREE(list) \
+	MOVL list(SI), AX        \
+	SHLQ $6, AX              \
+	PREFETCHT0 (R8)(AX*1)    \
+	MOVL order_next(R8)(AX*1), AX \
+	NODE(AX)
+
 // reg: a block's number → its address. base: blocks.
 #define BLOCK(reg, base) \
 	LEAQ (reg)(reg*2), reg   \
@@ -110,6 +118,9 @@
 TEXT ·lookAhead(SB), NOSPLIT, $0-32
 	MOVQ c+0(FP), SI
 	XORL BX, BX
+	MOVQ chain_nodes(SI), R8
+	FREE(chain_free)
+	FREE(chain_halves)
 	STAGE(0, askDirectory)
 	STAGE(1, askPage)
 	STAGE(2, askOrder)

@@ -5,7 +5,7 @@ import "math/bits"
 // The tree of prices of one side, see doc.go. Keys of an inner block are lower bounds of what lies below; that of its
 // first entry is not looked at. Every block but a root has at least one entry; leaves are chained.
 
-// maxHeight is never reached with fewer than billions of levels: neighbouring inner blocks have more than 15 children
+// maxHeight is never reached with fewer than billions of levels: neighbouring inner blocks have more than 10 children
 // together whenever one of them has just lost one. At it, an order that would need a new level is refused.
 const maxHeight = 14
 
