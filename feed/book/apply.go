@@ -2,6 +2,7 @@ package book
 
 import (
 	"math"
+	"unsafe"
 
 	"github.com/tickwire/tickwire/tick"
 )
@@ -25,11 +26,12 @@ func (b *Books) Apply(batch *tick.Batch, from, to int) {
 	if looksAhead {
 		b.chainTo(batch)
 	}
-	for ahead := from; from < to; ahead += group {
+	for first := from; from < to; first += group {
 		if looksAhead {
-			b.ask(batch, from, ahead, to)
+			b.lines.free, b.lines.halves = b.orders.free, b.halves
+			lookAhead(&b.lines, from, first, to)
 		}
-		for end := min(ahead-4*group, to); from < end; from++ {
+		for end := min(first-(stages-1)*group, to); from < end; from++ {
 			b.row(batch, from&tick.RowMask)
 		}
 	}
@@ -71,12 +73,38 @@ func suspectState(h *instrument) uint8 {
 	return (h.flags | h.flags>>behindBit) & flagSuspect * tick.StateSuspect
 }
 
-// finish fills in After and State.
-func finish(batch *tick.Batch, i int, h *instrument, state uint8) {
+// sides is a tick.BidAskPair by side.
+type sides struct {
+	px     [2]int64
+	sz, ct [2]uint32
+}
+
+func sidesOf(p *tick.BidAskPair) *sides { return (*sides)(unsafe.Pointer(p)) }
+
+// start fills in Before, and After with the same.
+func start(batch *tick.Batch, i int, h *instrument) {
 	i &= tick.RowMask
-	after := h.pair()
-	batch.After[i] = *after
-	if batch.Before[i] != *after {
+	pair := *h.pair()
+	batch.Before[i], batch.After[i] = pair, pair
+}
+
+// finish fills in State, and After for the one side that the row may have changed. Field by field and without a branch:
+// to load the pair as one after its fields were stored waits for the stores, and whether the top changed is a coin toss.
+func finish(batch *tick.Batch, i int, h *instrument, side uint32, state uint8) {
+	i &= tick.RowMask
+	before, after := sidesOf(&batch.Before[i]), sidesOf(&batch.After[i])
+	side &= 1
+	px, sz, ct := h.px[side], h.sz[side], h.ct[side]
+	changed := uint64(px^before.px[side]) | uint64(sz^before.sz[side]) | uint64(ct^before.ct[side])
+	after.px[side], after.sz[side], after.ct[side] = px, sz, ct
+	batch.State[i] = state | suspectState(h) | uint8((changed|-changed)>>63)*tick.StateTop
+}
+
+// finishBoth is finish for a row that may have changed both sides.
+func finishBoth(batch *tick.Batch, i int, h *instrument, state uint8) {
+	i &= tick.RowMask
+	batch.After[i] = *h.pair()
+	if batch.Before[i] != batch.After[i] {
 		state |= tick.StateTop
 	}
 	batch.State[i] = state | suspectState(h)
@@ -90,34 +118,42 @@ func (b *Books) add(batch *tick.Batch, i int) {
 		b.leave(batch, i, 0)
 		return
 	}
-	var side uint32
-	switch batch.Side[i] {
-	case tick.SideBid:
-	case tick.SideAsk:
-		side = ask
-	default:
+	if batch.Side[i] != tick.SideBid && batch.Side[i] != tick.SideAsk {
 		b.counters.BadSide++
 		b.leave(batch, i, 0)
 		return
 	}
+	side := uint32(batch.Side[i] & 1) // 'A' is odd, 'B' even
 	h := b.instrument(n)
-	batch.Before[i] = *h.pair()
-	state := tick.StateApplied
 	id := batch.OrderID[i]
 	if stale := b.index.find(id); stale != 0 {
-		if b.refused(h, batch, i) || b.noBlocks(h, side) {
-			b.leave(batch, i, 0)
-			return
-		}
-		o := b.order(stale)
-		batch.OldPrice[i], batch.OldSize[i] = b.price(o), uint64(o.size)
-		b.removeStale(i, stale, o)
-		state |= tick.StateDuplicate
+		b.addAgain(batch, i, h, side, stale)
+		return
 	}
+	start(batch, i, h)
+	state := tick.StateApplied
 	if !b.rest(h, batch, i, id, ownerOf(n, side), uint32(batch.Aux[i])) {
+		state = 0
+	}
+	finish(batch, i, h, side, state)
+}
+
+// addAgain is add for an id that is resting.
+func (b *Books) addAgain(batch *tick.Batch, i int, h *instrument, side, stale uint32) {
+	i &= tick.RowMask
+	if b.refused(h, batch, i) || b.noBlocks(h, side) {
+		b.leave(batch, i, 0)
+		return
+	}
+	start(batch, i, h)
+	state := tick.StateApplied | tick.StateDuplicate
+	o := b.order(stale)
+	batch.OldPrice[i], batch.OldSize[i] = b.price(o), uint64(o.size)
+	b.removeStale(i, stale, o)
+	if !b.rest(h, batch, i, batch.OrderID[i], ownerOf(batch.Instrument[i], side), uint32(batch.Aux[i])) {
 		state &^= tick.StateApplied
 	}
-	finish(batch, i, h, state)
+	finishBoth(batch, i, h, state)
 }
 
 // refused says, and counts, that the order of a row cannot rest whatever else happens: its own fields are to blame.
@@ -161,84 +197,107 @@ func (b *Books) rest(h *instrument, batch *tick.Batch, i int, id uint64, owner, 
 		return false
 	}
 	side := owner >> sideBit
-	if b.orders.inUse >= b.orders.limit || !b.index.hasRoom(id) {
+	if !b.roomForOrder() || !b.index.hasRoom(id) {
 		b.counters.NoRoom++
 		h.flags |= flagSuspect
 		return false
 	}
-	if b.noBlocks(h, side) {
-		return false
-	}
-	size := uint32(batch.Size[i])
-	key := keyOf(batch.Price[i], side)
-	best := h.best[side]
-	at := best
-	if best == 0 || key != keyOf(h.px[side], side) {
-		at = b.put(h, side, key)
-	}
-	l := b.level(at)
-	n := b.newOrder()
-	o := b.order(n)
-	*o = order{id: id, size: size, level: at, prev: l.tail, owner: owner, mpid: mpid}
-	if l.tail != 0 {
-		b.order(l.tail).next = n
-	} else {
-		l.head = n
-	}
-	l.tail = n
-	l.size += uint64(size)
-	l.count++
-	b.index.put(id, n)
-	if at == best {
+	price, size := batch.Price[i], uint32(batch.Size[i])
+	var n, at uint32
+	if price == h.px[side] { // no order rests at the price that says none
+		at = h.best[side]
+		l := b.level(at)
+		n = b.join(l, size)
 		h.sz[side], h.ct[side] = tick.Size32(l.size), l.count
-	} else if best == 0 || key > keyOf(h.px[side], side) {
-		b.setBest(h, side, at, l)
-		if instrument, _ := splitOwner(owner); h.flags&flagSeen == 0 {
-			h.flags |= flagSeen
-			b.seen = max(b.seen, instrument+1)
+	} else {
+		key := keyOf(price, side)
+		var k *block
+		entry := uint32(0)
+		if h.leaf[side] != 0 {
+			k = b.home(h, side, key)
+			entry = k.after(key)
+		}
+		if entry != 0 && k.keys[entry-1] == key {
+			at = k.refs[entry-1]
+			n = b.join(b.level(at), size)
+		} else {
+			if b.noBlocks(h, side) {
+				return false
+			}
+			if k == nil {
+				k = b.firstLeaf(h, side)
+			}
+			n = b.newOrder()
+			at = n
+			l := b.level(n)
+			l.key, l.size, l.head, l.tail, l.count = key, uint64(size), n, n, 1
+			b.order(n).prev = 0
+			b.levels++
+			b.enter(h, side, k, entry, key, n)
+			if h.best[side] == 0 || key > keyOf(h.px[side], side) {
+				h.best[side], h.px[side], h.sz[side], h.ct[side] = n, price, tick.Size32(uint64(size)), 1
+				if h.flags&flagSeen == 0 {
+					h.flags |= flagSeen
+					instrument, _ := splitOwner(owner)
+					b.seen = max(b.seen, instrument+1)
+				}
+			}
 		}
 	}
-	if live := uint64(b.orders.inUse); live > b.counters.MaxOrders {
-		b.counters.MaxOrders = live
-	}
+	o := b.order(n)
+	o.id, o.size, o.level, o.next, o.owner, o.mpid = id, size, at, 0, owner, mpid
+	b.index.put(id, n)
+	b.counters.MaxOrders = max(b.counters.MaxOrders, uint64(b.orders.inUse))
 	return true
 }
 
+// join puts a new order at the tail of a level that has others. What it does not fill in is the caller's.
+func (b *Books) join(l *level, size uint32) uint32 {
+	n := b.joiner()
+	tail := l.tail
+	b.order(n).prev = tail
+	b.order(tail).next = n
+	l.tail = n
+	l.size += uint64(size)
+	l.count++
+	return n
+}
+
 func (b *Books) setBest(h *instrument, side, at uint32, l *level) {
-	h.best[side], h.px[side] = at, keyOf(l.key, side)
+	h.best[side], h.px[side] = at, priceOf(l.key, side)
 	h.sz[side], h.ct[side] = tick.Size32(l.size), l.count
 }
 
 // price is the price that an order rests at.
-func (b *Books) price(o *order) int64 { return keyOf(b.level(o.level).key, o.owner>>sideBit) }
+func (b *Books) price(o *order) int64 { return priceOf(b.level(o.level).key, o.owner>>sideBit) }
 
 // remove takes an order out of its level, its level out of the tree if it was the last there, and out of the index.
-func (b *Books) remove(n uint32, o *order) {
-	owner, side := splitOwner(o.owner)
-	h := b.instrument(owner)
+func (b *Books) remove(n uint32, o *order, h *instrument) {
+	side := o.owner >> sideBit
 	at := o.level
 	l := b.level(at)
-	if o.prev != 0 {
-		b.order(o.prev).next = o.next
-	} else {
-		l.head = o.next
-	}
-	if o.next != 0 {
-		b.order(o.next).prev = o.prev
-	} else {
-		l.tail = o.prev
-	}
-	l.size -= uint64(o.size)
-	l.count--
-	if l.count != 0 {
-		if h.best[side] == at {
-			h.sz[side], h.ct[side] = tick.Size32(l.size), l.count
-		}
-	} else {
-		b.take(h, side, l)
-		b.freeLevel(at, l)
+	if l.count == 1 {
+		l.count = 0
+		b.levels--
+		b.take(h, side, l.key)
 		if h.best[side] == at {
 			b.nextBest(h, side)
+		}
+	} else {
+		if o.prev != 0 {
+			b.order(o.prev).next = o.next
+		} else {
+			l.head = o.next
+		}
+		if o.next != 0 {
+			b.order(o.next).prev = o.prev
+		} else {
+			l.tail = o.prev
+		}
+		l.size -= uint64(o.size)
+		l.count--
+		if h.best[side] == at {
+			h.sz[side], h.ct[side] = tick.Size32(l.size), l.count
 		}
 	}
 	b.index.drop(o.id)
@@ -275,7 +334,7 @@ func (b *Books) resting(batch *tick.Batch, i int, kind tick.Kind) (uint32, *orde
 	}
 	batch.Side[i] = sideByte(side)
 	h := b.instrument(owner)
-	batch.Before[i] = *h.pair()
+	start(batch, i, h)
 	return n, o, h
 }
 
@@ -288,7 +347,7 @@ func (b *Books) reduce(batch *tick.Batch, i int, kind tick.Kind) {
 	}
 	l := b.level(o.level)
 	side := o.owner >> sideBit
-	price := keyOf(l.key, side)
+	price := priceOf(l.key, side)
 	if kind == tick.KindExecAt {
 		batch.OldPrice[i] = price
 	} else {
@@ -311,7 +370,7 @@ func (b *Books) reduce(batch *tick.Batch, i int, kind tick.Kind) {
 	batch.Left[i] = had - size
 	if size == had {
 		state |= tick.StateGone
-		b.remove(n, o)
+		b.remove(n, o, h)
 	} else {
 		o.size -= uint32(size)
 		l.size -= size
@@ -319,7 +378,7 @@ func (b *Books) reduce(batch *tick.Batch, i int, kind tick.Kind) {
 			h.sz[side] = tick.Size32(l.size)
 		}
 	}
-	finish(batch, i, h, state)
+	finish(batch, i, h, side, state)
 }
 
 // replace removes the old order and puts the new one, with the old one's side, instrument and attribution, at the tail
@@ -332,12 +391,13 @@ func (b *Books) replace(batch *tick.Batch, i int) {
 	}
 	batch.OldPrice[i], batch.OldSize[i] = b.price(o), uint64(o.size)
 	owner, mpid := o.owner, o.mpid
+	side := owner >> sideBit
 	state := tick.StateApplied
-	b.remove(n, o)
+	b.remove(n, o, h)
 	id := batch.Aux[i]
 	if stale := b.index.find(id); stale != 0 {
-		if b.refused(h, batch, i) || b.noBlocks(h, owner>>sideBit) {
-			finish(batch, i, h, state|tick.StateGone)
+		if b.refused(h, batch, i) || b.noBlocks(h, side) {
+			finish(batch, i, h, side, state|tick.StateGone)
 			return
 		}
 		b.removeStale(i, stale, b.order(stale))
@@ -346,7 +406,11 @@ func (b *Books) replace(batch *tick.Batch, i int) {
 	if !b.rest(h, batch, i, id, owner, mpid) {
 		state |= tick.StateGone
 	}
-	finish(batch, i, h, state)
+	if state&tick.StateDuplicate != 0 {
+		finishBoth(batch, i, h, state)
+		return
+	}
+	finish(batch, i, h, side, state)
 }
 
 func (b *Books) clearRow(batch *tick.Batch, i int) {
@@ -360,7 +424,7 @@ func (b *Books) clearRow(batch *tick.Batch, i int) {
 	h := b.instrument(n)
 	batch.Before[i] = *h.pair()
 	b.Clear(n)
-	finish(batch, i, h, tick.StateApplied)
+	finishBoth(batch, i, h, tick.StateApplied)
 }
 
 // Clear removes all orders of an instrument; its flags stay. It takes time in proportion to their number.
@@ -372,7 +436,7 @@ func (b *Books) Clear(instrument uint32) {
 	for side := range uint32(2) {
 		for h.best[side] != 0 {
 			n := b.level(h.best[side]).head
-			b.remove(n, b.order(n))
+			b.remove(n, b.order(n), h)
 		}
 	}
 }
@@ -395,7 +459,7 @@ func (b *Books) removeStale(i int, n uint32, o *order) {
 	s := Stale{Row: i, Order: b.describe(o)}
 	h := b.instrument(s.Order.Instrument)
 	before := *h.pair()
-	b.remove(n, o)
+	b.remove(n, o, h)
 	s.After = *h.pair()
 	s.Top = before != s.After
 	b.stale = append(b.stale, s)

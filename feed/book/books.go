@@ -14,14 +14,14 @@ type Options struct {
 	// MaxInstruments is one more than the greatest instrument number. Its cost is 64 bytes each. The default is 65,536.
 	MaxInstruments int
 	// MaxOrders is how many orders may rest at once, of all instruments together; at most 1<<28. Its cost is
-	// at most 64 bytes an order that was ever resting at the same time as others, and the tree of prices. The default is
+	// 64 bytes an order that was ever resting at the same time as others (96 at worst), and the tree of prices. The default is
 	// 1<<22: the busiest day published had 1.65 million.
 	MaxOrders int
 	// MaxReference is one more than the greatest order reference that is taken. Its cost is 4 bytes of
 	// directory for 64 references, touched when used. The default is 1<<32; days reach several hundred million.
 	MaxReference uint64
-	// MaxPages bounds the index: a page holds 64 neighbouring references of which at least one is resting, and costs
-	// 256 bytes. At most 1<<25 - 1. The default is 1<<22: 1 GiB, which no day needs and no sender of scattered references exceeds.
+	// MaxPages bounds the index: a page holds 64 neighbouring references of which at least two are resting, or were, and costs
+	// 256 bytes. At most 1<<24 - 1. The default is 1<<22: 1 GiB, which no day needs and no sender of scattered references exceeds.
 	MaxPages int
 	// Prefault is the number of orders for which memory is brought in at New instead of at first touch (which costs
 	// some hundred microseconds for each 2 MiB in the middle of a burst). The default is 0.
@@ -56,15 +56,16 @@ func (o Options) withDefaults() (Options, error) {
 
 // Books are the books of a lane's instruments. See the package comment.
 type Books struct {
-	instrumentMem, orderMem, levelMem, blockMem region
-	dirMem, pageMem                             region
+	instrumentMem, nodeMem, blockMem region
+	dirMem, pageMem                  region
 
-	orders, levels, blocks pool
-	index                  index
-	lines                  chain
-	guess                  [guesses]uint32
-	instruments            uint32
-	seen                   uint32 // instruments below this number may have had an order
+	orders, blocks pool   // orders: nodes with a free level half are given back here
+	halves         uint32 // head of the list of nodes that have only a level
+	levels         uint32 // in use
+	index          index
+	lines          chain
+	instruments    uint32
+	seen           uint32 // instruments below this number may have had an order
 
 	stale    []Stale
 	counters Counters
@@ -79,10 +80,10 @@ func New(o Options) (*Books, error) {
 		return nil, err
 	}
 	b := &Books{options: o, instruments: uint32(o.MaxInstruments)}
-	// A level has at least one order, so levels cannot run out before orders. Blocks can when someone arranges for nearly
-	// empty ones; such orders are refused like those beyond MaxOrders.
-	levels := uint64(o.MaxOrders)
-	blocks := levels/2 + 4*uint64(o.MaxInstruments) + 4*reserve
+	// Nodes cannot run out before orders (records.go). Blocks can when someone arranges for nearly empty ones; such orders
+	// are refused like those beyond MaxOrders.
+	nodes := 2*uint64(o.MaxOrders) + 1
+	blocks := uint64(o.MaxOrders)/2 + 4*uint64(o.MaxInstruments) + 4*reserve
 	dirs := (o.MaxReference + pageMask) >> pageShift
 	for _, r := range []struct {
 		mem     *region
@@ -91,8 +92,7 @@ func New(o Options) (*Books, error) {
 		size    uintptr
 	}{
 		{&b.instrumentMem, "instruments", uint64(o.MaxInstruments), instrumentBytes},
-		{&b.orderMem, "orders", uint64(o.MaxOrders) + 1, orderBytes},
-		{&b.levelMem, "levels", levels + 1, levelBytes},
+		{&b.nodeMem, "orders", nodes, nodeBytes},
 		{&b.blockMem, "tree blocks", blocks + 1, blockBytes},
 		{&b.dirMem, "directory entries", dirs, 4},
 		{&b.pageMem, "index pages", uint64(o.MaxPages) + 1, pageBytes},
@@ -102,18 +102,16 @@ func New(o Options) (*Books, error) {
 		}
 	}
 	b.orders.limit = uint32(o.MaxOrders)
-	b.levels.limit = uint32(levels)
 	b.blocks.limit = uint32(blocks)
-	b.index = index{dir: b.dirMem.base, pages: b.pageMem.base, limit: o.MaxReference, pool: pool{limit: uint32(o.MaxPages)}}
+	b.index = index{dir: b.dirMem.base, pages: b.pageMem.base, limit: o.MaxReference, lone: nodes <= loneMask, pool: pool{limit: uint32(o.MaxPages)}}
 	b.lines = chain{
-		dir: b.dirMem.base, pages: b.pageMem.base, orders: b.orderMem.base, levels: b.levelMem.base,
+		dir: b.dirMem.base, pages: b.pageMem.base, nodes: b.nodeMem.base,
 		blocks: b.blockMem.base, instruments: b.instrumentMem.base,
 		limit: o.MaxReference, instrumentCount: uint64(o.MaxInstruments),
 	}
 	b.instrumentMem.prefault(uintptr(o.MaxInstruments) * instrumentBytes)
 	if n := uintptr(o.Prefault); n > 0 {
-		b.orderMem.prefault(n * orderBytes)
-		b.levelMem.prefault(n * levelBytes / 2)
+		b.nodeMem.prefault(n * nodeBytes)
 		b.blockMem.prefault(n * 16)
 		b.pageMem.prefault(n * 16)
 		b.dirMem.prefault(1)
@@ -125,7 +123,7 @@ func New(o Options) (*Books, error) {
 // Close gives the memory back. The Books must not be used afterwards; closing again does nothing.
 func (b *Books) Close() error {
 	var errs []error
-	for _, r := range []*region{&b.instrumentMem, &b.orderMem, &b.levelMem, &b.blockMem, &b.dirMem, &b.pageMem} {
+	for _, r := range []*region{&b.instrumentMem, &b.nodeMem, &b.blockMem, &b.dirMem, &b.pageMem} {
 		errs = append(errs, r.unmap())
 	}
 	return errors.Join(errs...)
@@ -138,8 +136,9 @@ func (b *Books) Reset() {
 	b.pageMem.clear(uintptr(b.index.pool.fresh+1) * pageBytes)
 	b.index.pool.reset()
 	b.index.top = 0
+	b.nodeMem.clear(uintptr(b.orders.fresh+1) * nodeBytes)
 	b.orders.reset()
-	b.levels.reset()
+	b.halves, b.levels = 0, 0
 	b.blocks.reset()
 	for n := range b.instruments {
 		*b.instrument(n) = instrument{px: [2]int64{tick.UndefPrice, tick.UndefPrice}}
@@ -176,10 +175,10 @@ type Counters struct {
 // the lane's: others read what the lane copies out.
 func (b *Books) Counters() *Counters {
 	c := &b.counters
-	c.Orders, c.Levels = uint64(b.orders.inUse), uint64(b.levels.inUse)
+	c.Orders, c.Levels = uint64(b.orders.inUse), uint64(b.levels)
 	c.Blocks, c.Pages = uint64(b.blocks.inUse), uint64(b.index.pool.inUse)
-	c.Bytes = uint64(b.instruments)*instrumentBytes + uint64(b.orders.fresh+1)*orderBytes +
-		uint64(b.levels.fresh+1)*levelBytes + uint64(b.blocks.fresh+1)*blockBytes +
+	c.Bytes = uint64(b.instruments)*instrumentBytes + uint64(b.orders.fresh+1)*nodeBytes +
+		uint64(b.blocks.fresh+1)*blockBytes +
 		uint64(b.index.pool.fresh+1)*pageBytes + b.index.top*4
 	return c
 }

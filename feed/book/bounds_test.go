@@ -27,15 +27,24 @@ func bidAt(instrument uint32, id uint64, ticks int64) row {
 	return row{kind: tick.KindAdd, side: tick.SideBid, instrument: instrument, id: id, price: ticks * 100_000, size: 100}
 }
 
-// A sender of scattered references costs its own orders, not the machine's memory: pages are bounded, what does not fit
-// is refused, counted and makes its instrument suspect, and pages come back when their orders die.
+// A sender of scattered references costs its own orders, not the machine's memory: an order alone among its references takes
+// no page, pages for those in company are bounded, what does not fit is refused, counted and makes its instrument suspect,
+// and pages come back when their orders die.
 func TestScatteredReferences(t *testing.T) {
 	const pages = 1000
 	b, batch := newBooks(t, Options{MaxPages: pages}), newBatch(t)
 	for id := range uint64(2 * pages) {
-		w := apply(b, batch, bidAt(7, id<<20, 5))[0]
+		if w := apply(b, batch, bidAt(7, id<<20, 5))[0]; w.state&(tick.StateApplied|tick.StateSuspect) != tick.StateApplied {
+			t.Fatalf("order %d, alone: state %b", id, w.state)
+		}
+	}
+	if c := b.Counters(); c.Pages != 0 || c.Orders != 2*pages {
+		t.Fatalf("counters %+v", *c)
+	}
+	for id := range uint64(2 * pages) {
+		w := apply(b, batch, bidAt(7, id<<20|1, 5))[0]
 		if fits := id < pages; (w.state&tick.StateApplied != 0) != fits || (w.state&tick.StateSuspect == 0) != fits {
-			t.Fatalf("order %d: state %b", id, w.state)
+			t.Fatalf("order %d, in company: state %b", id, w.state)
 		}
 	}
 	c := b.Counters()
@@ -46,9 +55,11 @@ func TestScatteredReferences(t *testing.T) {
 		t.Fatal(err)
 	}
 	for id := range uint64(pages) {
-		apply(b, batch, row{kind: tick.KindDelete, id: id << 20, instrument: 7}, bidAt(8, id<<20+1<<19, 6))
+		at := id<<20 + 1<<19
+		apply(b, batch, row{kind: tick.KindDelete, id: id << 20, instrument: 7}, row{kind: tick.KindDelete, id: id<<20 | 1, instrument: 7},
+			bidAt(8, at, 6), bidAt(8, at+63, 6))
 	}
-	if c := b.Counters(); c.NoRoom != pages || c.Pages != pages || c.Orders != pages {
+	if c := b.Counters(); c.NoRoom != pages || c.Pages != pages || c.Orders != 3*pages {
 		t.Fatalf("pages were not recycled: %+v", *c)
 	}
 	if err := b.Validate(); err != nil {
@@ -152,9 +163,15 @@ func TestValidateSeesDamage(t *testing.T) {
 		damage func(b *Books)
 		want   string
 	}{
-		"best size":   {func(b *Books) { b.instrument(1).sz[bid]++ }, "instrument 1 side B: best price"},
-		"best level":  {func(b *Books) { b.instrument(1).best[bid]-- }, "instrument 1 side B: best level"},
-		"level leaf":  {func(b *Books) { b.level(1).leaf++ }, "level 1 at 0.0001"},
+		"best size":  {func(b *Books) { b.instrument(1).sz[bid]++ }, "instrument 1 side B: best price"},
+		"best level": {func(b *Books) { b.instrument(1).best[bid]-- }, "instrument 1 side B: best level"},
+		"no key":     {func(b *Books) { k := b.block(b.instrument(1).leaf[bid]); k.keys[k.n] = 1 }, "is not in use, but has key 1"},
+		"free level": {func(b *Books) {
+			n := b.newOrder()
+			b.level(n).count = 1
+			b.freeOrder(n, b.order(n))
+			b.orders.free, b.halves = n, 0
+		}, "still has a level"},
 		"level sum":   {func(b *Books) { b.level(1).size++ }, "level 1 at 0.0001"},
 		"level count": {func(b *Books) { b.level(1).count++ }, "level 1 at 0.0001"},
 		"level key":   {func(b *Books) { b.level(1).key++ }, "level 1 at 0.0001"},
@@ -164,18 +181,21 @@ func TestValidateSeesDamage(t *testing.T) {
 		"order level": {func(b *Books) { b.order(1).level = 2 }, "order 1: says level 2"},
 		"index":       {func(b *Books) { *b.index.slot(1, 1) = 2 }, "order 1: is number 1"},
 		"index extra": {func(b *Books) { *b.index.slot(2, 63) = 2 }, "reference 127 names"},
+		"index lone":  {func(b *Books) { *b.index.dirEntry(999_999) = lone(999_999, 101) }, "reference 999999 names"},
 		"index count": {func(b *Books) { *b.index.dirEntry(1)++ }, "counted"},
 		"page 0":      {func(b *Books) { *b.index.slot(0, 9) = 1 }, "page 0"},
 		"tree order":  {func(b *Books) { k := b.block(b.instrument(1).leaf[bid]); k.keys[0], k.keys[1] = k.keys[1], k.keys[0] }, "its entry has key"},
 		"leaf chain":  {func(b *Books) { b.block(b.instrument(1).leaf[bid]).worse = 0 }, "leaf chain"},
-		"leaked":      {func(b *Books) { b.newOrder() }, "orders: 100 are linked in, 101"},
-		"free list":   {func(b *Books) { b.levels.free = 3 }, "levels: free list"},
+		"leaked":      {func(b *Books) { b.newOrder() }, "orders: 101 are linked in, 102"},
+		"free list":   {func(b *Books) { b.halves = 3 }, "orders: free list"},
+		"levels":      {func(b *Books) { b.levels++ }, "levels: 51 are linked in, 52"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			b, batch := newBooks(t, Options{}), newBatch(t)
 			for id := range uint64(100) {
 				apply(b, batch, bidAt(1, id+1, 1+int64(id)/2))
 			}
+			apply(b, batch, bidAt(2, 1<<20, 1))
 			if err := b.Validate(); err != nil {
 				t.Fatal(err)
 			}

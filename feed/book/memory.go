@@ -9,10 +9,9 @@ import (
 
 // Sizes of records; records.go's compile-time checks hold them.
 const (
-	orderBytes      = 32
-	levelBytes      = 32
+	nodeBytes       = 64
 	instrumentBytes = 64
-	blockBytes      = 256
+	blockBytes      = 192
 	pageBytes       = pageRefs * 4
 
 	hugePage = 2 << 20

@@ -2,29 +2,10 @@
 
 package book
 
-import "unsafe"
-
 const looksAhead = true
 
-// The stages of prefetch.go, for rows from to to-1; none if from is not below to.
-
+// lookAhead takes the groups on their way one stage further; the first of them begins at row first. Rows before from are applied,
+// and to is the end.
+//
 //go:noescape
-func askDirectory(c *chain, from, to int)
-
-//go:noescape
-func askPage(c *chain, from, to int)
-
-//go:noescape
-func askOrder(c *chain, from, to int)
-
-//go:noescape
-func askLevel(c *chain, from, to int)
-
-//go:noescape
-func askLeaf(c *chain, from, to int)
-
-//go:noescape
-func askLine(p unsafe.Pointer)
-
-//go:noescape
-func askBlock(p unsafe.Pointer)
+func lookAhead(c *chain, from, first, to int)

@@ -2,16 +2,7 @@
 
 package book
 
-import "unsafe"
-
 const looksAhead = false
 
-// Without an instruction to ask for a line there is nothing to do ahead: the stages are empty, results are the same.
-
-func askDirectory(*chain, int, int) {}
-func askPage(*chain, int, int)      {}
-func askOrder(*chain, int, int)     {}
-func askLevel(*chain, int, int)     {}
-func askLeaf(*chain, int, int)      {}
-func askLine(unsafe.Pointer)        {}
-func askBlock(unsafe.Pointer)       {}
+// Without an instruction to ask for a line there is nothing to do ahead: results are the same.
+func lookAhead(*chain, int, int, int) {}

@@ -36,7 +36,7 @@ func (b *Books) Levels(instrument uint32, side byte, dst []Level) int {
 			return false
 		}
 		l := b.level(at)
-		dst[n] = Level{Price: keyOf(l.key, uint32(tick.SideBid-side)), Size: l.size, Orders: l.count}
+		dst[n] = Level{Price: priceOf(l.key, uint32(tick.SideBid-side)), Size: l.size, Orders: l.count}
 		n++
 		return true
 	})

@@ -1,6 +1,7 @@
 package book
 
 import (
+	"math"
 	"unsafe"
 
 	"github.com/tickwire/tickwire/tick"
@@ -8,9 +9,16 @@ import (
 
 // The records drawn in doc.go. Numbers, never pointers.
 
+// A node is an order and, beside it in the same cache line, the level that this order once opened. Both have the node's
+// number. The order may go before its level does: the node's level half stays, and an order that joins a queue moves in.
+type node struct {
+	order
+	level
+}
+
 type order struct {
 	id    uint64
-	size  uint32 // remaining shares, never 0 while it rests
+	size  uint32 // remaining shares, 0 when it does not rest
 	level uint32
 	prev  uint32 // ahead in the queue
 	next  uint32 // behind; of a free order: the next free one
@@ -19,12 +27,12 @@ type order struct {
 }
 
 type level struct {
-	key   int64
+	key   uint64
 	size  uint64 // sum of its orders
-	head  uint32 // first in the queue; of a free level: the next free one
+	head  uint32 // first in the queue
 	tail  uint32
-	count uint32 // orders, never 0
-	leaf  uint32 // block that has its entry
+	count uint32 // orders, 0 when the level is free
+	_     uint32
 }
 
 type instrument struct {
@@ -49,23 +57,25 @@ const (
 	behindBit = 3
 )
 
-const blockEntries = 20
+const (
+	blockEntries = 14
+	noKey        = math.MaxUint64 // of entries that are not in use: greater than any key
+)
 
 type block struct {
 	n      uint32
 	worse  uint32 // neighbouring leaves; of a free block, worse is the next free one
 	better uint32
 	_      uint32
-	keys   [blockEntries]int64
+	keys   [blockEntries]uint64
 	refs   [blockEntries]uint32 // levels in a leaf, blocks in an inner block
+	_      [8]byte
 }
 
 // A record whose size differs either way does not compile.
 const (
-	_ = orderBytes - unsafe.Sizeof(order{})
-	_ = unsafe.Sizeof(order{}) - orderBytes
-	_ = levelBytes - unsafe.Sizeof(level{})
-	_ = unsafe.Sizeof(level{}) - levelBytes
+	_ = nodeBytes - unsafe.Sizeof(node{})
+	_ = unsafe.Sizeof(node{}) - nodeBytes
 	_ = instrumentBytes - unsafe.Sizeof(instrument{})
 	_ = unsafe.Sizeof(instrument{}) - instrumentBytes
 	_ = blockBytes - unsafe.Sizeof(block{})
@@ -94,20 +104,26 @@ func splitOwner(owner uint32) (instrument, side uint32) {
 	return owner &^ (1 << sideBit), owner >> sideBit
 }
 
-// keyOf turns a price into a key, and a key into its price: negated for asks.
-func keyOf(price int64, side uint32) int64 { return (price ^ -int64(side)) + int64(side) }
+// keyOf turns a price into a key: negated for asks, then moved up so that all are positive. The greatest of all, which
+// is that of no price, is noKey; such an order is refused before.
+func keyOf(price int64, side uint32) uint64 {
+	return uint64((price^-int64(side))+int64(side)) ^ 1<<63
+}
+
+func priceOf(key uint64, side uint32) int64 {
+	return (int64(key^1<<63) ^ -int64(side)) + int64(side)
+}
 
 func sideByte(side uint32) byte { return tick.SideBid - byte(side) } // 'B', 'A'
 
 // Numbers to records. A number comes from a pool or is 0, record 0 exists and is never linked in, so no bounds are
 // checked here: Validate and the tests check that numbers stay within their pools.
-func (b *Books) order(n uint32) *order {
-	return (*order)(unsafe.Add(b.orderMem.base, uintptr(n)*orderBytes))
+func (b *Books) node(n uint32) *node {
+	return (*node)(unsafe.Add(b.nodeMem.base, uintptr(n)*nodeBytes))
 }
 
-func (b *Books) level(n uint32) *level {
-	return (*level)(unsafe.Add(b.levelMem.base, uintptr(n)*levelBytes))
-}
+func (b *Books) order(n uint32) *order { return &b.node(n).order }
+func (b *Books) level(n uint32) *level { return &b.node(n).level }
 
 func (b *Books) block(n uint32) *block {
 	return (*block)(unsafe.Add(b.blockMem.base, uintptr(n)*blockBytes))
@@ -120,6 +136,16 @@ func (b *Books) instrument(n uint32) *instrument {
 
 func (h *instrument) pair() *tick.BidAskPair { return (*tick.BidAskPair)(unsafe.Pointer(h)) }
 
+// Free nodes are kept in two lists: whole, whose level half is free too, and halves, whose level half was not when their
+// order went. A queue that already has a level takes from halves first. So each order that joins makes up for one that
+// left its level behind: nodes ever used stay below one and a half times the most orders that ever rested.
+
+// roomForOrder says that an order which needs a level of its own finds a node.
+func (b *Books) roomForOrder() bool {
+	return b.orders.inUse < b.orders.limit && (b.orders.free != 0 || b.orders.fresh < 2*b.orders.limit)
+}
+
+// newOrder gives a node whose level half is free.
 func (b *Books) newOrder() uint32 {
 	p := &b.orders
 	p.inUse++
@@ -131,28 +157,25 @@ func (b *Books) newOrder() uint32 {
 	return p.fresh
 }
 
-func (b *Books) freeOrder(n uint32, o *order) {
-	o.next = b.orders.free
-	o.level = 0
-	b.orders.free = n
-	b.orders.inUse--
-}
-
-func (b *Books) newLevel() uint32 {
-	p := &b.levels
-	p.inUse++
-	if n := p.free; n != 0 {
-		p.free = b.level(n).head
-		return n
+// joiner gives a node for an order that needs no level.
+func (b *Books) joiner() uint32 {
+	n := b.halves
+	if n == 0 {
+		return b.newOrder()
 	}
-	p.fresh++
-	return p.fresh
+	b.orders.inUse++
+	b.halves = b.order(n).next
+	return n
 }
 
-func (b *Books) freeLevel(n uint32, l *level) {
-	l.head, l.count = b.levels.free, 0
-	b.levels.free = n
-	b.levels.inUse--
+func (b *Books) freeOrder(n uint32, o *order) {
+	list := &b.orders.free
+	if b.level(n).count != 0 {
+		list = &b.halves
+	}
+	o.next, o.prev, o.level, o.size = *list, 0, 0, 0
+	*list = n
+	b.orders.inUse--
 }
 
 func (b *Books) newBlock() (uint32, *block) {
@@ -167,6 +190,9 @@ func (b *Books) newBlock() (uint32, *block) {
 	}
 	k := b.block(n)
 	k.n, k.worse, k.better = 0, 0, 0
+	for at := range k.keys {
+		k.keys[at] = noKey
+	}
 	return n, k
 }
 

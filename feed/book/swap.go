@@ -17,19 +17,18 @@ func (b *Books) Swap(o *Books) error {
 		return ErrOptions
 	}
 	b.instrumentMem, o.instrumentMem = o.instrumentMem, b.instrumentMem
-	b.orderMem, o.orderMem = o.orderMem, b.orderMem
-	b.levelMem, o.levelMem = o.levelMem, b.levelMem
+	b.nodeMem, o.nodeMem = o.nodeMem, b.nodeMem
 	b.blockMem, o.blockMem = o.blockMem, b.blockMem
 	b.dirMem, o.dirMem = o.dirMem, b.dirMem
 	b.pageMem, o.pageMem = o.pageMem, b.pageMem
 	b.orders, o.orders = o.orders, b.orders
+	b.halves, o.halves = o.halves, b.halves
 	b.levels, o.levels = o.levels, b.levels
 	b.blocks, o.blocks = o.blocks, b.blocks
 	b.index, o.index = o.index, b.index
 	b.lines, o.lines = o.lines, b.lines
 	b.seen, o.seen = o.seen, b.seen
 	b.stale, o.stale = b.stale[:0], o.stale[:0]
-	b.guess, o.guess = [guesses]uint32{}, [guesses]uint32{}
 	b.counters.MaxOrders = max(b.counters.MaxOrders, uint64(b.orders.inUse))
 	for n := range o.seen {
 		b.instrument(n).flags |= o.instrument(n).flags & flagSeen

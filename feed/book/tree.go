@@ -1,9 +1,11 @@
 package book
 
+import "math/bits"
+
 // The tree of prices of one side, see doc.go. Keys of an inner block are lower bounds of what lies below; that of its
 // first entry is not looked at. Every block but a root has at least one entry; leaves are chained.
 
-// maxHeight is never reached with fewer than billions of levels: neighbouring inner blocks have more than 15 children
+// maxHeight is never reached with fewer than billions of levels: neighbouring inner blocks have more than 10 children
 // together whenever one of them has just lost one. At it, an order that would need a new level is refused.
 const maxHeight = 14
 
@@ -16,54 +18,52 @@ type step struct {
 // reserve is how many blocks one insertion may take at most: a leaf, one a height, and a new root.
 const reserve = maxHeight + 2
 
-// after is the number of entries whose keys are not greater than key: looked for from the better end.
-func (k *block) after(key int64) uint32 {
-	at := k.n
-	for at > 0 && k.keys[at-1] > key {
-		at--
+// after is the number of entries whose keys are not greater than key. All are compared, for where the key stands is
+// anyone's guess: a loop that ends there costs more for ending unexpectedly than the comparisons do.
+func (k *block) after(key uint64) uint32 {
+	var greater0, greater1, borrow uint64
+	for at := 0; at < blockEntries; at += 2 {
+		_, borrow = bits.Sub64(key, k.keys[at], 0)
+		greater0 += borrow
+		_, borrow = bits.Sub64(key, k.keys[at+1], 0)
+		greater1 += borrow
 	}
-	return at
+	return blockEntries - uint32(greater0+greater1)
 }
 
 // child is the entry of an inner block to follow for a key.
-func (k *block) child(key int64) uint32 {
-	at := k.n - 1
-	for at > 0 && k.keys[at] > key {
-		at--
-	}
-	return at
+func (k *block) child(key uint64) uint32 {
+	_, below := bits.Sub64(key, k.keys[0], 0) // the first entry's key is not looked at
+	return k.after(key) - 1 + uint32(below)
 }
 
-// put gives the level of a key, making it when there is none. The caller has made sure of room for a level and for
-// reserve blocks. A new level is empty, and is not yet anyone's best.
-func (b *Books) put(h *instrument, side uint32, key int64) uint32 {
-	leaf := h.leaf[side]
-	if leaf == 0 {
-		leaf, _ = b.newBlock()
-		h.leaf[side], h.root[side], h.height[side] = leaf, leaf, 0
+// home gives the leaf that a key belongs to. The side must have a tree.
+func (b *Books) home(h *instrument, side uint32, key uint64) *block {
+	k := b.block(h.leaf[side])
+	if h.height[side] == 0 || key >= k.keys[0] {
+		return k
 	}
-	k := b.block(leaf)
-	if h.height[side] != 0 && key < k.keys[0] {
-		leaf = b.descend(h, side, key, nil)
-		k = b.block(leaf)
-	}
-	at := k.after(key)
-	if at > 0 && k.keys[at-1] == key {
-		return k.refs[at-1]
-	}
-	n := b.newLevel()
-	l := b.level(n)
-	*l = level{key: key, leaf: leaf}
+	return b.block(b.descend(h, side, key, nil))
+}
+
+// enter puts a level into a leaf that has no such key, at an entry. The caller has made sure of room for reserve blocks.
+func (b *Books) enter(h *instrument, side uint32, k *block, at uint32, key uint64, n uint32) {
 	if k.n < blockEntries {
 		k.insert(at, key, n)
 	} else {
 		b.split(h, side, key, n)
 	}
-	return n
+}
+
+// firstLeaf makes the tree of a side that has none.
+func (b *Books) firstLeaf(h *instrument, side uint32) *block {
+	leaf, k := b.newBlock()
+	h.leaf[side], h.root[side], h.height[side] = leaf, leaf, 0
+	return k
 }
 
 // descend finds the leaf a key belongs to and, when path is given, how it got there.
-func (b *Books) descend(h *instrument, side uint32, key int64, path *[maxHeight]step) uint32 {
+func (b *Books) descend(h *instrument, side uint32, key uint64, path *[maxHeight]step) uint32 {
 	n := h.root[side]
 	for depth := range h.height[side] {
 		k := b.block(n)
@@ -76,7 +76,7 @@ func (b *Books) descend(h *instrument, side uint32, key int64, path *[maxHeight]
 	return n
 }
 
-func (k *block) insert(at uint32, key int64, ref uint32) {
+func (k *block) insert(at uint32, key uint64, ref uint32) {
 	for i := k.n; i > at; i-- {
 		k.keys[i], k.refs[i] = k.keys[i-1], k.refs[i-1]
 	}
@@ -89,18 +89,11 @@ func (k *block) remove(at uint32) {
 	for i := at; i < k.n; i++ {
 		k.keys[i], k.refs[i] = k.keys[i+1], k.refs[i+1]
 	}
-}
-
-// moved tells levels that their entries from at on are now in leaf n.
-func (b *Books) moved(n, at uint32) {
-	k := b.block(n)
-	for _, ref := range k.refs[at:k.n] {
-		b.level(ref).leaf = n
-	}
+	k.keys[k.n] = noKey
 }
 
 // split enters a level into a leaf that is full: the better half moves to a new block, and so on upwards.
-func (b *Books) split(h *instrument, side uint32, key int64, ref uint32) {
+func (b *Books) split(h *instrument, side uint32, key uint64, ref uint32) {
 	var path [maxHeight]step
 	n := b.descend(h, side, key, &path)
 	at := b.block(n).after(key)
@@ -115,6 +108,9 @@ func (b *Books) split(h *instrument, side uint32, key int64, ref uint32) {
 		more.n = uint32(copy(more.keys[:], k.keys[half:]))
 		copy(more.refs[:], k.refs[half:])
 		k.n = half
+		for at := range k.keys[half:] {
+			k.keys[half+at] = noKey
+		}
 		if at > half {
 			more.insert(at-half, key, ref)
 		} else {
@@ -122,7 +118,6 @@ func (b *Books) split(h *instrument, side uint32, key int64, ref uint32) {
 		}
 		if depth == int(h.height[side]) { // a leaf
 			b.chain(h, side, n, m)
-			b.moved(m, 0)
 		}
 		key, ref = more.keys[0], m
 		if depth == 0 {
@@ -152,27 +147,23 @@ func (b *Books) chain(h *instrument, side, n, m uint32) {
 
 // take removes the entry of a level. Blocks that run empty are freed, and nearly empty ones join a neighbour; looking
 // for one only at one fill keeps a leaf near the touch from looking at each removal.
-func (b *Books) take(h *instrument, side uint32, l *level) {
-	k := b.block(l.leaf)
-	at := k.n - 1
-	for k.keys[at] != l.key {
-		at--
-	}
-	k.remove(at)
+func (b *Books) take(h *instrument, side uint32, key uint64) {
+	k := b.home(h, side, key)
+	k.remove(k.after(key) - 1)
 	switch {
 	case h.height[side] == 0:
 		if k.n == 0 {
-			b.freeBlock(l.leaf)
+			b.freeBlock(h.leaf[side])
 			h.leaf[side], h.root[side] = 0, 0
 		}
 	case k.n == blockEntries/4 || k.n == 0:
-		b.shrink(h, side, l.key)
+		b.shrink(h, side, key)
 	}
 }
 
 // shrink joins the blocks on the way to a key with a neighbour where both fit into one with room to spare, frees those
 // without entries, and drops a root with one child.
-func (b *Books) shrink(h *instrument, side uint32, key int64) {
+func (b *Books) shrink(h *instrument, side uint32, key uint64) {
 	var path [maxHeight]step
 	n := b.descend(h, side, key, &path)
 	for depth := int(h.height[side]); depth > 0; depth-- {
@@ -182,9 +173,9 @@ func (b *Books) shrink(h *instrument, side uint32, key int64) {
 		case b.block(n).n == 0:
 			b.dropChild(h, side, parent, at, leaf)
 		case at > 0 && b.joins(parent.refs[at-1], n):
-			b.join(h, side, parent, at, leaf)
+			b.merge(h, side, parent, at, leaf)
 		case at+1 < parent.n && b.joins(n, parent.refs[at+1]):
-			b.join(h, side, parent, at+1, leaf)
+			b.merge(h, side, parent, at+1, leaf)
 		default:
 			return
 		}
@@ -200,16 +191,14 @@ func (b *Books) shrink(h *instrument, side uint32, key int64) {
 
 func (b *Books) joins(n, m uint32) bool { return b.block(n).n+b.block(m).n <= blockEntries*3/4 }
 
-// join moves the entries of the parent's child at into its worse neighbour.
-func (b *Books) join(h *instrument, side uint32, parent *block, at uint32, leaf bool) {
+// merge moves the entries of the parent's child at into its worse neighbour.
+func (b *Books) merge(h *instrument, side uint32, parent *block, at uint32, leaf bool) {
 	into := parent.refs[at-1]
 	left, right := b.block(into), b.block(parent.refs[at])
 	had := left.n
 	copy(left.refs[had:], right.refs[:right.n])
 	left.n += uint32(copy(left.keys[had:], right.keys[:right.n]))
-	if leaf {
-		b.moved(into, had)
-	} else {
+	if !leaf {
 		left.keys[had] = parent.keys[at] // a first entry's own key was not kept: the bound is the parent's
 	}
 	right.n = 0

@@ -2,7 +2,6 @@ package book
 
 import (
 	"fmt"
-	"math"
 
 	"github.com/tickwire/tickwire/tick"
 )
@@ -27,14 +26,22 @@ func (b *Books) Validate() error {
 		pool *pool
 		used map[uint32]bool
 		next func(n uint32) uint32
+		more []uint32
 	}{
-		{"orders", &b.orders, v.orders, func(n uint32) uint32 { return b.order(n).next }},
-		{"levels", &b.levels, v.levels, func(n uint32) uint32 { return b.level(n).head }},
-		{"blocks", &b.blocks, v.blocks, func(n uint32) uint32 { return b.block(n).worse }},
+		{"orders", &b.orders, v.orders, func(n uint32) uint32 { return b.order(n).next }, []uint32{b.halves}},
+		{"blocks", &b.blocks, v.blocks, func(n uint32) uint32 { return b.block(n).worse }, nil},
 	} {
-		if err := checkPool(p.pool, p.used, p.next); err != nil {
+		if err := checkPool(p.pool, p.used, p.next, p.more...); err != nil {
 			return fmt.Errorf("book: %s: %w", p.what, err)
 		}
+	}
+	for n := b.orders.free; n != 0; n = b.order(n).next {
+		if b.level(n).count != 0 {
+			return fmt.Errorf("book: orders: free number %d still has a level", n)
+		}
+	}
+	if len(v.levels) != int(b.levels) {
+		return fmt.Errorf("book: levels: %d are linked in, %d counted as in use", len(v.levels), b.levels)
 	}
 	return nil
 }
@@ -43,24 +50,32 @@ func (b *Books) Validate() error {
 type validator struct {
 	b                      *Books
 	orders, levels, blocks map[uint32]bool
-	lastKey                int64 // of the level met before, worse first
+	lastKey                uint64 // of the level met before, worse first
 	leaves                 []uint32
 }
 
-func checkPool(p *pool, used map[uint32]bool, next func(uint32) uint32) error {
+// checkPool checks that what was handed out is either in use or in one of the free lists: the pool's, or those that begin
+// with more.
+func checkPool(p *pool, used map[uint32]bool, next func(uint32) uint32, more ...uint32) error {
 	if len(used) != int(p.inUse) {
 		return fmt.Errorf("%d are linked in, %d counted as in use", len(used), p.inUse)
 	}
-	if p.fresh > p.limit {
-		return fmt.Errorf("%d handed out, limit %d", p.fresh, p.limit)
+	limit := uint64(p.limit)
+	if more != nil {
+		limit += limit / 2 // see records.go
+	}
+	if uint64(p.fresh) > limit {
+		return fmt.Errorf("%d handed out, limit %d", p.fresh, limit)
 	}
 	free := uint32(0)
-	for n := p.free; n != 0; n = next(n) {
-		if n > p.fresh || used[n] {
-			return fmt.Errorf("free list has %d, which is in use or was never handed out", n)
-		}
-		if free++; free > p.fresh {
-			return fmt.Errorf("free list has a loop")
+	for _, n := range append(more, p.free) {
+		for ; n != 0; n = next(n) {
+			if n > p.fresh || used[n] {
+				return fmt.Errorf("free list has %d, which is in use or was never handed out", n)
+			}
+			if free++; free > p.fresh {
+				return fmt.Errorf("free list has a loop")
+			}
 		}
 	}
 	if free+p.inUse != p.fresh {
@@ -79,8 +94,8 @@ func (v *validator) side(n, side uint32) error {
 		}
 		return nil
 	}
-	v.lastKey, v.leaves = math.MinInt64, v.leaves[:0]
-	if err := v.tree(ownerOf(n, side), h.root[side], int(h.height[side]), math.MinInt64, math.MaxInt64); err != nil {
+	v.lastKey, v.leaves = 0, v.leaves[:0]
+	if err := v.tree(ownerOf(n, side), h.root[side], int(h.height[side]), 0, noKey); err != nil {
 		return err
 	}
 	if err := v.chain(h.leaf[side]); err != nil {
@@ -91,15 +106,15 @@ func (v *validator) side(n, side uint32) error {
 		return fmt.Errorf("best level is %d, but the tree's is %d", best, at)
 	}
 	l := b.level(best)
-	if px != keyOf(l.key, side) || sz != tick.Size32(l.size) || ct != l.count {
+	if px != priceOf(l.key, side) || sz != tick.Size32(l.size) || ct != l.count {
 		return fmt.Errorf("best price %s × %d (%d orders), its level has %s × %d (%d)", tick.FormatPrice(px), sz, ct,
-			tick.FormatPrice(keyOf(l.key, side)), l.size, l.count)
+			tick.FormatPrice(priceOf(l.key, side)), l.size, l.count)
 	}
 	return nil
 }
 
 // tree checks the block and what lies below it: keys from low (inclusive) to high (exclusive).
-func (v *validator) tree(owner, n uint32, height int, low, high int64) error {
+func (v *validator) tree(owner, n uint32, height int, low, high uint64) error {
 	b := v.b
 	if n == 0 || n > b.blocks.fresh || v.blocks[n] {
 		return fmt.Errorf("block %d is linked twice or was never handed out", n)
@@ -111,6 +126,11 @@ func (v *validator) tree(owner, n uint32, height int, low, high int64) error {
 	}
 	if height == 0 {
 		v.leaves = append(v.leaves, n)
+	}
+	for at := k.n; at < blockEntries; at++ {
+		if k.keys[at] != noKey {
+			return fmt.Errorf("block %d entry %d is not in use, but has key %d", n, at, k.keys[at])
+		}
 	}
 	for at := range k.n {
 		key, ref := k.keys[at], k.refs[at]
@@ -135,7 +155,7 @@ func (v *validator) tree(owner, n uint32, height int, low, high int64) error {
 		}
 		v.lastKey = key
 		if err := v.level(owner, n, key, ref); err != nil {
-			return fmt.Errorf("level %d at %s: %w", ref, tick.FormatPrice(keyOf(key, owner>>sideBit)), err)
+			return fmt.Errorf("level %d at %s: %w", ref, tick.FormatPrice(priceOf(key, owner>>sideBit)), err)
 		}
 	}
 	return nil
@@ -157,15 +177,15 @@ func (v *validator) chain(best uint32) error {
 	return nil
 }
 
-func (v *validator) level(owner, leaf uint32, key int64, ref uint32) error {
+func (v *validator) level(owner, leaf uint32, key uint64, ref uint32) error {
 	b := v.b
-	if ref == 0 || ref > b.levels.fresh || v.levels[ref] {
+	if ref == 0 || ref > b.orders.fresh || v.levels[ref] {
 		return fmt.Errorf("linked twice or never handed out")
 	}
 	v.levels[ref] = true
 	l := b.level(ref)
-	if l.key != key || l.leaf != leaf || l.count == 0 {
-		return fmt.Errorf("has key %d, leaf %d, %d orders; its entry has key %d in leaf %d", l.key, l.leaf, l.count, key, leaf)
+	if l.key != key || l.count == 0 {
+		return fmt.Errorf("has key %d, %d orders; its entry has key %d in leaf %d", l.key, l.count, key, leaf)
 	}
 	var size uint64
 	var count, prev uint32
@@ -202,6 +222,14 @@ func (v *validator) index() error {
 	for at := range x.top {
 		d := *x.dirEntry(at << pageShift)
 		if d == 0 {
+			continue
+		}
+		if d&loneBit != 0 {
+			ref, n := at<<pageShift|uint64(d>>loneShift)&pageMask, d&loneMask
+			if !v.orders[n] || v.b.order(n).id != ref {
+				return fmt.Errorf("reference %d names number %d, which does not rest or is order %d", ref, n, v.b.order(n).id)
+			}
+			entries++
 			continue
 		}
 		page := d >> usedBits
