@@ -3,6 +3,7 @@ package rxbench
 import (
 	"errors"
 	"fmt"
+	"math"
 	"time"
 )
 
@@ -20,6 +21,7 @@ type bout struct {
 	next     uint64 // frames sent so far
 	base     uint64 // of them, those that never came
 	span     time.Duration
+	lost     bool // some of the last stretch did not come
 }
 
 // trial is one stretch of frames.
@@ -32,12 +34,16 @@ func (t trial) lossless() bool { return t.sent == t.received }
 
 func (b *bout) try(n int, rate float64) (trial, error) {
 	before := b.receiver.received()
+	if b.lost { // it may have been late only: nothing of it is to be counted here
+		before = settled(b.receiver, math.MaxUint64)
+	}
 	sent, took, err := b.load.send(b.next, n, rate)
 	if err != nil {
 		return trial{}, err
 	}
 	b.next += uint64(sent)
 	got := settled(b.receiver, before+uint64(sent)) - before
+	b.lost = got != uint64(sent)
 	return trial{sent: uint64(sent), received: got, rate: float64(sent) / took.Seconds()}, nil
 }
 
