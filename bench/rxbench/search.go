@@ -56,16 +56,23 @@ type found struct {
 
 const (
 	halvings = 6
+	warmUps  = 5 // a receiver that has just been started may not be there yet
 	again    = 2 // a rate is given up when it loses this often: one loss may be the machine's
 )
 
 // search finds the highest rate at which nothing is lost.
 func (b *bout) search() (found, error) {
-	warm, err := b.try(1<<15, 0)
-	if err != nil {
-		return found{}, err
-	}
 	var f found
+	var warm trial
+	for range warmUps {
+		var err error
+		if warm, err = b.try(1<<15, 0); err != nil {
+			return f, err
+		}
+		if warm.received != 0 {
+			break
+		}
+	}
 	if warm.received == 0 {
 		return f, fmt.Errorf("rxbench: %d frames were sent and none came", warm.sent)
 	}
