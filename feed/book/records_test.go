@@ -181,3 +181,19 @@ func TestNodesSuffice(t *testing.T) {
 		t.Errorf("counters %+v", *c)
 	}
 }
+
+// A level's node waits for a joiner only as long as the level lives. Goal: no sequence of orders wears nodes out. Method: an order
+// whose level outlives it joins a new level, whose own order goes first; again and again, with three orders at once at most.
+func TestNodesComeBack(t *testing.T) {
+	b, batch := newBooks(t, Options{MaxOrders: 16}), newBatch(t)
+	apply(b, batch, bidAt(1, 1, 5), bidAt(1, 2, 5), row{kind: tick.KindDelete, id: 1, instrument: 1})
+	for id := uint64(3); id < 1000; id += 2 {
+		apply(b, batch, bidAt(1, id, 9), bidAt(1, id+1, 9), row{kind: tick.KindDelete, id: id, instrument: 1}, row{kind: tick.KindDelete, id: id + 1, instrument: 1})
+	}
+	if err := b.Validate(); err != nil {
+		t.Error(err)
+	}
+	if c := b.Counters(); c.NoRoom != 0 || c.Orders != 1 || b.orders.fresh > 4 {
+		t.Errorf("%d nodes handed out; counters %+v", b.orders.fresh, *c)
+	}
+}
