@@ -145,7 +145,7 @@ func (m *naive) creates(instrument uint32, id uint64, price int64, size uint64) 
 	switch {
 	case size == 0:
 		m.c.ZeroSize++
-	case price == 0 || price == tick.UndefPrice || price == math.MinInt64:
+	case price == 0 || price == tick.UndefPrice || price == -tick.UndefPrice || price == math.MinInt64:
 		m.c.BadPrice++
 	case size > math.MaxUint32:
 		m.c.BadSize++

@@ -215,6 +215,7 @@ func (b *Books) newBlock() (uint32, *block) {
 	}
 	k := b.block(n)
 	k.n, k.worse, k.better = 0, 0, 0
+	clear(k.refs[:]) // the look-ahead may follow those that are not in use: they must not be of another sort than the block's
 	for at := range k.keys {
 		k.keys[at] = noKey
 	}

@@ -1,6 +1,7 @@
 package book
 
 import (
+	"math"
 	"math/rand/v2"
 	"slices"
 	"testing"
@@ -104,7 +105,12 @@ func TestBlockSearch(t *testing.T) {
 // Keys order prices from worst to best on both sides, and turn back into them.
 func TestKeys(t *testing.T) {
 	r := rand.New(rand.NewPCG(10, 10))
-	price := func() int64 { return int64(r.Uint64()) >> uint(r.IntN(60)) }
+	price := func() int64 {
+		if r.IntN(8) == 0 {
+			return [...]int64{math.MinInt64, -math.MaxInt64, 1 - math.MaxInt64, math.MaxInt64 - 1, math.MaxInt64}[r.IntN(5)]
+		}
+		return int64(r.Uint64()) >> uint(r.IntN(60))
+	}
 	for range 100_000 {
 		p, q := price(), price()
 		if badPrice(p) || badPrice(q) {
@@ -195,5 +201,20 @@ func TestNodesComeBack(t *testing.T) {
 	}
 	if c := b.Counters(); c.NoRoom != 0 || c.Orders != 1 || b.orders.fresh > 4 {
 		t.Errorf("%d nodes handed out; counters %+v", b.orders.fresh, *c)
+	}
+}
+
+// The look-ahead may follow what a block does not use, so that must be of the block's own sort: a level's number times the size of a
+// block may lie behind all blocks.
+func TestBlocksBeginEmpty(t *testing.T) {
+	b := newBooks(t, Options{})
+	n, k := b.newBlock()
+	for at := range uint32(blockEntries) {
+		k.insert(at, uint64(at), math.MaxUint32)
+	}
+	b.freeBlock(n)
+	m, k := b.newBlock()
+	if m != n || k.refs != [blockEntries]uint32{} || k.n != 0 {
+		t.Errorf("block %d, then %d: %+v", n, m, *k)
 	}
 }
