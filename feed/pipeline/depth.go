@@ -97,7 +97,7 @@ func (d *depth) publish(l *Lane, i int, w *wantedBook) {
 		}
 	case tick.KindTrade, tick.KindCross:
 		if size > 0 {
-			l.ten(i, tick.ActionTrade, tick.SideNone, price, size, flags|tick.FlagLast, &before)
+			l.ten(i, tick.ActionTrade, tick.SideNone, price, size, lastUnless(flags, changed), &before)
 		}
 	}
 	if !changed {
