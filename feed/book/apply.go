@@ -283,6 +283,9 @@ func (b *Books) remove(n uint32, o *order, h *instrument) {
 		if h.best[side] == at {
 			b.nextBest(h, side)
 		}
+		if at != n {
+			b.freeLevel(at)
+		}
 	} else {
 		if o.prev != 0 {
 			b.order(o.prev).next = o.next

@@ -3,7 +3,6 @@ package book
 import (
 	"errors"
 	"fmt"
-	"math"
 
 	"github.com/tickwire/tickwire/tick"
 )
@@ -218,7 +217,8 @@ func (b *Books) setFlag(n uint32, flag uint8, on bool) {
 	}
 }
 
-// badPrice says that no order may rest at this price. The least integer has no negation, so it is no key.
+// badPrice says that no order may rest at this price. The least integer has no negation, so it is no key; an ask at the next would have
+// that of no price.
 func badPrice(price int64) bool {
-	return price == 0 || price == tick.UndefPrice || price == math.MinInt64
+	return price == 0 || price == tick.UndefPrice || price <= -tick.UndefPrice
 }

@@ -69,7 +69,7 @@ func (x *mix) spoil(r *rand.Rand, w *row) {
 	case 0:
 		w.size = 0
 	case 1:
-		w.price = [4]int64{0, tick.UndefPrice, math.MinInt64, -5}[r.IntN(4)]
+		w.price = [...]int64{0, tick.UndefPrice, -tick.UndefPrice, 1 - tick.UndefPrice, math.MinInt64, -5}[r.IntN(6)]
 	case 2:
 		w.size = math.MaxUint32 + r.Uint64N(2)
 	case 3:

@@ -18,6 +18,7 @@ type naive struct {
 	queues       map[naiveLevel][]uint64
 	sides        map[naiveLevel]map[int64]bool // prices in use; the key's own price is 0
 	suspect      map[uint32]bool
+	full         bool // the next new order finds no room
 	c            Counters
 }
 
@@ -145,7 +146,7 @@ func (m *naive) creates(instrument uint32, id uint64, price int64, size uint64) 
 	switch {
 	case size == 0:
 		m.c.ZeroSize++
-	case price == 0 || price == tick.UndefPrice || price == math.MinInt64:
+	case price == 0 || price == tick.UndefPrice || price == -tick.UndefPrice || price == math.MinInt64:
 		m.c.BadPrice++
 	case size > math.MaxUint32:
 		m.c.BadSize++
@@ -161,6 +162,11 @@ func (m *naive) creates(instrument uint32, id uint64, price int64, size uint64) 
 
 func (m *naive) rest(r *row, l naiveLevel, id uint64, mpid uint32) bool {
 	if !m.creates(l.instrument, id, r.price, r.size) {
+		return false
+	}
+	if m.full {
+		m.c.NoRoom++
+		m.suspect[l.instrument] = true
 		return false
 	}
 	if stale := m.orders[id]; stale != nil {

@@ -21,7 +21,7 @@ type order struct {
 	size  uint32 // remaining shares, 0 when it does not rest
 	level uint32
 	prev  uint32 // ahead in the queue
-	next  uint32 // behind; of a free order: the next free one
+	next  uint32 // behind; of a free order: the next free one, and in halves prev is the one before
 	owner uint32
 	mpid  uint32
 }
@@ -136,9 +136,10 @@ func (b *Books) instrument(n uint32) *instrument {
 
 func (h *instrument) pair() *tick.BidAskPair { return (*tick.BidAskPair)(unsafe.Pointer(h)) }
 
-// Free nodes are kept in two lists: whole, whose level half is free too, and halves, whose level half was not when their
-// order went. A queue that already has a level takes from halves first. So each order that joins makes up for one that
-// left its level behind: nodes ever used stay below one and a half times the most orders that ever rested.
+// Free nodes are kept in two lists: whole, whose level half is free too, and halves, whose level half is not, for the level has
+// outlived its order. A queue that already has a level takes from halves first, and a level that goes takes its node from halves to the
+// whole ones. So there is never a half without orders in its level: nodes ever used stay below twice the most orders
+// that ever rested, and in practice below one and a half times, for each order that joins makes up for one that left its level behind.
 
 // roomForOrder says that an order which needs a level of its own finds a node.
 func (b *Books) roomForOrder() bool {
@@ -164,7 +165,9 @@ func (b *Books) joiner() uint32 {
 		return b.newOrder()
 	}
 	b.orders.inUse++
-	b.halves = b.order(n).next
+	if b.halves = b.order(n).next; b.halves != 0 {
+		b.order(b.halves).prev = 0
+	}
 	return n
 }
 
@@ -172,10 +175,32 @@ func (b *Books) freeOrder(n uint32, o *order) {
 	list := &b.orders.free
 	if b.level(n).count != 0 {
 		list = &b.halves
+		if *list != 0 {
+			b.order(*list).prev = n
+		}
 	}
 	o.next, o.prev, o.level, o.size = *list, 0, 0, 0
 	*list = n
 	b.orders.inUse--
+}
+
+// freeLevel is for a level that has lost its last order, which was another node's: when its own order is free as well, its node is whole
+// again.
+func (b *Books) freeLevel(n uint32) {
+	o := b.order(n)
+	if o.size != 0 {
+		return // rests elsewhere
+	}
+	if o.prev != 0 {
+		b.order(o.prev).next = o.next
+	} else {
+		b.halves = o.next
+	}
+	if o.next != 0 {
+		b.order(o.next).prev = o.prev
+	}
+	o.next, o.prev = b.orders.free, 0
+	b.orders.free = n
 }
 
 func (b *Books) newBlock() (uint32, *block) {
@@ -190,6 +215,7 @@ func (b *Books) newBlock() (uint32, *block) {
 	}
 	k := b.block(n)
 	k.n, k.worse, k.better = 0, 0, 0
+	clear(k.refs[:]) // the look-ahead may follow those that are not in use: they must not be of another sort than the block's
 	for at := range k.keys {
 		k.keys[at] = noKey
 	}

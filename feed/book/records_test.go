@@ -1,6 +1,7 @@
 package book
 
 import (
+	"math"
 	"math/rand/v2"
 	"slices"
 	"testing"
@@ -104,7 +105,12 @@ func TestBlockSearch(t *testing.T) {
 // Keys order prices from worst to best on both sides, and turn back into them.
 func TestKeys(t *testing.T) {
 	r := rand.New(rand.NewPCG(10, 10))
-	price := func() int64 { return int64(r.Uint64()) >> uint(r.IntN(60)) }
+	price := func() int64 {
+		if r.IntN(8) == 0 {
+			return [...]int64{math.MinInt64, -math.MaxInt64, 1 - math.MaxInt64, math.MaxInt64 - 1, math.MaxInt64}[r.IntN(5)]
+		}
+		return int64(r.Uint64()) >> uint(r.IntN(60))
+	}
 	for range 100_000 {
 		p, q := price(), price()
 		if badPrice(p) || badPrice(q) {
@@ -179,5 +185,36 @@ func TestNodesSuffice(t *testing.T) {
 	}
 	if c := b.Counters(); c.NoRoom != 0 || c.MaxOrders != most {
 		t.Errorf("counters %+v", *c)
+	}
+}
+
+// A level's node waits for a joiner only as long as the level lives. Goal: no sequence of orders wears nodes out. Method: an order
+// whose level outlives it joins a new level, whose own order goes first; again and again, with three orders at once at most.
+func TestNodesComeBack(t *testing.T) {
+	b, batch := newBooks(t, Options{MaxOrders: 16}), newBatch(t)
+	apply(b, batch, bidAt(1, 1, 5), bidAt(1, 2, 5), row{kind: tick.KindDelete, id: 1, instrument: 1})
+	for id := uint64(3); id < 1000; id += 2 {
+		apply(b, batch, bidAt(1, id, 9), bidAt(1, id+1, 9), row{kind: tick.KindDelete, id: id, instrument: 1}, row{kind: tick.KindDelete, id: id + 1, instrument: 1})
+	}
+	if err := b.Validate(); err != nil {
+		t.Error(err)
+	}
+	if c := b.Counters(); c.NoRoom != 0 || c.Orders != 1 || b.orders.fresh > 4 {
+		t.Errorf("%d nodes handed out; counters %+v", b.orders.fresh, *c)
+	}
+}
+
+// The look-ahead may follow what a block does not use, so that must be of the block's own sort: a level's number times the size of a
+// block may lie behind all blocks.
+func TestBlocksBeginEmpty(t *testing.T) {
+	b := newBooks(t, Options{})
+	n, k := b.newBlock()
+	for at := range uint32(blockEntries) {
+		k.insert(at, uint64(at), math.MaxUint32)
+	}
+	b.freeBlock(n)
+	m, k := b.newBlock()
+	if m != n || k.refs != [blockEntries]uint32{} || k.n != 0 {
+		t.Errorf("block %d, then %d: %+v", n, m, *k)
 	}
 }

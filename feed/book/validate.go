@@ -40,6 +40,11 @@ func (b *Books) Validate() error {
 			return fmt.Errorf("book: orders: free number %d still has a level", n)
 		}
 	}
+	for n, prev := b.halves, uint32(0); n != 0; n, prev = b.order(n).next, n {
+		if b.level(n).count == 0 || b.order(n).prev != prev {
+			return fmt.Errorf("book: orders: half %d has no level, or follows %d and says %d", n, prev, b.order(n).prev)
+		}
+	}
 	if len(v.levels) != int(b.levels) {
 		return fmt.Errorf("book: levels: %d are linked in, %d counted as in use", len(v.levels), b.levels)
 	}

@@ -97,16 +97,25 @@ func (d *depth) publish(l *Lane, i int, w *wantedBook) {
 		}
 	case tick.KindTrade, tick.KindCross:
 		if size > 0 {
-			l.ten(i, tick.ActionTrade, tick.SideNone, price, size, flags|tick.FlagLast, &before)
+			l.ten(i, tick.ActionTrade, tick.SideNone, price, size, lastUnless(flags, changed), &before)
 		}
 	}
-	if changed {
-		action := tick.ActionCancel
-		if kind == tick.KindAdd || kind == tick.KindReplace {
-			action = tick.ActionAdd
-		}
-		l.ten(i, action, side, price, size, flags|tick.FlagLast, &w.levels)
+	if !changed {
+		return
 	}
+	action := tick.ActionCancel
+	switch kind {
+	case tick.KindExec, tick.KindExecAt, tick.KindReduce, tick.KindDelete:
+	case tick.KindAdd:
+		action = tick.ActionAdd
+	case tick.KindReplace:
+		if action = tick.ActionAdd; b.State[i]&tick.StateGone != 0 { // only the old order's leaving is true
+			action, price, size = tick.ActionCancel, b.OldPrice[i], b.OldSize[i]
+		}
+	default: // a change before this row, which is about no order and has none of the three
+		action, side, price, size = tick.ActionNone, tick.SideNone, tick.UndefPrice, 0
+	}
+	l.ten(i, action, side, price, size, flags|tick.FlagLast, &w.levels)
 }
 
 func lastUnless(flags uint8, more bool) uint8 {

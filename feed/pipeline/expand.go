@@ -2,7 +2,9 @@ package pipeline
 
 import (
 	"math"
+	"slices"
 
+	"github.com/tickwire/tickwire/feed/book"
 	"github.com/tickwire/tickwire/ringbuf"
 	"github.com/tickwire/tickwire/tick"
 )
@@ -230,19 +232,19 @@ func (l *Lane) replace(i int) {
 // another instrument's than the row's.
 func (l *Lane) stale(i int, flags uint8) {
 	b := l.batch
-	for n := range l.books.Stale() {
-		s := &l.books.Stale()[n]
-		if s.Row != i {
-			continue
-		}
-		row := b.Instrument[i]
-		b.Instrument[i] = s.Order.Instrument
-		l.order(i, tick.ActionCancel, s.Order.Side, s.Order.ID, s.Order.Price, s.Order.Size, flags)
-		if s.Top {
-			l.top(i, tick.ActionCancel, s.Order.Side, s.Order.Price, s.Order.Size, flags, &s.After)
-		}
-		b.Instrument[i] = row
+	all := l.books.Stale()
+	at, ok := slices.BinarySearchFunc(all, i, func(s book.Stale, row int) int { return s.Row - row })
+	if !ok {
+		return
 	}
+	s := &all[at] // a row takes one id, so it has one
+	row := b.Instrument[i]
+	b.Instrument[i] = s.Order.Instrument
+	l.order(i, tick.ActionCancel, s.Order.Side, s.Order.ID, s.Order.Price, s.Order.Size, flags)
+	if s.Top {
+		l.top(i, tick.ActionCancel, s.Order.Side, s.Order.Price, s.Order.Size, flags, &s.After)
+	}
+	b.Instrument[i] = row
 }
 
 // print stages a trade that names no resting order, or the bulk print of a cross.

@@ -418,6 +418,28 @@ func TestDepth(t *testing.T) {
 	}
 }
 
+// What rests when depth begins to be kept, at a definition that comes late, is no order event: the record has the levels and nothing that
+// was in the batch's columns before.
+func TestDepthOfLateDefinition(t *testing.T) {
+	b := newBench(t, func(c *Config) { c.Depth = []string{"DEEP"} })
+	b.feed(1, add(100, 7, 'B', 10, 1_000_000), add(101, 7, 'S', 20, 1_000_100))
+	b.lane.EndPass()
+	b.feed(2, define(7, "DEEP"), msg('U', 7, 3, uint64(100), uint64(102), uint32(0), uint32(1_000_200)))
+	b.lane.EndPass()
+	var recs [8]ringbuf.Mbp10Slot
+	n, _, _ := ringbuf.PollSlice(b.readers[ringbuf.KindMbp10], recs[:])
+	if n != 2 {
+		t.Fatalf("%d records", n)
+	}
+	if r := &recs[0]; r.Action != tick.ActionNone || r.Side != tick.SideNone || r.Price != tick.UndefPrice || r.Size != 0 || r.Levels[0].BidSz != 10 || r.Levels[0].AskSz != 20 {
+		t.Errorf("%+v", r.Mbp10)
+	}
+	// A replace whose new order is refused only takes the old one away.
+	if r := &recs[1]; r.Action != tick.ActionCancel || r.Side != tick.SideBid || r.Price != 100_000_000_000 || r.Size != 10 || r.Levels[0].BidSz != 0 {
+		t.Errorf("%+v", r.Mbp10)
+	}
+}
+
 // TestOnly: rows of other symbols touch neither book nor rings; rows out of time are not published but kept.
 func TestOnly(t *testing.T) {
 	b := newBench(t, func(c *Config) {

@@ -468,6 +468,7 @@ turn:
 	VPERMB       Z25, Z9, Z10
 	VPTESTNMB    X10, X10, K1
 	KMOVW        K1, BX
+	MOVBLZX      BL, BX
 	MOVB         BL, 168(DI)(R13*1)
 	ORL          BX, R14
 	MOVQ         56(DI), BX

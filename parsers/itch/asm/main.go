@@ -310,6 +310,7 @@ func columnsAVX512() {
 	VPERMB(kinds, misc, Z10)
 	VPTESTNMB(X10, X10, K1)
 	KMOVW(K1, tmp.As32())
+	MOVBLZX(tmp.As8(), tmp.As32()) // of sides and subs nothing
 	rows()
 	VMOVQ(X10, column(workKind, 1))
 	VPCMPEQB(buy, X9, K1)
