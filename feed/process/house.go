@@ -56,12 +56,15 @@ func (r *laneRunner) keep(done <-chan struct{}, log *slog.Logger) {
 
 // show has the rings say what state their input is in, and whose stamps they carry. A state that changes rings the doorbell, which is a system call: so it
 // is not the lane that does it.
-func (r *laneRunner) show() {
+func (r *laneRunner) show(log *slog.Logger) {
 	if from := r.stamps.Load(); from != r.stamped {
 		r.stamped = from
 		for _, w := range r.shared.rings {
 			w.SetStamps(uint8(from))
 		}
+	}
+	if silent := r.silent.Load(); silent != r.heard {
+		r.alarm(silent, log)
 	}
 	want := ringbuf.State(r.state.Load())
 	if want == ringbuf.StateInitialising || r.shown == want {
@@ -71,6 +74,20 @@ func (r *laneRunner) show() {
 	for _, w := range r.shared.rings {
 		w.SetState(want)
 	}
+}
+
+// alarm says which lines fell silent or are heard again.
+func (r *laneRunner) alarm(silent uint64, log *slog.Logger) {
+	for bit := range 64 {
+		if now := silent >> bit & 1; now != r.heard>>bit&1 {
+			say := "line is silent: not even heartbeats come"
+			if now == 0 {
+				say = "line is heard again"
+			}
+			log.Warn(say, "lane", r.name, "channel", bit/2, "line", "AB"[bit%2:bit%2+1])
+		}
+	}
+	r.heard = silent
 }
 
 // LinkCounters count what became of the interfaces. Owned by the goroutine that watches them.
@@ -146,7 +163,7 @@ func (p *Process) beat(done <-chan struct{}) {
 		}
 		now := ringbuf.MonotonicNow()
 		for _, r := range p.lanes {
-			r.show()
+			r.show(p.log)
 			for _, w := range r.shared.rings {
 				w.Beat(now)
 			}

@@ -38,9 +38,11 @@ type laneRunner struct {
 	_         [64]byte
 	state     atomic.Uint32 // ringbuf.State that the rings are to show: the lane stores it, and the beat looks
 	stamps    atomic.Uint32 // nic.StampSource of the latest packets
+	silent    atomic.Uint64 // lines that are silent, two bits a channel: A, B
 	_         [64]byte      // what the beat stores is in no line of the lane's
 	shown     ringbuf.State // that they show: the beat's
 	stamped   uint32        // that the rings show: the beat's
+	heard     uint64        // silent, as the log was told: the beat's
 	gone      error         // an interface of the lane's: whoever watches links writes it, Run reads it at the end
 	undrained bool          // its definitions file could not be written just now: the beat's
 	export    exporter      // of what the lane counts: it copies the values itself
@@ -174,6 +176,7 @@ func (r *laneRunner) run(p *Process) error {
 			before = r.input.Counters
 		}
 		r.state.Store(uint32(ringState(r.input.Channels)))
+		r.silent.Store(silentLines(r.input.Channels))
 		r.export.export(now)
 	}
 	r.input.BeforeSleep = r.bell
@@ -192,6 +195,18 @@ func ringState(channels []*session.Channel) ringbuf.State {
 		}
 	}
 	return state
+}
+
+// silentLines are the lines of the first 32 channels that were heard and are silent: bit 2i is A of channel i, 2i+1 B.
+func silentLines(channels []*session.Channel) (silent uint64) {
+	for i, c := range channels[:min(len(channels), 32)] {
+		for line := range c.Lines {
+			if c.Lines[line].SilentAt != 0 && !c.Ended() {
+				silent |= 1 << (2*i + line)
+			}
+		}
+	}
+	return silent
 }
 
 // bell wakes readers that sleep: the lane is about to enter the kernel anyway.

@@ -490,3 +490,36 @@ func withOptions(b []byte) []byte {
 	ipSum(f[ip:])
 	return f
 }
+
+// TestSilence: a line that falls silent is told of, and so is its return; the other line goes on.
+func TestSilence(t *testing.T) {
+	p := nstest.Pair(t, netns.Options{Pairs: 2})
+	r := start(t, p, "source = \"udp\"\nrecovery.silent_after = \"200ms\"\n")
+	w := plug(t, p)
+	next := uint64(1)
+	send := func(lines ...*udp.Sender) {
+		b := packet(next, 1)
+		next++
+		for _, l := range lines {
+			_, err := l.Send([][]byte{b})
+			must(t, err)
+		}
+	}
+	said := func(what string, lines ...*udp.Sender) {
+		t.Helper()
+		for until := time.Now().Add(patience); !strings.Contains(r.said.String(), what); time.Sleep(10 * time.Millisecond) {
+			if time.Now().After(until) {
+				t.Fatalf("no word of %q in:\n%s", what, r.said)
+			}
+			send(lines...)
+		}
+	}
+	for range 20 {
+		send(w.lines[0], w.lines[1])
+	}
+	said("channel=0 line=B", w.lines[0])
+	if text := r.said.String(); !strings.Contains(text, "line is silent: not even heartbeats come") {
+		t.Errorf("said:\n%s", text)
+	}
+	said("line is heard again", w.lines[0], w.lines[1])
+}
