@@ -30,6 +30,8 @@ type Protocol struct {
 	Framing session.Framing
 	// New makes the decoder of one channel.
 	New func(o Options) (pipeline.Decoder, error)
+	// Channels says that a feed has several, whose instruments are apart.
+	Channels bool
 	// Books says what the venue's numbers need of books.
 	Books Books
 	// Looks says whether a packet's payload is the protocol's: 0 no, 100 certain. Two protocols never claim the same packet with the same number.
