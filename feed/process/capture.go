@@ -75,6 +75,15 @@ func OpenCapture(path string, o CaptureOptions) (*Capture, error) {
 	return c, nil
 }
 
+// ProtocolOf finds the protocol of a capture: the one of that name, else, for "auto" and "", the one that its first packets are recognised as.
+func ProtocolOf(path, name string) (*protocol.Protocol, error) {
+	kind, _, err := nic.Detect(path)
+	if err != nil {
+		return nil, err
+	}
+	return protocolOf(path, kind, name)
+}
+
 // mostLooked bounds the packets that are looked at before a capture counts as being of no protocol that is known.
 const mostLooked = 4096
 
