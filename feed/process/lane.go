@@ -128,7 +128,7 @@ func (r *laneRunner) join(proto *protocol.Protocol, f *config.Feed, p *Process, 
 		if ch.Lane != r.name {
 			continue
 		}
-		a, err := newAsker(&f.Recovery)
+		a, err := newAsker(proto, &f.Recovery)
 		if err != nil {
 			return fmt.Errorf("channel %s: %w", ch.Name, err)
 		}

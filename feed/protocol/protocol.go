@@ -28,6 +28,9 @@ type Protocol struct {
 
 	// Framing cuts packets; nil for what comes by TCP.
 	Framing session.Framing
+	// Request appends a request by UDP for count messages of a session from number first on, where the venue is asked that way. nil: MoldUDP64's,
+	// or none.
+	Request func(dst []byte, session [10]byte, first uint64, count int) []byte
 	// New makes the decoder of one channel.
 	New func(o Options) (pipeline.Decoder, error)
 	// Channels says that a feed has several, whose instruments are apart.
@@ -67,7 +70,7 @@ type Message struct {
 }
 
 // All are the entries, in the order in which they are told.
-var All = []*Protocol{ITCH}
+var All = []*Protocol{ITCH, IEX, IEXTops}
 
 // Find gives the protocol of a name. Case does not matter.
 func Find(name string) (*Protocol, error) {
