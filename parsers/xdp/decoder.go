@@ -101,7 +101,7 @@ func (d *Decoder) become(p Product) {
 	d.product = p
 	for typ := range uint16(256) {
 		m, ok := messages[typ]
-		d.need[typ], d.plans[typ].need = 0, never
+		d.need[typ], d.plans[typ] = 0, plan{need: never}
 		if ok && m.of(p) {
 			d.need[typ], d.plans[typ] = uint8(m.need), planOf(typ, d.version)
 		}

@@ -121,7 +121,7 @@ func mix(messages, symbols int) []byte {
 		case k < 980:
 			b = append(b, msg(101, ns, index, number, id, px, sz, byte(0), side, byte(0))...)
 		case k < 995:
-			b = append(b, msg(110, ns, index, number, 7, px, sz, byte(1), "@   ")...)
+			b = append(b, msg(110, ns, index, number, 7, px, sz, byte(n&1), "@   ")...)
 		case k < 998:
 			b = append(b, msg(105, sec, ns, index, number, px, 100, 200, 0, uint16(1600), 'C', side, px, px, 0, 0, 0, 0, byte(0), byte(0), byte(0), 0, ' ', ' ')...)
 		default:
