@@ -34,8 +34,11 @@ type plan struct {
 	sub      uint8
 	sideMask uint8   // … and 0 where there is no side
 	subs     [4]byte // Sub by the byte at sub: 0, 1, 2, more
+	must     uint8   // offset of what makes the message plain: where mask has bits, value
 	auxMask  uint64
-	firm     uint64 // mask of a firm_id at 33
+	value    uint64
+	mask     uint64
+	_        [16]byte // a cache line each
 }
 
 const (
@@ -47,13 +50,13 @@ const (
 
 // plans of the types with a short time stamp. Where a column is read that a type has not, the row's kind has it not either.
 var plans = map[uint16]plan{
-	TypeAddOrder:       {inside: true, need: 38, kind: tick.KindAdd, sub: zero, price: 24, size: 28, side: 32, sideMask: 0xFF, firm: word5},
-	TypeModifyOrder:    {inside: true, need: 33, kind: tick.KindModify, price: 24, size: 28, sub: 32, subs: [4]byte{tick.ModifyKeep, tick.ModifyTail, tick.ModifyTail, tick.ModifyTail}},
-	TypeDeleteOrder:    {inside: true, need: 24, kind: tick.KindDelete, sub: zero},
-	TypeOrderExecution: {inside: true, need: 37, kind: tick.KindExecAt, aux: 24, auxMask: word4, price: 28, size: 32, sub: 36, subs: [4]byte{'N', 'Y', 'N', 'N'}},
-	TypeReplaceOrder:   {inside: true, need: 40, kind: tick.KindReplace, aux: 24, auxMask: 1<<64 - 1, price: 32, size: 36, sub: zero},
+	TypeAddOrder:          {inside: true, need: 38, kind: tick.KindAdd, sub: zero, price: 24, size: 28, side: 32, sideMask: 0xFF, must: 33, value: blanks, mask: word5}, // without a firm
+	TypeModifyOrder:       {inside: true, need: 33, kind: tick.KindModify, price: 24, size: 28, sub: 32, subs: [4]byte{tick.ModifyKeep, tick.ModifyTail, tick.ModifyTail, tick.ModifyTail}},
+	TypeDeleteOrder:       {inside: true, need: 24, kind: tick.KindDelete, sub: zero},
+	TypeOrderExecution:    {inside: true, need: 37, kind: tick.KindExecAt, aux: 24, auxMask: word4, price: 28, size: 32, sub: 36, subs: [4]byte{'N', 'Y', 'N', 'N'}},
+	TypeReplaceOrder:      {inside: true, need: 40, kind: tick.KindReplace, aux: 24, auxMask: 1<<64 - 1, price: 32, size: 36, sub: zero},
+	TypeNonDisplayedTrade: {inside: true, need: 29, kind: tick.KindTrade, aux: 16, auxMask: word4, price: 20, size: 24, sub: zero, must: 28, value: 1, mask: 0xFF}, // printed
 
-	TypeNonDisplayedTrade:      {inside: true, need: never},
 	TypeCrossTrade:             {inside: true, need: never},
 	TypeTradeCancel:            {inside: true, need: never},
 	TypeCrossCorrection:        {inside: true, need: never},
@@ -95,7 +98,7 @@ func (d *Decoder) append(blocks []byte, sequence, step uint64, max int, out *tic
 		if end < window { // plain looks at so many bytes: what is behind the packet's end is anything
 			rest = d.tail[:copy(d.tail[:], rest)+window]
 		}
-		u, n := d.plain(rest, end, d.dense, sequence, step, max-messages, out)
+		u, n := d.fast(rest, end, sequence, step, max-messages, out)
 		used, messages, sequence = used+u, messages+n, sequence+uint64(n)*step
 		if messages == max || out.N > tick.MaxRows-spare {
 			break
@@ -103,6 +106,13 @@ func (d *Decoder) append(blocks []byte, sequence, step uint64, max int, out *tic
 		m, _ := Next(blocks[used:])
 		if m == nil {
 			break
+		}
+		if Type(m) == TypeQuote {
+			u, n = d.quotes(blocks[used:], sequence, step, max-messages, out)
+			used, messages, sequence = used+u, messages+n, sequence+uint64(n)*step
+			if n > 0 {
+				continue
+			}
 		}
 		d.single(m, sequence, out)
 		used, messages, sequence = used+len(m), messages+1, sequence+step
@@ -137,7 +147,7 @@ func (d *Decoder) plain(b []byte, end int, table []symbol, sequence, step uint64
 		s := &table[index]
 		number, ns := le.Uint32(w[12:]), le.Uint32(w[4:])
 		base := d.base[s.system]
-		if s.scale == 0 || number != s.next || base == 0 || ns >= second || (le.Uint64(w[33:])^blanks)&p.firm != 0 {
+		if s.scale == 0 || number != s.next || base == 0 || ns >= second || (le.Uint64(w[p.must&63:])^p.value)&p.mask != 0 {
 			break
 		}
 		used += int(size)
@@ -180,6 +190,11 @@ func (d *Decoder) single(m []byte, sequence uint64, out *tick.Batch) {
 		return
 	}
 	d.track(s, le.Uint32(m[12:]))
+	if typ == TypeNonDisplayedTrade && m[28] != 1 {
+		d.c.ByType[typ]++
+		d.c.NotPrinted++
+		return
+	}
 	base, ns := d.moment(s.system, uint64(le.Uint32(m[4:])))
 	p := &d.plans[typ]
 	if p.need == never {
@@ -196,7 +211,7 @@ func (d *Decoder) single(m []byte, sequence uint64, out *tick.Batch) {
 	le.PutUint16(w[:], window)
 	le.PutUint32(w[4:], uint32(ns))
 	le.PutUint32(w[8:], 0)
-	if p.firm != 0 {
+	if typ == TypeAddOrder {
 		copy(w[33:38], "     ")
 	}
 	alone := [1]symbol{*s}
@@ -207,7 +222,7 @@ func (d *Decoder) single(m []byte, sequence uint64, out *tick.Batch) {
 	d.plain(w[:], window, alone[:], sequence, 0, 1, out)
 	d.base[s.system] = was
 	out.Instrument[i] = index
-	if p.firm != 0 {
+	if typ == TypeAddOrder {
 		out.Aux[i] = firm(m, 33)
 	}
 }

@@ -16,15 +16,6 @@ func (d *Decoder) special(m []byte, typ uint16, s *symbol, i int, out *tick.Batc
 	switch typ {
 	case TypeQuote:
 		quote(m, i, s, out)
-	case TypeNonDisplayedTrade:
-		if m[28] != 1 {
-			d.c.NotPrinted++
-			out.N--
-			return
-		}
-		out.Kind[i], out.Aux[i] = tick.KindTrade, uint64(le.Uint32(m[16:]))
-		out.Price[i] = int64(le.Uint32(m[20:])) * s.scale
-		out.Size[i] = uint64(le.Uint32(m[24:]))
 	case TypeCrossTrade:
 		out.Kind[i], out.Sub[i] = tick.KindCross, crossType(m[28])
 		out.Aux[i] = uint64(le.Uint32(m[16:]))
