@@ -24,38 +24,37 @@ const window = 72
 
 // plan is where a type's columns are.
 type plan struct {
-	need     uint32 // bytes of a plain message; never: special has the type
-	kind     tick.Kind
-	inside   bool  // its time stamp is short
-	price    uint8 // offsets …
-	size     uint8
-	aux      uint8
-	side     uint8
-	sub      uint8
-	sideMask uint8   // … and 0 where there is no side
-	subs     [4]byte // Sub by the byte at sub: 0, 1, 2, more
-	must     uint8   // offset of what makes the message plain: where mask has bits, value
-	auxMask  uint64
-	value    uint64
-	mask     uint64
-	_        [16]byte // a cache line each
+	need    uint32 // bytes of a plain message; never: special has the type
+	kind    tick.Kind
+	inside  bool  // its time stamp is short
+	price   uint8 // offsets …
+	size    uint8
+	aux     uint8
+	side    uint8
+	sub     uint8
+	must    uint8      // offset of what makes the message plain: where mask has bits, value
+	subs    *[256]byte // Sub by the byte at sub
+	sides   *[256]byte // Side by the byte at side
+	auxMask uint64
+	value   uint64
+	mask    uint64
+	_       [8]byte // a cache line each
 }
 
 const (
 	never = 1 << 16 // more than a msg_size can say
-	zero  = 3       // upper byte of the type: always 0
 	word4 = 1<<32 - 1
 	word5 = 1<<40 - 1
 )
 
 // plans of the types with a short time stamp. Where a column is read that a type has not, the row's kind has it not either.
 var plans = map[uint16]plan{
-	TypeAddOrder:          {inside: true, need: 38, kind: tick.KindAdd, sub: zero, price: 24, size: 28, side: 32, sideMask: 0xFF, must: 33, value: blanks, mask: word5}, // without a firm
-	TypeModifyOrder:       {inside: true, need: 33, kind: tick.KindModify, price: 24, size: 28, sub: 32, subs: [4]byte{tick.ModifyKeep, tick.ModifyTail, tick.ModifyTail, tick.ModifyTail}},
-	TypeDeleteOrder:       {inside: true, need: 24, kind: tick.KindDelete, sub: zero},
-	TypeOrderExecution:    {inside: true, need: 37, kind: tick.KindExecAt, aux: 24, auxMask: word4, price: 28, size: 32, sub: 36, subs: [4]byte{'N', 'Y', 'N', 'N'}},
-	TypeReplaceOrder:      {inside: true, need: 40, kind: tick.KindReplace, aux: 24, auxMask: 1<<64 - 1, price: 32, size: 36, sub: zero},
-	TypeNonDisplayedTrade: {inside: true, need: 29, kind: tick.KindTrade, aux: 16, auxMask: word4, price: 20, size: 24, sub: zero, must: 28, value: 1, mask: 0xFF}, // printed
+	TypeAddOrder:          {inside: true, need: 38, kind: tick.KindAdd, price: 24, size: 28, side: 32, sides: &sides, must: 33, value: blanks, mask: word5}, // without a firm
+	TypeModifyOrder:       {inside: true, need: 33, kind: tick.KindModify, price: 24, size: 28, sub: 32, subs: &tails},
+	TypeDeleteOrder:       {inside: true, need: 24, kind: tick.KindDelete},
+	TypeOrderExecution:    {inside: true, need: 37, kind: tick.KindExecAt, aux: 24, auxMask: word4, price: 28, size: 32, sub: 36, subs: &printed},
+	TypeReplaceOrder:      {inside: true, need: 40, kind: tick.KindReplace, aux: 24, auxMask: 1<<64 - 1, price: 32, size: 36},
+	TypeNonDisplayedTrade: {inside: true, need: 29, kind: tick.KindTrade, aux: 16, auxMask: word4, price: 20, size: 24, must: 28, value: 1, mask: 0xFF}, // printed
 
 	TypeCrossTrade:             {inside: true, need: never},
 	TypeTradeCancel:            {inside: true, need: never},
@@ -71,7 +70,13 @@ func planOf(typ uint16, v Version) plan {
 	case !ok:
 		p.need = never
 	case typ == TypeModifyOrder && v == V25: // from here on it has its side
-		p.need, p.side, p.sideMask = 34, 33, 0xFF
+		p.need, p.side, p.sides = 34, 33, &sides
+	}
+	if p.subs == nil {
+		p.subs = &zeros
+	}
+	if p.sides == nil {
+		p.sides = &nones
 	}
 	return p
 }
@@ -108,7 +113,7 @@ func (d *Decoder) append(blocks []byte, sequence, step uint64, max int, out *tic
 			break
 		}
 		if Type(m) == TypeQuote {
-			u, n = d.quotes(blocks[used:], sequence, step, max-messages, out)
+			u, n = d.fastQuotes(blocks[used:], sequence, step, max-messages, out)
 			used, messages, sequence = used+u, messages+n, sequence+uint64(n)*step
 			if n > 0 {
 				continue
@@ -159,8 +164,8 @@ func (d *Decoder) plain(b []byte, end int, table []symbol, sequence, step uint64
 		cSeq[i] = sequence
 		cFl[i] = 0
 		cK[i] = p.kind
-		cSu[i] = p.subs[min(w[p.sub&63], 3)&3]
-		cSi[i] = sides[w[p.side&63]&p.sideMask]
+		cSu[i] = p.subs[w[p.sub&63]]
+		cSi[i] = p.sides[w[p.side&63]]
 		cO[i] = le.Uint64(w[16:])
 		cP[i] = int64(le.Uint32(w[p.price&63:])) * s.scale
 		cSz[i] = uint64(le.Uint32(w[p.size&63:]))
@@ -280,11 +285,21 @@ func blank(c byte) byte {
 	return c
 }
 
-// sides turns B and S into a record's side; another code is no side.
-var sides = func() (t [256]byte) {
+// Columns by a byte of the message.
+var (
+	zeros   [256]byte
+	tails   = table(tick.ModifyTail, map[byte]byte{0: tick.ModifyKeep})                 // position_change
+	printed = table('N', map[byte]byte{1: 'Y'})                                         // printable_flag: only 1 says that it was
+	sides   = table(tick.SideNone, map[byte]byte{'B': tick.SideBid, 'S': tick.SideAsk}) // another code is no side
+	nones   = table(tick.SideNone, nil)
+)
+
+func table(other byte, some map[byte]byte) (t [256]byte) {
 	for i := range t {
-		t[i] = tick.SideNone
+		t[i] = other
 	}
-	t['B'], t['S'] = tick.SideBid, tick.SideAsk
+	for code, value := range some {
+		t[code] = value
+	}
 	return t
-}()
+}
