@@ -22,65 +22,6 @@ import (
 // window is what the decoder looks at of a message, 64 bytes and the rest of a word: more than any of these has.
 const window = 72
 
-// plan is where a type's columns are.
-type plan struct {
-	need    uint32 // bytes of a plain message; never: special has the type
-	kind    tick.Kind
-	inside  bool  // its time stamp is short
-	price   uint8 // offsets …
-	size    uint8
-	aux     uint8
-	side    uint8
-	sub     uint8
-	must    uint8      // offset of what makes the message plain: where mask has bits, value
-	subs    *[256]byte // Sub by the byte at sub
-	sides   *[256]byte // Side by the byte at side
-	auxMask uint64
-	value   uint64
-	mask    uint64
-	_       [8]byte // a cache line each
-}
-
-const (
-	never = 1 << 16 // more than a msg_size can say
-	word4 = 1<<32 - 1
-	word5 = 1<<40 - 1
-)
-
-// plans of the types with a short time stamp. Where a column is read that a type has not, the row's kind has it not either.
-var plans = map[uint16]plan{
-	TypeAddOrder:          {inside: true, need: 38, kind: tick.KindAdd, price: 24, size: 28, side: 32, sides: &sides, must: 33, value: blanks, mask: word5}, // without a firm
-	TypeModifyOrder:       {inside: true, need: 33, kind: tick.KindModify, price: 24, size: 28, sub: 32, subs: &tails},
-	TypeDeleteOrder:       {inside: true, need: 24, kind: tick.KindDelete},
-	TypeOrderExecution:    {inside: true, need: 37, kind: tick.KindExecAt, aux: 24, auxMask: word4, price: 28, size: 32, sub: 36, subs: &printed},
-	TypeReplaceOrder:      {inside: true, need: 40, kind: tick.KindReplace, aux: 24, auxMask: 1<<64 - 1, price: 32, size: 36},
-	TypeNonDisplayedTrade: {inside: true, need: 29, kind: tick.KindTrade, aux: 16, auxMask: word4, price: 20, size: 24, must: 28, value: 1, mask: 0xFF}, // printed
-
-	TypeCrossTrade:             {inside: true, need: never},
-	TypeTradeCancel:            {inside: true, need: never},
-	TypeCrossCorrection:        {inside: true, need: never},
-	TypeRetailPriceImprovement: {inside: true, need: never},
-	TypeQuote:                  {inside: true, need: never},
-}
-
-// planOf is a type's plan in a version.
-func planOf(typ uint16, v Version) plan {
-	p, ok := plans[typ]
-	switch {
-	case !ok:
-		p.need = never
-	case typ == TypeModifyOrder && v == V25: // from here on it has its side
-		p.need, p.side, p.sides = 34, 33, &sides
-	}
-	if p.subs == nil {
-		p.subs = &zeros
-	}
-	if p.sides == nil {
-		p.sides = &nones
-	}
-	return p
-}
-
 // spare is how many rows one message may need.
 const spare = 4
 
@@ -89,7 +30,7 @@ const spare = 4
 // allocation but for a symbol that is mapped for the first time.
 func (d *Decoder) Append(blocks []byte, first uint64, max int, out *tick.Batch) (used, messages int) {
 	if first != d.due && d.due != 0 {
-		d.doubt()
+		d.doubt(blocks)
 	}
 	used, messages = d.append(blocks, first, 1, max, out)
 	d.due = first + uint64(messages)
@@ -130,11 +71,9 @@ func (d *Decoder) append(blocks []byte, sequence, step uint64, max int, out *tic
 // Messages end at end, b is longer by as much as is looked at.
 //
 // What follows the first 16 bytes is taken from where the type's plan says, without a branch on the type: types alternate as they please, and
-// a branch that is guessed wrong costs more than all else here. Nothing is called, so that what the loop needs stays in registers.
+// a branch that is guessed wrong costs more than all else here. Where there is assembly it does the same for longer stretches (fast).
 func (d *Decoder) plain(b []byte, end int, table []symbol, sequence, step uint64, max int, out *tick.Batch) (used, messages int) {
 	le := binary.LittleEndian
-	cTs, cIn, cSeq, cFl, cK, cSu, cSi, cO, cP, cSz, cA := out.TsEvent, out.Instrument, out.Sequence, out.Flags, out.Kind, out.Sub, out.Side, out.OrderID, out.Price, out.Size, out.Aux
-	_, _, _, _, _, _, _, _, _, _, _ = cTs[0], cIn[0], cSeq[0], cFl[0], cK[0], cSu[0], cSi[0], cO[0], cP[0], cSz[0], cA[0]
 	n := out.N
 	stop := min(n+max, tick.MaxRows-spare+1)
 	for n < stop && len(b)-used >= window {
@@ -159,17 +98,17 @@ func (d *Decoder) plain(b []byte, end int, table []symbol, sequence, step uint64
 		d.c.ByType[uint8(head>>16)]++
 		s.next = number + 1
 		i := n & tick.RowMask
-		cTs[i] = base + uint64(ns)
-		cIn[i] = index
-		cSeq[i] = sequence
-		cFl[i] = 0
-		cK[i] = p.kind
-		cSu[i] = p.subs[w[p.sub&63]]
-		cSi[i] = p.sides[w[p.side&63]]
-		cO[i] = le.Uint64(w[16:])
-		cP[i] = int64(le.Uint32(w[p.price&63:])) * s.scale
-		cSz[i] = uint64(le.Uint32(w[p.size&63:]))
-		cA[i] = le.Uint64(w[p.aux&63:]) & p.auxMask
+		out.TsEvent[i] = base + uint64(ns)
+		out.Instrument[i] = index
+		out.Sequence[i] = sequence
+		out.Flags[i] = 0
+		out.Kind[i] = p.kind
+		out.Sub[i] = p.subs[w[p.sub&63]]
+		out.Side[i] = p.sides[w[p.side&63]]
+		out.OrderID[i] = le.Uint64(w[16:])
+		out.Price[i] = int64(le.Uint32(w[p.price&63:])) * s.scale
+		out.Size[i] = uint64(le.Uint32(w[p.size&63:]))
+		out.Aux[i] = le.Uint64(w[p.aux&63:]) & p.auxMask
 		sequence += step
 		n++
 	}
@@ -239,18 +178,6 @@ func room(out *tick.Batch) bool {
 	return s.Statuses <= most && s.Imbalances <= most && s.Definitions <= most && s.Statistics <= most && s.Exts <= most
 }
 
-// moment is a time in its two parts: those that are not simply nanoseconds of a second that is known, too.
-func (d *Decoder) moment(system uint8, ns uint64) (base, within uint64) {
-	if ns >= second {
-		d.c.OddTimes++
-		ns = second - 1
-	}
-	if base = d.base[system]; base == 0 {
-		base = d.doubtful(system, ns)
-	}
-	return base, ns
-}
-
 // best is one side of a quote. Without a price or without shares nobody is there.
 func best(price, volume uint32, scale int64) (int64, uint64) {
 	if price == 0 || volume == 0 {
@@ -283,23 +210,4 @@ func blank(c byte) byte {
 		return ' '
 	}
 	return c
-}
-
-// Columns by a byte of the message.
-var (
-	zeros   [256]byte
-	tails   = table(tick.ModifyTail, map[byte]byte{0: tick.ModifyKeep})                 // position_change
-	printed = table('N', map[byte]byte{1: 'Y'})                                         // printable_flag: only 1 says that it was
-	sides   = table(tick.SideNone, map[byte]byte{'B': tick.SideBid, 'S': tick.SideAsk}) // another code is no side
-	nones   = table(tick.SideNone, nil)
-)
-
-func table(other byte, some map[byte]byte) (t [256]byte) {
-	for i := range t {
-		t[i] = other
-	}
-	for code, value := range some {
-		t[code] = value
-	}
-	return t
 }

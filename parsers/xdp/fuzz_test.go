@@ -38,6 +38,13 @@ func FuzzAppend(f *testing.F) {
 				t.Fatalf("row %d is %s", i, show(b, i))
 			}
 		}
+		rows := map[uint64]bool{}
+		for i := range b.N {
+			rows[b.Sequence[i]] = true
+		}
+		if c := &d.c; uint64(len(rows))+c.Unknown+c.Short+c.Contradict+c.Unmapped+c.NoRow+c.NotPrinted != uint64(whole)+2 { // two of begun
+			t.Fatalf("%d messages, rows of %d, %+v: some are lost without a count", whole, len(rows), *c)
+		}
 		all := showAll(b)
 		e, c := begun(t, Options{})
 		var single []string

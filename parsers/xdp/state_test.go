@@ -122,6 +122,10 @@ func TestSymbolSequences(t *testing.T) {
 	if d.c.SymbolGaps != 2 || suspects() != nil {
 		t.Errorf("%d gaps, suspect %d: the refresh was as of 70", d.c.SymbolGaps, suspects())
 	}
+	send(msg(218, 1000, 1, 5, 72, 1, 2, 3, "@   ", 4, 5), msg(210, 1000, 1, 5, 73, 1, 2, uint64(3), "@   ", 4, 5), deleted(1, 5, 74))
+	if d.c.SymbolGaps != 2 || suspects() != nil {
+		t.Errorf("%d gaps, suspect %d: what makes no row has a number too", d.c.SymbolGaps, suspects())
+	}
 	d.Cleared(999, 1)
 	if d.none != (symbol{}) {
 		t.Error("a symbol that is not there has got a state")
@@ -190,8 +194,8 @@ func TestStart(t *testing.T) {
 func TestReset(t *testing.T) {
 	d, b := begun(t, Options{})
 	d.Append(slices.Concat(msg(1, 1100, 0, byte(11), byte(1)), deleted(1, 5, 1), clock(7, 1100), deleted(1, 5, 2)), 1, 9, b)
-	if b.N != 2 || b.TsEvent[0] != tick.UndefTime || b.TsEvent[1] != 1100_000000001 {
-		t.Errorf("%q", showAll(b))
+	if b.N != 2 || b.TsEvent[0] != tick.UndefTime || b.TsEvent[1] != 1100_000000001 || d.c.Doubts != 0 {
+		t.Errorf("%q, %d doubts", showAll(b), d.c.Doubts)
 	}
 }
 
