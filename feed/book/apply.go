@@ -23,14 +23,18 @@ func (b *Books) Apply(batch *tick.Batch, from, to int) {
 	if from == 0 {
 		b.stale = b.stale[:0]
 	}
-	ahead := looksAhead && !b.sparse
-	if ahead {
+	if looksAhead {
 		b.chainTo(batch)
 	}
 	for first := from; from < to; first += group {
-		if ahead {
+		if looksAhead {
 			b.lines.free, b.lines.halves = b.orders.free, b.halves
-			lookAhead(&b.lines, from, first, to)
+			if b.sparse {
+				b.hashAhead(batch, first, to)
+				lookAheadSparse(&b.lines, from, first, to)
+			} else {
+				lookAhead(&b.lines, from, first, to)
+			}
 		}
 		for end := min(first-(stages-1)*group, to); from < end; from++ {
 			b.row(batch, from&tick.RowMask)
@@ -117,7 +121,10 @@ func finishBoth(batch *tick.Batch, i int, h *instrument, state uint8) {
 
 func (b *Books) add(batch *tick.Batch, i int) {
 	i &= tick.RowMask
-	n := b.placeNew(batch.Instrument[i])
+	n := batch.Instrument[i]
+	if b.sparse {
+		n = b.placeNew(n)
+	}
 	if n >= b.instruments {
 		b.counters.OverInstrument++
 		b.leave(batch, i, 0)

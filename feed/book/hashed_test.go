@@ -9,7 +9,7 @@ import (
 // and holes are closed all the time; nodes hold what find looks at.
 func TestHashedIsAMap(t *testing.T) {
 	b := newBooks(t, Options{Sparse: true, MaxOrders: 64, MaxInstruments: 4})
-	x := &b.index.sparse
+	x := b.index.sparse
 	if x.mask != 127 {
 		t.Fatalf("%d slots", x.mask+1)
 	}
