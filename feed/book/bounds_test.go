@@ -225,9 +225,16 @@ func TestOptions(t *testing.T) {
 
 // Once warm, nothing allocates: every kind of row, sound and broken.
 func TestSteadyState(t *testing.T) {
-	x := mix{instruments: 50, ids: 1 << 16, ticks: 300, adds: 45, hostile: true}
+	for _, o := range []Options{{}, {Sparse: true}} {
+		steadyState(t, o)
+	}
+}
+
+func steadyState(t *testing.T, o Options) {
+	t.Helper()
+	x := mix{instruments: 50, ids: 1 << 16, ticks: 300, adds: 40, hostile: true, modify: true, options: o}
 	r := rand.New(rand.NewPCG(3, 3))
-	b, batch := newBooks(t, Options{}), newBatch(t)
+	b, batch := newBooks(t, o), newBatch(t)
 	var live []naiveID
 	for batch.N < tick.MaxRows {
 		w := x.step(r, &live)

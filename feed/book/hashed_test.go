@@ -45,6 +45,25 @@ func TestHashedIsAMap(t *testing.T) {
 	}
 }
 
+// A tag is no name: where two orders share one, instrument and id tell them apart.
+func TestHashedTellsApart(t *testing.T) {
+	b := newBooks(t, Options{Sparse: true, MaxOrders: 64, MaxInstruments: 4})
+	for _, other := range []order{{id: 5, owner: ownerOf(2, ask)}, {id: 6, owner: ownerOf(1, ask)}} {
+		*b.order(1) = other
+		b.table.put(1, 5, 1) // a slot with the tag of order 5 of instrument 1, but another one's
+		if n := b.table.find(1, 5); n != 0 {
+			t.Errorf("found order %d of %d", b.order(n).id, b.order(n).owner)
+		}
+		*b.order(2) = order{id: 5, owner: ownerOf(1, ask)}
+		b.table.put(1, 5, 2)
+		if n := b.table.find(1, 5); n != 2 {
+			t.Errorf("found number %d behind another of the same tag", n)
+		}
+		b.table.drop(1, 5, 2)
+		b.table.drop(1, 5, 1)
+	}
+}
+
 // Goal: no pattern of ids makes long runs of slots, which every look-up in them walks. Method: half full with patterns that defeat hashes which keep
 // some of their structure; random placement has runs of some 40 at most.
 func TestHashedSpreads(t *testing.T) {

@@ -44,6 +44,8 @@ type staging struct {
 	events []slot120
 	ext    []tick.Ext
 	mbp10  []ringbuf.Mbp10Slot
+
+	open map[uint32]uint8 // instruments whose event is not at its end (tick.FlagMore), by rings: open…
 }
 
 func newStaging(rows int) staging {
@@ -54,6 +56,7 @@ func newStaging(rows int) staging {
 		events: make([]slot120, 0, rows*eventsPerRow),
 		ext:    make([]tick.Ext, 0, rows*extPerRow),
 		mbp10:  make([]ringbuf.Mbp10Slot, 0, rows*mbp1PerRow),
+		open:   make(map[uint32]uint8),
 	}
 }
 
