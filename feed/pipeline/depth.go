@@ -51,6 +51,30 @@ func (l *Lane) ladder() ladder {
 	return l.books
 }
 
+// setSuspect marks an instrument's books, of orders and of prices, as behind the venue's, or takes the marks off.
+func (l *Lane) setSuspect(id uint32, on bool) {
+	l.books.SetSuspect(id, on)
+	if p := l.depth.prices; p != nil {
+		p.SetSuspect(id, on)
+	}
+}
+
+// setSuspectAll is setSuspect for every instrument.
+func (l *Lane) setSuspectAll(on bool) {
+	l.books.SetSuspectAll(on)
+	if p := l.depth.prices; p != nil {
+		p.SetSuspectAll(on)
+	}
+}
+
+// eachBook calls fn with the instruments that have had an order or a level, until it returns false.
+func (l *Lane) eachBook(fn func(id uint32) bool) {
+	if !l.books.Instruments(fn) || l.depth.prices == nil {
+		return
+	}
+	l.depth.prices.Instruments(func(id uint32) bool { return l.books.Seen(id) || fn(id) })
+}
+
 func (d *depth) reset() {
 	if d.prices != nil {
 		d.prices.Reset()

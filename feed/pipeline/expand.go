@@ -40,8 +40,14 @@ import (
 // expand turns the batch's completed rows into staged records.
 func (l *Lane) expand() {
 	b := l.batch
+	room := l.staged.rows
 	for i := range b.N {
 		i &= tick.RowMask
+		if room == 0 { // a message may have become many rows
+			l.flush()
+			room = l.staged.rows
+		}
+		room--
 		if l.only.bounded && !l.only.inTime(l, i) {
 			continue
 		}

@@ -301,21 +301,52 @@ func TestQuotesBecomeRecords(t *testing.T) {
 	})
 }
 
-// No row of these kinds becomes more records than there is room for: a full pass of each, with all that may come of it.
+// A message may become many rows: there is room for a whole batch of any kind, whatever the pass was to be, and nothing is lost.
 func TestRoomForRecords(t *testing.T) {
-	for _, kind := range []tick.Kind{tick.KindModify, tick.KindLevel, tick.KindImplied, tick.KindFill, tick.KindQuote, tick.KindClear, tick.KindTrade} {
+	for _, kind := range []tick.Kind{
+		tick.KindAdd, tick.KindModify, tick.KindLevel, tick.KindImplied, tick.KindFill, tick.KindQuote, tick.KindClear, tick.KindTrade,
+	} {
 		b := kindsBench(t, &pricebook.Options{Depth: 64, Implied: 64}, true)
 		b.rows(order(1, 'B', 1, 1))
-		rows := make([]aRow, PassLive)
+		rows := make([]aRow, tick.MaxRows)
 		for i := range rows {
-			rows[i] = level(tick.LevelOverlay, 'B', 1, 1<<40+uint64(i), 10+float64(i))
-			rows[i].kind, rows[i].order, rows[i].askSize, rows[i].ask = kind, 1, 1<<40, 100+float64(i)
+			rows[i] = level([]byte{tick.LevelOverlay, tick.ModifyTail}[i&1], 'B', 1, 1<<30+uint64(i), 10+float64(i))
+			rows[i].kind, rows[i].order, rows[i].askSize, rows[i].ask = kind, 1, 1<<30, 100+float64(i)
+			if kind == tick.KindLevel || kind == tick.KindImplied {
+				rows[i].sub = tick.LevelOverlay
+			}
 		}
 		b.rows(rows...)
-		if err := b.lane.err; err != nil {
-			t.Errorf("kind %d: %v", kind, err)
+		c := b.lane.Counters()
+		want := map[tick.Kind][3]uint64{ // mbo, mbp1, ext beside the first order's
+			tick.KindAdd: {2 * tick.MaxRows, 0, tick.MaxRows}, tick.KindModify: {tick.MaxRows, 0, 0}, tick.KindLevel: {tick.MaxRows, tick.MaxRows, 0},
+			tick.KindImplied: {0, 0, tick.MaxRows}, tick.KindFill: {tick.MaxRows, 0, 0}, tick.KindQuote: {2 * tick.MaxRows, tick.MaxRows, 0},
+			tick.KindClear: {tick.MaxRows, 0, 0}, tick.KindTrade: {tick.MaxRows, tick.MaxRows, 0},
+		}[kind]
+		if got := [3]uint64{c.Mbo - 1, c.Mbp1, c.Ext}; got != want {
+			t.Errorf("kind %d: %d records, want %d", kind, got, want)
 		}
 	}
+}
+
+// Suspicion and the list of instruments are those of both sorts of books.
+func TestBothSortsOfBooks(t *testing.T) {
+	b := kindsBench(t, &pricebook.Options{}, false)
+	other := order(1, 'B', 1, 1)
+	other.id = 5
+	b.rows(other, level(tick.LevelNew, 'B', 1, 1, 10), order(2, 'B', 1, 10))
+	var ids []uint32
+	b.lane.eachBook(func(id uint32) bool { ids = append(ids, id); return true })
+	if fmt.Sprint(ids) != "[5 3000000000]" {
+		t.Errorf("%d", ids)
+	}
+	b.lane.setSuspect(wide, true)
+	b.rows(level(tick.LevelNew, 'B', 2, 1, 9), order(3, 'B', 1, 9), level(tick.LevelChange, 'B', 1, 2, 10))
+	b.lane.setSuspectAll(true)
+	b.lane.setSuspectAll(false)
+	b.rows(order(4, 'B', 1, 9), level(tick.LevelChange, 'B', 1, 1, 10))
+	check(t, b.mbo(t)[2:], []string{"A 3000000000 B 3 1@9 f84 seq5", "A 3000000000 B 4 1@9 f80 seq7"})
+	check(t, b.mbp1(t)[1:], []string{"M 3000000000 B 2@10 f84 2@10/0@-", "M 3000000000 B 1@10 f80 1@10/0@-"})
 }
 
 // TestSteadyStateOfKinds: once instruments are known, nothing allocates, whatever kinds of row and however their events are cut by passes.

@@ -38,6 +38,7 @@ const (
 
 // staging holds a pass's records until they go out, one run a ring. It stays in the second-level cache.
 type staging struct {
+	rows   int // as many rows' records have room
 	mbo    []slot56
 	mbp1   []ringbuf.Mbp1Slot
 	trades []ringbuf.TradeSlot
@@ -50,6 +51,7 @@ type staging struct {
 
 func newStaging(rows int) staging {
 	return staging{
+		rows:   rows,
 		mbo:    make([]slot56, 0, rows*mboPerRow),
 		mbp1:   make([]ringbuf.Mbp1Slot, 0, rows*mbp1PerRow),
 		trades: make([]ringbuf.TradeSlot, 0, rows*tradesPerRow),
