@@ -52,12 +52,20 @@ func (b *Books) row(batch *tick.Batch, i int) {
 		b.reduce(batch, i&tick.RowMask, batch.Kind[i&tick.RowMask])
 	case tick.KindReplace:
 		b.replace(batch, i&tick.RowMask)
-	case tick.KindModify:
-		b.modify(batch, i&tick.RowMask)
-	case tick.KindClear:
-		b.clearRow(batch, i&tick.RowMask)
 	default:
-		b.leave(batch, i&tick.RowMask, tick.StateApplied)
+		b.others(batch, i&tick.RowMask)
+	}
+}
+
+// others are not Nasdaq's order messages: apart, so that they are no concern of the switch above, whose every outcome is a surprise.
+func (b *Books) others(batch *tick.Batch, i int) {
+	switch batch.Kind[i&tick.RowMask] {
+	case tick.KindModify:
+		b.modify(batch, i)
+	case tick.KindClear:
+		b.clearRow(batch, i)
+	default:
+		b.leave(batch, i, tick.StateApplied)
 	}
 }
 
