@@ -301,7 +301,7 @@ func (l *Lane) snapshotTrade(id uint32, length, rtype uint8) tick.Trade {
 // tellTop publishes the best prices: the mbp1 ring's own record of them, and the latest value.
 func (l *Lane) tellTop(id uint32) {
 	rec := ringbuf.Mbp1Slot{Mbp1: tick.Mbp1{
-		Trade: l.snapshotTrade(id, 20, tick.RTypeMbp1), Levels: [1]tick.BidAskPair{l.books.Top(id)},
+		Trade: l.snapshotTrade(id, 20, tick.RTypeMbp1), Levels: [1]tick.BidAskPair{l.ladder().Top(id)},
 	}, TsPublish: l.publish}
 	if l.out.Last != nil {
 		l.out.Last.Put(id, &rec)
@@ -320,7 +320,7 @@ func (l *Lane) tellDepth(id uint32) {
 	if w == nil || l.out.Mbp10 == nil {
 		return
 	}
-	tenLevels(l.books, id, &w.levels)
+	tenLevels(l.ladder(), id, &w.levels)
 	if len(l.staged.mbp10) == cap(l.staged.mbp10) {
 		l.flush()
 	}

@@ -131,7 +131,7 @@ func (s *Stream) distrust() {
 	}
 	s.suspect = tick.FlagMaybeBadBook
 	s.decoder.Instruments(func(id uint32) bool {
-		l.books.SetSuspect(id, true)
+		l.setSuspect(id, true)
 		l.distrustLast(id)
 		return true
 	})
@@ -249,7 +249,7 @@ func (s *Stream) forget() {
 		if b.Full() {
 			l.endBatch()
 		}
-		l.books.SetSuspect(id, false)
+		l.setSuspect(id, false)
 		return true
 	})
 	l.endBatch()

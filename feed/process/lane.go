@@ -25,7 +25,8 @@ type laneRunner struct {
 	name      string
 	number    int
 	lane      *pipeline.Lane
-	books     *book.Books
+	kept      protocol.Kept
+	books     *book.Books // kept.Orders
 	shared    *shared
 	input     pipeline.Input
 	latency   pipeline.Latency
@@ -74,9 +75,14 @@ func (r *laneRunner) open(c *config.Config, f *config.Feed, number int, p *Proce
 		return err
 	}
 	// Prefault: the first orders of a session come in a burst, and a fresh page costs more than a thousand of them.
-	if r.books, err = book.New(book.Options{Prefault: 1 << 17}); err != nil {
+	product := f.Product
+	if r.capture != nil {
+		product = r.capture.options.Product
+	}
+	if r.kept, err = proto.Keep(product, 1<<17); err != nil {
 		return err
 	}
+	r.books = r.kept.Orders
 	directory, err := symbols.New(0)
 	if err != nil {
 		return err
@@ -90,7 +96,7 @@ func (r *laneRunner) open(c *config.Config, f *config.Feed, number int, p *Proce
 		return err
 	}
 	r.lane, err = pipeline.New(pipeline.Config{
-		Publisher: f.Publisher, ChannelID: uint8(number), Decoder: decoder, Books: r.books, Symbols: directory, Out: r.shared.out,
+		Publisher: f.Publisher, ChannelID: uint8(number), Decoder: decoder, Books: r.books, Prices: r.kept.Prices, Levels: r.kept.Levels, Symbols: directory, Out: r.shared.out,
 		Midnight: midnight, FileStamps: paced && r.capture.Stampless(), MaxPass: f.Lane[number].MaxPass, Depth: f.Depth,
 		Clock: p.runtime.now(), Resync: r.resync,
 	})
@@ -114,7 +120,7 @@ func (r *laneRunner) open(c *config.Config, f *config.Feed, number int, p *Proce
 		return ringbuf.SidePath(c.Instance.RingDir, c.Instance.Name, f.Name, r.name, ext)
 	}
 	r.snap, err = newSnapshotter(rings(ringbuf.KindMbo), side(ringbuf.ExtSnap), side(ringbuf.ExtInst), side(ringbuf.ExtLast),
-		f.Rings.Snapshot, uint8(number), f.Publisher, ringbuf.SideOptions{Group: c.Instance.Group})
+		f.Rings.Snapshot, uint8(number), f.Publisher, proto.BookOptions(), ringbuf.SideOptions{Group: c.Instance.Group})
 	return err
 }
 
@@ -275,8 +281,6 @@ func (r *laneRunner) close() error {
 	if r.resync != nil {
 		errs = append(errs, r.resync.Close())
 	}
-	if r.books != nil {
-		errs = append(errs, r.books.Close())
-	}
+	errs = append(errs, r.kept.Close())
 	return errors.Join(errs...)
 }

@@ -34,7 +34,7 @@ func TestSnapshotAfterRebuild(t *testing.T) {
 	last, err := ringbuf.CreateLast(path(dir, "f.0.last"), inst, 2, ringbuf.SideOptions{})
 	must(t, err)
 	defer last.Close()
-	s, err := newSnapshotter(path(dir, "f.0.mbo.ring"), path(dir, "f.0.snap"), path(dir, "f.0.inst"), path(dir, "f.0.last"), 1024, 0, 2, ringbuf.SideOptions{})
+	s, err := newSnapshotter(path(dir, "f.0.mbo.ring"), path(dir, "f.0.snap"), path(dir, "f.0.inst"), path(dir, "f.0.last"), 1024, 0, 2, book.Options{}, ringbuf.SideOptions{})
 	must(t, err)
 	defer s.close()
 
