@@ -296,6 +296,26 @@ func TestUnknown(t *testing.T) {
 	}
 }
 
+// Every code of messages 34, as DBN has it.
+func TestStates(t *testing.T) {
+	for code, want := range map[byte]uint16{'3': 8, '4': 8, '5': 7, '6': 10, 'A': 14, 'C': 14, 'D': 14, 'I': 6, 'G': 6, 'T': 6, 'R': 6, 'P': 1, 'B': 1, 'E': 7, 'O': 7, 'L': 7, 'X': 12, '?': 0} {
+		var s tick.Status
+		(&Decoder{version: V25}).state(code, '~', &s)
+		if s.Action != want || s.Reason != 0 {
+			t.Errorf("%c: action %d, reason %d, want %d", code, s.Action, s.Reason, want)
+		}
+	}
+	for condition, want := range map[byte]uint16{'~': 0, ' ': 0, 0: 0, 'D': 31, 'I': 40, 'P': 30, 'M': 50, 'X': 60, '1': 120, '2': 121, '3': 122, 'A': 70, 'C': 10, 'E': 80, 'F': 90,
+		'N': 100, 'O': 110, 'V': 130, '6': 0, 'S': 0, 'Z': 0} {
+		if got := reasonOf(condition); got != want {
+			t.Errorf("%q: reason %d, want %d", condition, got, want)
+		}
+		if want := condition != '~' && condition != ' ' && condition != 0; halted(condition) != want {
+			t.Errorf("%q: halted %v", condition, !want)
+		}
+	}
+}
+
 // No scale, no price, no row: and the index is told so that its mapping can be asked for.
 func TestUnmapped(t *testing.T) {
 	d, b := begun(t, Options{})
