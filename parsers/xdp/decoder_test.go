@@ -213,6 +213,8 @@ func TestLies(t *testing.T) {
 		{"size 65535", slices.Concat(good, sized(65535)), 2, 1},
 		{"count too large", slices.Concat(good, good), 3, 2},
 		{"count too small", slices.Concat(good, good), 1, 1},
+		{"size beyond the end, after many", slices.Concat(slices.Repeat(good, 20), sized(25*9+1), slices.Repeat(good, 8)), 29, 20},
+		{"size to the end, after many", slices.Concat(slices.Repeat(good, 20), sized(25*9), slices.Repeat(good, 8)), 21, 21},
 		{"three bytes left", slices.Concat(good, good[:3]), 2, 1},
 		{"nothing", nil, 1, 0},
 	} {

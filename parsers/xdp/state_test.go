@@ -131,6 +131,18 @@ func TestSymbolSequences(t *testing.T) {
 	if d.c.SymbolGaps != 2 || suspects() != nil {
 		t.Errorf("%d gaps, suspect %d: what makes no row has a number too", d.c.SymbolGaps, suspects())
 	}
+	order := func(number int) []byte {
+		return msg(106, 1000, 1, 5, number, uint64(8), 488700, 61, 'B', "     ", byte(0))
+	}
+	send(msg(32, 1000, 1, 5, 90), order(90), order(91), deleted(1, 5, 92))
+	send(msg(32, 1000, 1, 5, 95), order(3), order(2), deleted(1, 5, 95))
+	if d.c.SymbolGaps != 2 || suspects() != nil {
+		t.Errorf("%d gaps, suspect %d: whichever number an order is stated again with, it accuses nobody", d.c.SymbolGaps, suspects())
+	}
+	send(deleted(1, 5, 99), msg(34, 1000, 1, 5, 100, 'X', '~'))
+	if d.c.SymbolGaps != 3 || suspects() != nil {
+		t.Errorf("%d gaps, suspect %d: a closed symbol's book is empty, and right", d.c.SymbolGaps, suspects())
+	}
 	d.Cleared(999, 1)
 	if d.none != (symbol{}) {
 		t.Error("a symbol that is not there has got a state")
@@ -336,7 +348,7 @@ func odd(stream []byte) (out []byte) {
 				}
 			case 4:
 				if Type(m) != 105 {
-					le.PutUint32(m[4:], 1<<31)
+					le.PutUint32(m[4:], second+uint32(r.IntN(2))<<31)
 				}
 			case 5:
 				if Type(m) != 105 {
