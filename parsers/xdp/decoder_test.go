@@ -199,6 +199,16 @@ func TestLies(t *testing.T) {
 		binary.LittleEndian.PutUint16(m, n)
 		return m
 	}
+	run := func(lie, size int) (b []byte) {
+		for i := range 29 {
+			m := deleted(1, 5, uint32(1+i))
+			if i == lie {
+				binary.LittleEndian.PutUint16(m, uint16(size))
+			}
+			b = append(b, m...)
+		}
+		return b
+	}
 	for _, tc := range []struct {
 		name   string
 		blocks []byte
@@ -213,8 +223,8 @@ func TestLies(t *testing.T) {
 		{"size 65535", slices.Concat(good, sized(65535)), 2, 1},
 		{"count too large", slices.Concat(good, good), 3, 2},
 		{"count too small", slices.Concat(good, good), 1, 1},
-		{"size beyond the end, after many", slices.Concat(slices.Repeat(good, 20), sized(25*9+1), slices.Repeat(good, 8)), 29, 20},
-		{"size to the end, after many", slices.Concat(slices.Repeat(good, 20), sized(25*9), slices.Repeat(good, 8)), 21, 21},
+		{"size beyond the end, in a run", run(20, 25*9+1), 29, 20},
+		{"size to the end, in a run", run(20, 25*9), 21, 21},
 		{"three bytes left", slices.Concat(good, good[:3]), 2, 1},
 		{"nothing", nil, 1, 0},
 	} {
