@@ -214,3 +214,8 @@ var messages = map[uint16]message{
 	214: {name: "trf_fractional_prior_day_trade_cancel", products: trades, need: 44,
 		base: whole + "trade_id u4, price u4, fractional_volume u8, prior_day_time u4, prior_day_time_ns u4"},
 }
+
+// of says that a product has the type.
+func (m *message) of(p Product) bool {
+	return m.products == nil || p == AnyProduct || slices.Contains(m.products, p)
+}
