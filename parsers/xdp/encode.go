@@ -175,8 +175,8 @@ type Order struct {
 	Moved         uint8  // message 101: position_change
 }
 
-// firm writes five characters.
-func firm(m []byte, name string) {
+// putFirm writes five characters.
+func putFirm(m []byte, name string) {
 	copy(m[:5], "     ")
 	copy(m[:5], name)
 }
@@ -188,7 +188,7 @@ func AppendAdd(dst []byte, v Version, o *Order) []byte {
 	le.PutUint64(m[16:], o.ID)
 	words(m, 24, o.Price, o.Volume)
 	m[32] = o.Side
-	firm(m[33:], o.Firm)
+	putFirm(m[33:], o.Firm)
 	if v != V25 {
 		m[38] = o.Splits
 	}
@@ -313,7 +313,7 @@ func AppendAddRefresh(dst []byte, v Version, o *Order) []byte {
 	le.PutUint64(m[20:], o.ID)
 	words(m, 28, o.Price, o.Volume)
 	m[36] = o.Side
-	firm(m[37:], o.Firm)
+	putFirm(m[37:], o.Firm)
 	if v != V25 {
 		m[42] = o.Splits
 	}

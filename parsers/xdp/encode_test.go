@@ -127,7 +127,7 @@ func TestEncode(t *testing.T) {
 		}
 	}
 	m := AppendShortRefreshHeader(nil, 2, 3)
-	if p, ok := ParseRefreshPart(m); !ok || p.Long || p.Current != 2 || p.Total != 3 || len(m) != 8 {
+	if p, _, ok := ParseRefreshHeader(m); !ok || p.Long || p.Packet != 2 || p.Packets != 3 || len(m) != 8 {
 		t.Errorf("short header %x", m)
 	}
 }

@@ -186,26 +186,6 @@ func ParseUnavailable(m []byte) (u Unavailable, ok bool) {
 	return Unavailable{Begin: le.Uint32(m[4:]), End: le.Uint32(m[8:]), Product: m[12], Channel: m[13]}, true
 }
 
-// RefreshPart is a message 35: which packet of a symbol's refresh this is.
-type RefreshPart struct {
-	Current, Total uint16
-	Long           bool   // the next two are there: the symbol's first packet
-	LastSequence   uint32 // the channel's number that the snapshot is as of
-	LastSymbol     uint32 // the symbol's
-}
-
-// ParseRefreshPart reads a message 35; false: it is too short for one.
-func ParseRefreshPart(m []byte) (p RefreshPart, ok bool) {
-	if len(m) < 8 {
-		return p, false
-	}
-	p = RefreshPart{Current: le.Uint16(m[4:]), Total: le.Uint16(m[6:])}
-	if len(m) >= 16 {
-		p.Long, p.LastSequence, p.LastSymbol = true, le.Uint32(m[8:]), le.Uint32(m[12:])
-	}
-	return p, true
-}
-
 // SymbolOf is the symbol index of a message of the Integrated, BBO or Trades feed, 0: its type has none, or it is too short.
 func SymbolOf(m []byte) uint32 {
 	at := 0
