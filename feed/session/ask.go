@@ -107,6 +107,10 @@ func (c *Channel) request(p *piece, end, now uint64) {
 func (c *Channel) answeredBy(first, end uint64, server int) {
 	for i := range c.asks.n {
 		if p := &c.asks.open[i]; first <= p.first && p.first < end {
+			if c.cfg.Link.several && end < p.end { // more of the same answer is on its way: its next packet has as long as the first
+				p.first, p.at, p.tries = end, c.Recovery.LastAt, 1
+				continue
+			}
 			p.answered = true
 			if server < c.cfg.Link.servers {
 				c.asks.server = server
