@@ -28,7 +28,8 @@ type Channel struct {
 	*xdp.Server
 	Record                  *xdp.Record
 	Retransmission, Refresh []udp.Group // as a client names them
-	Packets                 [][]byte    // as they were published
+	Packets                 [][]byte    // of the whole session
+	Published               int         // how many of them the record has
 }
 
 // Options of New. The zero value works.
@@ -36,10 +37,10 @@ type Options struct {
 	Messages uint64 // of the generated session; default 20,000
 	Symbols  int    // default 40
 	Seed     uint64
-	// Published is how many of the session's packets the record has already; less than 0: all, the default, is 0: all too. Publish adds more.
-	Published int
-	Requests  xdp.RequestOptions
-	Keep      int
+	// Percent of the session's packets that the record has already; default 100.
+	Percent  int
+	Requests xdp.RequestOptions
+	Keep     int
 }
 
 // Number is the channel's, and that of its matching engine.
@@ -66,11 +67,11 @@ func New(t testing.TB, o Options) *Channel {
 	if err != nil {
 		t.Fatal(err)
 	}
-	published := len(c.Packets)
-	if o.Published > 0 {
-		published = o.Published
+	c.Published = len(c.Packets)
+	if o.Percent > 0 {
+		c.Published = c.Published * o.Percent / 100
 	}
-	for _, p := range c.Packets[:published] {
+	for _, p := range c.Packets[:c.Published] {
 		if err := c.Record.Take(p); err != nil {
 			t.Fatal(err)
 		}
