@@ -27,8 +27,18 @@ type piece struct {
 
 const mostAsks = 64
 
-// ask sends what is due: for pieces under way, then for new ones as long as there may be more.
+// ask gives up what the venue says will not come, and sends what is due: for pieces under way, then for new ones as long as there may be more.
 func (c *Channel) ask(now uint64) {
+	link := c.cfg.Link
+	link.count(uint32(c.Session.Sessions))
+	for c.holes.n != 0 {
+		end, refused := link.wontCome(c.next)
+		if !refused {
+			break
+		}
+		c.Ask.Refused++
+		c.giveUp(min(end, c.highest))
+	}
 	for i := 0; i < c.asks.n; {
 		p := &c.asks.open[i]
 		due := p.answered || p.end <= c.next || since(&p.at, now) >= p.patience

@@ -35,7 +35,7 @@ type Link struct {
 	answerHead  atomic.Uint64 // lane
 	alert       atomic.Bool   // lane
 	taken       uint64        // lane: bytes of the frame that is being looked at
-	generation  atomic.Uint32 // lane: of the numbers; forget begins a new one
+	generation  atomic.Uint32 // lane: which count of numbers this is
 	refused     refused       // lane
 	_           [64]byte
 	requestHead atomic.Uint64 // goroutine

@@ -7,7 +7,7 @@ import "sync/atomic"
 //
 //	goroutine: refuse ──► refusals, a ring of 64 ──► refused, 32 of the lane's ──► wontCome: the hole there is given up now
 //
-// A range is told of for the numbers that it was asked for. When numbers begin anew (forget), what was told before is void.
+// A range is told of for the numbers that it was asked for. When numbers begin anew (count), what was told before is void.
 type refusals struct {
 	ring [refusalsKept]refusal
 	tail atomic.Uint64 // goroutine
@@ -69,5 +69,9 @@ func (l *Link) wontCome(next uint64) (end uint64, ok bool) {
 	return end, end != 0
 }
 
-// forget makes void what was asked and told before: the numbers begin anew. Lane.
-func (l *Link) forget() { l.generation.Add(1) }
+// count says which count of numbers this is: what was asked and told in another one is void. Lane.
+func (l *Link) count(generation uint32) {
+	if l.generation.Load() != generation {
+		l.generation.Store(generation)
+	}
+}

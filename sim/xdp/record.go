@@ -151,3 +151,13 @@ func (r *Record) bounds() (next, oldest uint64) {
 	defer r.mu.Unlock()
 	return r.next, r.oldest()
 }
+
+// Message is a copy of message n, nil: it is not kept.
+func (r *Record) Message(n uint64) []byte {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if n < r.oldest() || n >= r.next {
+		return nil
+	}
+	return slices.Clone(r.message(n))
+}
