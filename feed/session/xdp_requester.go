@@ -205,6 +205,7 @@ func (r *XDPRequester) read() {
 		n, err := r.src.Poll(packets[:])
 		if err != nil {
 			r.c.readFails.Add(1)
+			time.Sleep(lookEvery) // should it fail for good, then without a load
 		}
 		for i := range n {
 			r.take(&packets[i])

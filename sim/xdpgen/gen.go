@@ -124,8 +124,11 @@ func New(o Options) (*Gen, error) {
 		return nil, err
 	}
 	market := itchgen.Options{Symbols: o.Symbols, Seed: o.Seed, Date: o.Date, Live: o.Live}
-	if !o.Live || o.Messages != 0 {
+	switch {
+	case !o.Live:
 		market.Messages = eventsFor(o.Messages, uint64(o.Symbols))
+	case o.Messages != 0:
+		market.Messages = o.Messages // in how many seconds they fall is the caller's doing: the end is cut short by as many
 	}
 	src, err := itchgen.New(market)
 	if err != nil {

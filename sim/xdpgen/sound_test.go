@@ -62,8 +62,8 @@ func (n *naive) best(symbol uint32, side byte) (best *resting) {
 // before the close is what itchgen's own session, told in ITCH, has resting.
 func TestSound(t *testing.T) {
 	for _, o := range []Options{
-		{Messages: 120_000, Symbols: 150, Seed: 7, Version: xdp.V25}, {Messages: 60_000, Symbols: 40, Seed: 8, Version: xdp.V21},
-		{Messages: 40_000, Symbols: 1, Seed: 9, Version: xdp.V24},
+		{Messages: 60_000, Symbols: 150, Seed: 7, Version: xdp.V25}, {Messages: 30_000, Symbols: 60, Seed: 8, Version: xdp.V21},
+		{Messages: 6_000, Symbols: 1, Seed: 9, Version: xdp.V24},
 	} {
 		g := newGen(t, o)
 		d, err := xdp.NewDecoder(xdp.Options{Version: o.Version.String()})
