@@ -57,6 +57,7 @@ type Books struct {
 	Sparse bool // numbers of orders and instruments are any 64 and 32 bits: they are hashed
 	Orders bool // it sends orders
 	Prices bool // it sends price levels: mbp1 and mbp10 come from them
+	Quotes bool // some of its feeds send best prices and no orders
 }
 
 // Message is one message for people and scripts: as it is on the wire, integers unscaled, padded text trimmed.
@@ -70,7 +71,7 @@ type Message struct {
 }
 
 // All are the entries, in the order in which they are told.
-var All = []*Protocol{ITCH, IEX, IEXTops}
+var All = []*Protocol{ITCH, XDP, IEX, IEXTops}
 
 // Find gives the protocol of a name. Case does not matter.
 func Find(name string) (*Protocol, error) {

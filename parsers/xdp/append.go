@@ -22,57 +22,6 @@ import (
 // window is what the decoder looks at of a message, 64 bytes and the rest of a word: more than any of these has.
 const window = 72
 
-// plan is where a type's columns are.
-type plan struct {
-	need     uint32 // bytes of a plain message; never: special has the type
-	kind     tick.Kind
-	inside   bool  // its time stamp is short
-	price    uint8 // offsets …
-	size     uint8
-	aux      uint8
-	side     uint8
-	sub      uint8
-	sideMask uint8   // … and 0 where there is no side
-	subs     [4]byte // Sub by the byte at sub: 0, 1, 2, more
-	auxMask  uint64
-	firm     uint64 // mask of a firm_id at 33
-}
-
-const (
-	never = 1 << 16 // more than a msg_size can say
-	zero  = 3       // upper byte of the type: always 0
-	word4 = 1<<32 - 1
-	word5 = 1<<40 - 1
-)
-
-// plans of the types with a short time stamp. Where a column is read that a type has not, the row's kind has it not either.
-var plans = map[uint16]plan{
-	TypeAddOrder:       {inside: true, need: 38, kind: tick.KindAdd, sub: zero, price: 24, size: 28, side: 32, sideMask: 0xFF, firm: word5},
-	TypeModifyOrder:    {inside: true, need: 33, kind: tick.KindModify, price: 24, size: 28, sub: 32, subs: [4]byte{tick.ModifyKeep, tick.ModifyTail, tick.ModifyTail, tick.ModifyTail}},
-	TypeDeleteOrder:    {inside: true, need: 24, kind: tick.KindDelete, sub: zero},
-	TypeOrderExecution: {inside: true, need: 37, kind: tick.KindExecAt, aux: 24, auxMask: word4, price: 28, size: 32, sub: 36, subs: [4]byte{'N', 'Y', 'N', 'N'}},
-	TypeReplaceOrder:   {inside: true, need: 40, kind: tick.KindReplace, aux: 24, auxMask: 1<<64 - 1, price: 32, size: 36, sub: zero},
-
-	TypeNonDisplayedTrade:      {inside: true, need: never},
-	TypeCrossTrade:             {inside: true, need: never},
-	TypeTradeCancel:            {inside: true, need: never},
-	TypeCrossCorrection:        {inside: true, need: never},
-	TypeRetailPriceImprovement: {inside: true, need: never},
-	TypeQuote:                  {inside: true, need: never},
-}
-
-// planOf is a type's plan in a version.
-func planOf(typ uint16, v Version) plan {
-	p, ok := plans[typ]
-	switch {
-	case !ok:
-		p.need = never
-	case typ == TypeModifyOrder && v == V25: // from here on it has its side
-		p.need, p.side, p.sideMask = 34, 33, 0xFF
-	}
-	return p
-}
-
 // spare is how many rows one message may need.
 const spare = 4
 
@@ -81,7 +30,7 @@ const spare = 4
 // allocation but for a symbol that is mapped for the first time.
 func (d *Decoder) Append(blocks []byte, first uint64, max int, out *tick.Batch) (used, messages int) {
 	if first != d.due && d.due != 0 {
-		d.doubt()
+		d.doubt(blocks)
 	}
 	used, messages = d.append(blocks, first, 1, max, out)
 	d.due = first + uint64(messages)
@@ -95,7 +44,7 @@ func (d *Decoder) append(blocks []byte, sequence, step uint64, max int, out *tic
 		if end < window { // plain looks at so many bytes: what is behind the packet's end is anything
 			rest = d.tail[:copy(d.tail[:], rest)+window]
 		}
-		u, n := d.plain(rest, end, d.dense, sequence, step, max-messages, out)
+		u, n := d.fast(rest, end, sequence, step, max-messages, out)
 		used, messages, sequence = used+u, messages+n, sequence+uint64(n)*step
 		if messages == max || out.N > tick.MaxRows-spare {
 			break
@@ -103,6 +52,13 @@ func (d *Decoder) append(blocks []byte, sequence, step uint64, max int, out *tic
 		m, _ := Next(blocks[used:])
 		if m == nil {
 			break
+		}
+		if Type(m) == TypeQuote {
+			u, n = d.fastQuotes(blocks[used:], sequence, step, max-messages, out)
+			used, messages, sequence = used+u, messages+n, sequence+uint64(n)*step
+			if n > 0 {
+				continue
+			}
 		}
 		d.single(m, sequence, out)
 		used, messages, sequence = used+len(m), messages+1, sequence+step
@@ -115,11 +71,9 @@ func (d *Decoder) append(blocks []byte, sequence, step uint64, max int, out *tic
 // Messages end at end, b is longer by as much as is looked at.
 //
 // What follows the first 16 bytes is taken from where the type's plan says, without a branch on the type: types alternate as they please, and
-// a branch that is guessed wrong costs more than all else here. Nothing is called, so that what the loop needs stays in registers.
+// a branch that is guessed wrong costs more than all else here. Where there is assembly it does the same for longer stretches (fast).
 func (d *Decoder) plain(b []byte, end int, table []symbol, sequence, step uint64, max int, out *tick.Batch) (used, messages int) {
 	le := binary.LittleEndian
-	cTs, cIn, cSeq, cFl, cK, cSu, cSi, cO, cP, cSz, cA := out.TsEvent, out.Instrument, out.Sequence, out.Flags, out.Kind, out.Sub, out.Side, out.OrderID, out.Price, out.Size, out.Aux
-	_, _, _, _, _, _, _, _, _, _, _ = cTs[0], cIn[0], cSeq[0], cFl[0], cK[0], cSu[0], cSi[0], cO[0], cP[0], cSz[0], cA[0]
 	n := out.N
 	stop := min(n+max, tick.MaxRows-spare+1)
 	for n < stop && len(b)-used >= window {
@@ -137,24 +91,24 @@ func (d *Decoder) plain(b []byte, end int, table []symbol, sequence, step uint64
 		s := &table[index]
 		number, ns := le.Uint32(w[12:]), le.Uint32(w[4:])
 		base := d.base[s.system]
-		if s.scale == 0 || number != s.next || base == 0 || ns >= second || (le.Uint64(w[33:])^blanks)&p.firm != 0 {
+		if s.scale == 0 || number != s.next || base == 0 || ns >= second || (le.Uint64(w[p.must&63:])^p.value)&p.mask != 0 {
 			break
 		}
 		used += int(size)
 		d.c.ByType[uint8(head>>16)]++
 		s.next = number + 1
 		i := n & tick.RowMask
-		cTs[i] = base + uint64(ns)
-		cIn[i] = index
-		cSeq[i] = sequence
-		cFl[i] = 0
-		cK[i] = p.kind
-		cSu[i] = p.subs[min(w[p.sub&63], 3)&3]
-		cSi[i] = sides[w[p.side&63]&p.sideMask]
-		cO[i] = le.Uint64(w[16:])
-		cP[i] = int64(le.Uint32(w[p.price&63:])) * s.scale
-		cSz[i] = uint64(le.Uint32(w[p.size&63:]))
-		cA[i] = le.Uint64(w[p.aux&63:]) & p.auxMask
+		out.TsEvent[i] = base + uint64(ns)
+		out.Instrument[i] = index
+		out.Sequence[i] = sequence
+		out.Flags[i] = 0
+		out.Kind[i] = p.kind
+		out.Sub[i] = p.subs[w[p.sub&63]]
+		out.Side[i] = p.sides[w[p.side&63]]
+		out.OrderID[i] = le.Uint64(w[16:])
+		out.Price[i] = int64(le.Uint32(w[p.price&63:])) * s.scale
+		out.Size[i] = uint64(le.Uint32(w[p.size&63:]))
+		out.Aux[i] = le.Uint64(w[p.aux&63:]) & p.auxMask
 		sequence += step
 		n++
 	}
@@ -180,6 +134,11 @@ func (d *Decoder) single(m []byte, sequence uint64, out *tick.Batch) {
 		return
 	}
 	d.track(s, le.Uint32(m[12:]))
+	if typ == TypeNonDisplayedTrade && m[28] != 1 {
+		d.c.ByType[typ]++
+		d.c.NotPrinted++
+		return
+	}
 	base, ns := d.moment(s.system, uint64(le.Uint32(m[4:])))
 	p := &d.plans[typ]
 	if p.need == never {
@@ -196,7 +155,7 @@ func (d *Decoder) single(m []byte, sequence uint64, out *tick.Batch) {
 	le.PutUint16(w[:], window)
 	le.PutUint32(w[4:], uint32(ns))
 	le.PutUint32(w[8:], 0)
-	if p.firm != 0 {
+	if typ == TypeAddOrder {
 		copy(w[33:38], "     ")
 	}
 	alone := [1]symbol{*s}
@@ -207,7 +166,7 @@ func (d *Decoder) single(m []byte, sequence uint64, out *tick.Batch) {
 	d.plain(w[:], window, alone[:], sequence, 0, 1, out)
 	d.base[s.system] = was
 	out.Instrument[i] = index
-	if p.firm != 0 {
+	if typ == TypeAddOrder {
 		out.Aux[i] = firm(m, 33)
 	}
 }
@@ -217,18 +176,6 @@ func room(out *tick.Batch) bool {
 	const most = tick.MaxSideRows - 2*tick.SideRoom
 	s := &out.Sides
 	return s.Statuses <= most && s.Imbalances <= most && s.Definitions <= most && s.Statistics <= most && s.Exts <= most
-}
-
-// moment is a time in its two parts: those that are not simply nanoseconds of a second that is known, too.
-func (d *Decoder) moment(system uint8, ns uint64) (base, within uint64) {
-	if ns >= second {
-		d.c.OddTimes++
-		ns = second - 1
-	}
-	if base = d.base[system]; base == 0 {
-		base = d.doubtful(system, ns)
-	}
-	return base, ns
 }
 
 // best is one side of a quote. Without a price or without shares nobody is there.
@@ -264,12 +211,3 @@ func blank(c byte) byte {
 	}
 	return c
 }
-
-// sides turns B and S into a record's side; another code is no side.
-var sides = func() (t [256]byte) {
-	for i := range t {
-		t[i] = tick.SideNone
-	}
-	t['B'], t['S'] = tick.SideBid, tick.SideAsk
-	return t
-}()

@@ -67,6 +67,7 @@ func (d *Decoder) one(m []byte, sequence uint64, out *tick.Batch) (used, message
 	}
 	s := d.symbol(binary.LittleEndian.Uint32(m[8:]))
 	next, state := s.next, s.state
+	s.next = binary.LittleEndian.Uint32(m[12:])
 	used, messages = d.append(m, sequence, 0, 1, out)
 	s.next, s.state = next, state
 	return used, messages

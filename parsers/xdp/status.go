@@ -40,7 +40,7 @@ func (d *Decoder) securityStatus(m []byte, sym *symbol, i int, out *tick.Batch) 
 	code, condition := m[20], m[21]
 	s := status(i, out)
 	d.state(code, condition, s)
-	if len(m) > 43 {
+	if len(m) > 43 && restricted(m[43]) != '~' {
 		s.IsShortSellRestricted = restricted(m[43])
 	}
 	if len(m) >= 34 && (le.Uint32(m[26:]) != 0 || le.Uint32(m[30:]) != 0) {
@@ -48,6 +48,7 @@ func (d *Decoder) securityStatus(m []byte, sym *symbol, i int, out *tick.Batch) 
 		ext(also(i, out), out, tick.ExtRaw, uint64(TypeSecurityStatus)|uint64(code)<<8, uint64(low), uint64(high))
 	}
 	if code == 'X' {
+		sym.state &^= suspect
 		i = more(i, out)
 		out.Kind[i] = tick.KindClear
 	}

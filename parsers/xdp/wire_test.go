@@ -121,12 +121,34 @@ func mix(messages, symbols int) []byte {
 		case k < 980:
 			b = append(b, msg(101, ns, index, number, id, px, sz, byte(0), side, byte(0))...)
 		case k < 995:
-			b = append(b, msg(110, ns, index, number, 7, px, sz, byte(1), "@   ")...)
+			b = append(b, msg(110, ns, index, number, 7, px, sz, byte(n&1), "@   ")...)
 		case k < 998:
 			b = append(b, msg(105, sec, ns, index, number, px, 100, 200, 0, uint16(1600), 'C', side, px, px, 0, 0, 0, 0, byte(0), byte(0), byte(0), 0, ' ', ' ')...)
 		default:
 			b = append(b, msg(114, ns, index, number, 'A')...)
 		}
+	}
+	return b
+}
+
+// quoted is a stream of quotes, with every symbol mapped and every second told.
+func quoted(messages, symbols int) []byte {
+	r := rand.New(rand.NewPCG(1, 2))
+	next := make([]uint32, symbols+1)
+	var b []byte
+	for i := 1; i <= symbols; i++ {
+		b = append(b, mapped(uint32(i), "SYM", byte(i%4), 4)...)
+	}
+	for n := symbols; n < messages; n++ {
+		if n%4000 == 0 || n == symbols {
+			for s := range uint32(4) {
+				b = append(b, clock(s, daySecond+uint32(n/4000))...)
+			}
+		}
+		i := 1 + r.IntN(symbols)
+		next[i]++
+		px := uint32(500_000 + r.IntN(1000))
+		b = append(b, msg(140, uint32(n%4000)*250_000, uint32(i), next[i], px+100, uint32(100*(1+r.IntN(9))), px, uint32(100*(1+r.IntN(9))), 'R', ' ')...)
 	}
 	return b
 }
