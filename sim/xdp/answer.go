@@ -6,38 +6,40 @@ import (
 
 // Packets of answers. Each is a slice of its own.
 
-// Retransmission is what the retransmission channel carries for a closed range: the messages that there are, packed anew, and message 31 for
-// what there is not, before or behind. at is the time of sending, ns since the Unix epoch; most is the longest packet, bytes.
+// Retransmission is what the retransmission channel carries for a closed range: the messages that there are, packed anew, and message 31 for each
+// stretch that there is not. at is the time of sending, ns since the Unix epoch; most is the longest packet, bytes.
 func (r *Record) Retransmission(begin, end uint32, product, channel uint8, most int, at uint64) (packets [][]byte, messages int) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	have, last := max(uint64(begin), r.oldest()), min(uint64(end), r.next-1)
-	if begin == 0 || begin > end || have > last {
+	if begin == 0 || begin > end {
 		return append(packets, unavailable(begin, end, product, channel, at)), 0
 	}
-	if uint64(begin) < have {
-		packets = append(packets, unavailable(begin, uint32(have-1), product, channel, at))
-	}
-	from := len(packets)
-	for n := have; n <= last; {
+	part := -1
+	for n := uint64(begin); n <= uint64(end); {
+		if r.find(n) == nil {
+			known := min(r.known(n), uint64(end)+1)
+			packets = append(packets, unavailable(uint32(n), uint32(known-1), product, channel, at))
+			n = known
+			continue
+		}
 		first, count := n, 0
 		var blocks []byte
-		for ; n <= last && count < mostMessages; n++ {
-			m := r.message(n)
-			if wire.PacketHeaderBytes+len(blocks)+len(m) > most && count > 0 {
+		for ; n <= uint64(end) && count < mostMessages; n++ {
+			m := r.find(n)
+			if m == nil || wire.PacketHeaderBytes+len(blocks)+len(m) > most && count > 0 {
 				break
 			}
 			blocks = append(blocks, m...)
 			count++
 		}
-		packets = append(packets, packet(wire.DeliveryRetransmitPart, count, first, at, blocks))
+		flag := wire.DeliveryRetransmitPart
+		if part < 0 {
+			part, flag = len(packets), wire.DeliveryRetransmit
+		} else {
+			packets[part][2] = wire.DeliveryRetransmitPart
+		}
+		packets = append(packets, packet(flag, count, first, at, blocks))
 		messages += count
-	}
-	if len(packets) == from+1 {
-		packets[from][2] = wire.DeliveryRetransmit
-	}
-	if last < uint64(end) {
-		packets = append(packets, unavailable(uint32(last+1), end, product, channel, at))
 	}
 	return packets, messages
 }

@@ -15,6 +15,6 @@
 //	serve.go    one connection                      sender.go   its multicast side
 //	venue.go    all of it at the pace of a clock
 //
-// Layouts and rules are those of the XDP (Pillar) common client and integrated feed specifications. The same input and options give the same
-// packets on the lines, faults included, on every machine.
+// Package recorded puts a capture in the place of a source. The same input and options give the same packets on the lines, faults included, on
+// every machine. Layouts and rules are those of the XDP (Pillar) common client and integrated feed specifications.
 package xdp

@@ -11,7 +11,8 @@ import (
 // Record remembers what a channel has sent: its messages by number, so that they can be sent again, and the state of its symbols, so that it
 // can be told anew. Safe for concurrent use.
 //
-//	runs:  [first 1: messages, offsets] [first 9,021: …] …      ascending; the oldest goes when all of it is older than what is kept
+//	runs:  [first 1: messages, offsets] [first 9,021: …] …      ascending; numbers between two are not known; the oldest goes when all of it is
+//	                                                            older than what is kept
 type Record struct {
 	mu    sync.Mutex
 	keep  uint64
@@ -74,8 +75,9 @@ func (r *Record) Orders() int {
 	return len(r.state.orders)
 }
 
-// Take takes a packet as it is published; packet is not kept. Numbers that the record has already are skipped; a reset begins it anew. It fails,
-// and takes nothing, when the packet is damaged or leaves numbers out.
+// Take takes a packet as it is published; packet is not kept. Numbers that the record has already are skipped; a reset begins it anew. Numbers that
+// are left out are not known to it, and with them it forgets the state of all symbols, which cannot be told from then on. It fails, and takes
+// nothing, when the packet is damaged.
 func (r *Record) Take(packet []byte) error {
 	h, blocks, err := wire.ParsePacket(packet)
 	if err != nil {
@@ -99,8 +101,9 @@ func (r *Record) Take(packet []byte) error {
 	if whole, used := wire.Walk(blocks, int(h.Count)); whole != int(h.Count) || used != len(blocks) {
 		return fmt.Errorf("xdp: packet %d has %d whole messages and says %d; refused", h.Sequence, whole, h.Count)
 	}
-	if uint64(h.Sequence) > r.next {
-		return fmt.Errorf("xdp: packet %d, but %d comes next; refused", h.Sequence, r.next)
+	if uint64(h.Sequence) > r.next { // of a capture with a hole
+		r.next = uint64(h.Sequence)
+		r.state.clear()
 	}
 	for n := uint64(h.Sequence); len(blocks) > 0; n++ {
 		var m []byte
@@ -114,7 +117,7 @@ func (r *Record) Take(packet []byte) error {
 
 func (r *Record) add(m []byte) {
 	n := len(r.runs)
-	if n == 0 || len(r.runs[n-1].blocks) >= runBytes {
+	if n == 0 || len(r.runs[n-1].blocks) >= runBytes || r.runs[n-1].end() != r.next {
 		r.runs = append(r.runs, &run{first: r.next})
 		if r.keep != 0 && r.runs[0].end()+r.keep <= r.next {
 			r.runs = append(r.runs[:0], r.runs[1:]...)
@@ -134,15 +137,32 @@ func (r *Record) oldest() uint64 {
 	return r.next - r.keep
 }
 
-// message is number n, which the record has.
-func (r *Record) message(n uint64) []byte {
+// find is message n, nil: it is not kept.
+func (r *Record) find(n uint64) []byte {
+	if i := r.runOf(n); n >= r.oldest() && i < len(r.runs) && n >= r.runs[i].first {
+		return r.runs[i].message(n)
+	}
+	return nil
+}
+
+// known is the first number from n on that is kept, 2^32: there is none.
+func (r *Record) known(n uint64) uint64 {
+	n = max(n, r.oldest())
+	if i := r.runOf(n); i < len(r.runs) {
+		return max(n, r.runs[i].first)
+	}
+	return 1 << 32
+}
+
+// runOf is the index of the run that has number n, or of the first one behind it.
+func (r *Record) runOf(n uint64) int {
 	i, _ := slices.BinarySearchFunc(r.runs, n, func(r *run, n uint64) int {
 		if r.end() <= n {
 			return -1
 		}
 		return 1
 	})
-	return r.runs[i].message(n)
+	return i
 }
 
 // bounds are the number of the next message, and of the oldest that is kept.
@@ -156,8 +176,5 @@ func (r *Record) bounds() (next, oldest uint64) {
 func (r *Record) Message(n uint64) []byte {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if n < r.oldest() || n >= r.next {
-		return nil
-	}
-	return slices.Clone(r.message(n))
+	return slices.Clone(r.find(n))
 }

@@ -20,10 +20,13 @@ var (
 	RefreshGroup        = netip.MustParseAddrPort("239.255.78.14:14064")
 )
 
-// Options of a venue. Source, Product and Channel must be given; the rest works at zero: lines on lo, without faults and without a request server.
+// Options of a venue. Source or Packets, Product and Channel must be given; the rest works at zero: lines on lo, without faults and without a request server.
 type Options struct {
-	// Source gives the messages: package xdpgen's, or a recorded day's. Live(…) makes one of a generator whose times are the caller's.
+	// Source gives the messages: package xdpgen's. Live(…) makes one of a generator whose times are the caller's.
 	Source mold.Source
+	// Packets plays packets in the place of a Source's messages: recorded.File's. It calls send with each one, due at ts, ns since the first, as
+	// PlayOptions' send is called; epoch is what times of sending are counted from.
+	Packets func(p *pace.Pacer, epoch uint64, send func(ts uint64, packet []byte, sure bool) error) error
 	// Pace is "recorded", "x10", "100000/s" or "max", as package pace has it. The default is recorded.
 	Pace string
 	// Version of the layouts, for refreshes.
@@ -88,8 +91,8 @@ func (o Options) withDefaults() Options {
 func (o Options) Validate() error {
 	o = o.withDefaults()
 	var errs []error
-	if o.Source == nil {
-		errs = append(errs, errors.New("xdp: no source of messages"))
+	if (o.Source == nil) == (o.Packets == nil) {
+		errs = append(errs, errors.New("xdp: want either a source of messages or packets"))
 	}
 	if _, err := pace.Parse(o.Pace); err != nil {
 		errs = append(errs, err)
@@ -200,9 +203,8 @@ func (v *Venue) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	play := v.o.Play
-	play.Epoch = uint64(v.started.UnixNano())
-	err = Play(&pacedSource{Source: v.o.Source, p: p}, play, func(ts uint64, packet []byte, sure bool) error {
+	epoch := uint64(v.started.UnixNano())
+	send := func(ts uint64, packet []byte, sure bool) error {
 		if err := lines.Advance(ts); err != nil {
 			return err
 		}
@@ -213,19 +215,15 @@ func (v *Venue) Run(ctx context.Context) error {
 		} else if ctx.Err() != nil {
 			return ctx.Err()
 		}
-		if err := v.rec.Take(packet); err != nil { // before it can be missed, it can be asked for
-			return err
-		}
-		send := lines.Send
-		if sure {
-			send = lines.SendSurely
-		}
-		err := errors.Join(send(ts, packet), lines.Advance(ts))
-		v.mu.Lock()
-		v.c.Counters, v.c.Messages = lines.Counters(), v.rec.Next()-1
-		v.mu.Unlock()
-		return err
-	})
+		return v.publish(lines, ts, packet, sure)
+	}
+	if v.o.Packets != nil {
+		err = v.packets(p, epoch, send)
+	} else {
+		play := v.o.Play
+		play.Epoch = epoch
+		err = Play(&pacedSource{Source: v.o.Source, p: p}, play, send)
+	}
 	if err == nil {
 		err = lines.Flush()
 	}
@@ -234,6 +232,36 @@ func (v *Venue) Run(ctx context.Context) error {
 	v.mu.Unlock()
 	if ctx.Err() != nil {
 		return nil
+	}
+	return err
+}
+
+// publish records a packet, before it can be missed, and gives it to the lines.
+func (v *Venue) publish(lines *mold.Lines, ts uint64, packet []byte, sure bool) error {
+	if err := v.rec.Take(packet); err != nil {
+		return err
+	}
+	send := lines.Send
+	if sure {
+		send = lines.SendSurely
+	}
+	err := errors.Join(send(ts, packet), lines.Advance(ts))
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.c.Counters, v.c.Messages = lines.Counters(), v.rec.Next()-1
+	return err
+}
+
+// packets plays those that are made elsewhere, and then heartbeats.
+func (v *Venue) packets(p *pace.Pacer, epoch uint64, send func(ts uint64, packet []byte, sure bool) error) error {
+	last := uint64(0)
+	err := v.o.Packets(p, epoch, func(ts uint64, packet []byte, sure bool) error {
+		last = ts
+		return send(ts, packet, sure)
+	})
+	for i := 0; i < v.o.Play.Ends && err == nil; i++ {
+		last += v.o.Play.HeartbeatNs
+		err = send(last, packet(wire.DeliveryHeartbeat, 0, v.rec.Next(), epoch+last, nil), true)
 	}
 	return err
 }

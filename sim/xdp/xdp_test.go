@@ -215,16 +215,12 @@ func TestRecord(t *testing.T) {
 	for i, p := range packets {
 		if i == 200 { // each of these must be refused, and change nothing
 			next := r.Next()
-			skip := bytes.Clone(packets[i+1])
 			cut := p[:len(p)-1]
 			count := bytes.Clone(p)
 			count[3]++
 			flag := bytes.Clone(p)
 			flag[2] = wire.DeliveryRefresh
-			for j, bad := range [][]byte{skip, cut, count, flag, nil} {
-				if h, _, err := wire.ParsePacket(bad); err == nil && h.Kind == wire.PacketHeartbeat {
-					continue
-				}
+			for j, bad := range [][]byte{cut, count, flag, nil} {
 				if err := r.Take(bad); err == nil {
 					t.Errorf("packet %d was taken", j)
 				}
@@ -252,6 +248,36 @@ func TestRecord(t *testing.T) {
 		if err := r.Take(reset); err != nil || r.Next() != 2 || len(r.Symbols()) != 0 {
 			t.Errorf("reset: %v, next %d", err, r.Next())
 		}
+	}
+}
+
+// TestHole: of a record that lacks numbers, those are told as unavailable, what lies around is sent, and no state is told.
+func TestHole(t *testing.T) {
+	r := xdp.NewRecord(wire.V25, 0)
+	var lacking [2]uint64 // [first, end)
+	for _, p := range played(t, 5_000) {
+		h, _, _ := wire.ParsePacket(p)
+		if h.Kind == wire.PacketData && h.Sequence > 2_000 && lacking[0] == 0 {
+			if len(r.Symbols()) == 0 {
+				t.Fatal("no state before the hole")
+			}
+			lacking = [2]uint64{uint64(h.Sequence), uint64(h.Sequence) + uint64(h.Count)}
+			continue
+		}
+		if err := r.Take(p); err != nil {
+			t.Fatal(err)
+		}
+	}
+	packets, n := r.Retransmission(uint32(lacking[0]-5), uint32(lacking[1]+4), 157, 1, xdp.MaxPayload, 0)
+	if n != 10 || len(packets) != 3 || packets[1][2] != wire.DeliveryUnavailable || packets[0][2] != wire.DeliveryRetransmitPart {
+		t.Fatalf("%d messages in %d packets", n, len(packets))
+	}
+	_, blocks, _ := wire.ParsePacket(packets[1])
+	if u, _ := wire.ParseUnavailable(blocks); u != lacks(uint32(lacking[0]), uint32(lacking[1]-1))[0] {
+		t.Errorf("%+v, want %d", u, lacking)
+	}
+	if len(r.Symbols()) != 0 || r.Refresh(1, wire.DeliveryRefresh, xdp.MaxPayload, 0) != nil {
+		t.Error("a state behind the hole")
 	}
 }
 
