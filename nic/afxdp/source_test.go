@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"encoding/binary"
 	"errors"
-	"flag"
 	"fmt"
 	"io"
 	"net"
@@ -524,40 +523,6 @@ func TestRefusals(t *testing.T) {
 		if len(h.devices) != 0 {
 			t.Errorf("%q leaves %d interfaces open", tc.want, len(h.devices))
 		}
-	}
-}
-
-var times = flag.Int("times", 30, "set-ups and tear-downs of TestManyTimes")
-
-// TestManyTimes: set-up and tear-down, again and again: the queue is free each time, and nothing stays attached.
-func TestManyTimes(t *testing.T) {
-	p := nstest.Pair(t, netns.Options{})
-	send := sender(t, p, groupA, "gen0")
-	for i := range *times {
-		var h Host
-		o := small(on("feed0", groupA))
-		o.Ring, o.Frames = 64, 128
-		if i%10 == 9 {
-			o.Mode = Generic
-		}
-		var s *Source
-		if err := p.Rx.Do(func() (err error) { s, err = h.Open(o); return err }); err != nil {
-			t.Fatalf("time %d: %v", i, err)
-		}
-		numbered(t, send, 0, 2)
-		collect(t, s, 2, func(*nic.Packet) {})
-		if err := s.Close(); err != nil {
-			t.Fatalf("time %d: %v", i, err)
-		}
-	}
-	if err := p.Rx.Do(func() error {
-		l, err := netlink.LinkByName("feed0")
-		if err == nil && l.Attrs().Xdp != nil && l.Attrs().Xdp.Attached {
-			err = errors.New("a program is still attached")
-		}
-		return err
-	}); err != nil {
-		t.Error(err)
 	}
 }
 
