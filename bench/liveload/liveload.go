@@ -226,7 +226,7 @@ type testRun struct {
 
 const progTestRun = 10 // BPF_PROG_TEST_RUN
 
-// Run makes n frames in one call into the kernel, and allocates nothing.
+// Run makes n frames in one call into the kernel, and allocates nothing. It is to be called in the namespace of gen0.
 func (l *Load) Run(n int) error {
 	attr := testRun{
 		fd: uint32(l.prog.FD()), dataIn: uint32(len(l.frame)), data: uint64(uintptr(unsafe.Pointer(&l.frame[0]))),
