@@ -34,6 +34,9 @@ func Append(b []byte, midnight, sequence uint64, max int, out *tick.Batch, c *Co
 
 // appendPortable is the definition of Append: what other ways there are (columns_amd64.go) must give the same.
 func appendPortable(b []byte, midnight, sequence uint64, max int, out *tick.Batch, c *Counters) (used, messages int) {
+	if out.Full() { // a side table may have no room for the next message
+		return 0, 0
+	}
 	n := out.N
 	for messages < max && n < tick.MaxRows {
 		if len(b)-used < 2 {

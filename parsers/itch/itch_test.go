@@ -507,6 +507,40 @@ func TestFullBatch(t *testing.T) {
 	}
 }
 
+// A batch that is full when it comes takes nothing, whichever of its bounds is reached and whatever the message: neither bytes nor rows, and no counter moves.
+func TestFullBeforehand(t *testing.T) {
+	b := newBatch(t)
+	bounds := []*int{&b.N, &b.Sides.Statuses, &b.Sides.Imbalances, &b.Sides.Definitions, &b.Sides.Statistics, &b.Sides.Exts}
+	for i, bound := range bounds {
+		levels := []int{tick.MaxRows}
+		if i > 0 {
+			levels = []int{tick.MaxSideRows - tick.SideRoom + 1, tick.MaxSideRows}
+		}
+		for typ := range 256 {
+			m := make([]byte, Length(byte(typ)))
+			if len(m) == 0 {
+				continue
+			}
+			m[0] = byte(typ)
+			var in []byte
+			for range 20 { // enough for every way to decode
+				in = append(in, framed(m)...)
+			}
+			for _, level := range levels {
+				for _, way := range variants() {
+					b.Reset()
+					*bound = level
+					before, rows := b.Sides, b.N
+					var c Counters
+					if used, n := way.append(in, 0, 1, 20, b, &c); used != 0 || n != 0 || b.N != rows || b.Sides != before || c != (Counters{}) {
+						t.Errorf("%s: %c, bound %d at %d: %d bytes, %d messages taken; %d rows, %+v", way.name, typ, i, level, used, n, b.N, b.Sides)
+					}
+				}
+			}
+		}
+	}
+}
+
 func TestMidnight(t *testing.T) {
 	for _, tc := range []struct {
 		y    int
