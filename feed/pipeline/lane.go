@@ -158,7 +158,6 @@ func (l *Lane) SetNow(now uint64) { l.now = now }
 // Messages takes count length-prefixed messages in order; see session.Sink. Rows become records when the pass is full
 // or EndPass is called.
 func (l *Lane) Messages(blocks []byte, first uint64, count int, at session.Arrival) {
-	begin := first
 	if l.rebuild != nil {
 		l.rebuild.delivered(blocks, first, count)
 	}
@@ -169,20 +168,21 @@ func (l *Lane) Messages(blocks []byte, first uint64, count int, at session.Arriv
 		blocks, first, count = blocks[used:], first+uint64(n), count-n
 		l.inPass += n
 		l.counters.Messages += uint64(n)
-		l.doubt()
+		l.doubt(first - 1)
 		if n == 0 && l.inPass == 0 {
 			// An empty batch took nothing: what is left is no message. The session checked the lengths, so this is
 			// a defect of one of the two, and it must not be silent.
 			l.counters.Refused += uint64(count)
+			l.refuse(first, first+uint64(count)-1)
 			break
 		}
 		if n == 0 || l.inPass >= l.maxPass || l.batch.Full() {
 			l.endBatch()
 		}
 	}
-	if l.rebuild != nil && l.rebuild.doubted {
-		l.rebuild.doubted = false
-		l.lost(begin, l.rebuild.next-1)
+	if r := l.rebuild; r != nil && r.doubted {
+		r.doubted = false
+		l.lost(r.refusedFirst, r.refusedLast)
 	}
 }
 
@@ -197,7 +197,7 @@ func (l *Lane) Span(span []byte, first uint64) (used int) {
 		first += uint64(messages)
 		l.inPass += messages
 		l.counters.Messages += uint64(messages)
-		l.doubt()
+		l.doubt(first - 1)
 		if messages == 0 && l.inPass == 0 {
 			l.counters.Refused++
 			return used
@@ -209,15 +209,28 @@ func (l *Lane) Span(span []byte, first uint64) (used int) {
 	return used
 }
 
-// doubt makes every book suspect once the parser refused a message: what it said, and of whom, is not known.
-func (l *Lane) doubt() {
+// doubt notices that the parser refused a message: the last one that it took, since it stops behind one.
+func (l *Lane) doubt(number uint64) {
 	if l.itch.Short == l.refused {
 		return
 	}
 	l.refused = l.itch.Short
+	l.refuse(number, number)
+}
+
+// refuse makes messages that came, and of which nobody knows what they said, and of whom, a loss like those that did not come: a record in their
+// place, and every book suspect from there on.
+func (l *Lane) refuse(first, last uint64) {
+	if l.inPass != 0 || l.batch.N != 0 {
+		l.endBatch()
+	}
 	l.distrust()
-	if l.rebuild != nil {
-		l.rebuild.doubted = true
+	l.gapRecord(session.Gap{First: first, Last: last, State: tick.GapLost}, 0)
+	if r := l.rebuild; r != nil {
+		if !r.doubted {
+			r.doubted, r.refusedFirst = true, first
+		}
+		r.refusedLast = last
 	}
 }
 
