@@ -344,7 +344,7 @@ func (l *Lane) gapRecord(g session.Gap, came uint64) {
 }
 
 // SessionStart empties books and directory and tells every reader so; see session.Sink. The rings go on.
-func (l *Lane) SessionStart([10]byte) {
+func (l *Lane) SessionStart(id [10]byte) {
 	l.EndPass()
 	day, err := l.midnight(l.now)
 	if err != nil {
@@ -354,6 +354,7 @@ func (l *Lane) SessionStart([10]byte) {
 	l.day, l.suspect = day, 0
 	if l.rebuild != nil {
 		l.forget()
+		l.rebuild.half.Session(id)
 	}
 	// The directory's generation moves before the first R, that of the last values after the last: readers tell by them.
 	if l.out.Instruments != nil {
