@@ -90,7 +90,7 @@ func TestSteadyLane(t *testing.T) {
 	releases := moved("0.window.releases") + moved("0.window.forced_releases")
 	t.Logf("%v: %d packets, %d system calls (%d of them not the runtime's), %d voluntary switches, %d release windows, %d of them used", span.Round(time.Millisecond),
 		moved("0.channel.0.line.A.packets"), calls, ours, switches, releases, moved("0.window.used_releases"))
-	if got := moved("0.channel.0.messages"); got < uint64(0.5*rate*span.Seconds()) {
+	if got := moved("0.channel.0.messages"); got < uint64(0.1*rate*span.Seconds()) {
 		t.Errorf("%d messages in %v are no load", got, span)
 	}
 	if ours != 0 {
