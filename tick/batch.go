@@ -8,8 +8,8 @@ package tick
 //	column      unit            who       for
 //	Kind        Kind            parser    all
 //	Sub         venue's code    parser    see Kind
-//	Side        'B' 'A' 'N'     parser    Add; the book fills in the resting order's for Exec … Replace
-//	Flags       Flag…           pipeline  all: what the session says of the row
+//	Side        'B' 'A' 'N'     parser    Add, Level, Fill, Trade (the aggressor's, 'N': not known); the book fills in the resting order's for Exec … Replace, Modify
+//	Flags       Flag…           parser    all: FlagSnapshot, FlagMBP, FlagTOB, FlagMore; the pipeline adds what the session says of the row
 //	Instrument  venue's number  parser    all, 0: not about one instrument
 //	TsEvent     ns since epoch  parser    all
 //	TsRecv      ns since epoch  pipeline  all
@@ -21,8 +21,8 @@ package tick
 //
 //	State       State…          book      all
 //	Left        shares          book      Exec … Delete: what remains of the order
-//	OldPrice    1e-9            book      Replace, ExecAt: the resting order's price
-//	OldSize     shares          book      Replace: what the old order still had
+//	OldPrice    1e-9            book      Replace, ExecAt, Modify: the resting order's price; Quote: the parser's, the ask
+//	OldSize     shares          book      Replace, Modify: what the old order still had; Quote: the parser's, the ask's
 //	Before      best prices     book      all rows of an instrument: before the row …
 //	After       best prices     book      … and after it
 //

@@ -22,8 +22,39 @@ const (
 	KindExt        Kind = 14 // Aux: rows of Exts
 	KindSystem     Kind = 15 // Sub: System… code; the whole channel
 	KindClear      Kind = 16 // the instrument's book is empty from here on
-	KindCount           = 17
+
+	// Of venues other than Nasdaq:
+
+	KindModify  Kind = 17 // OrderID, Price, Size (both new), Side or 'N': the resting order's; Sub: Modify… code
+	KindLevel   Kind = 18 // a price level, not an order: Sub: Level… code, Side, Price, Size, Aux: LevelAt
+	KindImplied Kind = 19 // the same of the implied book, which stands beside the other
+	KindFill    Kind = 20 // OrderID, Side, Price, Size; Aux: match id. What an order got of a trade that another row reports; books are changed by rows of their own
+	KindQuote   Kind = 21 // both best prices: Price, Size the bid's, OldPrice, OldSize the ask's; UndefPrice: that side is empty. Aux: LevelAt's orders are not known
+	KindCount        = 22
 )
+
+// Codes in Sub of a KindModify row.
+const (
+	ModifyKeep byte = 0   // the order keeps its place in the queue unless its price changes
+	ModifyTail byte = 'T' // it goes to the tail of its level whatever changes
+)
+
+// Codes in Sub of a KindLevel or KindImplied row: what becomes of a side's list of levels, best first. Where Aux names no level
+// the price does (LevelAt).
+const (
+	LevelNew     byte = 'N' // a level comes in at its number; those from there on move one back, what falls off the end is gone
+	LevelChange  byte = 'C' // new size and orders
+	LevelDelete  byte = 'D' // the level goes; those behind it move one up
+	LevelThru    byte = 'T' // all levels from the first to this one go
+	LevelFrom    byte = 'F' // this level and all behind it go
+	LevelOverlay byte = 'O' // the level is replaced, price and all
+)
+
+// LevelAt packs a level's number, 1 the best, 0: found by its price, and its orders, 0: not known, into Aux of a KindLevel row.
+func LevelAt(level uint32, orders uint32) uint64 { return uint64(level) | uint64(orders)<<32 }
+
+// SplitLevelAt is LevelAt backwards.
+func SplitLevelAt(aux uint64) (level, orders uint32) { return uint32(aux), uint32(aux >> 32) }
 
 // Codes in Sub of a KindSystem row: where in its day the channel is.
 const (

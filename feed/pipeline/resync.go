@@ -74,6 +74,14 @@ func (r *rebuild) delivered(blocks []byte, first uint64, count int) {
 	}
 }
 
+// doubt notes messages that were refused, until the packet has been delivered.
+func (r *rebuild) doubt(first, last uint64) {
+	if !r.doubted {
+		r.doubted, r.refusedFirst = true, first
+	}
+	r.refusedLast = last
+}
+
 // lost asks for books that have what the lane's lack: the messages from first to last.
 func (l *Lane) lost(first, last uint64) {
 	r := l.rebuild

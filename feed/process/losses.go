@@ -91,7 +91,7 @@ type passed struct{ lost, received, bufferFull atomic.Uint64 }
 
 // note is called on the lane, between two passes.
 func (p *passed) note(r *laneRunner) {
-	p.lost.Store(lostMessages(r.input.Channels) + r.lane.Parser().Short + r.lane.Counters().Refused)
+	p.lost.Store(lostMessages(r.input.Channels) + r.lane.Main().Decoder().Refused() + r.lane.Counters().Refused)
 	c := &r.input.Counters
 	p.received.Store(c.StampHardware + c.StampKernel + c.StampLoop)
 	if s, ok := r.listener.live.(*udp.Source); ok {

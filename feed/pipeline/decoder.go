@@ -1,0 +1,27 @@
+package pipeline
+
+import "github.com/tickwire/tickwire/tick"
+
+// Decoder turns the messages of one channel into rows. What it must know to do so (price scales, seconds, the day) is its own
+// memory and the channel's: it is told when that is void. Its methods are called on the lane, once a packet.
+type Decoder interface {
+	// Append decodes whole messages, as the venue's framing cut them (session.Framing), from blocks into out, at most max of them; the first has number
+	// first, and each one has a number whether it becomes a row or not. A message may become several rows: all of them, or it is left for the next
+	// batch. One that would not fit an empty batch is refused. It returns the bytes and the messages it used; none of either means that out
+	// must be emptied first. It fills in the parser's columns of tick.Batch, Flags included, and knows nothing of time of arrival.
+	// Hot path: no allocation but for an instrument that is met for the first time.
+	Append(blocks []byte, first uint64, max int, out *tick.Batch) (used, messages int)
+	// Start begins a session: midnight is the start of the venue's day, ns since the Unix epoch. What was known of the one before is void.
+	Start(midnight uint64)
+	// Refused is how many messages could not be taken since the decoder was made, because they contradict themselves or lack what must be known
+	// first: what they said, and of whom, is not known. Books are suspect when it grows. A message of a type that is not known does not count.
+	Refused() uint64
+	// Instruments calls fn with all instruments of the channel, until it returns false. Not for the hot path.
+	Instruments(fn func(id uint32) bool)
+}
+
+// strictDecoder is a decoder whose Append stops behind a message that it refuses: so the last one of those used is it.
+type strictDecoder interface{ StopsAtRefused() }
+
+// sentDecoder is a decoder that wants to know when the venue sent the packet whose messages come next, ns since the Unix epoch; 0: not known.
+type sentDecoder interface{ SetSendTime(ns uint64) }

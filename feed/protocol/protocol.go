@@ -1,0 +1,108 @@
+// Package protocol is the registry of the protocols that tickwire speaks: what each is called, how it is recognised, cut and decoded, and what
+// its books need. Commands, configuration and feeds ask here; a new venue is one folder in parsers and one entry here.
+package protocol
+
+import (
+	"fmt"
+	"net/netip"
+	"strings"
+
+	"github.com/tickwire/tickwire/feed/pipeline"
+	"github.com/tickwire/tickwire/feed/session"
+)
+
+// Protocol is one entry. Functions that are nil say that there is no such thing.
+type Protocol struct {
+	Name     string   // as --protocol and the configuration have it
+	Title    string   // for people
+	Versions []string // the first is the default
+	Zone     string   // IANA name of the venue's time zone: its day begins there
+
+	Publisher uint16 // DBN publisher of the venue's records
+	Dataset   string
+	Generated uint16 // publisher of generated records, never a venue's
+	GenSet    string // their dataset
+
+	Transports []string // what carries it: moldudp64, udp, tcp, binaryfile
+	Recovery   []string // how what is missing comes back: re-request, glimpse, retransmission, refresh, snapshot, replay, resend
+
+	// Framing cuts packets; nil for what comes by TCP.
+	Framing session.Framing
+	// Request appends a request by UDP for count messages of a session from number first on, where the venue is asked that way. nil: MoldUDP64's,
+	// or none.
+	Request func(dst []byte, session [10]byte, first uint64, count int) []byte
+	// New makes the decoder of one channel.
+	New func(o Options) (pipeline.Decoder, error)
+	// Channels says that a feed has several, whose instruments are apart.
+	Channels bool
+	// Books says what the venue's numbers need of books.
+	Books Books
+	// Looks says whether a packet's payload is the protocol's: 0 no, 100 certain. Two protocols never claim the same packet with the same number.
+	Looks func(payload []byte, to netip.AddrPort) int
+	// Each calls fn with the messages of a packet for tickwire decode, until it returns false. An error says what in the packet is wrong, and
+	// where; what came before it was given.
+	Each func(payload []byte, version string, fn func(m Message) bool) error
+}
+
+// Options of a decoder.
+type Options struct {
+	Version string // one of Protocol.Versions, empty: the default
+	Product string // which of the protocol's feeds: xdp: integrated, bbo, trades; iex: deep, tops; mdp3: both, mbp, mbo; empty: the first
+	Schema  string // mdp3: path of an SBE schema that is newer than the one built in
+	Channel uint8
+}
+
+// Books is what a venue needs of package book.
+type Books struct {
+	Sparse bool // numbers of orders and instruments are any 64 and 32 bits: they are hashed
+	Orders bool // it sends orders
+	Prices bool // it sends price levels: mbp1 and mbp10 come from them
+	Quotes bool // some of its feeds send best prices and no orders
+}
+
+// Message is one message for people and scripts: as it is on the wire, integers unscaled, padded text trimmed.
+type Message struct {
+	Sequence uint64
+	Type     string // the venue's own letter, number or name
+	Raw      []byte // valid for the call
+	Fields   []byte // a JSON object, valid for the call
+	// Err says what is wrong with the message; its neighbours are whole.
+	Err error
+}
+
+// All are the entries, in the order in which they are told.
+var All = []*Protocol{ITCH, XDP, IEX, IEXTops}
+
+// Find gives the protocol of a name. Case does not matter.
+func Find(name string) (*Protocol, error) {
+	for _, p := range All {
+		if strings.EqualFold(p.Name, name) {
+			return p, nil
+		}
+	}
+	return nil, fmt.Errorf("protocol %q is unknown; known: %s", name, strings.Join(Names(), ", "))
+}
+
+// Names are the names of all.
+func Names() []string {
+	names := make([]string, len(All))
+	for i, p := range All {
+		names[i] = p.Name
+	}
+	return names
+}
+
+// Recognise tells the protocol of a packet by its bytes, nil: it is none of those that are known.
+func Recognise(payload []byte, to netip.AddrPort) *Protocol {
+	var best *Protocol
+	most := 0
+	for _, p := range All {
+		if p.Looks == nil {
+			continue
+		}
+		if n := p.Looks(payload, to); n > most {
+			best, most = p, n
+		}
+	}
+	return best
+}
