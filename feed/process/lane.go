@@ -40,11 +40,13 @@ type laneRunner struct {
 	state     atomic.Uint32 // ringbuf.State that the rings are to show: the lane stores it, and the beat looks
 	stamps    atomic.Uint32 // nic.StampSource of the latest packets
 	silent    atomic.Uint64 // lines that are silent, two bits a channel: A, B
+	passed    passed        // what reports of losses take from the lane
 	_         [64]byte      // what the beat stores is in no line of the lane's
 	shown     ringbuf.State // that they show: the beat's
 	stamped   uint32        // that the rings show: the beat's
 	heard     uint64        // silent, as the log was told: the beat's
 	gone      error         // an interface of the lane's: whoever watches links writes it, Run reads it at the end
+	losses    losses        // the housekeeping's
 	undrained bool          // its definitions file could not be written just now: the beat's
 	export    exporter      // of what the lane counts: it copies the values itself
 	kernel    exporter      // of what the kernel counts: the housekeeping's
@@ -162,7 +164,7 @@ func (r *laneRunner) join(proto *protocol.Protocol, f *config.Feed, p *Process, 
 	for _, w := range r.listener.Warnings() {
 		log.Warn(w, "lane", r.name)
 	}
-	if err := r.listener.export(r.name, &r.export, &r.kernel, p.programs); err != nil {
+	if err := errors.Join(r.listener.export(r.name, &r.export, &r.kernel, p.programs), r.losses.open(r, p, log)); err != nil {
 		return err
 	}
 	r.input.Source, r.input.Route, r.input.PollPinned = r.listener.live, r.listener.route, true
@@ -218,6 +220,7 @@ func (r *laneRunner) run(p *Process) error {
 		}
 		r.state.Store(uint32(ringState(r.input.Channels)))
 		r.silent.Store(silentLines(r.input.Channels))
+		r.passed.note(r)
 		r.export.export(now)
 	}
 	r.input.BeforeSleep = r.bell
@@ -269,6 +272,7 @@ func (r *laneRunner) close() error {
 	if r.listener != nil {
 		errs = append(errs, r.listener.Close())
 	}
+	r.losses.close()
 	if r.capture != nil {
 		errs = append(errs, r.capture.Close())
 	}

@@ -172,7 +172,7 @@ func (f *Offline) Summary() []string {
 		}
 	}
 	p := f.Lane.Parser()
-	say(p.Short, "%d messages are shorter than their type: refused, books are suspect from there on")
+	say(p.Short, "%d messages are shorter than their type: refused, table gaps names them, books are suspect from there on")
 	say(p.Unknown, "%d messages are of an unknown type: skipped")
 	say(p.Extended, "%d types came longer than known: their known part was read")
 	c := f.kept.Orders.Counters()

@@ -41,7 +41,7 @@ func TestSnapshotAfterRebuild(t *testing.T) {
 	books, err := book.New(book.Options{})
 	must(t, err)
 	defer books.Close()
-	rs, err := resync.New(resync.Options{Books: books, LogBytes: 1 << 20, Fetch: func(context.Context, func([]byte, int) error) (uint64, error) {
+	rs, err := resync.New(resync.Options{Books: books, LogBytes: 1 << 20, Fetch: func(context.Context, string, func([]byte, int) error) (uint64, error) {
 		return 0, errors.New("stepped by hand")
 	}})
 	must(t, err)

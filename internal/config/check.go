@@ -150,6 +150,7 @@ func (r *Recovery) defaults() {
 	orInt(&r.Tries, 5)
 	orInt(&r.HoldPackets, 4096)
 	orInt(&r.HoldMessages, 100_000)
+	orString(&r.SnapshotSession, SnapshotSame)
 	orSpan(&r.SilentAfter, 3*time.Second)
 }
 
@@ -321,6 +322,7 @@ func (r *Recovery) validate(fs *faults, key string) {
 	if r.Snapshot != "" {
 		hostPort(fs, key+".snapshot", r.Snapshot)
 	}
+	oneOf(fs, key+".snapshot_session", r.SnapshotSession, SnapshotSame, SnapshotAny)
 	if len(r.SnapshotUser) > 6 {
 		fs.add(key+".snapshot_user", "= %q has more than 6 characters", r.SnapshotUser)
 	}

@@ -147,7 +147,15 @@ type Recovery struct {
 	Snapshot             string `toml:"snapshot"`
 	SnapshotUser         string `toml:"snapshot_user"`
 	SnapshotPasswordFile string `toml:"snapshot_password_file"` // first line, without its line end
+	// SnapshotSession is "same" (default: a snapshot whose session is named otherwise than the channel's is not taken) or "any".
+	SnapshotSession string `toml:"snapshot_session"`
 }
+
+// Values of Recovery.SnapshotSession.
+const (
+	SnapshotSame = "same"
+	SnapshotAny  = "any"
+)
 
 // Consolidate is the process that joins the best prices of several feeds.
 type Consolidate struct {
