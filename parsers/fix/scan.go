@@ -22,6 +22,8 @@ const (
 	chunkBlocks = 16 // a data field makes a chunk void: with more of them a message of nothing else would take long
 	chunkBytes  = chunkBlocks * blockBytes
 
+	fourOnes = 0x01010101
+
 	// MaxTagDigits is how many digits a tag may have.
 	MaxTagDigits = 8
 )
@@ -63,8 +65,18 @@ func scan(b []byte, dst []Field, way int) (n, used int, err error) {
 				equals := masks[word]>>bit | masks[word+2]<<1<<(blockBytes-1-bit)
 				digits := uint(bits.TrailingZeros64(equals))
 				at := uint(used) + begin
-				tag := shortTag(b, at, digits)
-				if tag == 0 || digits >= end-begin { // or none in this field
+				tag := uint32(0)
+				if equal := at + digits; digits-1 < 4 && equal >= 4 && equal < uint(len(b)) {
+					// The four bytes before the '=': the digits are the upper ones, what is below them becomes zeros in front.
+					x := binary.LittleEndian.Uint32(b[equal-4:equal]) ^ '0'*fourOnes
+					below := (32 - 8*digits) & 31
+					x = x >> below << below
+					if ((x+0x76*fourOnes)|x)&(0x80*fourOnes) == 0 && x>>below&0xFF != 0 {
+						x = x*10 + x>>8 // two pairs of digits
+						tag = x&0xFF*100 + x>>16&0xFF
+					}
+				}
+				if tag == 0 || digits >= end-begin { // the '=' is not in this field
 					long, ok := tagAt(b, int(at), int(digits))
 					if !ok || digits >= end-begin {
 						return n, int(at), ErrField
@@ -106,24 +118,6 @@ func scan(b []byte, dst []Field, way int) (n, used int, err error) {
 		}
 	}
 	return n, used, nil
-}
-
-// shortTag is the number of one to four digits at b[at:], behind which there is a '=', 0: tagAt has to look.
-func shortTag(b []byte, at, digits uint) uint32 {
-	end := at + digits
-	if digits-1 > 3 || end < 4 || end > uint(len(b)) {
-		return 0
-	}
-	// Four bytes before the '=', the digits are the upper ones; what is below them becomes zeros in front.
-	const ones = 0x01010101
-	x := binary.LittleEndian.Uint32(b[end-4:end]) ^ '0'*ones
-	below := (32 - 8*digits) & 31
-	x = x >> below << below
-	if ((x+0x76*ones)|x)&(0x80*ones) != 0 || x>>below&0xFF == 0 {
-		return 0
-	}
-	x = x*10 + x>>8 // two pairs of digits
-	return x&0xFF*100 + x>>16&0xFF
 }
 
 // tagAt is the number of so many digits at b[at:], behind which there is a '='.
