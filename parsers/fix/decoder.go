@@ -48,7 +48,7 @@ type Counters struct {
 	Fractions uint64 // refused: a size with more decimals than SizeDecimals
 	Fields    uint64 // refused: a field twice, missing, without meaning, a time that is none
 	Unnamed   uint64 // refused: instrument not named, or named so that it may be several
-	Full      uint64 // refused: more instruments or ids than there is room for, more entries than a batch has rows
+	Full      uint64 // refused: more instruments or ids than there is room for
 
 	Entries      uint64 // of W and X, those of refused messages left out
 	UnknownTypes uint64 // entries of a type without a row: passed over
@@ -87,6 +87,7 @@ type Decoder struct {
 	ids    ids
 	number uint64 // of the message among all
 	seq    uint64 // of the message, as the caller counts
+	done   int    // entries of it whose rows were given with an earlier batch
 	flags  uint8  // of its rows
 }
 
@@ -159,7 +160,7 @@ func (d *Decoder) Lost(fn func(id uint32, symbol string) bool) {
 }
 
 // Append decodes whole messages, one after the other, from blocks into out, at most max of them; the first has number first. It stops before a
-// message whose rows do not fit; one that would not fit an empty batch is refused. Bytes that are no message are counted and stepped over. Hot path.
+// message whose rows do not fit; those of one that would not fit an empty batch come in several: rows, and nothing used. Bytes that are no message are counted and stepped over. Hot path.
 func (d *Decoder) Append(blocks []byte, first uint64, max int, out *tick.Batch) (used, messages int) {
 	for messages < max && used < len(blocks) && !out.Full() {
 		skip, n, err := Frame(blocks[used:], d.opts.MaxMessage)
@@ -174,7 +175,9 @@ func (d *Decoder) Append(blocks []byte, first uint64, max int, out *tick.Batch) 
 		if skip > 0 {
 			d.Counters.Garbled++
 		}
-		d.seq = first + uint64(messages)
+		if seq := first + uint64(messages); d.seq != seq {
+			d.seq, d.done = seq, 0
+		}
 		if !d.message(blocks[used+skip:used+skip+n], out) {
 			if skip > 0 {
 				d.Counters.Garbled-- // it will be seen again
@@ -211,6 +214,7 @@ func (d *Decoder) message(raw []byte, out *tick.Batch) bool {
 	if !fits {
 		return false
 	}
+	d.done = 0
 	d.Counters.Messages++
 	if err != nil {
 		d.refuse(err)
@@ -260,7 +264,7 @@ func (d *Decoder) parse(raw []byte) error {
 var (
 	errVersion   = fmt.Errorf("fix: version of the message is not known")
 	errAmbiguous = fmt.Errorf("fix: instrument is named so that it may be several")
-	errFull      = fmt.Errorf("fix: more instruments, ids or entries than there is room for")
+	errFull      = fmt.Errorf("fix: more instruments or ids than there is room for, or an id of more than 48 bytes")
 )
 
 func (d *Decoder) refuse(err error) {
@@ -302,22 +306,24 @@ func (d *Decoder) resolve(all []Instrument) error {
 	return nil
 }
 
-// room says whether rows, and those of side tables, fit, with a definition of each instrument that is not told yet; where not even an empty batch has room
-// for them it is an error.
-func (d *Decoder) room(out *tick.Batch, rows, side int) (fits bool, err error) {
+// fits says whether rows and those of side tables are to be made now, and whether all have room, with a definition of each instrument that is not told yet.
+// What not even an empty batch has room for is taken when the batch is empty, a batch at a time: Append then gives rows and says that it used nothing, until the
+// last ones.
+func (d *Decoder) fits(out *tick.Batch, rows, side int) (now, whole bool) {
 	for _, id := range d.found {
 		if !d.in.all[id].told {
 			rows, side = rows+1, side+1
 		}
 	}
 	s := &out.Sides
-	if out.N+rows <= tick.MaxRows && max(s.Definitions, s.Statuses, s.Statistics, s.Imbalances)+side <= tick.MaxSideRows {
-		return true, nil
-	}
-	if out.N == 0 {
-		return true, errFull
-	}
-	return false, nil
+	whole = out.N+rows <= tick.MaxRows && max(s.Definitions, s.Statuses, s.Statistics, s.Imbalances)+side <= tick.MaxSideRows
+	return whole || out.N == 0, whole
+}
+
+// hasRoom says whether the rows of one more entry have room: its instrument's definition, and two.
+func hasRoom(out *tick.Batch) bool {
+	s := &out.Sides
+	return out.N+3 <= tick.MaxRows && max(s.Definitions, s.Statistics, s.Imbalances) < tick.MaxSideRows
 }
 
 // row adds one with nothing in it. chained ones are an instrument's event: all but the last of a message have FlagMore. Hot path.

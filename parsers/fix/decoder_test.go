@@ -140,9 +140,9 @@ func TestDecoder(t *testing.T) {
 		{"X by level, instrument inherited, two instruments", Options{}, []string{
 			"35=X|268=4|279=0|269=0|55=A|270=1.5|271=10|346=2|290=1|279=1|269=1|270=1.75|271=3|290=2|279=2|269=0|55=B|290=5|279=2|269=1|55=A|270=2|"}, `
 			Definition 1 A A
-			Definition 2 B A
 			Level 1 N B 1.50 x 10 at 1 of 2 more
 			Level 1 C A 1.75 x 3 at 2 of 0 more
+			Definition 2 B A
 			Level 2 D B - x 0 at 5 of 0
 			Level 1 D A 2.00 x 0 at 0 of 0`},
 		{"X of 5.0 SP2, thru, from and overlay", Options{}, []string{
@@ -321,31 +321,74 @@ func TestDecoderBounds(t *testing.T) {
 	if got := rows(t, d, out, fmt.Sprintf(x, 'z')); len(got) != 1 {
 		t.Errorf("an id that was freed is not to be had: %q", got)
 	}
-	big := func(n int) string {
-		return fmt.Sprintf("35=W|55=A|268=%d|", n) + strings.Repeat("269=0|270=1|271=2|", n)
-	}
-	if got := rows(t, d, out, big(4095)); len(got) != 4096 {
-		t.Errorf("%d rows", len(got))
-	}
-	if got := rows(t, d, out, big(4096)); len(got) != 0 || d.Counters.Full != 4 {
-		t.Errorf("%d rows", len(got))
-	}
-	if got := rows(t, d, out, big(4095)); len(got) != 4096 {
-		t.Errorf("%d rows", len(got))
-	}
 	// A message that does not fit behind another one is left, whole, and comes next.
-	small, large := framed("FIX.4.4", "35=W|"+header+"55=A|268=1|269=0|270=1|271=2|"), framed("FIX.4.4", "35=W|"+header+big(4095)[5:])
+	small := framed("FIX.4.4", "35=W|"+header+"55=A|268=1|269=0|270=1|271=2|")
+	large := framed("FIX.4.4", "35=W|"+header+"55=A|268=4094|"+strings.Repeat("269=0|270=1|271=2|", 4094))
 	out.Reset()
 	used, n := d.Append(append(bytes.Clone(small), large...), 1, 10, out)
 	if used != len(small) || n != 1 || out.N != 2 {
 		t.Errorf("%d bytes, %d messages, %d rows", used, n, out.N)
 	}
 	out.Reset()
-	if used, n = d.Append(large, 2, 10, out); used != len(large) || n != 1 || out.N != 4096 {
+	if used, n = d.Append(large, 2, 10, out); used != len(large) || n != 1 || out.N != 4095 {
 		t.Errorf("%d bytes, %d messages, %d rows", used, n, out.N)
 	}
-	if used, n = d.Append(bytes.Repeat(small, 5), 3, 3, out); n > 3 {
+	out.Reset()
+	if used, n = d.Append(bytes.Repeat(small, 5), 3, 3, out); n != 3 || used != 3*len(small) {
 		t.Errorf("%d messages, asked for 3", n)
+	}
+}
+
+// A message of more rows than a batch has comes in several batches: the same rows as in small messages, and of one step, as flags say.
+func TestMoreThanABatch(t *testing.T) {
+	out := batch(t)
+	for _, tc := range []struct {
+		name, head string
+		entry      func(i int) string
+		n, rows    int
+		chained    tick.Kind
+	}{
+		{"W", "35=W|" + header + "55=A|268=%d|", func(i int) string { return fmt.Sprintf("269=0|270=%d|271=2|278=x%d|", i, i) }, 10_000, 10_002, tick.KindAdd},
+		{"W of figures", "35=W|" + header + "55=A|268=%d|", func(i int) string { return fmt.Sprintf("269=4|270=%d|271=2|", i) }, 5000, 5001, 0},
+		{"X", "35=X|" + header + "268=%d|", func(i int) string { return fmt.Sprintf("279=0|269=1|55=A%d|270=%d|271=2|290=1|", i%2500, i) }, 10_000, 12_500, tick.KindLevel},
+		{"y", "35=y|" + header + "320=Q|322=R|560=0|146=%d|", func(i int) string { return fmt.Sprintf("55=A%d|", i) }, 3000, 3000, 0},
+	} {
+		d := decoderOf(t, Options{})
+		rest := fmt.Sprintf(tc.head, tc.n)
+		for i := range tc.n {
+			rest += tc.entry(i)
+		}
+		raw := framed("FIX.4.4", rest)
+		last := map[uint32]uint8{}
+		total, batches := 0, 0
+		for used := 0; used < len(raw); batches++ {
+			out.Reset()
+			used, _ = d.Append(raw, 5, 10, out)
+			if out.N == 0 {
+				t.Fatalf("%s: no rows in batch %d", tc.name, batches)
+			}
+			for i := range out.N {
+				if total++; out.Kind[i] == tc.chained {
+					if more, again := last[out.Instrument[i]]; again && more&tick.FlagMore == 0 {
+						t.Fatalf("%s: row %d is behind the last one of its instrument", tc.name, total)
+					}
+					last[out.Instrument[i]] = out.Flags[i]
+				}
+			}
+		}
+		for id, flags := range last {
+			if flags&tick.FlagMore != 0 {
+				t.Errorf("%s: instrument %d has no last row", tc.name, id)
+			}
+		}
+		if total != tc.rows || batches < 3 || d.Counters.Messages != 1 || d.Refused() != 0 {
+			t.Errorf("%s: %d rows in %d batches, want %d, %+v", tc.name, total, batches, tc.rows, d.Counters)
+		}
+		// The next message starts from its own begin.
+		out.Reset()
+		if used, n := d.Append(framed("FIX.4.4", "35=W|"+header+"55=A|268=1|269=0|270=1|271=2|"), 6, 1, out); used == 0 || n != 1 || out.N < 2 {
+			t.Errorf("%s: %d rows of the next message", tc.name, out.N)
+		}
 	}
 }
 

@@ -26,12 +26,39 @@ func (d *Decoder) market(out *tick.Batch) (fits bool, err error) {
 	if err = d.check(); err != nil {
 		return true, err
 	}
-	rows, side := len(md.Entries), 0
-	if md.MsgType == 'W' {
-		rows++
+	whole := false
+	if d.done == 0 {
+		if fits, whole = d.fit(out); !fits {
+			return false, nil
+		}
+		d.Counters.Entries += uint64(len(md.Entries))
 	}
-	for i := range md.Entries {
-		switch e := &md.Entries[i]; e.Type {
+	if md.MsgType == 'W' {
+		d.snapshot(out)
+	}
+	for ; d.done < len(md.Entries); d.done++ {
+		if !whole && !hasRoom(out) {
+			d.more(out)
+			return false, nil
+		}
+		e := &md.Entries[d.done]
+		x := &d.in.all[d.found[e.Instrument]]
+		d.tell(out, x, md.SendingTime)
+		if md.MsgType == 'X' {
+			d.count(x, e)
+		} else if e.Type == EntryEmptyBook {
+			continue // the snapshot began with that
+		}
+		d.entry(out, x, e)
+	}
+	return true, nil
+}
+
+// fit says whether the message is to be taken now, and whether all of its rows have room: see fits.
+func (d *Decoder) fit(out *tick.Batch) (now, whole bool) {
+	rows, side := len(d.md.Entries)+1, 0
+	for i := range d.md.Entries {
+		switch e := &d.md.Entries[i]; e.Type {
 		case EntryBid, EntryOffer, EntryEmptyBook, 0:
 		case EntryTrade:
 			if e.Action == ActionChange {
@@ -41,31 +68,23 @@ func (d *Decoder) market(out *tick.Batch) (fits bool, err error) {
 			side++
 		}
 	}
-	if fits, err = d.room(out, rows, side); !fits || err != nil {
-		return fits, err
-	}
-	d.Counters.Entries += uint64(len(md.Entries))
-	for _, id := range d.found {
-		d.tell(out, &d.in.all[id], md.SendingTime)
-	}
-	if md.MsgType == 'W' {
-		d.snapshot(out)
-		return true, nil
-	}
-	for i := range md.Entries {
-		e := &md.Entries[i]
-		x := &d.in.all[d.found[e.Instrument]]
-		d.count(x, e)
-		d.entry(out, x, e)
-	}
-	return true, nil
+	return d.fits(out, rows, side)
 }
 
-// check refuses what entries say before any of them has an effect. What an entry is about may be known only by its id.
+// more says of a message's rows in this batch that others follow.
+func (d *Decoder) more(out *tick.Batch) {
+	for i := d.done; i < len(d.md.Entries); i++ {
+		if x := &d.in.all[d.found[d.md.Entries[i].Instrument]]; x.message == d.number {
+			out.Flags[x.row] |= tick.FlagMore
+		}
+	}
+}
+
+// check refuses what entries say before any of them has an effect, and settles what says which entry of a book each is about.
 func (d *Decoder) check() error {
 	md := &d.md
 	news := 0
-	for i := range md.Entries {
+	for i := d.done; i < len(md.Entries); i++ {
 		e := &md.Entries[i]
 		if e.Action > ActionOverlay || e.Action < ActionNew {
 			return ErrValue
@@ -149,28 +168,31 @@ func (d *Decoder) identity(x *instrument, e *MDEntry) identity {
 	return byLevel
 }
 
-// snapshot makes the rows of a W: its instrument's book is what it says, and nothing else. A W that has neither bids nor offers, such as
+// snapshot begins a W: its instrument's book is what it says, and nothing else. A W that has neither bids nor offers, such as
 // that of a subscription of trades, leaves the book to the subscription that brought it, unless it says that it is empty.
 func (d *Decoder) snapshot(out *tick.Batch) {
 	md := &d.md
 	x := &d.in.all[d.found[0]]
+	d.tell(out, x, md.SendingTime)
 	d.flags = tick.FlagSnapshot
-	book, request := len(md.Entries) == 0, d.hashOf(md.ReqID)
-	for i := range md.Entries {
-		t := md.Entries[i].Type
-		book = book || t == EntryBid || t == EntryOffer || t == EntryEmptyBook
+	if d.done > 0 {
+		return
 	}
-	if book || x.hasBook && x.bookOf == request {
-		d.empty(out, x, d.timeOf(&MDEntry{}))
-		x.bookOf, x.hasBook, x.lost, x.rptSeq = request, true, false, 0
-	}
+	book, request, last := len(md.Entries) == 0, d.hashOf(md.ReqID), uint64(0)
 	for i := range md.Entries {
 		e := &md.Entries[i]
-		x.rptSeq = max(x.rptSeq, e.RptSeq)
-		if e.Type != EntryEmptyBook {
-			d.entry(out, x, e)
-		}
+		book = book || e.Type == EntryBid || e.Type == EntryOffer || e.Type == EntryEmptyBook
+		last = max(last, e.RptSeq)
 	}
+	if book || x.hasBook && x.bookOf == request {
+		ts := md.SendingTime
+		if md.body.Has&HasTime != 0 {
+			ts = md.body.Time
+		}
+		d.empty(out, x, ts)
+		x.bookOf, x.hasBook, x.lost, x.rptSeq = request, true, false, 0
+	}
+	x.rptSeq = max(x.rptSeq, last)
 }
 
 // empty makes a Clear row and forgets what was in the book.
@@ -192,20 +214,12 @@ func (d *Decoder) count(x *instrument, e *MDEntry) {
 	x.rptSeq = e.RptSeq
 }
 
-// timeOf is when what an entry says happened.
-func (d *Decoder) timeOf(e *MDEntry) uint64 {
-	if e.Has&HasTime != 0 {
-		return e.Time
-	}
-	if d.md.body.Has&HasTime != 0 {
-		return d.md.body.Time
-	}
-	return d.md.SendingTime
-}
-
 // entry makes an entry's rows. Hot path.
 func (d *Decoder) entry(out *tick.Batch, x *instrument, e *MDEntry) {
-	ts := d.timeOf(e)
+	ts := d.md.SendingTime
+	if e.Has&HasTime != 0 {
+		ts = e.Time
+	}
 	typ := e.Type
 	if typ == 0 { // the id says what it is: of bids and offers only ids are kept
 		id := e.RefID

@@ -31,11 +31,11 @@ func (d *Decoder) definitions(out *tick.Batch) (fits bool, err error) {
 	if err = d.resolve(d.md.Instruments); err != nil {
 		return true, err
 	}
-	if fits, err = d.room(out, len(d.found), len(d.found)); !fits || err != nil {
-		return fits, err
-	}
-	for i, id := range d.found {
-		d.definition(out, &d.in.all[id], ts, &d.list.Securities[i])
+	for ; d.done < len(d.found); d.done++ {
+		if !hasRoom(out) {
+			return false, nil
+		}
+		d.definition(out, &d.in.all[d.found[d.done]], ts, &d.list.Securities[d.done])
 	}
 	return true, nil
 }
@@ -141,8 +141,8 @@ func (d *Decoder) tradingStatus(out *tick.Batch) (fits bool, err error) {
 	if err = d.resolve(d.md.Instruments); err != nil {
 		return true, err
 	}
-	if fits, err = d.room(out, 1, 1); !fits || err != nil {
-		return fits, err
+	if now, _ := d.fits(out, 1, 1); !now {
+		return false, nil
 	}
 	x := &d.in.all[d.found[0]]
 	d.tell(out, x, s.Time)
