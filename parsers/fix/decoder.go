@@ -294,6 +294,10 @@ func (d *Decoder) refuse(err error) {
 func (d *Decoder) resolve(all []Instrument) error {
 	d.found = d.found[:0]
 	for i := range all {
+		if symbol := symbolOf(&all[i]); i > 0 && len(symbol) > 0 && string(symbol) == string(symbolOf(&all[i-1])) && all[i].bare() && all[i-1].bare() {
+			d.found = append(d.found, d.found[i-1])
+			continue
+		}
 		id := d.in.find(&all[i])
 		if id == 0 {
 			if len(d.in.all) > d.in.most {

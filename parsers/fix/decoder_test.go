@@ -230,6 +230,12 @@ func TestDecoder(t *testing.T) {
 			Clear 1 snapshot
 			Definition 3 777 A
 			Clear 3 snapshot`},
+		{"no symbol, but ids", Options{}, []string{"35=X|268=3|279=0|269=0|55=[N/A]|48=1|270=1|271=2|279=0|269=0|55=[N/A]|48=2|270=1|271=2|279=0|269=0|48=1|270=1|271=2|"}, `
+			Definition 1 1 A
+			Level 1 N B 1.00 x 2 at 0 of 0 more
+			Definition 2 2 A
+			Level 2 N B 1.00 x 2 at 0 of 0
+			Level 1 N B 1.00 x 2 at 0 of 0`},
 		{"sizes with decimals", Options{SizeDecimals: 2}, []string{"35=W|55=A|268=1|269=0|270=1|271=2.5|"}, `
 			Definition 1 A A
 			Clear 1 snapshot more
@@ -273,6 +279,7 @@ func TestDecoderRefuses(t *testing.T) {
 		{"35=W|55=A|", func(c *Counters) uint64 { return c.Fields }},
 		{"35=W|268=1|269=0|270=1|271=2|", func(c *Counters) uint64 { return c.Unnamed }},
 		{"35=X|268=1|279=0|269=0|270=1|271=2|", func(c *Counters) uint64 { return c.Unnamed }},
+		{"35=X|268=2|279=0|269=0|55=A|270=1|271=2|279=0|269=0|200=202412|270=1|271=2|", func(c *Counters) uint64 { return c.Unnamed }},
 		{"35=X|268=1|279=9|269=0|55=A|270=1|271=2|", func(c *Counters) uint64 { return c.Fields }},
 		{"35=X|268=1|279=0|55=A|270=1|271=2|", func(c *Counters) uint64 { return c.Fields }},
 		{"35=X|268=1|279=1|269=0|55=A|271=2|", func(c *Counters) uint64 { return c.Fields }},
@@ -354,11 +361,12 @@ func TestMoreThanABatch(t *testing.T) {
 		{"y", "35=y|" + header + "320=Q|322=R|560=0|146=%d|", func(i int) string { return fmt.Sprintf("55=A%d|", i) }, 3000, 3000, 0},
 	} {
 		d := decoderOf(t, Options{})
-		rest := fmt.Sprintf(tc.head, tc.n)
+		var rest strings.Builder
+		fmt.Fprintf(&rest, tc.head, tc.n)
 		for i := range tc.n {
-			rest += tc.entry(i)
+			rest.WriteString(tc.entry(i))
 		}
-		raw := framed("FIX.4.4", rest)
+		raw := framed("FIX.4.4", rest.String())
 		last := map[uint32]uint8{}
 		total, batches := 0, 0
 		for used := 0; used < len(raw); batches++ {

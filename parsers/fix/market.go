@@ -58,6 +58,32 @@ func (n *Instrument) place(tag uint32) *[]byte {
 	return nil
 }
 
+// says tells whether all of what another one says, this one says too.
+func (n *Instrument) says(other *Instrument) bool {
+	mine, others := qualifiersOf(n), qualifiersOf(other)
+	for i, v := range others {
+		if len(v) > 0 && string(v) != string(mine[i]) {
+			return false
+		}
+	}
+	return true
+}
+
+// namesInstrument says whether a tag has a place. Hot path.
+func namesInstrument(tag uint32) bool {
+	return tag < 64*uint32(len(naming)) && naming[tag/64]>>(tag%64)&1 != 0
+}
+
+var naming = func() (set [TagMaturityDate/64 + 1]uint64) {
+	var n Instrument
+	for tag := range uint32(64 * len(set)) {
+		if n.place(tag) != nil {
+			set[tag/64] |= 1 << (tag % 64)
+		}
+	}
+	return set
+}()
+
 // Actions of an entry (279).
 const (
 	ActionNew        byte = '0'
@@ -220,7 +246,7 @@ func (e *MDEntry) time(v []byte) error {
 func (d *MarketData) entry(m *Message, at Entry) error {
 	d.Entries = append(d.Entries, MDEntry{Action: ActionNew, Price: tick.UndefPrice, Instrument: len(d.Instruments) - 1})
 	e := &d.Entries[len(d.Entries)-1]
-	var named Instrument
+	named := false
 	position := uint32(0)
 	g := m.groupsFrom(at.From)
 	for i := at.From; i < at.To; i++ {
@@ -282,9 +308,15 @@ func (d *MarketData) entry(m *Message, at Entry) error {
 				err = e.time(v)
 			}
 		default:
-			if p := named.place(f.Tag); p != nil {
-				first, *p = *p == nil, v
+			if d.MsgType == 'W' || !namesInstrument(f.Tag) {
+				break
 			}
+			if !named {
+				named = true
+				d.Instruments = append(d.Instruments, Instrument{})
+			}
+			p := d.Instruments[len(d.Instruments)-1].place(f.Tag)
+			first, *p = *p == nil, v
 		}
 		switch {
 		case err != nil:
@@ -309,9 +341,15 @@ func (d *MarketData) entry(m *Message, at Entry) error {
 	if e.Has&hasAction == 0 || e.Type == 0 && e.ID == nil && e.RefID == nil {
 		return ErrMissing
 	}
-	if named.Symbol != nil || named.SecurityID != nil {
-		d.Instruments = append(d.Instruments, named)
-		e.Instrument = len(d.Instruments) - 1
+	if named {
+		last := len(d.Instruments) - 1
+		if n := &d.Instruments[last]; n.Symbol != nil || n.SecurityID != nil {
+			e.Instrument = last
+		} else if last == 0 || !d.Instruments[last-1].says(n) {
+			return ErrUnnamed
+		} else {
+			d.Instruments = d.Instruments[:last]
+		}
 	}
 	if e.Instrument < 0 {
 		return ErrUnnamed
