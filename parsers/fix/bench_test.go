@@ -77,7 +77,6 @@ func BenchmarkParse(b *testing.B) {
 // BenchmarkDecode is messages of a session, framed and summed, into rows.
 //
 //	budget  0 allocs/op
-//	seen    X of 1 to 4 levels, W of 20 levels, X of 2 orders by id: see the README of the last release
 func BenchmarkDecode(b *testing.B) {
 	_, levels := benchMessages(2000)
 	var snapshots, orders [][]byte

@@ -55,6 +55,7 @@ type Counters struct {
 	UnknownIDs   uint64 // entries about an id that is not there: passed over, the instrument is lost until its next W
 	Duplicates   uint64 // new entries of an id that is there: they replace it
 	Empty        uint64 // entries with size 0 where there must be one: taken as a deletion
+	PossDups     uint64 // messages with PossDupFlag, taken like others: that none is taken twice is the session's work; a recording may have some twice
 	PartTrades   uint64 // trades without a price or a size: passed over
 	SeqGaps      uint64 // RptSeq was not the one after the last: the instrument is lost until its next W
 }
@@ -62,12 +63,13 @@ type Counters struct {
 // Decoder turns messages into rows. Its methods are those of pipeline.Decoder. What it remembers: instruments by name, entries by id, each instrument's RptSeq.
 //
 //	W  Clear, then Level New or Add of each bid and offer       FlagSnapshot on all its rows
-//	X  Level or Add, Modify, Replace, Delete of each             FlagMore on all rows of an instrument but the last that a book or a tape sees
+//	X  Level or Add, Modify, Replace, Delete of each
 //	   trades: Trade; their deletion: Break; their change: Break, Trade
 //	   opening, close, settlement, high, low, VWAP, volume, open interest, …: Statistics; imbalance: Imbalance; empty book: Clear
 //	d y  Definition        f  Status
 //
-// An instrument's first row is a Definition, of its symbol at least. A message becomes all of its rows or none: a number that cannot be read makes
+// Rows of one W or X have FlagMore but for the last one of each instrument. An instrument's first row is a Definition, of its symbol at least, and
+// none of the event. A message becomes all of its rows or none: a number that cannot be read makes
 // the whole message refused, since the entries after it may depend on it.
 type Decoder struct {
 	Counters Counters
@@ -216,10 +218,19 @@ func (d *Decoder) message(raw []byte, out *tick.Batch) bool {
 	}
 	d.done = 0
 	d.Counters.Messages++
+	d.countPossDup()
 	if err != nil {
 		d.refuse(err)
 	}
 	return true
+}
+
+func (d *Decoder) countPossDup() {
+	for i, f := range d.m.Fields[:d.m.body] {
+		if f.Tag == TagPossDupFlag && string(d.m.Value(i)) == "Y" {
+			d.Counters.PossDups++
+		}
+	}
 }
 
 // parse reads a message by its version's dictionary.

@@ -135,7 +135,7 @@ func TestDecoder(t *testing.T) {
 			Clear 1 snapshot more
 			Level 1 N B 1.00 x 5 at 0 of 0 snapshot
 			Trade 1 1.00 x 5 id 0 snapshot
-			Clear 1 snapshot
+			Clear 1 snapshot more
 			Statistics 1 type 5 2.00 snapshot`},
 		{"X by level, instrument inherited, two instruments", Options{}, []string{
 			"35=X|268=4|279=0|269=0|55=A|270=1.5|271=10|346=2|290=1|279=1|269=1|270=1.75|271=3|290=2|279=2|269=0|55=B|290=5|279=2|269=1|55=A|270=2|"}, `
@@ -200,12 +200,12 @@ func TestDecoder(t *testing.T) {
 		{"figures, imbalance, and types that have no row", Options{}, []string{
 			"35=X|268=8|279=0|269=4|55=A|270=1|279=0|269=6|270=2|279=1|269=B|271=900|279=0|269=C|271=12|279=2|269=9|279=0|269=A|270=5|271=100|277=P|279=0|269=3|270=1|279=0|269=0|270=1|271=1|"}, `
 			Definition 1 A A
-			Statistics 1 type 1 1.00
-			Statistics 1 type 3 2.00
-			Statistics 1 type 6 - quantity 900
-			Statistics 1 type 9 - quantity 12
-			Statistics 1 type 13 - action 2
-			Imbalance 1 B 5.00 x 100
+			Statistics 1 type 1 1.00 more
+			Statistics 1 type 3 2.00 more
+			Statistics 1 type 6 - quantity 900 more
+			Statistics 1 type 9 - quantity 12 more
+			Statistics 1 type 13 - action 2 more
+			Imbalance 1 B 5.00 x 100 more
 			Level 1 N B 1.00 x 1 at 0 of 0`},
 		{"empty book in X", Options{}, []string{"FIXT.1.1 35=X|1021=3|268=2|279=0|269=0|278=a|55=A|270=1|271=1|279=0|269=J|", "FIXT.1.1 35=X|1021=3|268=1|279=0|269=0|278=a|55=A|270=1|271=1|"}, `
 			Definition 1 A A
@@ -404,6 +404,11 @@ func TestMoreThanABatch(t *testing.T) {
 func TestDecoderGarbled(t *testing.T) {
 	d := decoderOf(t, Options{})
 	out := batch(t)
+	if rows(t, d, out, "35=W|43=Y|55=A|268=0|"); d.Counters.PossDups != 1 {
+		t.Errorf("%+v", d.Counters)
+	}
+	d = decoderOf(t, Options{})
+	out.Reset()
 	good := framed("FIX.4.4", "35=W|"+header+"55=A|268=0|")
 	bad := bytes.Clone(good)
 	bad[len(bad)-2] ^= 1

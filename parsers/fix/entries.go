@@ -450,7 +450,7 @@ func (d *Decoder) statistic(out *tick.Batch, x *instrument, e *MDEntry, ts uint6
 		Price: e.Price, Quantity: quantity, Sequence: uint32(d.seq), StatType: s.kind, ChannelID: math.MaxUint16, UpdateAction: action,
 	}
 	out.Sides.Statistics++
-	i := d.row(out, x, ts, tick.KindStatistics, false)
+	i := d.row(out, x, ts, tick.KindStatistics, true)
 	out.Aux[i] = tick.SideRows(k, 1)
 }
 
@@ -472,6 +472,6 @@ func (d *Decoder) imbalance(out *tick.Batch, x *instrument, e *MDEntry, ts uint6
 		Side: side, UnpairedSide: tick.SideNone, AuctionType: '~', SignificantImbalance: '~',
 	}
 	out.Sides.Imbalances++
-	i := d.row(out, x, ts, tick.KindImbalance, false)
+	i := d.row(out, x, ts, tick.KindImbalance, true)
 	out.Aux[i], out.OrderID[i] = tick.SideRows(k, 1), e.Size
 }
