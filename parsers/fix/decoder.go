@@ -54,7 +54,7 @@ type Counters struct {
 	UnknownTypes uint64 // entries of a type without a row: passed over
 	UnknownIDs   uint64 // entries about an id that is not there: passed over, the instrument is lost until its next W
 	Duplicates   uint64 // new entries of an id that is there: they replace it
-	Empty        uint64 // entries with size 0 where there must be one: taken as a deletion
+	Empty        uint64 // bids and offers with size 0 that are known by id or price: taken as a deletion, in a W passed over
 	PossDups     uint64 // messages with PossDupFlag, taken like others: that none is taken twice is the session's work; a recording may have some twice
 	PartTrades   uint64 // trades without a price or a size: passed over
 	SeqGaps      uint64 // RptSeq was not the one after the last: the instrument is lost until its next W
@@ -80,17 +80,18 @@ type Decoder struct {
 	fixt         *Dictionary // of FIXT.1.1 without ApplVerID
 	newest       *Dictionary
 
-	m      Message
-	md     MarketData
-	list   SecurityList
-	status SecurityStatus
-	found  []uint32
-	in     instruments
-	ids    ids
-	number uint64 // of the message among all
-	seq    uint64 // of the message, as the caller counts
-	done   int    // entries of it whose rows were given with an earlier batch
-	flags  uint8  // of its rows
+	m          Message
+	md         MarketData
+	list       SecurityList
+	status     SecurityStatus
+	found      []uint32
+	in         instruments
+	ids        ids
+	number     uint64 // of the message among all
+	seq        uint64 // of the message, as the caller counts
+	done       int    // entries of it whose rows were given with an earlier batch
+	unnumbered bool   // its levels are found by price, whatever their numbers
+	flags      uint8  // of its rows
 }
 
 // NewDecoder makes a decoder. It fails where a dictionary cannot be read.

@@ -137,6 +137,22 @@ func TestDecoder(t *testing.T) {
 			Trade 1 1.00 x 5 id 0 snapshot
 			Clear 1 snapshot more
 			Statistics 1 type 5 2.00 snapshot`},
+		{"W with numbers, in turn and not", Options{}, []string{
+			"35=W|55=A|268=3|269=0|270=2|271=5|290=1|269=1|270=3|271=5|290=1|269=0|270=1|271=5|346=3|290=2|",
+			"35=W|55=A|268=3|269=0|270=1|271=5|290=2|269=0|270=2|271=5|290=1|269=0|270=3|271=0|290=3|"}, `
+			Definition 1 A A
+			Clear 1 snapshot more
+			Level 1 N B 2.00 x 5 at 1 of 0 snapshot more
+			Level 1 N A 3.00 x 5 at 1 of 0 snapshot more
+			Level 1 N B 1.00 x 5 at 2 of 3 snapshot
+			Clear 1 snapshot more
+			Level 1 N B 1.00 x 5 at 0 of 0 snapshot more
+			Level 1 N B 2.00 x 5 at 0 of 0 snapshot`},
+		{"size 0", Options{}, []string{"35=X|268=3|279=1|269=0|55=A|270=1|271=0|279=1|269=0|270=1|271=0|290=3|279=0|269=0|270=1|271=0|290=3|"}, `
+			Definition 1 A A
+			Level 1 D B 1.00 x 0 at 0 of 0 more
+			Level 1 C B 1.00 x 0 at 3 of 0 more
+			Level 1 N B 1.00 x 0 at 3 of 0`},
 		{"X by level, instrument inherited, two instruments", Options{}, []string{
 			"35=X|268=4|279=0|269=0|55=A|270=1.5|271=10|346=2|290=1|279=1|269=1|270=1.75|271=3|290=2|279=2|269=0|55=B|290=5|279=2|269=1|55=A|270=2|"}, `
 			Definition 1 A A

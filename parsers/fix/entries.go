@@ -33,6 +33,7 @@ func (d *Decoder) market(out *tick.Batch) (fits bool, err error) {
 		}
 		d.Counters.Entries += uint64(len(md.Entries))
 	}
+	d.unnumbered = d.opts.Identity == ByPrice
 	if md.MsgType == 'W' {
 		d.snapshot(out)
 	}
@@ -175,6 +176,7 @@ func (d *Decoder) snapshot(out *tick.Batch) {
 	x := &d.in.all[d.found[0]]
 	d.tell(out, x, md.SendingTime)
 	d.flags = tick.FlagSnapshot
+	d.unnumbered = d.unnumbered || !d.numbered()
 	if d.done > 0 {
 		return
 	}
@@ -263,20 +265,37 @@ func (d *Decoder) unknownID(x *instrument) {
 	x.lost = true
 }
 
-// level makes a Level row.
+// level makes a Level row. Where the entry has a number a size of 0 is left to the book, which doubts it: whether the levels behind move is not said.
 func (d *Decoder) level(out *tick.Batch, x *instrument, e *MDEntry, side byte, ts uint64) {
 	x.identity = byLevel
-	number := e.Level
-	if d.opts.Identity == ByPrice {
+	number, code := e.Level, levelCodes[e.Action-ActionNew]
+	if d.unnumbered {
 		number = 0
 	}
-	i := d.row(out, x, ts, tick.KindLevel, true)
-	out.Side[i], out.Price[i], out.Size[i], out.Aux[i] = side, e.Price, e.Size, tick.LevelAt(number, e.Orders)
-	out.Sub[i] = levelCodes[e.Action-ActionNew]
-	if e.Size == 0 && (e.Action == ActionChange || e.Action == ActionNew && number == 0) {
-		d.Counters.Empty++ // a new level with a number moves the others, whatever its size
-		out.Sub[i] = tick.LevelDelete
+	if e.Size == 0 && number == 0 && e.Action <= ActionChange {
+		d.Counters.Empty++
+		if code = tick.LevelDelete; d.md.MsgType == 'W' {
+			return
+		}
 	}
+	i := d.row(out, x, ts, tick.KindLevel, true)
+	out.Sub[i], out.Side[i], out.Price[i], out.Size[i], out.Aux[i] = code, side, e.Price, e.Size, tick.LevelAt(number, e.Orders)
+}
+
+// numbered says whether the levels of a W are numbered 1, 2, 3 … in turn on each side: else they are found by price.
+func (d *Decoder) numbered() bool {
+	var last [2]uint32
+	for i := range d.md.Entries {
+		e := &d.md.Entries[i]
+		if e.Type != EntryBid && e.Type != EntryOffer {
+			continue
+		}
+		side := &last[e.Type-EntryBid]
+		if *side++; e.Level != *side || e.Size == 0 {
+			return false
+		}
+	}
+	return true
 }
 
 var levelCodes = [...]byte{tick.LevelNew, tick.LevelChange, tick.LevelDelete, tick.LevelThru, tick.LevelFrom, tick.LevelOverlay}

@@ -244,8 +244,14 @@ func (e *MDEntry) time(v []byte) error {
 }
 
 func (d *MarketData) entry(m *Message, at Entry) error {
-	d.Entries = append(d.Entries, MDEntry{Action: ActionNew, Price: tick.UndefPrice, Instrument: len(d.Instruments) - 1})
-	e := &d.Entries[len(d.Entries)-1]
+	n := len(d.Entries)
+	if n == cap(d.Entries) {
+		d.Entries = append(d.Entries, MDEntry{})
+	}
+	d.Entries = d.Entries[:n+1]
+	e := &d.Entries[n]
+	*e = MDEntry{}
+	e.Action, e.Price, e.Instrument = ActionNew, tick.UndefPrice, len(d.Instruments)-1
 	named := false
 	position := uint32(0)
 	g := m.groupsFrom(at.From)
