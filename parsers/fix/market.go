@@ -17,73 +17,6 @@ var (
 	ErrFraction = errors.New("fix: size has more decimals than sizes are said to have")
 )
 
-// Instrument is how a message names one: values as they are on the wire, nil: not said. They point into the message.
-type Instrument struct {
-	Symbol        []byte // 55
-	SymbolSfx     []byte // 65
-	SecurityID    []byte // 48
-	IDSource      []byte // 22
-	MaturityMonth []byte // 200
-	MaturityDay   []byte // 205, of 4.2
-	MaturityDate  []byte // 541, from 4.4 on
-	PutOrCall     []byte // 201
-	Strike        []byte // 202
-	Exchange      []byte // 207
-}
-
-// place is where a tag's value goes, nil: it does not name an instrument. Hot path.
-func (n *Instrument) place(tag uint32) *[]byte {
-	switch tag {
-	case TagSymbol:
-		return &n.Symbol
-	case TagSymbolSfx:
-		return &n.SymbolSfx
-	case TagSecurityID:
-		return &n.SecurityID
-	case TagSecurityIDSource:
-		return &n.IDSource
-	case TagMaturityMonth:
-		return &n.MaturityMonth
-	case TagMaturityDay:
-		return &n.MaturityDay
-	case TagMaturityDate:
-		return &n.MaturityDate
-	case TagPutOrCall:
-		return &n.PutOrCall
-	case TagStrikePrice:
-		return &n.Strike
-	case TagSecurityExchange:
-		return &n.Exchange
-	}
-	return nil
-}
-
-// says tells whether all of what another one says, this one says too.
-func (n *Instrument) says(other *Instrument) bool {
-	mine, others := qualifiersOf(n), qualifiersOf(other)
-	for i, v := range others {
-		if len(v) > 0 && string(v) != string(mine[i]) {
-			return false
-		}
-	}
-	return true
-}
-
-// namesInstrument says whether a tag has a place. Hot path.
-func namesInstrument(tag uint32) bool {
-	return tag < 64*uint32(len(naming)) && naming[tag/64]>>(tag%64)&1 != 0
-}
-
-var naming = func() (set [TagMaturityDate/64 + 1]uint64) {
-	var n Instrument
-	for tag := range uint32(64 * len(set)) {
-		if n.place(tag) != nil {
-			set[tag/64] |= 1 << (tag % 64)
-		}
-	}
-	return set
-}()
-
 // Actions of an entry (279).
 const (
 	ActionNew        byte = '0'
@@ -388,4 +321,48 @@ func (e *MDEntry) when(d *MarketData) {
 func small(v []byte) (uint32, bool) {
 	n, ok := Uint(v)
 	return uint32(n), ok && n <= 1<<31
+}
+
+// Append writes the entries and what stands before them: of a W, whose dictionary has no 278, IDs are written all the same where they are given.
+func (d *MarketData) Append(b *Builder, digits int) {
+	b.Bytes(TagMDReqID, d.ReqID)
+	if d.MsgType == 'W' && len(d.Instruments) > 0 {
+		d.Instruments[0].Append(b)
+	}
+	b.optional(TagMDBookType, d.BookType)
+	b.Int(TagNoMDEntries, int64(len(d.Entries)))
+	for i := range d.Entries {
+		e := &d.Entries[i]
+		if d.MsgType == 'X' {
+			b.Char(TagMDUpdateAction, e.Action)
+		}
+		b.optional(TagMDEntryType, e.Type)
+		if d.MsgType == 'X' {
+			b.Bytes(TagMDEntryID, e.ID).Bytes(TagMDEntryRefID, e.RefID)
+			if (i == 0 || e.Instrument != d.Entries[i-1].Instrument) && e.Instrument < len(d.Instruments) {
+				d.Instruments[e.Instrument].Append(b)
+			}
+		}
+		b.Price(TagMDEntryPx, e.Price)
+		if e.Has&HasSize != 0 {
+			b.Size(TagMDEntrySize, e.Size, d.SizeDecimals)
+		}
+		if e.Has&HasTime != 0 {
+			b.Date(TagMDEntryDate, e.Time).TimeOfDay(TagMDEntryTime, e.Time, digits)
+		}
+		b.Bytes(TagTradeCondition, e.Condition)
+		if e.Orders != 0 {
+			b.Uint(TagNoOrders, uint64(e.Orders))
+		}
+		if e.Level != 0 {
+			b.Uint(TagMDEntryPosition, uint64(e.Level))
+		}
+		if e.RptSeq != 0 {
+			b.Uint(TagRptSeq, e.RptSeq)
+		}
+		if d.MsgType == 'W' {
+			b.Bytes(TagMDEntryID, e.ID)
+		}
+		b.Bytes(TagTradeID, e.TradeID)
+	}
 }
