@@ -29,8 +29,8 @@ type Options struct {
 	// The default is 0: whole units.
 	SizeDecimals   int
 	MaxMessage     int // bytes. The default is DefaultMaxMessage
-	MaxInstruments int // of a day; a message of one more is refused. The default is 1<<20, some 200 MB when all are there
-	MaxEntries     int // known by id at a time; a message with one more is refused. The default is 1<<20, some 130 MB
+	MaxInstruments int // of a day; a message of one more is refused. The default is 1<<20, some 400 bytes for each that is there
+	MaxEntries     int // known by id at a time; a message with one more is refused. The default is 1<<20, some 110 bytes for each that was ever there at the same time as others
 }
 
 // Counters of a Decoder.

@@ -12,7 +12,7 @@ import (
 //	table   hash ──> node number, open addressing, at most 2/3 full, a deletion closes its hole
 //	nodes   text, instrument, side, price, size; those of an instrument are a ring through its head, so that a W can forget them
 //
-// Memory is 112 bytes a node and 6 to 12 in the table; it grows as entries are met, to the limit, and is kept.
+// Memory is 96 bytes a node and 6 to 12 in the table; it grows as entries are met, to the limit, and is kept.
 type ids struct {
 	seed  maphash.Seed
 	table []uint32 // node, 0: free
@@ -84,7 +84,7 @@ func (t *ids) add(instrument uint32, text []byte, head *uint32) uint32 {
 		t.nodes = append(t.nodes, idNode{})
 	}
 	n := &t.nodes[k]
-	*n = idNode{instrument: instrument, hash: t.hash(instrument, text), length: uint8(copy(n.text[:], text)), next: k, prev: k}
+	*n = idNode{instrument: instrument, hash: t.hash(instrument, text), next: k, prev: k}
 	n.length = uint8(copy(n.text[:], text))
 	if *head == 0 {
 		*head = k
