@@ -121,7 +121,7 @@ func (k *Client) startLibrary() error {
 		return fmt.Errorf("fix: %w", err)
 	}
 	k.id = id
-	if k.qf, err = qf.NewInitiator(clientApp{k}, k.c.store(all), all, logFactory{k.c.Log}); err != nil {
+	if k.qf, err = qf.NewInitiator(clientApp{k}, k.c.store(all, func(qf.SessionID) *atomic.Uint64 { return &k.in }), all, logFactory{k.c.Log}); err != nil {
 		return fmt.Errorf("fix: session %s: %w", id, err)
 	}
 	if err := k.qf.Start(); err != nil {
@@ -149,7 +149,7 @@ func (k *Client) dial(ctx context.Context) (*gate, error) {
 	k.counters.Connections.Add(1)
 	k.kept.clear()
 	g := newGate(conn, k.kept, k.c.limits(), &k.counters, nil)
-	g.expected = k.in.Load
+	g.order.next = &k.in
 	k.gate.Store(g)
 	return g, nil
 }
@@ -224,6 +224,7 @@ func (k *Client) lost(why string) {
 
 // tend makes requests whose time has come: at most ten times a second, so that a venue that fills gaps all day is not flooded.
 func (k *Client) tend() {
+	gap := stall{next: &k.in}
 	t := time.NewTicker(100 * time.Millisecond)
 	defer t.Stop()
 	for {
@@ -241,8 +242,13 @@ func (k *Client) tend() {
 		if k.up {
 			out = append(out, k.subs.complete()...)
 		}
+		up := k.up
 		k.mu.Unlock()
 		k.send(out)
+		if m := gap.ask(k.gate.Load(), time.Now(), k.c.Patience); m != nil && up {
+			k.counters.Reasked.Add(1)
+			k.send([]*qf.Message{m})
+		}
 	}
 }
 

@@ -68,15 +68,7 @@ func (a clientApp) ToApp(m *qf.Message, _ qf.SessionID) error {
 	return nil
 }
 
-// noteNext keeps the number that comes next where the gate sees it.
-func (a clientApp) noteNext() {
-	if n, err := qf.GetExpectedTargetNum(a.id); err == nil {
-		a.in.Store(uint64(n))
-	}
-}
-
 func (a clientApp) FromAdmin(m *qf.Message, _ qf.SessionID) qf.MessageRejectError {
-	a.noteNext()
 	typ, _ := m.MsgType()
 	switch typ {
 	case "2":
@@ -127,7 +119,6 @@ func (a clientApp) refused(id string, seq uint64, text string) {
 
 // FromApp hands out the frame that an envelope stands for.
 func (a clientApp) FromApp(env *qf.Message, _ qf.SessionID) qf.MessageRejectError {
-	a.noteNext()
 	f, ok := a.kept.take(numberIn(env))
 	if !ok {
 		a.lost("a message was no longer there") // cannot be while connections take turns

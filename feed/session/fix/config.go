@@ -9,6 +9,7 @@ import (
 	"os"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	qf "github.com/quickfixgo/quickfix"
@@ -50,6 +51,8 @@ type Session struct {
 	LogonTimeout time.Duration
 	// MostKept is how many bytes of messages may wait for a gap to be filled. The default is 64 MiB.
 	MostKept int
+	// Patience is how long a gap may stay as it is before it is asked for again. The default is 3 s.
+	Patience time.Duration
 	// Log is told what happens. The default is silence.
 	Log *slog.Logger
 }
@@ -102,6 +105,9 @@ func (s *Session) defaults() {
 	if s.LogonTimeout <= 0 {
 		s.LogonTimeout = 10 * time.Second
 	}
+	if s.Patience <= 0 {
+		s.Patience = 3 * time.Second
+	}
 	if s.Log == nil {
 		s.Log = slog.New(slog.DiscardHandler)
 	}
@@ -144,12 +150,12 @@ func (s *Session) settings() *qf.SessionSettings {
 	return q
 }
 
-// store is where numbers are kept.
-func (s *Session) store(all *qf.Settings) qf.MessageStoreFactory {
+// store is where numbers are kept; next gives the place at which a session's awaited number is told.
+func (s *Session) store(all *qf.Settings, next func(qf.SessionID) *atomic.Uint64) qf.MessageStoreFactory {
 	if s.StoreDir == "" {
-		return politeStores{qf.NewMemoryStoreFactory()}
+		return stores{qf.NewMemoryStoreFactory(), next}
 	}
-	return politeStores{file.NewStoreFactory(all)}
+	return stores{file.NewStoreFactory(all), next}
 }
 
 func yesNo(yes bool) string {

@@ -20,6 +20,7 @@ type Counters struct {
 
 	Messages    atomic.Uint64 // application messages handed out
 	Resends     atomic.Uint64 // ResendRequests received
+	Reasked     atomic.Uint64 // gaps that did not close and were asked for again
 	Gaps        atomic.Uint64 // gap fills and resets received while logged on: messages that nobody will see
 	Rejects     atomic.Uint64 // Reject, BusinessMessageReject and MarketDataRequestReject received
 	Stale       atomic.Uint64 // market data of a request that is over: not handed out

@@ -31,9 +31,11 @@ type gate struct {
 	recv    time.Time // when the last bytes came
 	fault   error
 
-	logon    atomic.Bool   // a Logon came: no longer a stranger
-	silent   atomic.Bool   // it asked for no heartbeats
-	expected func() uint64 // MsgSeqNum that comes next, 0: not known
+	logon  bool        // a Logon came: no longer a stranger
+	first  envelope    // of it
+	silent atomic.Bool // it asked for no heartbeats
+	order  order
+	high   atomic.Uint64 // highest MsgSeqNum that came
 
 	given  atomic.Uint64 // application messages that were given to the library to send
 	passed atomic.Uint64 // of them, those that it has written here
@@ -87,7 +89,7 @@ func newGate(conn net.Conn, kept *keeper, limit limits, c *Counters, ended func(
 	limit.defaults()
 	g := &gate{
 		conn: conn, c: c, kept: kept, limit: limit, born: time.Now(), chunk: make([]byte, 16<<10), done: make(chan struct{}), ended: ended,
-		stream: codec.Stream{Max: limit.maxBody + 64},
+		stream: codec.Stream{Max: limit.maxBody + 64}, order: order{most: kept.most},
 	}
 	g.queue.init(limit.outBytes)
 	go g.send()
@@ -187,7 +189,7 @@ func (g *gate) resync() bool {
 	return true
 }
 
-// take makes a frame's envelope, and keeps the frame if it is the application's.
+// take shows the library a frame, or holds it, and shows it what has become due.
 func (g *gate) take(frame []byte) error {
 	g.seen++
 	g.partial = time.Time{}
@@ -197,35 +199,68 @@ func (g *gate) take(frame []byte) error {
 		g.c.NoNumber.Add(1)
 		return errNoNumber
 	}
-	if !g.logon.Load() {
+	if !g.logon {
 		if e.msgType != "A" {
 			return errNotLogon
 		}
-		g.logon.Store(true)
+		g.logon, g.first = true, envelope{msgType: "A", seq: e.seq, reset: e.reset}
 	}
-	if e.msgType == "A" {
+	switch {
+	case e.msgType == "A":
 		g.silent.Store(e.silent)
 		if e.reset {
 			g.kept.reset()
+			g.high.Store(e.seq)
 		}
+	case e.msgType == "4" && !e.gapFill: // its own number means nothing
+	default:
+		g.high.Store(max(g.high.Load(), e.seq))
 	}
-	if e.msgType == "4" && e.gapFill && e.possDup && g.expected != nil {
-		// A peer that is asked for more than it ever sent answers with a fill that leads backwards: taken as a gap, it would be asked again for ever.
-		if in := g.expected(); in != 0 && e.newSeq <= in && e.seq > in {
-			return nil
+	g.out = g.out[:0]
+	switch g.order.see(e) {
+	case show:
+		if err := g.show(frame, g.recv); err != nil {
+			return err
 		}
-	}
-	number := uint64(0)
-	if !isAdmin(e.msgType) {
-		var ok bool
-		if number, ok = g.kept.put(frame, g.recv, e); !ok {
+	case hold:
+		if !g.order.keep(e.seq, frame, g.recv) {
 			g.c.Backlog.Add(1)
 			return errKept
 		}
 	}
-	g.out = e.appendTo(g.out[:0], number)
+	for {
+		m, ok := g.order.due()
+		if !ok {
+			break
+		}
+		e.read(m.frame)
+		g.order.see(e)
+		if err := g.show(m.frame, m.recv); err != nil {
+			return err
+		}
+	}
 	g.pending = g.out
 	return nil
+}
+
+// show makes the envelope of the frame that was read last, and keeps the frame if it is the application's.
+func (g *gate) show(frame []byte, recv time.Time) error {
+	number := uint64(0)
+	if !isAdmin(g.env.msgType) {
+		var ok bool
+		if number, ok = g.kept.put(frame, recv, &g.env); !ok {
+			g.c.Backlog.Add(1)
+			return errKept
+		}
+	}
+	g.out = g.env.appendTo(g.out, number)
+	return nil
+}
+
+// bind tells the gate where the library's awaited number is. The Logon has passed, and the library has not seen it yet.
+func (g *gate) bind(next *atomic.Uint64) {
+	g.order.next = next
+	g.order.see(&g.first)
 }
 
 // Write queues a message. It fails when the peer has not taken what was sent before.

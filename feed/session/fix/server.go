@@ -52,6 +52,8 @@ type ServerConfig struct {
 	MaxBody int
 	// LogonTimeout is how long a connection may be without Logon, FrameTimeout how long a message may take. The defaults are 10 s and 30 s.
 	LogonTimeout, FrameTimeout time.Duration
+	// Patience is how long a gap may stay as it is before it is asked for again. The default is 3 s.
+	Patience time.Duration
 	// WriteTimeout is how long a client may take nothing of what is sent to it. The default is 30 s.
 	WriteTimeout time.Duration
 
@@ -121,6 +123,9 @@ func (c *ServerConfig) defaults() {
 	}
 	if c.QueueMessages == 0 {
 		c.QueueMessages = 4096
+	}
+	if c.Patience <= 0 {
+		c.Patience = 3 * time.Second
 	}
 	if c.Listen == nil {
 		c.Listen = func(address string) (net.Listener, error) { return net.Listen("tcp", address) }
@@ -208,6 +213,7 @@ func Serve(c ServerConfig, market Market) (*Server, error) {
 	}
 	s.pump.start(s)
 	s.wg.Go(s.pump.run)
+	s.wg.Go(s.watch)
 	return s, nil
 }
 
@@ -228,7 +234,7 @@ func (s *Server) startLibrary() error {
 	}
 	first := s.c.session(s.c.Versions[0], s.c.Clients[0])
 	var err error
-	if s.qf, err = qf.NewAcceptor(serverApp{s}, first.store(all), all, logFactory{s.c.Log}); err != nil {
+	if s.qf, err = qf.NewAcceptor(serverApp{s}, first.store(all, func(id qf.SessionID) *atomic.Uint64 { return &s.session(id).next }), all, logFactory{s.c.Log}); err != nil {
 		return fmt.Errorf("fix: server: %w", err)
 	}
 	s.qf.SetConnectionValidator(s)
@@ -237,6 +243,25 @@ func (s *Server) startLibrary() error {
 		return fmt.Errorf("fix: server: %w", err)
 	}
 	return nil
+}
+
+// watch asks again for gaps that do not close.
+func (s *Server) watch() {
+	t := time.NewTicker(100 * time.Millisecond)
+	defer t.Stop()
+	for {
+		select {
+		case <-s.done:
+			return
+		case now := <-t.C:
+			for _, x := range s.sessions {
+				if m := x.gap.ask(x.gate.Load(), now, s.c.Patience); m != nil {
+					s.counters.Reasked.Add(1)
+					x.send(m)
+				}
+			}
+		}
+	}
 }
 
 // Addr is where the server listens.
@@ -271,6 +296,7 @@ func (s *Server) Validate(conn net.Conn, id qf.SessionID) error {
 		s.counters.Refused.Add(1)
 		return fmt.Errorf("fix: %s has a connection", id)
 	}
+	g.bind(&x.next)
 	x.gate.Store(g)
 	return nil
 }

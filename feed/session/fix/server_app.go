@@ -16,12 +16,16 @@ type serverSession struct {
 	v     Version
 	gate  atomic.Pointer[gate]
 	epoch atomic.Uint64 // logons so far: requests of one before are void
+	next  atomic.Uint64 // MsgSeqNum that is awaited
+	gap   stall         // watch's
 
 	m codec.Message // the session's goroutine
 }
 
 func newServerSession(s *Server, id qf.SessionID, v Version) *serverSession {
-	return &serverSession{s: s, id: id, v: v}
+	x := &serverSession{s: s, id: id, v: v}
+	x.gap.next = &x.next
+	return x
 }
 
 // congested says that much waits for the client.
