@@ -293,9 +293,9 @@ func TestClientOfEngine(t *testing.T) {
 				case fieldOf(raw, "35") != "X":
 				case n == 1000, n >= 3000 && n < 3010, n == updates/2-10:
 					return nil
-				case n%7000 == 0:
+				case n%17000 == 0:
 					return spoil(raw, false)
-				case n%9000 == 0:
+				case n%23000 == 0:
 					return spoil(raw, true)
 				}
 				return raw

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"log/slog"
+	"os"
 	"strconv"
 	"strings"
 	"sync"
@@ -22,7 +23,7 @@ func testLog(t testing.TB) *slog.Logger {
 	t.Cleanup(func() {
 		mu.Lock()
 		defer mu.Unlock()
-		if t.Failed() {
+		if t.Failed() || os.Getenv("SHOWLOG") != "" {
 			text := b.String()
 			if len(text) > 6000 {
 				text = text[:3000] + "\n…\n" + text[len(text)-3000:]
