@@ -26,11 +26,14 @@ import (
 // The tests of this file have the C++ engine on the other side, a program of testdata/peer.cpp that is built here. It listens on all interfaces, so
 // everything runs in a network namespace of the test's own. In the way stands a proxy that loses and spoils messages and cuts the connection.
 
+var peerDir string // where the peer was built, if it was
+
 var peerBuild = sync.OnceValues(func() (string, error) {
 	dir, err := os.MkdirTemp("", "tickwire-fix-peer-")
 	if err != nil {
 		return "", err
 	}
+	peerDir = dir
 	out := filepath.Join(dir, "peer")
 	text, err := exec.Command("g++", "-std=c++14", "-O1", "-w", "-o", out, "testdata/peer.cpp", "-lquickfix", "-lpthread").CombinedOutput()
 	if err != nil {
@@ -41,8 +44,8 @@ var peerBuild = sync.OnceValues(func() (string, error) {
 
 func TestMain(m *testing.M) {
 	code := m.Run()
-	if path, err := peerBuild(); err == nil && path != "" {
-		_ = os.RemoveAll(filepath.Dir(path))
+	if peerDir != "" {
+		_ = os.RemoveAll(peerDir)
 	}
 	os.Exit(code)
 }
