@@ -259,3 +259,6 @@ func (k *Client) send(out []*qf.Message) {
 		}
 	}
 }
+
+// Next is the MsgSeqNum that is awaited of the venue.
+func (k *Client) Next() uint64 { return k.in.Load() }

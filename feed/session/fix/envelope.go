@@ -101,7 +101,9 @@ func (e *envelope) reject(reason int, tag uint32) {
 func (e *envelope) take(tag uint32, value []byte) {
 	switch tag {
 	case 8:
-		e.begin = string(value)
+		if e.begin == "" {
+			e.begin = string(value)
+		}
 		return
 	case 9, 627, 628, 629, 630, 1156:
 		return

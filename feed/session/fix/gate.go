@@ -195,6 +195,10 @@ func (g *gate) take(frame []byte) error {
 	g.partial = time.Time{}
 	e := &g.env
 	e.read(frame)
+	if e.msgType == "" { // 35= and no type: garbled like one whose first fields are others
+		g.c.Garbled.Add(1)
+		return nil
+	}
 	if !e.hasSeq {
 		g.c.NoNumber.Add(1)
 		return errNoNumber

@@ -414,7 +414,11 @@ func TestServerLogons(t *testing.T) {
 		{"no HeartBtInt", func(c *wireClient) { c.send("A|98=0|"); c.expectClosed() }},
 		{"nothing at all", func(c *wireClient) { c.expectClosed() }},
 		{"half a Logon", func(c *wireClient) { c.raw([]byte("8=FIX.4.4\x019=70\x0135=A\x01")); c.expectClosed() }},
-		{"encryption", func(c *wireClient) { c.send("A|98=5|108=30|"); c.expect("35=5", "58=EncryptMethod is 5, want 0"); c.expectClosed() }},
+		{"encryption", func(c *wireClient) {
+			c.send("A|98=5|108=30|")
+			c.expect("35=5", "58=EncryptMethod is 5, want 0")
+			c.expectClosed()
+		}},
 		{"too low", func(c *wireClient) {
 			c.logon("141=Y|")
 			c.expect("35=A")
