@@ -68,6 +68,7 @@ type ringLane struct {
 
 const (
 	ringRescan = 500 * time.Millisecond // between looks for new lanes and instruments
+	ringStale  = time.Second            // without a heartbeat: books are not firm
 	ringBatch  = 256
 )
 
@@ -110,7 +111,11 @@ func (m *RingMarket) rescan(fn func(*Event)) error {
 		m.lanes = append(m.lanes, l)
 	}
 	for _, l := range m.lanes {
-		if l.directory(m) {
+		switch {
+		case l.inst == nil:
+		case l.inst.Replaced() || l.last.Replaced():
+			l.close()
+		case l.directory(m):
 			m.reload(l, fn)
 		}
 	}
@@ -121,7 +126,7 @@ func (l *ringLane) open(ringDir string) (err error) {
 	path := func(k ringbuf.Kind) string { return ringbuf.Path(ringDir, l.instance, l.feed, l.lane, k) }
 	side := func(ext string) string { return ringbuf.SidePath(ringDir, l.instance, l.feed, l.lane, ext) }
 	l.ids = map[uint64]*ringInstrument{}
-	if l.mbp1, err = ringbuf.Open(path(ringbuf.KindMbp1), ringbuf.ReaderOptions{Report: "fix"}); err != nil {
+	if l.mbp1, err = ringbuf.Open(path(ringbuf.KindMbp1), ringbuf.ReaderOptions{StaleAfter: ringStale, Report: "fix"}); err != nil {
 		return err
 	}
 	l.lost = l.mbp1.Lost()
@@ -293,14 +298,18 @@ func (m *RingMarket) pollTops(l *ringLane, most int, fn func(*Event)) (taken int
 	for taken < most {
 		n, _, st := ringbuf.PollSlice(l.mbp1, m.tops)
 		taken += n
+		if l.down && (n > 0 || l.mbp1.Alive()) {
+			l.down = false
+			m.reload(l, fn) // with what was just read: .last is newer
+			continue
+		}
 		for i := range n {
 			m.top(l, &m.tops[i], fn)
 		}
 		if n > 0 {
-			l.down = false
 			continue
 		}
-		if l.lost != l.mbp1.Lost() || st == ringbuf.Overrun || st == ringbuf.EpochChanged {
+		if l.lost != l.mbp1.Lost() && st != ringbuf.EpochChanged {
 			l.lost = l.mbp1.Lost()
 			m.o.Log.Warn("fix: records of a ring were missed", "ring", l.mbp1.Name(), "why", st.String())
 			l.directory(m)
@@ -316,7 +325,7 @@ func (m *RingMarket) pollTops(l *ringLane, most int, fn func(*Event)) (taken int
 // state acts on what the ring's producer does: books of one that is gone are not firm.
 func (m *RingMarket) state(l *ringLane, st ringbuf.Status, fn func(*Event)) {
 	switch st {
-	case ringbuf.Replaced:
+	case ringbuf.Replaced, ringbuf.EpochChanged: // a producer that starts makes new files beside the ring
 		l.close()
 		m.reopen(l, fn)
 	case ringbuf.Silent, ringbuf.Stopped:
@@ -338,6 +347,9 @@ func (m *RingMarket) reopen(l *ringLane, fn func(*Event)) {
 		return
 	} else {
 		l.retryAt = now.Add(ringRescan)
+	}
+	for _, x := range l.ids {
+		x.hasDeep = false
 	}
 	if err := l.open(m.o.RingDir); err != nil {
 		l.close()
