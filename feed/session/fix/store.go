@@ -2,6 +2,7 @@ package fix
 
 import (
 	"runtime"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -23,43 +24,84 @@ func (f stores) Create(id qf.SessionID) (qf.MessageStore, error) {
 	if err != nil {
 		return nil, err
 	}
-	t := store{s, f.next(id)}
+	t := store{s, new(sync.Mutex), f.next(id)}
 	t.tell()
 	return t, nil
 }
 
-// store is a library's store whose next number is seen by the gate.
+// store is a library's store whose next number is seen by the gate, and whose numbers may be read while another goroutine sends: the library's session does.
 type store struct {
 	qf.MessageStore
+	mu   *sync.Mutex
 	next *atomic.Uint64
 }
 
-func (s store) tell() { s.next.Store(uint64(max(0, s.NextTargetMsgSeqNum()))) }
+func (s store) tell() { s.next.Store(uint64(max(0, s.MessageStore.NextTargetMsgSeqNum()))) }
 
 // CreationTime is the store's age.
 func (s store) CreationTime() time.Time {
 	runtime.Gosched()
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	return s.MessageStore.CreationTime()
 }
 
-// The following do what the library's store does.
+// The following do what the library's store does, one at a time.
+
+func (s store) NextSenderMsgSeqNum() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.MessageStore.NextSenderMsgSeqNum()
+}
+
+func (s store) NextTargetMsgSeqNum() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.MessageStore.NextTargetMsgSeqNum()
+}
+
+func (s store) IncrNextSenderMsgSeqNum() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.MessageStore.IncrNextSenderMsgSeqNum()
+}
+
+func (s store) SaveMessageAndIncrNextSenderMsgSeqNum(seq int, message []byte) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.MessageStore.SaveMessageAndIncrNextSenderMsgSeqNum(seq, message)
+}
+
+func (s store) SetNextSenderMsgSeqNum(next int) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.MessageStore.SetNextSenderMsgSeqNum(next)
+}
 
 func (s store) IncrNextTargetMsgSeqNum() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	defer s.tell()
 	return s.MessageStore.IncrNextTargetMsgSeqNum()
 }
 
 func (s store) SetNextTargetMsgSeqNum(next int) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	defer s.tell()
 	return s.MessageStore.SetNextTargetMsgSeqNum(next)
 }
 
 func (s store) Refresh() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	defer s.tell()
 	return s.MessageStore.Refresh()
 }
 
 func (s store) Reset() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	defer s.tell()
 	return s.MessageStore.Reset()
 }
