@@ -10,13 +10,13 @@ import (
 
 	"github.com/tickwire/tickwire/feed/book"
 	"github.com/tickwire/tickwire/feed/pipeline"
+	"github.com/tickwire/tickwire/feed/protocol"
 	"github.com/tickwire/tickwire/feed/resync"
 	"github.com/tickwire/tickwire/feed/session"
 	"github.com/tickwire/tickwire/feed/symbols"
 	"github.com/tickwire/tickwire/internal/config"
 	"github.com/tickwire/tickwire/nic"
 	"github.com/tickwire/tickwire/nic/capture"
-	"github.com/tickwire/tickwire/parsers/itch"
 	"github.com/tickwire/tickwire/ringbuf"
 )
 
@@ -25,7 +25,8 @@ type laneRunner struct {
 	name      string
 	number    int
 	lane      *pipeline.Lane
-	books     *book.Books
+	kept      protocol.Kept
+	books     *book.Books // kept.Orders
 	shared    *shared
 	input     pipeline.Input
 	latency   pipeline.Latency
@@ -39,20 +40,28 @@ type laneRunner struct {
 	state     atomic.Uint32 // ringbuf.State that the rings are to show: the lane stores it, and the beat looks
 	stamps    atomic.Uint32 // nic.StampSource of the latest packets
 	silent    atomic.Uint64 // lines that are silent, two bits a channel: A, B
+	passed    passed        // what reports of losses take from the lane
 	_         [64]byte      // what the beat stores is in no line of the lane's
 	shown     ringbuf.State // that they show: the beat's
 	stamped   uint32        // that the rings show: the beat's
 	heard     uint64        // silent, as the log was told: the beat's
 	gone      error         // an interface of the lane's: whoever watches links writes it, Run reads it at the end
+	losses    losses        // the housekeeping's
 	undrained bool          // its definitions file could not be written just now: the beat's
 	export    exporter      // of what the lane counts: it copies the values itself
 	kernel    exporter      // of what the kernel counts: the housekeeping's
 }
 
 func (r *laneRunner) open(c *config.Config, f *config.Feed, number int, p *Process, log *slog.Logger) (err error) {
-	midnight := itch.MidnightBefore
+	proto, err := protocol.Find(f.Protocol)
+	if err != nil {
+		return err
+	}
+	midnight := proto.MidnightBefore
 	if f.Source == "file" {
-		if r.capture, err = OpenCapture(f.Path, f.Date); err != nil {
+		if r.capture, err = OpenCapture(f.Path, CaptureOptions{
+			Date: f.Date, Protocol: f.Protocol, Version: f.Version, Product: f.Product, Schema: f.Schema,
+		}); err != nil {
 			return err
 		}
 		if note := r.capture.DayNote(); note != "" {
@@ -68,9 +77,14 @@ func (r *laneRunner) open(c *config.Config, f *config.Feed, number int, p *Proce
 		return err
 	}
 	// Prefault: the first orders of a session come in a burst, and a fresh page costs more than a thousand of them.
-	if r.books, err = book.New(book.Options{Prefault: 1 << 17}); err != nil {
+	product := f.Product
+	if r.capture != nil {
+		product = r.capture.options.Product
+	}
+	if r.kept, err = proto.Keep(product, 1<<17); err != nil {
 		return err
 	}
+	r.books = r.kept.Orders
 	directory, err := symbols.New(0)
 	if err != nil {
 		return err
@@ -79,8 +93,12 @@ func (r *laneRunner) open(c *config.Config, f *config.Feed, number int, p *Proce
 	if err := r.rebuilds(f, log); err != nil {
 		return err
 	}
+	decoder, err := proto.New(decoderOptions(f, uint8(number)))
+	if err != nil {
+		return err
+	}
 	r.lane, err = pipeline.New(pipeline.Config{
-		Publisher: f.Publisher, ChannelID: uint8(number), Books: r.books, Symbols: directory, Out: r.shared.out,
+		Publisher: f.Publisher, ChannelID: uint8(number), Decoder: decoder, Books: r.books, Prices: r.kept.Prices, Levels: r.kept.Levels, Symbols: directory, Out: r.shared.out,
 		Midnight: midnight, FileStamps: paced && r.capture.Stampless(), MaxPass: f.Lane[number].MaxPass, Depth: f.Depth,
 		Clock: p.runtime.now(), Resync: r.resync,
 	})
@@ -93,7 +111,7 @@ func (r *laneRunner) open(c *config.Config, f *config.Feed, number int, p *Proce
 		return err
 	}
 	if r.capture == nil {
-		if err := r.join(f, p, log); err != nil {
+		if err := r.join(proto, f, p, log); err != nil {
 			return err
 		}
 	}
@@ -104,25 +122,34 @@ func (r *laneRunner) open(c *config.Config, f *config.Feed, number int, p *Proce
 		return ringbuf.SidePath(c.Instance.RingDir, c.Instance.Name, f.Name, r.name, ext)
 	}
 	r.snap, err = newSnapshotter(rings(ringbuf.KindMbo), side(ringbuf.ExtSnap), side(ringbuf.ExtInst), side(ringbuf.ExtLast),
-		f.Rings.Snapshot, uint8(number), f.Publisher, ringbuf.SideOptions{Group: c.Instance.Group})
+		f.Rings.Snapshot, uint8(number), f.Publisher, proto.BookOptions(), ringbuf.SideOptions{Group: c.Instance.Group})
 	return err
 }
 
 // join opens the lane's channels and the source that feeds them.
-func (r *laneRunner) join(f *config.Feed, p *Process, log *slog.Logger) (err error) {
+func (r *laneRunner) join(proto *protocol.Protocol, f *config.Feed, p *Process, log *slog.Logger) (err error) {
+	if proto.Framing == nil {
+		return fmt.Errorf("protocol %s has no multicast lines", proto.Name)
+	}
 	for i := range f.Channel {
 		ch := &f.Channel[i]
 		if ch.Lane != r.name {
 			continue
 		}
-		a, err := newAsker(&f.Recovery)
+		a, err := newAsker(proto, &f.Recovery)
 		if err != nil {
 			return fmt.Errorf("channel %s: %w", ch.Name, err)
 		}
 		if a != nil {
 			r.askers = append(r.askers, a)
 		}
-		channel := session.NewChannel(channelConfig(&f.Recovery, a), r.lane)
+		sink, err := r.sink(proto, f, i)
+		if err != nil {
+			return fmt.Errorf("channel %s: %w", ch.Name, err)
+		}
+		c := channelConfig(&f.Recovery, a)
+		c.Framing = proto.Framing
+		channel := session.NewChannel(c, sink)
 		r.input.Channels = append(r.input.Channels, channel)
 		if err := errors.Join(r.export.addChannel(r.name, ch, channel), r.addRecovery(ch.Name, channel, a)); err != nil {
 			return err
@@ -137,7 +164,7 @@ func (r *laneRunner) join(f *config.Feed, p *Process, log *slog.Logger) (err err
 	for _, w := range r.listener.Warnings() {
 		log.Warn(w, "lane", r.name)
 	}
-	if err := r.listener.export(r.name, &r.export, &r.kernel, p.programs); err != nil {
+	if err := errors.Join(r.listener.export(r.name, &r.export, &r.kernel, p.programs), r.losses.open(r, p, log)); err != nil {
 		return err
 	}
 	r.input.Source, r.input.Route, r.input.PollPinned = r.listener.live, r.listener.route, true
@@ -156,6 +183,22 @@ func (r *laneRunner) join(f *config.Feed, p *Process, log *slog.Logger) (err err
 		errs = append(errs, r.export.add(r.name+".window", w.Counters()))
 	}
 	return errors.Join(errs...)
+}
+
+func decoderOptions(f *config.Feed, channel uint8) protocol.Options {
+	return protocol.Options{Version: f.Version, Product: f.Product, Schema: f.Schema, Channel: channel}
+}
+
+// sink is where a channel's messages go: the lane itself for its first, and for all where the venue has one directory for all of them.
+func (r *laneRunner) sink(proto *protocol.Protocol, f *config.Feed, channel int) (session.Sink, error) {
+	if !proto.Channels || len(r.input.Channels) == 0 {
+		return r.lane, nil
+	}
+	decoder, err := proto.New(decoderOptions(f, uint8(channel)))
+	if err != nil {
+		return nil, err
+	}
+	return r.lane.Stream(decoder, uint8(channel)), nil
 }
 
 // run is the lane's thread.
@@ -177,6 +220,7 @@ func (r *laneRunner) run(p *Process) error {
 		}
 		r.state.Store(uint32(ringState(r.input.Channels)))
 		r.silent.Store(silentLines(r.input.Channels))
+		r.passed.note(r)
 		r.export.export(now)
 	}
 	r.input.BeforeSleep = r.bell
@@ -228,6 +272,7 @@ func (r *laneRunner) close() error {
 	if r.listener != nil {
 		errs = append(errs, r.listener.Close())
 	}
+	r.losses.close()
 	if r.capture != nil {
 		errs = append(errs, r.capture.Close())
 	}
@@ -240,8 +285,6 @@ func (r *laneRunner) close() error {
 	if r.resync != nil {
 		errs = append(errs, r.resync.Close())
 	}
-	if r.books != nil {
-		errs = append(errs, r.books.Close())
-	}
+	errs = append(errs, r.kept.Close())
 	return errors.Join(errs...)
 }

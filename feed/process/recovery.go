@@ -9,6 +9,7 @@ import (
 	"net/netip"
 	"time"
 
+	"github.com/tickwire/tickwire/feed/protocol"
 	"github.com/tickwire/tickwire/feed/resync"
 	"github.com/tickwire/tickwire/feed/session"
 	"github.com/tickwire/tickwire/feed/session/glimpse"
@@ -22,7 +23,7 @@ type asker struct {
 }
 
 // newAsker opens a requester for a channel; nil where no server is named.
-func newAsker(r *config.Recovery) (*asker, error) {
+func newAsker(proto *protocol.Protocol, r *config.Recovery) (*asker, error) {
 	if len(r.Servers) == 0 {
 		return nil, nil
 	}
@@ -34,7 +35,7 @@ func newAsker(r *config.Recovery) (*asker, error) {
 		}
 		servers[i] = a.AddrPort()
 	}
-	q, err := session.NewRequester(servers, session.RequesterOptions{Interface: r.Interface})
+	q, err := session.NewRequester(servers, session.RequesterOptions{Interface: r.Interface, Request: proto.Request})
 	if err != nil {
 		return nil, err
 	}
@@ -78,8 +79,16 @@ func (r *laneRunner) rebuilds(f *config.Feed, log *slog.Logger) error {
 	}
 	r.resync, err = resync.New(resync.Options{
 		Books: r.books, Log: log.With("lane", r.name),
-		Fetch: func(ctx context.Context, fn func(blocks []byte, count int) error) (uint64, error) {
-			return glimpse.Fetch(ctx, c, fn)
+		Fetch: func(ctx context.Context, session string, fn func(blocks []byte, count int) error) (uint64, error) {
+			c := c
+			if f.Recovery.SnapshotSession == config.SnapshotSame {
+				c.Session = session
+			}
+			next, err := glimpse.Fetch(ctx, c, fn)
+			if errors.Is(err, glimpse.ErrSession) {
+				err = fmt.Errorf("%w (where the venue names them otherwise there, recovery.snapshot_session = %q takes it all the same)", err, config.SnapshotAny)
+			}
+			return next, err
 		},
 	})
 	return err

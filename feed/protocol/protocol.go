@@ -28,8 +28,15 @@ type Protocol struct {
 
 	// Framing cuts packets; nil for what comes by TCP.
 	Framing session.Framing
+	// Request appends a request by UDP for count messages of a session from number first on, where the venue is asked that way. nil: MoldUDP64's,
+	// or none.
+	Request func(dst []byte, session [10]byte, first uint64, count int) []byte
 	// New makes the decoder of one channel.
 	New func(o Options) (pipeline.Decoder, error)
+	// Product tells which of the venue's products a packet is of; empty: it does not say.
+	Product func(payload []byte) string
+	// Channels says that a feed has several, whose instruments are apart.
+	Channels bool
 	// Books says what the venue's numbers need of books.
 	Books Books
 	// Looks says whether a packet's payload is the protocol's: 0 no, 100 certain. Two protocols never claim the same packet with the same number.
@@ -42,7 +49,8 @@ type Protocol struct {
 // Options of a decoder.
 type Options struct {
 	Version string // one of Protocol.Versions, empty: the default
-	Schema  string // mdp3: path of an SBE schema that is newer than the one built in; fix: folder of dictionaries
+	Product string // which of the protocol's feeds: xdp: integrated, bbo, trades; iex: deep, tops; mdp3: both, mbp, mbo; empty: the first
+	Schema  string // mdp3: path of an SBE schema that is newer than the one built in
 	Channel uint8
 }
 
@@ -51,6 +59,10 @@ type Books struct {
 	Sparse bool // numbers of orders and instruments are any 64 and 32 bits: they are hashed
 	Orders bool // it sends orders
 	Prices bool // it sends price levels: mbp1 and mbp10 come from them
+	Quotes bool // some of its products send best prices and no orders
+	// ZeroPrice says that 0 is a price like any other, as of a spread.
+	ZeroPrice bool
+	Depth     int // levels a side that the venue sends at most; 0: ten
 }
 
 // Message is one message for people and scripts: as it is on the wire, integers unscaled, padded text trimmed.
@@ -64,7 +76,7 @@ type Message struct {
 }
 
 // All are the entries, in the order in which they are told.
-var All = []*Protocol{}
+var All = []*Protocol{ITCH, XDP, IEX, IEXTops}
 
 // Find gives the protocol of a name. Case does not matter.
 func Find(name string) (*Protocol, error) {

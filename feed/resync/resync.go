@@ -12,9 +12,10 @@ import (
 
 // Options of a Resync. Fetch and Books must be given.
 type Options struct {
-	// Fetch takes one snapshot, as session/glimpse.Fetch does: fn gets its messages, length-prefixed; next is the number of the first message
+	// Fetch takes one snapshot, as session/glimpse.Fetch does, of a session by its name (empty: not known), and fails when it is offered one of another session:
+	// numbers of the two mean nothing to each other. fn gets its messages, length-prefixed; next is the number of the first message
 	// that is not in it. It is called on Run's goroutine.
-	Fetch func(ctx context.Context, fn func(blocks []byte, count int) error) (next uint64, err error)
+	Fetch func(ctx context.Context, session string, fn func(blocks []byte, count int) error) (next uint64, err error)
 	// Books are the lane's. The shadow has the same bounds: its memory is touched by the first rebuild, and kept.
 	Books *book.Books
 	// LogBytes is the log's size, a power of two: it must hold what comes while a snapshot is fetched. The default is 64 MiB,
@@ -51,9 +52,10 @@ func (o *Options) defaults() {
 type Resync struct {
 	o      Options
 	log    *byteLog
-	wanted atomic.Uint64 // generation that the lane wants books for; 0: none
-	day    atomic.Uint64 // the venue's midnight, of that generation
-	full   atomic.Uint64 // stretches of messages that found no room in the log
+	wanted atomic.Uint64    // generation that the lane wants books for; 0: none
+	day    atomic.Uint64    // the venue's midnight, of that generation
+	name   [2]atomic.Uint64 // the session's name: ten bytes
+	full   atomic.Uint64    // stretches of messages that found no room in the log
 	offer  atomic.Pointer[Shadow]
 
 	counters sharedCounters

@@ -85,7 +85,7 @@ func (w *Worker) fetch(ctx context.Context) (uint64, error) {
 			}
 		}
 	}()
-	next, err := w.r.o.Fetch(ctx, w.Snapshot)
+	next, err := w.r.o.Fetch(ctx, w.session, w.Snapshot)
 	close(done)
 	<-watching
 	return next, err

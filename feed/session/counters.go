@@ -17,6 +17,8 @@ type LineCounters struct {
 	// Far packets jump ahead by more than is believed of one alone, dropped; and starts that were taken back. Of answers: those to what nobody
 	// asked, beyond every number known to exist.
 	Far      uint64
+	Aside    uint64 // packets outside the sequence, whose business is another's
+	Resets   uint64 // packets that begin the sequence anew, repetitions included
 	LateWins uint64 // packets that filled a hole, wholly or in part, that the other line had left
 	Late     uint64 // packets with numbers that were given up before: a longer wait would have helped
 	Lost     uint64 // messages that the line went past without bringing them: an estimate, since some may yet come overtaken (Behind)
@@ -53,6 +55,7 @@ type AskCounters struct {
 	Exhausted     uint64 // requests that were not repeated any more: Tries is reached
 	Unsent        uint64 // requests that found the way to the network full; they count as tried
 	TooLarge      uint64 // holes larger than MostAsked: not asked for
+	Refused       uint64 // times that the venue said that the missing numbers will not come: given up at once
 	Closed        uint64 // stretches that came after all, each a Gap
 	Recovered     uint64 // messages that came in answers, and were new
 	NoRoom        uint64 // answers that there was no room to hold: dropped, asked for again later

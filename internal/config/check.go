@@ -36,6 +36,8 @@ func (c *Config) Defaults() {
 	if c.Serve.Memory == 0 {
 		c.Serve.Memory = quarter()
 	}
+	orString(&c.Consolidate.Name, "consolidated")
+	orSlots(&c.Consolidate.Slots, ringbuf.KindCbbo.DefaultSlots())
 	for i := range c.Feed {
 		c.Feed[i].defaults()
 	}
@@ -66,11 +68,11 @@ func (f *Feed) defaults() {
 	if f.Protocol == "" {
 		f.Protocol = "itch"
 	}
-	if f.Publisher == 0 {
-		f.Publisher = 2
-	}
-	if f.Dataset == "" {
-		f.Dataset = "XNAS.ITCH"
+	if d, ok := protocols[f.Protocol]; ok {
+		if f.Publisher == 0 {
+			f.Publisher = d.publisher
+		}
+		orString(&f.Dataset, d.dataset)
 	}
 	if f.Source == "" {
 		f.Source = "udp"
@@ -148,6 +150,7 @@ func (r *Recovery) defaults() {
 	orInt(&r.Tries, 5)
 	orInt(&r.HoldPackets, 4096)
 	orInt(&r.HoldMessages, 100_000)
+	orString(&r.SnapshotSession, SnapshotSame)
 	orSpan(&r.SilentAfter, 3*time.Second)
 }
 
@@ -217,12 +220,13 @@ func (c *Config) Validate() error {
 		names = append(names, f.Name)
 		f.validate(&fs, key)
 	}
+	c.Consolidate.validate(&fs, c.Feed)
 	return errors.Join(fs...)
 }
 
 func (f *Feed) validate(fs *faults, key string) {
 	name(fs, key+".name", f.Name)
-	oneOf(fs, key+".protocol", f.Protocol, "itch")
+	oneOf(fs, key+".protocol", f.Protocol, Protocols()...)
 	oneOf(fs, key+".source", f.Source, "udp", "afxdp", "auto", "file")
 	oneOf(fs, key+".idle", f.Idle, "block", "spin", "busy-poll")
 	oneOf(fs, key+".stamps", f.Stamps, "auto", "hardware", "kernel", "loop")
@@ -318,6 +322,7 @@ func (r *Recovery) validate(fs *faults, key string) {
 	if r.Snapshot != "" {
 		hostPort(fs, key+".snapshot", r.Snapshot)
 	}
+	oneOf(fs, key+".snapshot_session", r.SnapshotSession, SnapshotSame, SnapshotAny)
 	if len(r.SnapshotUser) > 6 {
 		fs.add(key+".snapshot_user", "= %q has more than 6 characters", r.SnapshotUser)
 	}

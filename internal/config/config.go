@@ -9,6 +9,7 @@
 //	[feed.afxdp]          mode, least, frame_size, frames, ring
 //	[feed.runtime]        lock_memory, gc, release
 //	[feed.recovery]       wait, hold_max, hold_packets, hold_messages, servers, interface, retry, tries, silent_after, snapshot…
+//	[consolidate]         name, feeds, stale_after, slots
 //	[serve]               sql, metrics, memory, threads
 //
 // A variable TICKWIRE_SERVE__SQL overrides serve.sql; two underscores go one level down, a number picks from a list:
@@ -25,6 +26,8 @@ type Config struct {
 	Instance Instance `toml:"instance"`
 	Feed     []Feed   `toml:"feed"`
 	Serve    Serve    `toml:"serve"`
+	// Consolidate joins several feeds by symbol. Without feeds there is none.
+	Consolidate Consolidate `toml:"consolidate"`
 }
 
 // Instance is what several processes share.
@@ -42,9 +45,12 @@ type Instance struct {
 // Feed is one process and one venue.
 type Feed struct {
 	Name      string `toml:"name"`
-	Protocol  string `toml:"protocol"`  // itch
-	Publisher uint16 `toml:"publisher"` // DBN publisher id; the default is 2, XNAS.ITCH
-	Dataset   string `toml:"dataset"`   // the default is XNAS.ITCH; what stands before the dot is column venue
+	Protocol  string `toml:"protocol"`  // itch (default), xdp, mdp3, iex or fix
+	Version   string `toml:"version"`   // of the protocol, where there are several; the default is the newest
+	Product   string `toml:"product"`   // xdp: integrated (default), bbo or trades; iex: deep (default) or tops; mdp3: both (default), mbp or mbo
+	Schema    string `toml:"schema"`    // mdp3: path of an SBE schema newer than the one built in
+	Publisher uint16 `toml:"publisher"` // DBN publisher id; the default is the protocol's: 2, XNAS.ITCH
+	Dataset   string `toml:"dataset"`   // the default is the protocol's: XNAS.ITCH; what stands before the dot is column venue
 	Source    string `toml:"source"`    // udp (default), afxdp, auto (afxdp where it may, else udp) or file
 	Path      string `toml:"path"`      // of a file source
 	Pace      string `toml:"pace"`      // of a file source: "recorded", "x10", "50000/s" or "max" (default)
@@ -141,6 +147,26 @@ type Recovery struct {
 	Snapshot             string `toml:"snapshot"`
 	SnapshotUser         string `toml:"snapshot_user"`
 	SnapshotPasswordFile string `toml:"snapshot_password_file"` // first line, without its line end
+	// SnapshotSession is "same" (default: a snapshot whose session is named otherwise than the channel's is not taken) or "any".
+	SnapshotSession string `toml:"snapshot_session"`
+}
+
+// Values of Recovery.SnapshotSession.
+const (
+	SnapshotSame = "same"
+	SnapshotAny  = "any"
+)
+
+// Consolidate is the process that joins the best prices of several feeds.
+type Consolidate struct {
+	// Name is what its ring is called, as a feed's. The default is "consolidated".
+	Name string `toml:"name"`
+	// Feeds are the names of the feeds, at most eight; of equal prices and sizes the one named first has the best. The default is none.
+	Feeds []string `toml:"feeds"`
+	// StaleAfter is how long a quote may stand without a change before it counts no more. The default, 0, is for ever.
+	StaleAfter Duration `toml:"stale_after"`
+	// Slots of its ring, a power of two. The default is 65,536.
+	Slots uint64 `toml:"slots"`
 }
 
 // Serve is the process that owns the store and every query port.

@@ -2,6 +2,7 @@ package fix
 
 import (
 	"bytes"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -541,6 +542,9 @@ func FuzzParse(f *testing.F) {
 		}
 		if total != len(m.entries) {
 			t.Fatalf("%d entries of %d", total, len(m.entries))
+		}
+		if text := m.AppendJSON(nil); !json.Valid(text) {
+			t.Fatalf("%s", text)
 		}
 		m.Validate(Checks{})
 		m.Validate(Checks{AllowUnknown: true, AllowUserTags: true, AllowDisorder: true, AllowEmpty: true, AllowAnyEnum: true, AllowAnyOrder: true})

@@ -38,7 +38,8 @@ var beginBytes = []byte("8=FIX")
 //	err == nil   more bytes are needed; those from skip on must be given again
 //	err != nil   something that began like a message is garbled; the search goes on from skip on
 //
-// Where a garbled length is believed, messages behind it wait until that many bytes came: max bounds how long. Hot path: no allocation.
+// Where a garbled length is believed, messages behind it wait until that many bytes came: max bounds how long. It bounds too what a peer can make this
+// cost that sends begins of messages which all end rightly but for the sum: each is summed. Hot path: no allocation.
 func Frame(b []byte, max int) (skip, n int, err error) {
 	if max <= 0 {
 		max = DefaultMaxMessage

@@ -11,39 +11,36 @@ const (
 	avx2
 )
 
-// findMasks fills in two words for each block of b, at most a chunk. Behind the end of b nothing is SOH or '='.
-func findMasks(b []byte, masks *chunkMasks, way int) {
+// findMasks gives a word for each block of b, at most a chunk: which bytes are SOH. Behind the end of b none is.
+func findMasks(b []byte, masks *chunkMasks, way int) []uint64 {
 	whole := len(b) / blockBytes
 	if whole > 0 {
-		blockMasks(b[:whole*blockBytes], masks[:2*whole], way)
+		blockMasks(b[:whole*blockBytes], masks[:whole], way)
 	}
-	if rest := b[whole*blockBytes:]; len(rest) > 0 {
-		var last [blockBytes]byte
-		copy(last[:], rest)
-		blockMasks(last[:], masks[2*whole:2*whole+2], way)
+	rest := b[whole*blockBytes:]
+	if len(rest) == 0 {
+		return masks[:whole]
 	}
+	var last [blockBytes]byte
+	copy(last[:], rest)
+	blockMasks(last[:], masks[whole:whole+1], way)
+	return masks[:whole+1]
 }
 
 func blockMasksPortable(b []byte, masks []uint64) {
-	for block := 0; block < len(b)/blockBytes; block++ {
-		masks[2*block], masks[2*block+1] = maskOf((*[blockBytes]byte)(b[block*blockBytes:]))
+	for i := range masks {
+		masks[i] = maskOf((*[blockBytes]byte)(b[i*blockBytes:]))
 	}
 }
 
 // maskOf works on eight bytes at a time, the lowest bit of each being its flag.
-func maskOf(b *[blockBytes]byte) (soh, equal uint64) {
-	const ones = 0x0101010101010101
-	// flags has bit i set where byte i of x is 0: no carry leaves a byte, so it is exact.
-	flags := func(x uint64) uint64 {
-		x = ^((x&(0x7F*ones) + 0x7F*ones) | x) >> 7 & ones
-		return x * 0x0102040810204080 >> 56
-	}
+func maskOf(b *[blockBytes]byte) (mask uint64) {
 	for i := 0; i < blockBytes; i += 8 {
-		x := binary.LittleEndian.Uint64(b[i:])
-		soh |= flags(x^ones) << i
-		equal |= flags(x^'='*ones) << i
+		x := binary.LittleEndian.Uint64(b[i:]) ^ soh*ones
+		x = ^((x&(0x7F*ones) + 0x7F*ones) | x) >> 7 & ones // no carry leaves a byte: exact
+		mask |= x * 0x0102040810204080 >> 56 << i
 	}
-	return soh, equal
+	return mask
 }
 
 // Sum is the sum of all bytes modulo 256: CheckSum of a message is that of its bytes up to the SOH before "10=". Hot path.

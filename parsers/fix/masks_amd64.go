@@ -29,8 +29,8 @@ func sumAVX2(p *byte, blocks int) uint64
 
 func blockMasks(b []byte, masks []uint64, way int) {
 	if way == avx2 {
-		_ = masks[2*(len(b)/blockBytes)-1] // assembly does not look
-		masksAVX2(&b[0], len(b)/blockBytes, &masks[0])
+		_ = b[len(masks)*blockBytes-1] // assembly does not look
+		masksAVX2(&b[0], len(masks), &masks[0])
 		return
 	}
 	blockMasksPortable(b, masks)

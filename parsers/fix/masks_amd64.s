@@ -5,44 +5,32 @@
 #include "textflag.h"
 
 // func masksAVX2(p *byte, blocks int, out *uint64)
-// Requires: AVX, AVX2, SSE2
+// Requires: AVX, AVX2
 TEXT ·masksAVX2(SB), NOSPLIT, $0-24
 	MOVQ         p+0(FP), SI
 	MOVQ         blocks+8(FP), CX
 	MOVQ         out+16(FP), DI
 	MOVQ         $0x0101010101010101, AX
-	MOVQ         AX, X14
-	VPBROADCASTQ X14, Y14
-	MOVQ         $0x3d3d3d3d3d3d3d3d, AX
-	MOVQ         AX, X15
-	VPBROADCASTQ X15, Y15
+	VMOVQ        AX, X4
+	VPBROADCASTQ X4, Y4
 
 block:
-	VMOVDQU   (SI), Y0
-	VMOVDQU   32(SI), Y1
-	VPCMPEQB  Y0, Y14, Y2
-	VPCMPEQB  Y1, Y14, Y3
-	VPMOVMSKB Y2, AX
-	VPMOVMSKB Y3, DX
+	VPCMPEQB  (SI), Y4, Y0
+	VPCMPEQB  32(SI), Y4, Y1
+	VPMOVMSKB Y0, AX
+	VPMOVMSKB Y1, DX
 	SHLQ      $0x20, DX
 	ORQ       DX, AX
 	MOVQ      AX, (DI)
-	VPCMPEQB  Y0, Y15, Y2
-	VPCMPEQB  Y1, Y15, Y3
-	VPMOVMSKB Y2, AX
-	VPMOVMSKB Y3, DX
-	SHLQ      $0x20, DX
-	ORQ       DX, AX
-	MOVQ      AX, 8(DI)
 	ADDQ      $0x40, SI
-	ADDQ      $0x10, DI
+	ADDQ      $0x08, DI
 	DECQ      CX
 	JNZ       block
 	VZEROUPPER
 	RET
 
 // func sumAVX2(p *byte, blocks int) uint64
-// Requires: AVX, AVX2, SSE2
+// Requires: AVX, AVX2
 TEXT ·sumAVX2(SB), NOSPLIT, $0-24
 	MOVQ  p+0(FP), SI
 	MOVQ  blocks+8(FP), CX
@@ -63,7 +51,7 @@ block:
 	VPADDQ       X3, X1, X1
 	VPSHUFD      $0xee, X1, X3
 	VPADDQ       X3, X1, X1
-	MOVQ         X1, AX
+	VMOVQ        X1, AX
 	MOVQ         AX, ret+16(FP)
 	VZEROUPPER
 	RET

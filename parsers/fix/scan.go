@@ -7,11 +7,12 @@ import (
 	"math/bits"
 )
 
-// Finding fields. A chunk of bytes that begins with a field is turned into two bits a byte: is it SOH, is it '='. What then costs is a field, not a byte:
+// Finding fields. A chunk of bytes that begins with a field is turned into one bit a byte: is it SOH. What then costs is a field, not a byte, and a tag is
+// read as one integer, not a digit at a time:
 //
 //	bytes  3 5 = W | 3 4 = 1 2 | 5 5 = E S Z 4 |
 //	SOH    0 0 0 0 1 0 0 0 0 0 1 0 0 0 0 0 0 0 1     the end of each field, and so the begin of the next
-//	'='    0 0 1 0 0 0 0 1 0 0 0 0 0 1 0 0 0 0 0     the first one from the begin on ends the tag: no loop over its digits
+//	                 3 4 = 1 2 | 5 5                 the eight bytes at the begin of a field: '=' is the first of them that is one
 //
 // The value of a data field may hold SOH: its length is the field before it, and the next chunk begins behind it.
 
@@ -22,12 +23,14 @@ const (
 	chunkBlocks = 16 // a data field makes a chunk void: with more of them a message of nothing else would take long
 	chunkBytes  = chunkBlocks * blockBytes
 
+	ones, ones4 = 0x0101010101010101, 0x01010101
+
 	// MaxTagDigits is how many digits a tag may have.
 	MaxTagDigits = 8
 )
 
-// chunkMasks has two words a block: SOH, '='. Behind the last there are two that stay 0.
-type chunkMasks [2*chunkBlocks + 2]uint64
+// chunkMasks has a word a block.
+type chunkMasks [chunkBlocks]uint64
 
 // Field is one field: its value is bytes Start to End of what was scanned.
 type Field struct {
@@ -51,39 +54,40 @@ func scan(b []byte, dst []Field, way int) (n, used int, err error) {
 	var masks chunkMasks
 	for used < len(b) {
 		chunk := b[used:min(used+chunkBytes, len(b))]
-		findMasks(chunk, &masks, way)
-		blocks := (len(chunk) + blockBytes - 1) / blockBytes
-		masks[2*blocks], masks[2*blocks+1] = 0, 0
-		begin := uint(0) // of the field, in the chunk
+		at := used // where the field begins
 	fields:
-		for block := range uint(blocks) {
-			for ends := masks[2*block%uint(len(masks))]; ends != 0; ends &= ends - 1 {
-				end := block*blockBytes + uint(bits.TrailingZeros64(ends))
-				word, bit := 2*(begin/blockBytes)+1, begin%blockBytes
-				equals := masks[word]>>bit | masks[word+2]<<1<<(blockBytes-1-bit)
-				digits := uint(bits.TrailingZeros64(equals))
-				at := uint(used) + begin
-				tag := shortTag(b, at, digits)
-				if tag == 0 || digits >= end-begin { // or none in this field
-					long, ok := tagAt(b, int(at), int(digits))
-					if !ok || digits >= end-begin {
-						return n, int(at), ErrField
+		for block, ends := range findMasks(chunk, &masks, way) {
+			for ; ends != 0; ends &= ends - 1 {
+				end := used + block*blockBytes + bits.TrailingZeros64(ends)
+				// A tag of up to four digits, which in practice are all, as one integer: no branch on what it is.
+				tag, digits := uint32(0), 0
+				if at+8 <= len(b) {
+					x := binary.LittleEndian.Uint64(b[at : at+8])
+					equals := x ^ '='*ones
+					bit := bits.TrailingZeros64((equals-ones)&^equals&(0x80*ones)) &^ 7 // eight times the digits
+					v := (uint32(x) ^ '0'*ones4) << (uint(32-bit) & 31)                 // those, zeros in front
+					if uint(bit-8) <= 24 && ((v+0x76*ones4)|v)&(0x80*ones4) == 0 && byte(x) != '0' {
+						v = v*10 + v>>8 // two pairs
+						tag, digits = v&0xFF*100+v>>16&0xFF, bit/8
 					}
-					tag = long
 				}
-				if uint(n) >= uint(len(dst)) {
-					return n, int(at), ErrRoom
+				if tag == 0 {
+					if tag, digits = tagOf(b[at:end]); digits == 0 {
+						return n, at, ErrField
+					}
 				}
-				dst[n] = Field{tag, uint32(at + digits + 1), uint32(uint(used) + end)}
+				if n >= len(dst) {
+					return n, at, ErrRoom
+				}
+				dst[n] = Field{tag, uint32(at + digits + 1), uint32(end)}
 				n++
-				begin = end + 1
+				at = end + 1
 				if isLength(tag) {
 					break fields
 				}
 			}
 		}
-		used += int(begin)
-		if begin == 0 { // no end of a field in the whole chunk
+		if at == used { // no end of a field in the whole chunk
 			if len(chunk) < chunkBytes {
 				return n, used, ErrEnd
 			}
@@ -94,7 +98,9 @@ func scan(b []byte, dst []Field, way int) (n, used int, err error) {
 				return n, used, err
 			}
 			n++
+			at = used
 		}
+		used = at
 		if isLength(dst[n-1].Tag) {
 			if n == len(dst) {
 				return n, used, ErrRoom
@@ -108,36 +114,18 @@ func scan(b []byte, dst []Field, way int) (n, used int, err error) {
 	return n, used, nil
 }
 
-// shortTag is the number of one to four digits at b[at:], behind which there is a '=', 0: tagAt has to look.
-func shortTag(b []byte, at, digits uint) uint32 {
-	end := at + digits
-	if digits-1 > 3 || end < 4 || end > uint(len(b)) {
-		return 0
-	}
-	// Four bytes before the '=', the digits are the upper ones; what is below them becomes zeros in front.
-	const ones = 0x01010101
-	x := binary.LittleEndian.Uint32(b[end-4:end]) ^ '0'*ones
-	below := (32 - 8*digits) & 31
-	x = x >> below << below
-	if ((x+0x76*ones)|x)&(0x80*ones) != 0 || x>>below&0xFF == 0 {
-		return 0
-	}
-	x = x*10 + x>>8 // two pairs of digits
-	return x&0xFF*100 + x>>16&0xFF
-}
-
-// tagAt is the number of so many digits at b[at:], behind which there is a '='.
-func tagAt(b []byte, at, digits int) (tag uint32, ok bool) {
-	if digits < 1 || digits > MaxTagDigits || digits > len(b)-at || b[at] == '0' {
-		return 0, false
-	}
-	for _, c := range b[at : at+digits] {
-		if c -= '0'; c > 9 {
-			return 0, false
+// tagOf is the number that is in front of the first '=', and how many digits it has; 0: there is none, or it is no tag.
+func tagOf(b []byte) (tag uint32, digits int) {
+	for i, c := range b {
+		if c == '=' {
+			return tag, i
+		}
+		if c -= '0'; c > 9 || i == MaxTagDigits || i == 0 && c == 0 {
+			break
 		}
 		tag = tag*10 + uint32(c)
 	}
-	return tag, true
+	return 0, 0
 }
 
 // longField is the field at b[at:] that is longer than a chunk.
@@ -146,9 +134,8 @@ func longField(b []byte, at int) (f Field, next int, err error) {
 	if end < 0 {
 		return f, at, ErrEnd
 	}
-	digits := bytes.IndexByte(b[at:at+MaxTagDigits+1], '=')
-	tag, ok := tagAt(b, at, max(digits, 0))
-	if !ok {
+	tag, digits := tagOf(b[at : at+end])
+	if digits == 0 {
 		return f, at, ErrField
 	}
 	return Field{tag, uint32(at + digits + 1), uint32(at + end)}, at + end + 1, nil
@@ -157,9 +144,8 @@ func longField(b []byte, at int) (f Field, next int, err error) {
 // dataField is the field at b[at:] whose length the field before it says.
 func dataField(b []byte, at int, length Field) (f Field, next int, err error) {
 	size, ok := Uint(b[length.Start:length.End])
-	digits := bytes.IndexByte(b[at:min(at+MaxTagDigits+1, len(b))], '=')
-	tag, known := tagAt(b, at, max(digits, 0))
-	if !ok || !known || tag != DataTag(length.Tag) || size >= uint64(len(b)-at-digits-1) {
+	tag, digits := tagOf(b[at:])
+	if !ok || digits == 0 || tag != DataTag(length.Tag) || size >= uint64(len(b)-at-digits-1) {
 		return f, at, ErrData
 	}
 	f = Field{tag, uint32(at + digits + 1), uint32(at + digits + 1 + int(size))}

@@ -2,7 +2,7 @@
 //
 // Two loops over whole blocks of 64 bytes, two registers a block:
 //
-//	masks  bytes ──VPCMPEQB──> which are SOH, which are '=' ──VPMOVMSKB──> one bit a byte, two words a block
+//	masks  bytes ──VPCMPEQB──> which are SOH ──VPMOVMSKB──> one bit a byte, a word a block
 //	sum    bytes ──VPSADBW against 0──> sums of eight bytes ──VPADDQ──> one sum
 package main
 
@@ -20,39 +20,25 @@ func main() {
 	Generate()
 }
 
-// repeat puts b in every byte of a register.
-func repeat(b uint64, to VecPhysical) {
-	MOVQ(U64(b*0x0101010101010101), RAX)
-	MOVQ(RAX, to.AsX())
-	VPBROADCASTQ(to.AsX(), to.AsY())
-}
-
 func masks() {
 	TEXT("masksAVX2", attr.NOSPLIT, "func(p *byte, blocks int, out *uint64)")
 	Doc("masksAVX2 needs AVX2 and at least one block.")
 	Load(Param("p"), RSI)
 	Load(Param("blocks"), RCX)
 	Load(Param("out"), RDI)
-	soh, equal := Y14, Y15
-	repeat(1, soh)
-	repeat('=', equal)
-	// word is one bit a byte of the block for those that are like key.
-	word := func(key VecPhysical, at int) {
-		VPCMPEQB(Y0, key, Y2)
-		VPCMPEQB(Y1, key, Y3)
-		VPMOVMSKB(Y2, EAX)
-		VPMOVMSKB(Y3, EDX)
-		SHLQ(Imm(32), RDX)
-		ORQ(RDX, RAX)
-		MOVQ(RAX, Mem{Base: RDI, Disp: at})
-	}
+	MOVQ(U64(0x0101010101010101), RAX) // SOH
+	VMOVQ(RAX, X4)
+	VPBROADCASTQ(X4, Y4)
 	Label("block")
-	VMOVDQU(Mem{Base: RSI}, Y0)
-	VMOVDQU(Mem{Base: RSI, Disp: 32}, Y1)
-	word(soh, 0)
-	word(equal, 8)
+	VPCMPEQB(Mem{Base: RSI}, Y4, Y0)
+	VPCMPEQB(Mem{Base: RSI, Disp: 32}, Y4, Y1)
+	VPMOVMSKB(Y0, EAX)
+	VPMOVMSKB(Y1, EDX)
+	SHLQ(Imm(32), RDX)
+	ORQ(RDX, RAX)
+	MOVQ(RAX, Mem{Base: RDI})
 	ADDQ(Imm(64), RSI)
-	ADDQ(Imm(16), RDI)
+	ADDQ(Imm(8), RDI)
 	DECQ(RCX)
 	JNZ(LabelRef("block"))
 	VZEROUPPER()
@@ -81,7 +67,7 @@ func sum() {
 	VPADDQ(X3, X1, X1)
 	VPSHUFD(Imm(0xEE), X1, X3)
 	VPADDQ(X3, X1, X1)
-	MOVQ(X1, RAX)
+	VMOVQ(X1, RAX)
 	Store(RAX, ReturnIndex(0))
 	VZEROUPPER()
 	RET()
