@@ -48,7 +48,9 @@ func (d *Decoder) book(m Message, scale int64, out *tick.Batch) error {
 	d.begin(head.TransactTime(), out)
 	for i := range levels.n {
 		e := (*wire.MDIncrementalRefreshBook46MDEntries)(levels.at(i))
-		s := &d.of.slots[d.of.find(uint32(e.SecurityID()))]
+		n := d.of.find(uint32(e.SecurityID()))
+		d.refs[i&0xFF] = n
+		s := &d.of.slots[n]
 		d.report(s, e.RptSeq())
 		size := uint64(e.MDEntrySize())
 		if size == maxNull32 {
@@ -66,7 +68,7 @@ func (d *Decoder) book(m Message, scale int64, out *tick.Batch) error {
 				return errReference
 			}
 			e := (*wire.MDIncrementalRefreshBook46MDEntries)(levels.at(ref))
-			s := &d.of.slots[d.of.find(uint32(e.SecurityID()))]
+			s := &d.of.slots[d.refs[ref&0xFF]]
 			if err := d.order(out, s, o.OrderID(), o.MDOrderPriority(), e.MDEntryPx(), scale, o.MDDisplayQty(), o.OrderUpdateAction(), e.MDEntryType()); err != nil {
 				return err
 			}
@@ -94,7 +96,9 @@ func (d *Decoder) bookLong(m Message, out *tick.Batch) error {
 	d.begin(head.TransactTime(), out)
 	for i := range levels.n {
 		e := (*wire.MDIncrementalRefreshBookLongQty64MDEntries)(levels.at(i))
-		s := &d.of.slots[d.of.find(uint32(e.SecurityID()))]
+		n := d.of.find(uint32(e.SecurityID()))
+		d.refs[i&0xFF] = n
+		s := &d.of.slots[n]
 		d.report(s, e.RptSeq())
 		size := e.MDEntrySize()
 		if size > math.MaxInt64 && size != math.MaxUint64 {
@@ -112,7 +116,7 @@ func (d *Decoder) bookLong(m Message, out *tick.Batch) error {
 				return errReference
 			}
 			e := (*wire.MDIncrementalRefreshBookLongQty64MDEntries)(levels.at(ref))
-			s := &d.of.slots[d.of.find(uint32(e.SecurityID()))]
+			s := &d.of.slots[d.refs[ref&0xFF]]
 			if err := d.order(out, s, o.OrderID(), o.MDOrderPriority(), e.MDEntryPx(), 1, o.MDDisplayQty(), o.OrderUpdateAction(), e.MDEntryType()); err != nil {
 				return err
 			}
@@ -145,7 +149,10 @@ func (d *Decoder) level(out *tick.Batch, s *instrument, mantissa, scale int64, s
 	out.Instrument[i], out.TsEvent[i], out.Sequence[i] = s.id, d.time, d.sequence
 	out.OrderID[i], out.Aux[i] = 0, tick.LevelAt(uint32(number), uint32(orders))
 	out.Price[i], out.Size[i] = px, size
-	d.mark(out, s, i)
+	if k.kind == tick.KindLevel {
+		d.mark(out, s, i, chainLevels)
+	}
+	s.flags |= seen
 	out.N++
 	if action == 3 || action == 4 {
 		d.Counters.Ranges++
@@ -174,7 +181,7 @@ func (d *Decoder) oddLevel(out *tick.Batch, s *instrument, mantissa, scale int64
 	switch {
 	case k.kind == tick.KindClear:
 		s.top = 0
-		d.row(out, s, tick.KindClear)
+		d.clear(out, s, BookBoth)
 		return nil
 	case k.kind == tick.KindExt && action < actions:
 		i := d.row(out, s, tick.KindExt)
@@ -195,7 +202,8 @@ func (d *Decoder) oddLevel(out *tick.Batch, s *instrument, mantissa, scale int64
 // order makes one order's row. Hot path.
 //
 // MDOrderPriority says where it stands among orders of its price, lower first. An order that loses its place gets a number that no order of the
-// instrument had before, so a higher one than all tells it (ModifyTail); Aux of a modify is the number.
+// instrument had before, so a higher one than all tells it (ModifyTail); Aux of a modify is the number. Where no order's number is known yet, the book
+// knows no order either.
 func (d *Decoder) order(out *tick.Batch, s *instrument, id, priority uint64, mantissa, scale int64, size int32, action, typ uint8) error {
 	if action >= uint8(len(orderKinds)) {
 		return errCode
@@ -218,16 +226,16 @@ func (d *Decoder) order(out *tick.Batch, s *instrument, id, priority uint64, man
 		aux = priority
 	}
 	if priority > s.top && priority != math.MaxUint64 {
-		s.top = priority
-		if kind == tick.KindModify {
+		if kind == tick.KindModify && s.top != 0 {
 			sub = tick.ModifyTail
 		}
+		s.top = priority
 	}
 	out.Kind[i], out.Sub[i], out.Side[i], out.Flags[i] = kind, sub, k.side, 0
 	out.Instrument[i], out.TsEvent[i], out.Sequence[i] = s.id, d.time, d.sequence
 	out.OrderID[i], out.Aux[i] = id, aux
 	out.Price[i], out.Size[i] = px, uint64(size)
-	d.mark(out, s, i)
+	d.mark(out, s, i, d.orders)
 	out.N++
 	return nil
 }

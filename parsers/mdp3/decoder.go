@@ -67,10 +67,13 @@ type Decoder struct {
 	Counters Counters
 
 	opts   Options
+	orders int // chain of rows of orders
 	of     instruments
 	newer  *relay // by Options.Schema
 	trades pending
 	todo   sweep
+
+	refs [256]uint32 // slots of a message's entries, for the orders that refer to them
 
 	definitions []definitionPlan
 	snapshots   []snapshotPlan
@@ -90,6 +93,9 @@ type Decoder struct {
 // NewDecoder makes one channel's decoder. An error says what is wrong with Options.Schema.
 func NewDecoder(o Options) (*Decoder, error) {
 	d := &Decoder{opts: o, heldBack: make([]uint32, 0, tick.MaxRows)}
+	if o.Feed == FeedMBP {
+		d.orders = chainLevels
+	}
 	if o.Schema != "" {
 		s, err := sbe.Load(o.Schema)
 		if err != nil {
@@ -132,10 +138,7 @@ func (d *Decoder) Append(body []byte, first uint64, max int, out *tick.Batch) (u
 	if max < 1 {
 		return 0, 0
 	}
-	if out != d.last || out.N < d.lastOut || out.N == 0 { // another one, or emptied since
-		d.batch++
-		d.last = out
-	}
+	d.into(out)
 	d.sequence, d.start = first, out.N
 	if first != d.first && first != d.first+1 && d.first != 0 {
 		d.interrupt()
@@ -161,6 +164,14 @@ func (d *Decoder) Append(body []byte, first uint64, max int, out *tick.Batch) (u
 	d.hold(out)
 	d.lastOut = out.N
 	return used, messages
+}
+
+// into notes that rows go to another batch than before, or to one that was emptied since.
+func (d *Decoder) into(out *tick.Batch) {
+	if out != d.last || out.N < d.lastOut || out.N == 0 {
+		d.batch = (d.batch + 1) % (1 << 20)
+		d.last = out
+	}
 }
 
 func sidesFull(s *tick.SideCounts) bool {

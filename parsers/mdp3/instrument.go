@@ -3,32 +3,31 @@ package mdp3
 // instrument is what the decoder remembers of one SecurityID, 64 bytes: one cache line.
 type instrument struct {
 	id    uint32
-	rpt   uint32 // the RptSeq that comes next, 0: not known
-	event uint32 // the last event that had a row of it …
-	row   uint32 // … and that row, if its batch is still the same one (Decoder.batch)
-	batch uint32
-	flags uint8
-	class byte   // DBN instrument_class of its definition
-	top   uint64 // highest MDOrderPriority that one of its orders had
-	group uint64 // SecurityGroup and Asset of its definition, packed as on the wire
+	rpt   uint32    // the RptSeq that comes next, 0: not known
+	event [2]uint32 // by chain: the last event that had a row of it …
+	row   [2]uint32 // … and that row: its place, and above it the number of its batch
+	past  uint32    // RptSeq that were missing
+	under uint32    // UnderlyingSecurityID of its definition
+	top   uint64    // highest MDOrderPriority that one of its orders had
+	group uint64    // SecurityGroup and Asset of its definition, packed as on the wire
 	asset uint64
-	under uint32 // UnderlyingSecurityID of its definition
-	past  uint32 // RptSeq that were missing
+	class byte // DBN instrument_class of its definition
+	flags uint8
 }
 
 const (
 	seen    uint8 = 1 << 0 // met since Start
-	held    uint8 = 1 << 1 // its last row was given out with FlagMore
-	listed  uint8 = 1 << 4 // it is in Decoder.heldBack
-	defined uint8 = 1 << 2 // its definition is known
-	jumped  uint8 = 1 << 3 // its RptSeq jumped, and nobody asked yet
+	defined uint8 = 1 << 1 // its definition is known
+	jumped  uint8 = 1 << 2 // its RptSeq jumped, and nobody asked yet
+	listed  uint8 = 1 << 3 // it is in Decoder.heldBack
+	held    uint8 = 1 << 4 // by chain, two bits: its last row was given out with FlagMore
 )
 
 // instruments finds them by SecurityID: open addressing over slots, grown by doubling. It allocates where an instrument is met for the first time.
 type instruments struct {
 	slots   []instrument
 	symbols [][20]byte // Symbol by slot, zeros: not known
-	index   []uint32   // slot + 1
+	index   []uint64   // slot + 1, and the SecurityID above it; 0: nothing
 	shift   uint
 	last    uint32 // slot that was found last: entries of one instrument stand together
 }
@@ -39,13 +38,13 @@ func (t *instruments) reset() {
 }
 
 func (t *instruments) grow(size int) {
-	t.index = make([]uint32, size)
+	t.index = make([]uint64, size)
 	t.shift = 32
 	for n := size; n > 1; n >>= 1 {
 		t.shift--
 	}
 	for i := range t.slots {
-		t.index[t.place(t.slots[i].id)] = uint32(i) + 1
+		t.index[t.place(t.slots[i].id)] = uint64(t.slots[i].id)<<32 | uint64(i+1)
 	}
 }
 
@@ -55,7 +54,7 @@ func (t *instruments) place(id uint32) uint32 {
 	at := id * 2654435769 >> t.shift
 	for {
 		n := t.index[at&mask]
-		if n == 0 || t.slots[n-1].id == id {
+		if uint32(n>>32) == id && n != 0 || n == 0 {
 			return at & mask
 		}
 		at++
@@ -67,8 +66,7 @@ func (t *instruments) find(id uint32) uint32 {
 	if int(t.last) < len(t.slots) && t.slots[t.last].id == id {
 		return t.last
 	}
-	at := t.place(id)
-	n := t.index[at]
+	n := uint32(t.index[t.place(id)])
 	if n == 0 {
 		return t.meet(id)
 	}
@@ -83,13 +81,13 @@ func (t *instruments) meet(id uint32) uint32 {
 	t.slots = append(t.slots, instrument{id: id, class: ' '})
 	t.symbols = append(t.symbols, [20]byte{})
 	t.last = uint32(len(t.slots) - 1)
-	t.index[t.place(id)] = t.last + 1
+	t.index[t.place(id)] = uint64(id)<<32 | uint64(t.last+1)
 	return t.last
 }
 
 // known gives an instrument's slot, and not of one that was never met.
 func (t *instruments) known(id uint32) (slot uint32, ok bool) {
-	n := t.index[t.place(id)]
+	n := uint32(t.index[t.place(id)])
 	return n - 1, n != 0
 }
 
@@ -97,7 +95,7 @@ func (t *instruments) known(id uint32) (slot uint32, ok bool) {
 func (t *instruments) forget() {
 	for i := range t.slots {
 		s := &t.slots[i]
-		s.rpt, s.event, s.batch, s.top, s.past, s.flags = 0, 0, 0, 0, 0, s.flags&defined
+		s.rpt, s.event, s.top, s.past, s.flags = 0, [2]uint32{}, 0, 0, s.flags&defined
 	}
 }
 

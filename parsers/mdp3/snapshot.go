@@ -8,12 +8,6 @@ import (
 	"github.com/tickwire/tickwire/tick"
 )
 
-// Sub of a KindClear row of a snapshot: the instrument has two books, and only one of them is told anew. 0: both.
-const (
-	ClearLevels byte = 'L' // price levels, the implied ones too
-	ClearOrders byte = 'O'
-)
-
 // Snapshot is the head of a snapshot message (sheet section 11).
 type Snapshot struct {
 	Instrument uint32
@@ -49,24 +43,21 @@ func ParseSnapshot(m Message) (s Snapshot, ok bool) {
 	return s, false
 }
 
-// SnapshotBook makes the rows of one snapshot of price levels (templates 52, 38, 69): the book empty (ClearLevels), its levels from the best on, then statistics,
+// SnapshotBook makes the rows of one snapshot of price levels (templates 52, 38, 69): the book empty (BookLevels), its levels from the best on, then statistics,
 // limits and state; all with FlagSnapshot and with sequence. Entries of the incremental feed are expected from its RptSeq on. out needs room for
 // 1,024 rows and 516 side rows. An error leaves no rows.
 func (d *Decoder) SnapshotBook(m Message, sequence uint64, out *tick.Batch) error {
 	return d.alone(sequence, out, func() error { return d.snapshotBook(m, out) })
 }
 
-// SnapshotOrders does so with one chunk of a snapshot of orders (templates 53, 44): chunk 1 empties the book (ClearOrders), orders come in the order in which
+// SnapshotOrders does so with one chunk of a snapshot of orders (templates 53, 44): chunk 1 empties the book (BookOrders), orders come in the order in which
 // they stand in it. Chunks are to be given in order, all of one Last. The last row of a chunk that is not the last one has FlagMore.
 func (d *Decoder) SnapshotOrders(m Message, sequence uint64, out *tick.Batch) error {
 	return d.alone(sequence, out, func() error { return d.snapshotOrders(m, out) })
 }
 
 func (d *Decoder) alone(sequence uint64, out *tick.Batch, rows func() error) error {
-	if out != d.last || out.N < d.lastOut || out.N == 0 {
-		d.batch++
-		d.last = out
-	}
+	d.into(out)
 	was := d.sequence
 	d.sequence = sequence
 	n, sides := out.N, out.Sides
@@ -154,7 +145,7 @@ func (d *Decoder) snapshotBook(m Message, out *tick.Batch) error {
 	s := &d.of.slots[d.of.find(uint32(id))]
 	first := out.N
 	err = d.beside(uint64(time), func() error {
-		out.Sub[d.row(out, s, tick.KindClear)] = ClearLevels
+		d.clear(out, s, BookLevels)
 		if err := d.snapshotLevels(p, &parts[1], version, s, out); err != nil {
 			return err
 		}
@@ -299,7 +290,7 @@ func (d *Decoder) snapshotOrders(m Message, out *tick.Batch) error {
 	err := d.beside(head.Time, func() error {
 		if head.Chunk <= 1 {
 			s.top = 0
-			out.Sub[d.row(out, s, tick.KindClear)] = ClearOrders
+			d.clear(out, s, BookOrders)
 		}
 		for i := range orders.n {
 			o := (*wire.SnapshotFullRefreshOrderBook53MDEntries)(orders.at(i))
@@ -335,7 +326,7 @@ func (d *Decoder) topOrders(m Message, out *tick.Batch) error {
 		s := &d.of.slots[d.of.find(uint32(e.SecurityID()))]
 		s.top = 0
 		first := out.N
-		out.Sub[d.row(out, s, tick.KindClear)] = ClearOrders
+		d.clear(out, s, BookOrders)
 		for i := range orders.n {
 			o := (*wire.SnapshotRefreshTopOrders59MDEntries)(orders.at(i))
 			if err := d.order(out, s, o.OrderID(), o.MDOrderPriority(), o.MDEntryPx(), 1, o.MDDisplayQty(), 0, o.MDEntryType()); err != nil {

@@ -51,7 +51,7 @@ func (d *Decoder) sweep(kind uint8, out *tick.Batch) bool {
 		switch kind {
 		case sweepClear:
 			if s := &d.of.slots[d.todo.next]; s.flags&seen != 0 {
-				d.row(out, s, tick.KindClear)
+				d.clear(out, s, BookBoth)
 			}
 		case sweepStatus:
 			s := &d.of.slots[d.todo.next]
@@ -61,10 +61,10 @@ func (d *Decoder) sweep(kind uint8, out *tick.Batch) bool {
 			}
 		case sweepClose:
 			s := &d.of.slots[d.heldBack[d.todo.next]]
-			if s.flags&held != 0 {
-				d.row(out, s, tick.KindExt)
+			if which := s.flags / held & 3; which != 0 {
+				out.Sub[d.row(out, s, tick.KindExt)] = [4]byte{1: BookOrders, 2: BookLevels, 3: BookBoth}[which]
 			}
-			s.flags &^= held | listed
+			s.flags &^= 3*held | listed
 		}
 	}
 	switch {
@@ -72,8 +72,7 @@ func (d *Decoder) sweep(kind uint8, out *tick.Batch) bool {
 		d.heldBack = d.heldBack[:0]
 	case kind == sweepStatus && !d.todo.found:
 		d.Counters.GroupUnknown++
-		none := instrument{batch: d.batch - 1}
-		d.statusRow(out, &none, &d.todo.status)
+		d.statusRow(out, &instrument{}, &d.todo.status)
 	}
 	return true
 }

@@ -79,6 +79,9 @@ func (d *Decoder) tradeSummary(m Message, scale int64, out *tick.Batch) error {
 		} else {
 			id, named = wire.MDIncrementalRefreshTradeSummary42MDEntriesMDTradeEntryID(b, m.Version())
 		}
+		if !named {
+			id = 0
+		}
 		s := &d.of.slots[d.of.find(uint32(e.SecurityID()))]
 		d.report(s, e.RptSeq())
 		px, ok := scaled(e.MDEntryPx(), scale)
