@@ -93,7 +93,7 @@ func planRelay(from, to *sbe.Message) (*relayPlan, error) {
 				return nil, err
 			}
 			r.moves = moves
-			p.same = p.same && same && i < len(from.Groups) && from.Groups[i].Name == g.Name && from.Groups[i].Since <= g.Since && *old.Dimension == *g.Dimension
+			p.same = p.same && same && i < len(from.Groups) && from.Groups[i].Name == g.Name && old.Since <= g.Since && old.Dimension.Size == g.Dimension.Size && old.Dimension.CountAt == g.Dimension.CountAt
 		} else {
 			p.same = false
 		}
