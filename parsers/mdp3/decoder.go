@@ -128,7 +128,7 @@ func (d *Decoder) Refused() uint64 { return d.Counters.Refused }
 // Room that one message may need. A message whose rows might not fit is left for the next batch.
 const (
 	roomRows  = 1024 // 254 trades of which each takes back another one, 254 fills
-	roomSides = 516  // two entries for each of 254, and a few
+	roomSides = 516  // two entries of a table for each of 254, and a few
 )
 
 // Append decodes one packet's messages (pipeline.Decoder): a packet is one message to the session, first its number. It stops behind a message
@@ -175,8 +175,7 @@ func (d *Decoder) into(out *tick.Batch) {
 }
 
 func sidesFull(s *tick.SideCounts) bool {
-	const most = tick.MaxSideRows - roomSides
-	return s.Statistics > most || s.Exts > most || s.Definitions > most || s.Statuses > most
+	return s.Statistics+s.Exts+s.Definitions+s.Statuses > tick.MaxSideRows-roomSides
 }
 
 // message decodes one message. One that is refused leaves no rows.
@@ -195,12 +194,34 @@ func (d *Decoder) message(m Message, out *tick.Batch) {
 			return
 		}
 	}
-	n, sides, trades := out.N, out.Sides, d.trades
+	n := out.N
 	if err := d.rows(m, out); err != nil {
-		d.Counters.Refused++
-		out.N, out.Sides, d.trades = n, sides, trades
-		d.repair(out)
+		d.refuse(n, out)
 	}
+}
+
+// refuse takes back what a refused message made: rows from n on and their side rows, which are counted anew. Trades that wait for order entries
+// wait no longer, for what belongs to which is not known any more.
+func (d *Decoder) refuse(n int, out *tick.Batch) {
+	d.Counters.Refused++
+	out.N, out.Sides = n, tick.SideCounts{}
+	for i := range n {
+		first, count := tick.SplitSideRows(out.Aux[i&tick.RowMask])
+		switch end := first + count; out.Kind[i&tick.RowMask] {
+		case tick.KindStatus:
+			out.Sides.Statuses = max(out.Sides.Statuses, end)
+		case tick.KindImbalance:
+			out.Sides.Imbalances = max(out.Sides.Imbalances, end)
+		case tick.KindDefinition:
+			out.Sides.Definitions = max(out.Sides.Definitions, end)
+		case tick.KindStatistics:
+			out.Sides.Statistics = max(out.Sides.Statistics, end)
+		case tick.KindExt:
+			out.Sides.Exts = max(out.Sides.Exts, end)
+		}
+	}
+	d.trades.reset()
+	d.repair(out)
 }
 
 // rows is the way by template. Templates of older schemas go the way of their successors, with prices in 1e-7.

@@ -60,10 +60,10 @@ func (d *Decoder) alone(sequence uint64, out *tick.Batch, rows func() error) err
 	d.into(out)
 	was := d.sequence
 	d.sequence = sequence
-	n, sides := out.N, out.Sides
+	n := out.N
 	err := rows()
 	if err != nil {
-		out.N, out.Sides = n, sides
+		d.refuse(n, out)
 	}
 	d.sequence, d.lastOut = was, out.N
 	return err
