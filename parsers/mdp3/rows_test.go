@@ -7,9 +7,12 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/tickwire/tickwire/feed/pipeline"
 	"github.com/tickwire/tickwire/parsers/mdp3"
 	"github.com/tickwire/tickwire/tick"
 )
+
+var _ pipeline.Decoder = (*mdp3.Decoder)(nil)
 
 func newDecoder(tb testing.TB, o mdp3.Options) *mdp3.Decoder {
 	tb.Helper()
