@@ -16,6 +16,7 @@ type Decoder struct {
 	orders int // chain of rows of orders
 	of     instruments
 	newer  *relay // by Options.Schema
+	exact  uint16 // version of that one, 0: there is none
 	trades pending
 	todo   sweep
 
@@ -50,6 +51,7 @@ func NewDecoder(o Options) (*Decoder, error) {
 		if d.newer, err = newRelay(s); err != nil {
 			return nil, err
 		}
+		d.exact = s.Version
 	}
 	d.planDefinitions()
 	d.planSnapshots()
@@ -90,7 +92,7 @@ func (d *Decoder) Append(body []byte, first uint64, max int, out *tick.Batch) (u
 		d.interrupt()
 	}
 	d.first = first
-	for d.drain(out) && used < len(body) {
+	for (d.todo.kinds == 0 || d.drain(out)) && used < len(body) {
 		m, size := Next(body[used:])
 		if size == 0 { // the session's Walk has seen that there is none such
 			d.Counters.Refused++
@@ -107,7 +109,9 @@ func (d *Decoder) Append(body []byte, first uint64, max int, out *tick.Batch) (u
 		messages = 1
 		d.Counters.Packets++
 	}
-	d.hold(out)
+	if d.open {
+		d.hold(out)
+	}
 	d.lastOut = out.N
 	return used, messages
 }
