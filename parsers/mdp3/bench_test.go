@@ -57,8 +57,9 @@ func mixed(tb testing.TB, packets int) (out [][]byte, messages int) {
 
 // BenchmarkAppend is decoding of a mixed stream beside ITCH's of a generated day, by the byte, in turns.
 //
-//	budget  0 allocs/op; a byte takes at most twice what ITCH's portable decoder takes (-tags purego)
-//	seen    SEEN
+//	budget  a byte takes at most twice what ITCH's portable decoder takes (-tags purego); no allocation (TestAppendDoesNotAllocate)
+//	seen    73 ns/msg, 26 ns/row, 1.6 GB/s; ITCH portable 3.1 GB/s (1.96 x), with AVX-512 5.2 GB/s (3.2 x); two-core EPYC VM with other work on both
+//	        cores, Go 1.26, 2026-11-25
 //
 // Both streams lie in memory one packet behind the other, are decoded in passes of some 512 rows, and are timed by the chunk: what counts is a
 // chunk's median over the runs, for what else the machine does hits some runs of a chunk, seldom most of them.
