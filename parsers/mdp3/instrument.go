@@ -29,7 +29,7 @@ type instruments struct {
 	symbols [][20]byte // Symbol by slot, zeros: not known
 	index   []uint64   // slot + 1, and the SecurityID above it; 0: nothing
 	shift   uint
-	last    uint32     // slot + 1 that was found last: entries of one instrument stand together
+	last    uint32 // slot + 1 that was found last: entries of one instrument stand together
 	lastID  uint32
 }
 
