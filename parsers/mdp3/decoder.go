@@ -31,6 +31,7 @@ type Decoder struct {
 	open     bool   // it has messages, and its end has not come
 	start    int    // first row of it that the call under way made
 	sequence uint64 // of the packet under way
+	week     uint64 // Start's midnight from which definitions are kept
 	batch    uint32 // number of the call's batch, ours
 	last     *tick.Batch
 	lastOut  int      // rows of it when the last call ended
@@ -60,8 +61,13 @@ func NewDecoder(o Options) (*Decoder, error) {
 	return d, nil
 }
 
-// Start begins a session (pipeline.Decoder). Definitions stay: CME sends them again at the start of the week and not after a channel reset.
-func (d *Decoder) Start(uint64) {
+// Start begins a session (pipeline.Decoder). Definitions stay if they are of the same week: CME sends them again at its start, and not after a channel
+// reset. Those of another week are void.
+func (d *Decoder) Start(midnight uint64) {
+	if midnight < d.week || midnight-d.week >= 6*dayNs {
+		d.week = midnight
+		d.of.reset()
+	}
 	d.of.forget()
 	d.trades.reset()
 	d.todo = sweep{}

@@ -208,6 +208,17 @@ func TestGroupStatus(t *testing.T) {
 	if rows, _ := take(t, d, out, packet(1, msg(t, 30, status, nil))); len(rows) != n/2 {
 		t.Errorf("%d rows after Start", len(rows))
 	}
+	gone := future(1001, "F1", "ES", "B")
+	gone["SecurityUpdateAction"] = int('D')
+	feed(t, d, out, packet(2, msg(t, 54, gone, nil)))
+	out.Reset()
+	if rows, _ := take(t, d, out, packet(3, msg(t, 30, status, nil))); len(rows) != n/2-1 {
+		t.Errorf("%d rows after one is gone", len(rows))
+	}
+	d.Start(7 * 86_400_000_000_000) // another week
+	if rows, _ := take(t, d, out, packet(1, msg(t, 30, status, nil))); len(rows) != 1 {
+		t.Errorf("%d rows in another week", len(rows))
+	}
 }
 
 // TestSplitTrade: trades first, their orders in later messages and packets.
