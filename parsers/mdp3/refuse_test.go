@@ -46,7 +46,7 @@ func TestRefused(t *testing.T) {
 		{"group blocks shorter than their fields", edit(good, 21, 26, 0)},
 		{"group blocks longer than the message", edit(good, 21, 0xFF, 0xFF)},
 		{"more entries than the message has", edit(good, 23, 200)},
-		{"null number of entries", edit(good, 23, 255)},
+		{"null number of entries", msg(t, 37, at(5, 0x80), groups{"NoMDEntries": make([]f, 255)})},
 		{"more order entries than the message has", edit(good, 21+3+64+7, 2)},
 		{"blocks of no bytes", edit(good, 21, 0, 0)},
 		{"update action 9", level(f{"MDUpdateAction": 9})},
@@ -102,6 +102,12 @@ func TestStepsOver(t *testing.T) {
 	want := mdp3.Counters{Packets: 1, Messages: 6, Unknown: 1, Foreign: 1, Newer: 1, Admin: 1}
 	if d.Counters != want {
 		t.Errorf("%+v", d.Counters)
+	}
+	if h, body, err := mdp3.ParsePacket(packet(9, msg(t, 12, nil, nil))); !h.Heartbeat || len(body) != mdp3.MessageBytes || err != nil {
+		t.Errorf("heartbeat is %+v, %v", h, err)
+	}
+	if h, _, _ := mdp3.ParsePacket(packet(9, msg(t, 12, nil, nil), m)); h.Heartbeat {
+		t.Error("a packet with data is a heartbeat")
 	}
 	var said []string
 	_ = mdp3.EachMessage(packet(1, m, edit(m, 4, 0xE7, 3), edit(m, 6, 2), edit(m, 2, 0xFF, 0xFF), m), "", func(_ uint64, typ string, _, fields []byte, err error) bool {
