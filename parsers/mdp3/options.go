@@ -18,7 +18,7 @@ type Options struct {
 	Schema string
 	// Feed leaves out rows of one of the books. The default is FeedBoth.
 	Feed Feed
-	// Channel is the channel_id of statistics and definitions. The default, 0, is a channel's number too: see doc.go.
+	// Channel is the channel_id of statistics and definitions. The default is 0, which is a channel's number too: DBN numbers a feed's channels from there.
 	Channel uint16
 }
 

@@ -178,33 +178,57 @@ func FuzzAppend(f *testing.F) {
 	if err != nil {
 		f.Fatal(err)
 	}
-	f.Fuzz(func(t *testing.T, body []byte, first uint64) {
-		d := newDecoder(t, mdp3.Options{})
-		for round := range uint64(3) {
-			rest := body
-			for calls := 0; ; calls++ {
-				used, n := d.Append(rest, first+round, 1, out)
-				if used < 0 || used > len(rest) || n < 0 || n > 1 || out.N > tick.MaxRows || calls > 100 {
-					t.Fatalf("Append gives %d, %d, %d rows in call %d", used, n, out.N, calls)
-				}
-				for i := range out.N {
-					first, n := tick.SplitSideRows(out.Aux[i])
-					if k := out.Kind[i]; k == 0 || k >= tick.KindCount || (k == tick.KindStatistics || k == tick.KindStatus || k == tick.KindDefinition) && n != 1 || k == tick.KindExt && (n > tick.SideRoom || first+n > out.Sides.Exts && n > 0) {
-						t.Fatalf("row %d is of kind %d with %d entries", i, k, n)
-					}
-				}
-				rest = rest[used:]
-				if n == 1 {
-					break
-				}
-				if out.N == 0 {
-					t.Fatal("an empty batch took nothing")
-				}
-				out.Reset()
-			}
+	f.Fuzz(func(t *testing.T, body []byte, first uint64) { appendAll(t, newDecoder(t, mdp3.Options{}), out, body, first) })
+}
+
+// FuzzAppendNewer: the same by a schema that was given at run time.
+func FuzzAppendNewer(f *testing.F) {
+	path := schemaFile(f, next)
+	s, err := sbe.Load(path)
+	if err != nil {
+		f.Fatal(err)
+	}
+	for _, m := range s.Messages {
+		gs := groups{}
+		for i := range m.Groups {
+			gs[m.Groups[i].Name] = []fields{ones(&m.Groups[i].Block)}
 		}
-		out.Reset()
-	})
+		f.Add(message(f, s, m.ID, 14, ones(&m.Block), gs), uint64(1))
+	}
+	out, err := tick.NewBatch()
+	if err != nil {
+		f.Fatal(err)
+	}
+	d := newDecoder(f, mdp3.Options{Schema: path})
+	f.Fuzz(func(t *testing.T, body []byte, first uint64) { appendAll(t, d, out, body, first) })
+}
+
+// appendAll takes a body three times, and checks that rows stay in bounds and that every call gets on.
+func appendAll(t *testing.T, d *mdp3.Decoder, out *tick.Batch, body []byte, first uint64) {
+	for round := range uint64(3) {
+		rest := body
+		for calls := 0; ; calls++ {
+			used, n := d.Append(rest, first+round, 1, out)
+			if used < 0 || used > len(rest) || n < 0 || n > 1 || out.N > tick.MaxRows || calls > 1000 {
+				t.Fatalf("Append gives %d, %d, %d rows in call %d", used, n, out.N, calls)
+			}
+			for i := range out.N {
+				first, n := tick.SplitSideRows(out.Aux[i])
+				if k := out.Kind[i]; k == 0 || k >= tick.KindCount || (k == tick.KindStatistics || k == tick.KindStatus || k == tick.KindDefinition) && n != 1 || k == tick.KindExt && (n > tick.SideRoom || first+n > out.Sides.Exts && n > 0) {
+					t.Fatalf("row %d is of kind %d with %d entries", i, k, n)
+				}
+			}
+			rest = rest[used:]
+			if n == 1 {
+				break
+			}
+			if out.N == 0 {
+				t.Fatal("an empty batch took nothing")
+			}
+			out.Reset()
+		}
+	}
+	out.Reset()
 }
 
 // FuzzEachMessage: any bytes as a packet. What it prints is JSON of a bounded size.
