@@ -178,7 +178,9 @@ func FuzzAppend(f *testing.F) {
 	if err != nil {
 		f.Fatal(err)
 	}
-	f.Fuzz(func(t *testing.T, body []byte, first uint64) { appendAll(t, newDecoder(t, mdp3.Options{}), out, body, first) })
+	f.Fuzz(func(t *testing.T, body []byte, first uint64) {
+		appendAll(t, newDecoder(t, mdp3.Options{}), out, body, first)
+	})
 }
 
 // FuzzAppendNewer: the same by a schema that was given at run time.
