@@ -10,7 +10,6 @@ import (
 	"github.com/tickwire/tickwire/parsers/itch"
 	"github.com/tickwire/tickwire/parsers/mdp3"
 	"github.com/tickwire/tickwire/sim/itchgen"
-	"github.com/tickwire/tickwire/tick"
 )
 
 // mixed is packets as a busy futures channel sends them: orders alone, levels with their orders, trades with volume, of 2,000 instruments.
@@ -173,5 +172,3 @@ func TestAppendDoesNotAllocate(t *testing.T) {
 		t.Errorf("%+v", d.Counters)
 	}
 }
-
-var _ = tick.MaxRows
