@@ -85,7 +85,7 @@ func (c *Channel) special(h *Header, at uint8, now uint64) bool {
 		return false
 	}
 	line.Resets++
-	if h.Epoch <= c.epoch {
+	if h.Epoch <= c.epoch || c.next > 1 && h.Sequence >= c.next { // a repetition, or a reset that numbers go on behind
 		return true
 	}
 	young := c.epoch == 0 && since(&c.began, now) < uint64(c.cfg.Quiet)
