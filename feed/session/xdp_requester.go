@@ -229,26 +229,30 @@ func (r *XDPRequester) take(p *nic.Packet) {
 		r.unavailable(blocks, int(h.Count))
 	case h.Flag != xdp.DeliveryRetransmit && h.Flag != xdp.DeliveryRetransmitPart:
 		r.c.malformed.Add(1)
-	case !r.wanted(uint64(h.Sequence), uint64(h.Sequence)+uint64(h.Count)-1):
-		r.c.others.Add(1)
-	case !r.link.put(0, p.TsRecv, p.Data):
-		r.c.dropped.Add(1)
 	default:
-		r.c.handed.Add(1)
+		generation, wanted := r.wanted(uint64(h.Sequence), uint64(h.Sequence)+uint64(h.Count)-1)
+		switch {
+		case !wanted:
+			r.c.others.Add(1)
+		case !r.link.putOf(generation, 0, p.TsRecv, p.Data):
+			r.c.dropped.Add(1)
+		default:
+			r.c.handed.Add(1)
+		}
 	}
 }
 
-// wanted says that some of a closed range was asked for lately, in the present count of numbers.
-func (r *XDPRequester) wanted(begin, end uint64) bool {
+// wanted says that some of a closed range was asked for lately, and in which count of numbers: the present one.
+func (r *XDPRequester) wanted(begin, end uint64) (generation uint32, ok bool) {
 	now, generation := time.Now(), r.link.generation.Load()
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for i := range r.asked {
 		if a := &r.asked[i]; a.begin <= end && begin <= a.end && a.generation == generation && now.Before(a.until) {
-			return true
+			return generation, true
 		}
 	}
-	return false
+	return generation, false
 }
 
 // unavailable takes messages 31. What others asked for may still come on the lines, so only what was asked for here counts.
