@@ -109,6 +109,11 @@ func (f *Feed) defaults() {
 				ch.Line[j].Name = "AB"[j : j+1]
 			}
 		}
+		for j := range ch.Service {
+			if len(ch.Line) > 0 {
+				orString(&ch.Service[j].Interface, ch.Line[0].Interface)
+			}
+		}
 	}
 	f.AFXDP.defaults()
 	f.Runtime.defaults(f.Idle)
@@ -274,6 +279,7 @@ func (f *Feed) validate(fs *faults, key string) {
 		f.Channel[i].validate(fs, fmt.Sprintf("%s.channel[%d]", key, i), lanes)
 	}
 	f.Recovery.validate(fs, key+".recovery")
+	f.validateVenue(fs, key)
 	if f.Recovery.Snapshot != "" {
 		for _, name := range lanes {
 			channels := 0
