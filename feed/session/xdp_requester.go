@@ -52,8 +52,8 @@ type XDPCounters struct {
 //	Link ◄──answers─── read ◄── retransmission channel    flags 13, 15
 //	Link ◄──refusals── read ◄──────────┘                  flag 21, message 31
 //
-// A channel with one wants Config.AskMessages 1,000, AskAtOnce 8 and Retry 20 ms or more: requests are counted by the venue, and an answer of
-// several packets takes its time.
+// Configure says how a channel asks: requests are counted by the venue, so they are few and large, and an answer of several packets takes its
+// time.
 type XDPRequester struct {
 	link   *Link
 	client *xdprequest.Client
@@ -110,6 +110,15 @@ func NewXDPRequester(client *xdprequest.Client, o XDPOptions) (*XDPRequester, er
 
 // Link is the lane's end: Config.Link of one channel, no more.
 func (r *XDPRequester) Link() *Link { return r.link }
+
+// Configure gives a channel's settings the link, and where they are 0 what suits the venue: requests of 1,000 messages, 8 at once, each with 20 ms
+// for its answer to begin.
+func (r *XDPRequester) Configure(c *Config) {
+	c.Link = r.link
+	orSpan(&c.Retry, 20*time.Millisecond)
+	orCount(&c.AskMessages, xdp.MostRetransmitted, xdp.MostRetransmitted)
+	orCount(&c.AskAtOnce, 8, mostAsks)
+}
 
 // Close ends both goroutines and waits for them. The lane may go on using its link: nothing comes any more.
 func (r *XDPRequester) Close() error {

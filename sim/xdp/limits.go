@@ -101,4 +101,3 @@ type RequestCounters struct {
 	SendFails     uint64 // packets that the kernel refused
 	Limited       uint64 // requests accepted and dropped: too many were waiting
 }
-

@@ -105,4 +105,3 @@ func (o Options) Validate() error {
 	}
 	return errors.Join(errs...)
 }
-

@@ -212,4 +212,3 @@ func (v *Venue) Close() error {
 	}
 	return errors.Join(errs...)
 }
-
