@@ -120,6 +120,10 @@ func (r *XDPRequester) Configure(c *Config) {
 	orCount(&c.AskAtOnce, 8, mostAsks)
 }
 
+// Leave leaves the retransmission groups on the interface with an index, and Rejoin joins them again, after a link that was down: as udp.Source's.
+func (r *XDPRequester) Leave(index int)        { r.src.Leave(index) }
+func (r *XDPRequester) Rejoin(index int) error { return r.src.Rejoin(index) }
+
 // Close ends both goroutines and waits for them. The lane may go on using its link: nothing comes any more.
 func (r *XDPRequester) Close() error {
 	r.closed.Store(true)
