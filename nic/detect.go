@@ -25,10 +25,11 @@ const (
 	FilePcapNG
 	FileDBN
 	FileBinary // BinaryFILE: u16 length, message, and so on
+	FileFIX    // FIX messages, one behind the other
 )
 
 func (k FileKind) String() string {
-	return [...]string{"unknown", "empty", "text", "pcap", "pcapng", "DBN", "BinaryFILE"}[min(k, FileBinary)]
+	return [...]string{"unknown", "empty", "text", "pcap", "pcapng", "DBN", "BinaryFILE", "FIX"}[min(k, FileFIX)]
 }
 
 // Compression of a file.
@@ -56,6 +57,9 @@ func Sniff(b []byte) FileKind {
 	}
 	if bytes.HasPrefix(b, []byte("DBN")) && len(b) > 3 && b[3] < 16 {
 		return FileDBN
+	}
+	if bytes.HasPrefix(b, []byte("8=FIX")) {
+		return FileFIX
 	}
 	if len(b) >= 3 {
 		// A day file begins with the length of its first message, a few dozen bytes, and that message's letter; foreign

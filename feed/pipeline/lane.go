@@ -26,9 +26,11 @@ const (
 type Config struct {
 	Publisher uint16
 	ChannelID uint8
-	Books     *book.Books
-	Symbols   *symbols.Directory
-	Out       Outputs
+	// Decoder reads the messages that the lane itself is given as a session.Sink. Further channels have their own: Stream. The default is ITCH's.
+	Decoder Decoder
+	Books   *book.Books
+	Symbols *symbols.Directory
+	Out     Outputs
 
 	// Midnight gives the start of the venue's day that the time now falls into, both in ns since the Unix epoch. It is
 	// asked when a session begins.
@@ -77,7 +79,9 @@ type Lane struct {
 	symbols   *symbols.Directory
 	batch     *tick.Batch
 	staged    staging
-	itch      itch.Counters
+	main      Stream
+	streams   int     // main included
+	current   *Stream // whose rows the batch has
 	counters  Counters
 	midnight  func(uint64) (uint64, error)
 	clock     func() uint64
@@ -96,7 +100,6 @@ type Lane struct {
 	lastRecv uint64 // highest ts_recv given out
 	lastTime uint64 // ts_event of the last row: stamps what has no time of its own
 	suspect  uint8  // FlagMaybeBadBook after a loss, else 0
-	refused  uint64 // messages that the parser had refused when it was last looked at
 	inPass   int
 	err      error // why the lane cannot go on
 
@@ -130,11 +133,17 @@ func New(cfg Config) (*Lane, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Lane{
+	if cfg.Decoder == nil {
+		cfg.Decoder = &itch.Decoder{}
+	}
+	l := &Lane{
 		out: cfg.Out, books: cfg.Books, symbols: cfg.Symbols, batch: batch, staged: newStaging(cfg.MaxPass + 1),
 		midnight: cfg.Midnight, clock: cfg.Clock, depth: newDepth(cfg.Depth), only: newSelection(&cfg), rebuild: back,
 		packets: make([]nic.Packet, burst), publisher: cfg.Publisher, channelID: cfg.ChannelID, maxPass: cfg.MaxPass, files: cfg.FileStamps,
-	}, nil
+	}
+	l.main = l.stream(cfg.Decoder, cfg.ChannelID)
+	l.current = &l.main
+	return l, nil
 }
 
 // Close frees the lane's own memory. The rings are the caller's.
@@ -143,83 +152,25 @@ func (l *Lane) Close() error { return l.batch.Free() }
 // Counters are the lane's own; read them on the lane, or when it has ended.
 func (l *Lane) Counters() *Counters { return &l.counters }
 
-// Parser are the parser's counters, under the same rule.
-func (l *Lane) Parser() *itch.Counters { return &l.itch }
+// Parser are the counters of the lane's own decoder when that is ITCH's, under the same rule; else zeros.
+func (l *Lane) Parser() *itch.Counters {
+	if d, ok := l.main.decoder.(*itch.Decoder); ok {
+		return &d.Counters
+	}
+	return &itch.Counters{}
+}
 
 // Books are the lane's books, under the same rule.
 func (l *Lane) Books() *book.Books { return l.books }
 
 // StartDay sets the venue's midnight, in ns since the Unix epoch, for inputs without sessions.
-func (l *Lane) StartDay(midnight uint64) { l.day = midnight }
+func (l *Lane) StartDay(midnight uint64) {
+	l.day = midnight
+	l.main.decoder.Start(midnight)
+}
 
 // SetNow tells the lane what time it is, ns since the Unix epoch. The loop does so once a pass.
 func (l *Lane) SetNow(now uint64) { l.now = now }
-
-// Messages takes count length-prefixed messages in order; see session.Sink. Rows become records when the pass is full
-// or EndPass is called.
-func (l *Lane) Messages(blocks []byte, first uint64, count int, at session.Arrival) {
-	begin := first
-	if l.rebuild != nil {
-		l.rebuild.delivered(blocks, first, count)
-	}
-	for count > 0 {
-		from := l.batch.N
-		used, n := itch.Append(blocks, l.day, first, min(count, l.maxPass-l.inPass), l.batch, &l.itch)
-		l.stamp(from, at)
-		blocks, first, count = blocks[used:], first+uint64(n), count-n
-		l.inPass += n
-		l.counters.Messages += uint64(n)
-		l.doubt()
-		if n == 0 && l.inPass == 0 {
-			// An empty batch took nothing: what is left is no message. The session checked the lengths, so this is
-			// a defect of one of the two, and it must not be silent.
-			l.counters.Refused += uint64(count)
-			break
-		}
-		if n == 0 || l.inPass >= l.maxPass || l.batch.Full() {
-			l.endBatch()
-		}
-	}
-	if l.rebuild != nil && l.rebuild.doubted {
-		l.rebuild.doubted = false
-		l.lost(begin, l.rebuild.next-1)
-	}
-}
-
-// Span takes length-prefixed messages of a file, the first of which has number first, and returns how many bytes it
-// could use: all of them, unless what is left is no message.
-func (l *Lane) Span(span []byte, first uint64) (used int) {
-	for used < len(span) {
-		from := l.batch.N
-		n, messages := itch.Append(span[used:], l.day, first, l.maxPass-l.inPass, l.batch, &l.itch)
-		l.stamp(from, session.Arrival{})
-		used += n
-		first += uint64(messages)
-		l.inPass += messages
-		l.counters.Messages += uint64(messages)
-		l.doubt()
-		if messages == 0 && l.inPass == 0 {
-			l.counters.Refused++
-			return used
-		}
-		if messages == 0 || l.inPass >= l.maxPass || l.batch.Full() {
-			l.EndPass()
-		}
-	}
-	return used
-}
-
-// doubt makes every book suspect once the parser refused a message: what it said, and of whom, is not known.
-func (l *Lane) doubt() {
-	if l.itch.Short == l.refused {
-		return
-	}
-	l.refused = l.itch.Short
-	l.distrust()
-	if l.rebuild != nil {
-		l.rebuild.doubted = true
-	}
-}
 
 // distrust makes every book suspect. Rows say so from here on; the latest values of instruments that may have no row for long say so at once: some
 // 90 ns for each that has had an order, at the first loss since the books were certain.
@@ -230,44 +181,23 @@ func (l *Lane) distrust() {
 	if was != 0 || l.out.Last == nil {
 		return // every value was marked then, or came marked since
 	}
-	rec := ringbuf.Mbp1Slot{Mbp1: tick.Mbp1{Trade: tick.Trade{
-		Header: tick.Header{Length: 20, RType: tick.RTypeMbp1, PublisherID: l.publisher, TsEvent: l.lastTime},
-		Price:  tick.UndefPrice, Action: tick.ActionNone, Side: tick.SideNone,
-		Flags: snapshotFlags | tick.FlagLast | tick.FlagMaybeBadBook, TsRecv: max(l.now, l.lastRecv),
-	}}, TsPublish: l.now}
 	l.books.Instruments(func(id uint32) bool {
-		rec.InstrumentID, rec.Levels[0] = id, l.books.Top(id)
-		l.out.Last.Put(id, &rec)
+		l.distrustLast(id)
 		return true
 	})
 }
 
-// stamp fills in when the rows from on came in. Time never goes back on a lane, hence not within an instrument.
-func (l *Lane) stamp(from int, at session.Arrival) {
-	b := l.batch
-	flags := l.suspect
-	if l.files {
-		for i := from; i < b.N; i++ {
-			l.lastRecv = max(l.lastRecv, b.TsEvent[i&tick.RowMask])
-			b.TsRecv[i&tick.RowMask] = l.lastRecv
-			b.Flags[i&tick.RowMask] = flags | tick.FlagBadTsRecv
-		}
+// distrustLast marks an instrument's latest value as suspect.
+func (l *Lane) distrustLast(id uint32) {
+	if l.out.Last == nil {
 		return
 	}
-	ts := at.TsRecv
-	if ts == 0 {
-		ts = l.now
-	}
-	if ts < l.lastRecv {
-		ts = l.lastRecv
-		flags |= tick.FlagBadTsRecv
-		l.counters.BadTsRecv++
-	}
-	l.lastRecv = ts
-	for i := from; i < b.N; i++ {
-		b.TsRecv[i&tick.RowMask] = ts
-		b.Flags[i&tick.RowMask] = flags
-	}
+	rec := ringbuf.Mbp1Slot{Mbp1: tick.Mbp1{Trade: tick.Trade{
+		Header: tick.Header{Length: 20, RType: tick.RTypeMbp1, PublisherID: l.publisher, InstrumentID: id, TsEvent: l.lastTime},
+		Price:  tick.UndefPrice, Action: tick.ActionNone, Side: tick.SideNone,
+		Flags: snapshotFlags | tick.FlagLast | tick.FlagMaybeBadBook, TsRecv: max(l.now, l.lastRecv),
+	}, Levels: [1]tick.BidAskPair{l.books.Top(id)}}, TsPublish: l.now}
+	l.out.Last.Put(id, &rec)
 }
 
 // EndPass completes, expands and publishes what the batch holds, and goes on with a rebuild when there is one.
@@ -300,23 +230,6 @@ func (l *Lane) endBatch() {
 	l.inPass = 0
 }
 
-// Gap makes a hole in the sequence a record in the rings, in its place in the order of events; see session.Sink.
-// Sequence numbers count all instruments, so after a loss every book is suspect.
-func (l *Lane) Gap(g session.Gap) {
-	l.EndPass()
-	if g.State == tick.GapLost {
-		l.distrust()
-	}
-	came := g.Last - g.First + 1
-	if g.State == tick.GapLost {
-		came = 0
-	}
-	l.gapRecord(g, came)
-	if g.State == tick.GapLost && l.rebuild != nil {
-		l.lost(g.First, g.Last)
-	}
-}
-
 // gapRecord publishes a gap, of which so many messages came.
 func (l *Lane) gapRecord(g session.Gap, came uint64) {
 	rec := tick.Gap{
@@ -329,35 +242,6 @@ func (l *Lane) gapRecord(g session.Gap, came uint64) {
 	l.counters.Gaps++
 	l.flush()
 }
-
-// SessionStart empties books and directory and tells every reader so; see session.Sink. The rings go on.
-func (l *Lane) SessionStart([10]byte) {
-	l.EndPass()
-	day, err := l.midnight(l.now)
-	if err != nil {
-		l.err = err
-		return
-	}
-	l.day, l.suspect = day, 0
-	if l.rebuild != nil {
-		l.forget()
-	}
-	// The directory's generation moves before the first R, that of the last values after the last: readers tell by them.
-	if l.out.Instruments != nil {
-		l.out.Instruments.Reset()
-	}
-	l.clearAll()
-	l.books.Reset()
-	l.symbols.Reset()
-	l.depth.reset()
-	l.only.reset()
-	if l.out.Last != nil {
-		l.out.Last.Reset()
-	}
-}
-
-// SessionEnd publishes what is left; see session.Sink.
-func (l *Lane) SessionEnd([10]byte) { l.EndPass() }
 
 // clearAll sends R for all instruments that have one record behind them: the directory's, and those whose definition was lost.
 func (l *Lane) clearAll() {
@@ -386,5 +270,3 @@ func (l *Lane) clear(id uint32) {
 		l.flush()
 	}
 }
-
-var _ session.Sink = (*Lane)(nil)

@@ -42,7 +42,8 @@ type Protocol struct {
 // Options of a decoder.
 type Options struct {
 	Version string // one of Protocol.Versions, empty: the default
-	Schema  string // mdp3: path of an SBE schema that is newer than the one built in; fix: folder of dictionaries
+	Product string // which of the protocol's feeds: xdp: integrated, bbo, trades; iex: deep, tops; mdp3: both, mbp, mbo; empty: the first
+	Schema  string // mdp3: path of an SBE schema that is newer than the one built in
 	Channel uint8
 }
 
@@ -64,7 +65,7 @@ type Message struct {
 }
 
 // All are the entries, in the order in which they are told.
-var All = []*Protocol{}
+var All = []*Protocol{ITCH}
 
 // Find gives the protocol of a name. Case does not matter.
 func Find(name string) (*Protocol, error) {

@@ -1,9 +1,6 @@
 package session
 
-import (
-	"github.com/tickwire/tickwire/nic"
-	"github.com/tickwire/tickwire/parsers/moldudp64"
-)
+import "github.com/tickwire/tickwire/nic"
 
 // LineRecovery in Arrival.Line says that the venue sent a message again.
 const LineRecovery = 2
@@ -28,10 +25,13 @@ func (c *Channel) answers(now uint64) {
 // packet its place. What contradicts itself is refused whole, for it can be asked for again.
 func (c *Channel) answer(a *answer, now uint64) {
 	line := &c.Recovery
-	h, blocks, err := moldudp64.Parse(a.data)
+	h, blocks, err := c.parse(a.data)
 	switch {
 	case err != nil:
 		line.Short++
+		return
+	case h.Kind == PacketAside:
+		line.Aside++
 		return
 	case h.Sequence == 0:
 		line.Zero++
@@ -44,11 +44,11 @@ func (c *Channel) answer(a *answer, now uint64) {
 	line.Bytes += uint64(len(a.data))
 	line.LastAt = now
 	count := int(h.Count)
-	if count == 0 || h.Count == moldudp64.EndOfSession {
+	if count == 0 {
 		line.Heartbeats++
 		return
 	}
-	whole, used := moldudp64.Walk(blocks, count)
+	whole, used := c.walk(blocks, count)
 	end := h.Sequence + uint64(count)
 	if whole < count || end < h.Sequence {
 		line.Malformed++
@@ -63,7 +63,7 @@ func (c *Channel) answer(a *answer, now uint64) {
 	}
 	if end > c.highest { // what nobody asked for stays away
 		count, end = int(c.highest-h.Sequence), c.highest
-		_, used = moldudp64.Walk(blocks, count)
+		_, used = c.walk(blocks, count)
 	}
 	c.answeredBy(h.Sequence, end, a.server)
 	c.fill(blocks[:used], h.Sequence, count, Arrival{TsRecv: a.ts, Stamp: nic.StampLoop, Line: LineRecovery})
@@ -84,9 +84,9 @@ func (c *Channel) fill(blocks []byte, first uint64, count int, at Arrival) {
 		if !ok {
 			break
 		}
-		blocks = moldudp64.Skip(blocks, int(from-first))
+		blocks = c.skip(blocks, int(from-first))
 		first, count = from, int(to-from)
-		_, used := moldudp64.Walk(blocks, count)
+		_, used := c.walk(blocks, count)
 		if from == c.next {
 			c.deliver(blocks[:used], from, count, at)
 			c.releaseDue()

@@ -1,9 +1,6 @@
 package session
 
-import (
-	"github.com/tickwire/tickwire/nic"
-	"github.com/tickwire/tickwire/parsers/moldudp64"
-)
+import "github.com/tickwire/tickwire/nic"
 
 // Sink takes what a channel delivers. It is called on the lane, once a packet, never once a message.
 type Sink interface {
@@ -35,7 +32,7 @@ type Gap struct {
 	State       uint8 // tick.Gap…
 }
 
-// Channel is the receiving end of one MoldUDP64 session at a time.
+// Channel is the receiving end of one sequence of numbers: of one session at a time, where the venue has sessions.
 type Channel struct {
 	cfg  Config
 	sink Sink
@@ -46,6 +43,7 @@ type Channel struct {
 	highest uint64   // one more than the highest number known to exist
 	ended   bool     // the venue said so, and everything came
 	ending  uint64   // next number as the end-of-session packet gave it; 0: none seen
+	epoch   uint64   // of the last reset that was acted on; 0: none
 	lastAt  uint64   // lane time of the session's last packet
 	known   uint64   // a number of the session that is believed, at least: what is too far ahead is reckoned from there
 
@@ -58,6 +56,7 @@ type Channel struct {
 	looked   uint64    // lane time when the lines were last looked after
 
 	busy bool // something is missing, or was at the last Tick
+	mold bool // the framing is MoldUDP64's
 
 	Lines    [2]LineCounters
 	Recovery LineCounters // of the venue's answers
@@ -79,7 +78,7 @@ type Channel struct {
 // NewChannel makes a channel that hands everything to sink.
 func NewChannel(cfg Config, sink Sink) *Channel {
 	cfg.defaults()
-	return &Channel{cfg: cfg, sink: sink, hold: newHold(cfg.HoldPackets, cfg.HoldMessages)}
+	return &Channel{cfg: cfg, mold: cfg.Framing == Mold, sink: sink, hold: newHold(cfg.HoldPackets, cfg.HoldMessages)}
 }
 
 // Next is the number of the next message to be delivered, 0 before the first session.
@@ -102,9 +101,12 @@ func (c *Channel) Skew() *[SkewBuckets]uint64 { return &c.skew.buckets }
 // packet's memory is not kept. Hot path.
 func (c *Channel) Packet(p *nic.Packet, now uint64) {
 	line := &c.Lines[p.Line&1]
-	h, blocks, err := moldudp64.Parse(p.Data)
+	h, blocks, err := c.parse(p.Data)
 	if err != nil {
 		line.Short++
+		return
+	}
+	if h.Kind >= PacketReset && !c.special(&h, p.Line&1, now) {
 		return
 	}
 	if h.Sequence == 0 {
@@ -132,7 +134,7 @@ func (c *Channel) Packet(p *nic.Packet, now uint64) {
 	line.Bytes += uint64(len(p.Data))
 
 	count := int(h.Count)
-	if h.Count == moldudp64.EndOfSession || count == 0 {
+	if count == 0 {
 		c.control(&h, p.Line&1, now)
 		return
 	}
@@ -140,7 +142,7 @@ func (c *Channel) Packet(p *nic.Packet, now uint64) {
 		line.Malformed++
 		return
 	}
-	whole, used := moldudp64.Walk(blocks, count)
+	whole, used := c.walk(blocks, count)
 	if whole < count {
 		// What it promised and did not bring may not exist: a damaged count must not carry the stream away. If it does, the next packet
 		// or heartbeat shows the hole.
@@ -156,10 +158,10 @@ func (c *Channel) Packet(p *nic.Packet, now uint64) {
 }
 
 // control takes a heartbeat or an end of the session: the numbers before theirs exist.
-func (c *Channel) control(h *moldudp64.Header, at uint8, now uint64) {
+func (c *Channel) control(h *Header, at uint8, now uint64) {
 	line := &c.Lines[at]
 	line.Heartbeats++
-	if h.Count == moldudp64.EndOfSession {
+	if h.Kind == PacketEnd {
 		if h.Sequence < c.highest { // later numbers exist: it is not the end
 			line.Malformed++
 			return

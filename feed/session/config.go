@@ -8,6 +8,8 @@ import (
 
 // Config of a channel. The zero value works.
 type Config struct {
+	// Framing is how the venue cuts packets. The default is Mold, MoldUDP64's.
+	Framing Framing
 	// Wait is how long a hole may stay open for the other line to fill it, before the venue is asked or, without servers, the hole is given up.
 	// It costs latency of everything behind the hole, so it should be just above the lines' skew. The default, also for 0, is 2 ms. With more
 	// than 256 holes at once the newest share one time, and may stay open for up to twice as long.
@@ -50,6 +52,9 @@ type Config struct {
 const mostEverAsked = 1 << 24
 
 func (c *Config) defaults() {
+	if c.Framing == nil {
+		c.Framing = Mold
+	}
 	orSpan(&c.Wait, 2*time.Millisecond)
 	orSpan(&c.Quiet, 5*time.Second)
 	orSpan(&c.SilentAfter, 3*time.Second)

@@ -17,6 +17,8 @@ type LineCounters struct {
 	// Far packets jump ahead by more than is believed of one alone, dropped; and starts that were taken back. Of answers: those to what nobody
 	// asked, beyond every number known to exist.
 	Far      uint64
+	Aside    uint64 // packets outside the sequence, whose business is another's
+	Resets   uint64 // packets that begin the sequence anew, repetitions included
 	LateWins uint64 // packets that filled a hole, wholly or in part, that the other line had left
 	Late     uint64 // packets with numbers that were given up before: a longer wait would have helped
 	Lost     uint64 // messages that the line went past without bringing them: an estimate, since some may yet come overtaken (Behind)

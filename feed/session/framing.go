@@ -52,3 +52,46 @@ func (moldFraming) Parse(p []byte) (h Header, blocks []byte, err error) {
 func (moldFraming) Walk(blocks []byte, count int) (whole, used int) {
 	return moldudp64.Walk(blocks, count)
 }
+
+// parse is Framing.Parse, without an interface between a lane and the framing that most packets have.
+func (c *Channel) parse(p []byte) (Header, []byte, error) {
+	if c.mold {
+		return moldFraming{}.Parse(p)
+	}
+	return c.cfg.Framing.Parse(p)
+}
+
+func (c *Channel) walk(blocks []byte, count int) (whole, used int) {
+	if c.mold {
+		return moldudp64.Walk(blocks, count)
+	}
+	return c.cfg.Framing.Walk(blocks, count)
+}
+
+// skip drops the first n messages, or all that there are.
+func (c *Channel) skip(blocks []byte, n int) []byte {
+	_, used := c.walk(blocks, n)
+	return blocks[used:]
+}
+
+// special takes what is no ordinary packet of the sequence, and says whether it goes on as one. A reset does: it has a number, which most
+// often is 1. It comes several times over, on both lines, so it is acted on when its epoch is later than the last one's; and when none was
+// seen yet, unless the sequence was joined just now, by what came behind it.
+func (c *Channel) special(h *Header, at uint8, now uint64) bool {
+	line := &c.Lines[at]
+	if h.Kind != PacketReset {
+		line.Aside++
+		return false
+	}
+	line.Resets++
+	if h.Epoch <= c.epoch {
+		return true
+	}
+	young := c.epoch == 0 && since(&c.began, now) < uint64(c.cfg.Quiet)
+	c.epoch = h.Epoch
+	if c.next == 0 || young {
+		return true
+	}
+	c.begin(h, at, now)
+	return true
+}

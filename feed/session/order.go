@@ -1,7 +1,5 @@
 package session
 
-import "github.com/tickwire/tickwire/parsers/moldudp64"
-
 func (c *Channel) messages(blocks []byte, first uint64, count int, at Arrival, now uint64) {
 	line := &c.Lines[at.Line&1]
 	end := first + uint64(count)
@@ -67,7 +65,7 @@ func (c *Channel) second(first uint64, at Arrival) {
 // deliver hands over what is new of a packet that begins at or before next.
 func (c *Channel) deliver(blocks []byte, first uint64, count int, at Arrival) {
 	if old := c.next - first; old > 0 {
-		blocks = moldudp64.Skip(blocks, int(old))
+		blocks = c.skip(blocks, int(old))
 		first, count = c.next, count-int(old)
 	}
 	c.next += uint64(count)

@@ -66,11 +66,11 @@ func (f *Feed) defaults() {
 	if f.Protocol == "" {
 		f.Protocol = "itch"
 	}
-	if f.Publisher == 0 {
-		f.Publisher = 2
-	}
-	if f.Dataset == "" {
-		f.Dataset = "XNAS.ITCH"
+	if d, ok := protocols[f.Protocol]; ok {
+		if f.Publisher == 0 {
+			f.Publisher = d.publisher
+		}
+		orString(&f.Dataset, d.dataset)
 	}
 	if f.Source == "" {
 		f.Source = "udp"
@@ -222,7 +222,7 @@ func (c *Config) Validate() error {
 
 func (f *Feed) validate(fs *faults, key string) {
 	name(fs, key+".name", f.Name)
-	oneOf(fs, key+".protocol", f.Protocol, "itch")
+	oneOf(fs, key+".protocol", f.Protocol, Protocols()...)
 	oneOf(fs, key+".source", f.Source, "udp", "afxdp", "auto", "file")
 	oneOf(fs, key+".idle", f.Idle, "block", "spin", "busy-poll")
 	oneOf(fs, key+".stamps", f.Stamps, "auto", "hardware", "kernel", "loop")

@@ -1,0 +1,275 @@
+package pipeline
+
+import (
+	"github.com/tickwire/tickwire/feed/session"
+	"github.com/tickwire/tickwire/parsers/itch"
+	"github.com/tickwire/tickwire/tick"
+)
+
+// Stream is one channel's way into a lane: the sink of its session, and its decoder. All streams of a lane write the same rings, in the order
+// in which their packets come. It belongs to the lane.
+type Stream struct {
+	l       *Lane
+	decoder Decoder
+	plain   bool   // the decoder leaves Flags to the lane
+	id      uint8  // channel_id of its records
+	suspect uint8  // FlagMaybeBadBook after a loss, where the lane has other channels besides
+	refused uint64 // messages that the decoder had refused when it was last looked at
+}
+
+// Stream makes a further channel's way into the lane. decoder becomes the lane's.
+func (l *Lane) Stream(decoder Decoder, channelID uint8) *Stream {
+	s := l.stream(decoder, channelID)
+	return &s
+}
+
+func (l *Lane) stream(decoder Decoder, channelID uint8) Stream {
+	l.streams++
+	_, plain := decoder.(*itch.Decoder)
+	return Stream{l: l, decoder: decoder, plain: plain, id: channelID}
+}
+
+// Decoder is the stream's. Read its counters on the lane, or when it has ended.
+func (s *Stream) Decoder() Decoder { return s.decoder }
+
+// Main is the channel that the lane itself is the sink of.
+func (l *Lane) Main() *Stream { return &l.main }
+
+// begin has the batch be this stream's: rows of one batch are of one channel.
+func (s *Stream) begin() {
+	l := s.l
+	if l.current == s {
+		return
+	}
+	if l.batch.N != 0 {
+		l.endBatch()
+	}
+	l.current, l.channelID = s, s.id
+}
+
+// Messages takes count messages in order; see session.Sink. Rows become records when the pass is full or EndPass is called.
+func (s *Stream) Messages(blocks []byte, first uint64, count int, at session.Arrival) {
+	l := s.l
+	s.begin()
+	begin := first
+	if l.rebuild != nil {
+		l.rebuild.delivered(blocks, first, count)
+	}
+	for count > 0 {
+		from := l.batch.N
+		used, n := s.decoder.Append(blocks, first, min(count, l.maxPass-l.inPass), l.batch)
+		s.stamp(from, at)
+		blocks, first, count = blocks[used:], first+uint64(n), count-n
+		l.inPass += n
+		l.counters.Messages += uint64(n)
+		s.doubt()
+		if used == 0 && n == 0 && l.inPass == 0 && l.batch.N == 0 {
+			// An empty batch took nothing: what is left is no message. The session checked the lengths, so this is
+			// a defect of one of the two, and it must not be silent.
+			l.counters.Refused += uint64(count)
+			break
+		}
+		if n == 0 || l.inPass >= l.maxPass || l.batch.Full() {
+			l.endBatch()
+		}
+	}
+	if l.rebuild != nil && l.rebuild.doubted {
+		l.rebuild.doubted = false
+		l.lost(begin, l.rebuild.next-1)
+	}
+}
+
+// Span takes messages of a file, the first of which has number first, and returns how many bytes it
+// could use: all of them, unless what is left is no message.
+func (s *Stream) Span(span []byte, first uint64) (used int) {
+	l := s.l
+	s.begin()
+	for used < len(span) {
+		from := l.batch.N
+		n, messages := s.decoder.Append(span[used:], first, l.maxPass-l.inPass, l.batch)
+		s.stamp(from, session.Arrival{})
+		used += n
+		first += uint64(messages)
+		l.inPass += messages
+		l.counters.Messages += uint64(messages)
+		s.doubt()
+		if n == 0 && messages == 0 && l.inPass == 0 && l.batch.N == 0 {
+			l.counters.Refused++
+			return used
+		}
+		if messages == 0 || l.inPass >= l.maxPass || l.batch.Full() {
+			l.EndPass()
+		}
+	}
+	return used
+}
+
+// doubt makes the channel's books suspect once the decoder refused a message: what it said, and of whom, is not known.
+func (s *Stream) doubt() {
+	refused := s.decoder.Refused()
+	if refused == s.refused {
+		return
+	}
+	s.refused = refused
+	s.distrust()
+	if s.l.rebuild != nil {
+		s.l.rebuild.doubted = true
+	}
+}
+
+// distrust makes the channel's books suspect: all of the lane's, when it has no other channel.
+func (s *Stream) distrust() {
+	l := s.l
+	if l.streams == 1 {
+		l.distrust()
+		return
+	}
+	s.suspect = tick.FlagMaybeBadBook
+	s.decoder.Instruments(func(id uint32) bool {
+		l.books.SetSuspect(id, true)
+		l.distrustLast(id)
+		return true
+	})
+}
+
+// stamp fills in when the rows from on came in. Time never goes back on a lane, hence not within an instrument.
+func (s *Stream) stamp(from int, at session.Arrival) {
+	l := s.l
+	b := l.batch
+	flags := l.suspect | s.suspect
+	ts := at.TsRecv
+	switch {
+	case l.files:
+		s.stampFile(from)
+		return
+	case ts == 0:
+		ts = l.now
+	}
+	if ts < l.lastRecv {
+		ts = l.lastRecv
+		flags |= tick.FlagBadTsRecv
+		l.counters.BadTsRecv++
+	}
+	l.lastRecv = ts
+	if s.plain {
+		for i := from; i < b.N; i++ {
+			b.TsRecv[i&tick.RowMask] = ts
+			b.Flags[i&tick.RowMask] = flags
+		}
+		return
+	}
+	for i := from; i < b.N; i++ {
+		b.TsRecv[i&tick.RowMask] = ts
+		b.Flags[i&tick.RowMask] |= flags
+	}
+}
+
+// stampFile is stamp for files without times of arrival.
+func (s *Stream) stampFile(from int) {
+	l := s.l
+	b := l.batch
+	for i := from; i < b.N; i++ {
+		l.lastRecv = max(l.lastRecv, b.TsEvent[i&tick.RowMask])
+		b.TsRecv[i&tick.RowMask] = l.lastRecv
+		if s.plain {
+			b.Flags[i&tick.RowMask] = 0
+		}
+		b.Flags[i&tick.RowMask] |= l.suspect | s.suspect | tick.FlagBadTsRecv
+	}
+}
+
+// Gap makes a hole in the sequence a record in the rings, in its place in the order of events; see session.Sink.
+// Sequence numbers count all of a channel's instruments, so after a loss all its books are suspect.
+func (s *Stream) Gap(g session.Gap) {
+	l := s.l
+	l.EndPass()
+	s.begin()
+	if g.State == tick.GapLost {
+		s.distrust()
+	}
+	came := g.Last - g.First + 1
+	if g.State == tick.GapLost {
+		came = 0
+	}
+	l.gapRecord(g, came)
+	if g.State == tick.GapLost && l.rebuild != nil {
+		l.lost(g.First, g.Last)
+	}
+}
+
+// SessionStart empties the channel's books and its part of the directory, and tells every reader so; see session.Sink. The rings go on.
+func (s *Stream) SessionStart([10]byte) {
+	l := s.l
+	l.EndPass()
+	s.begin()
+	day, err := l.midnight(l.now)
+	if err != nil {
+		l.err = err
+		return
+	}
+	if l.streams > 1 {
+		s.suspect = 0
+		s.forget()
+		s.decoder.Start(day)
+		return
+	}
+	s.decoder.Start(day)
+	l.day, l.suspect = day, 0
+	if l.rebuild != nil {
+		l.forget()
+	}
+	// The directory's generation moves before the first R, that of the last values after the last: readers tell by them.
+	if l.out.Instruments != nil {
+		l.out.Instruments.Reset()
+	}
+	l.clearAll()
+	l.books.Reset()
+	l.symbols.Reset()
+	l.depth.reset()
+	l.only.reset()
+	if l.out.Last != nil {
+		l.out.Last.Reset()
+	}
+}
+
+// forget empties the books of the channel's instruments, one row each, as the venue's own message would. Definitions stay until the channel's
+// new ones replace them: other channels' instruments lie beside them.
+func (s *Stream) forget() {
+	l, b := s.l, s.l.batch
+	s.decoder.Instruments(func(id uint32) bool {
+		i := b.N & tick.RowMask
+		b.Kind[i], b.Sub[i], b.Side[i], b.Flags[i] = tick.KindClear, 0, tick.SideNone, 0
+		b.Instrument[i], b.TsEvent[i], b.TsRecv[i], b.Sequence[i] = id, l.lastTime, max(l.now, l.lastRecv), 0
+		b.N++
+		if b.Full() {
+			l.endBatch()
+		}
+		l.books.SetSuspect(id, false)
+		return true
+	})
+	l.endBatch()
+}
+
+// SessionEnd publishes what is left; see session.Sink.
+func (s *Stream) SessionEnd([10]byte) { s.l.EndPass() }
+
+// The lane is the sink of its main channel.
+
+// Messages is Stream.Messages of the main channel.
+func (l *Lane) Messages(blocks []byte, first uint64, count int, at session.Arrival) {
+	l.main.Messages(blocks, first, count, at)
+}
+
+// Span is Stream.Span of the main channel.
+func (l *Lane) Span(span []byte, first uint64) (used int) { return l.main.Span(span, first) }
+
+// Gap is Stream.Gap of the main channel.
+func (l *Lane) Gap(g session.Gap) { l.main.Gap(g) }
+
+// SessionStart is Stream.SessionStart of the main channel.
+func (l *Lane) SessionStart(id [10]byte) { l.main.SessionStart(id) }
+
+// SessionEnd is Stream.SessionEnd of the main channel.
+func (l *Lane) SessionEnd(id [10]byte) { l.main.SessionEnd(id) }
+
+var _, _ session.Sink = (*Lane)(nil), (*Stream)(nil)

@@ -1,0 +1,23 @@
+package config
+
+import (
+	"maps"
+	"slices"
+)
+
+// protocols are those of package feed/protocol with what a feed's records carry by default. That package's test holds the two together.
+var protocols = map[string]struct {
+	publisher uint16
+	dataset   string
+}{
+	"itch": {2, "XNAS.ITCH"},
+}
+
+// Protocols are the names that a feed's protocol may have, sorted.
+func Protocols() []string { return slices.Sorted(maps.Keys(protocols)) }
+
+// Records gives the publisher and dataset that a protocol's records carry by default.
+func Records(protocol string) (publisher uint16, dataset string) {
+	d := protocols[protocol]
+	return d.publisher, d.dataset
+}
