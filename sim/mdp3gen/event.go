@@ -1,8 +1,6 @@
 package mdp3gen
 
 import (
-	"encoding/binary"
-
 	"github.com/tickwire/tickwire/parsers/mdp3"
 )
 
@@ -74,6 +72,9 @@ func (e *event) numbers() {
 	}
 }
 
+// mostAlone is how many entries template 47 has at most: a message never spans packets.
+const mostAlone = 30
+
 // encode appends the event's messages and says how many there are.
 func (e *event) encode(dst []byte, g *Gen) (out []byte, n int) {
 	v, long := g.v, g.o.LongQty
@@ -104,13 +105,14 @@ func (e *event) encode(dst []byte, g *Gen) (out []byte, n int) {
 			dst = v.AppendVolume(dst, e.time, mdp3.WireLastVolume|e.recovery, e.volumes)
 		}
 	}
-	if len(e.alone) > 0 {
+	for alone := e.alone; len(alone) > 0; {
 		begin()
-		bits := byte(0)
-		if len(e.levels) == 0 {
+		bits, n := byte(0), min(len(alone), mostAlone)
+		if len(e.levels) == 0 && n == len(alone) {
 			bits = mdp3.WireLastQuote
 		}
-		dst = v.AppendOrders(dst, e.time, bits|e.recovery, e.alone)
+		dst = v.AppendOrders(dst, e.time, bits|e.recovery, alone[:n])
+		alone = alone[n:]
 	}
 	if len(e.levels) > 0 {
 		book(mdp3.WireLastQuote, e.levels, e.orders)
@@ -142,6 +144,3 @@ func (e *event) encode(dst []byte, g *Gen) (out []byte, n int) {
 	}
 	return dst, len(e.starts)
 }
-
-// message is the length of the first message of b.
-func message(b []byte) int { return int(binary.LittleEndian.Uint16(b)) }

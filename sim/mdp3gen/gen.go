@@ -81,22 +81,23 @@ func (o Options) withDefaults() (Options, error) {
 
 // Gen makes one session, event by event. It belongs to one goroutine.
 type Gen struct {
-	o       Options
-	v       mdp3.Encoder
-	r       random
-	list    []instrument
-	event   event
-	phase   phase
-	at      int // instrument that the phase has come to
-	now     uint64
-	end     uint64 // of the session, ns since the Unix epoch
-	burst   int
-	order   uint64 // latest order id
-	queue   uint64 // latest MDOrderPriority
-	trade   uint32 // latest MDTradeEntryID
-	sent    uint64 // messages
-	events  uint64
-	resting int
+	o         Options
+	v         mdp3.Encoder
+	r         random
+	list      []instrument
+	event     event
+	phase     phase
+	at        int // instrument that the phase has come to
+	now       uint64
+	end       uint64 // of the session, ns since the Unix epoch
+	burst     int
+	order     uint64 // latest order id
+	queue     uint64 // latest MDOrderPriority
+	trade     uint32 // latest MDTradeEntryID
+	sent      uint64 // messages
+	resting   int
+	restore   []int // instruments that a channel reset has still to be made good for
+	restoreAt int   // level that the first of them has come to
 }
 
 type phase uint8
@@ -186,12 +187,13 @@ func (g *Gen) tick() {
 const mostOfEvent = 12
 
 func (g *Gen) make(dst []byte) []byte {
-	g.events++
 	e := &g.event
 	e.reset(g.now)
 	last := g.o.Messages != 0 && g.o.Messages-g.sent <= mostOfEvent
 	switch {
-	case last && g.phase != closed: // the last messages close the market, group by group, and repeat that
+	case len(g.restore) > 0:
+		return g.restoring(dst)
+	case last && g.phase == trading: // the last messages close the market, group by group, and repeat that
 		g.phase, g.at = closed, 0
 		fallthrough
 	case g.phase == closed:

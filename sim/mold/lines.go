@@ -124,11 +124,16 @@ type LinesOptions struct {
 	Silences []Silence
 	// Lost is told of messages that neither line has, in order. It may be nil.
 	Lost func(session [10]byte, first uint64, count int)
+	// Messages says which messages a packet has. The default reads MoldUDP64; damage (CorruptPPM) knows no other protocol.
+	Messages func(packet []byte) (session [10]byte, first uint64, count int)
 }
 
 func (o *LinesOptions) defaults() {
 	o.A.defaults(&defaultA)
 	o.B.defaults(&defaultB)
+	if o.Messages == nil {
+		o.Messages = moldMessages
+	}
 }
 
 // Validate reports all faults at once.
@@ -242,14 +247,20 @@ func (l *Lines) send(ts uint64, packet []byte, sure bool) error {
 	if l.inBoth > 0 && !sure {
 		l.inBoth--
 	}
-	if count := messages(packet); there < count {
+	if session, first, count := l.o.Messages(packet); there < count {
 		l.c.LostBoth++
 		l.c.LostMessages += uint64(count - there)
-		if h, _, _ := moldudp64.Parse(packet); l.o.Lost != nil {
-			l.o.Lost(h.Session, h.Sequence+uint64(there), count-there)
+		if l.o.Lost != nil {
+			l.o.Lost(session, first+uint64(there), count-there)
 		}
 	}
 	return nil
+}
+
+// moldMessages is which messages a MoldUDP64 packet has.
+func moldMessages(packet []byte) (session [10]byte, first uint64, count int) {
+	h, _, _ := moldudp64.Parse(packet)
+	return h.Session, h.Sequence, messages(packet)
 }
 
 // messages is how many a packet has.
@@ -283,7 +294,7 @@ func (l *Lines) carry(i int, ts uint64, packet []byte, sure bool) int {
 		l.last[i] = at
 	}
 	b := append(l.buffer(), packet...)
-	there := messages(packet)
+	_, _, there := l.o.Messages(packet)
 	if damaged {
 		var d damage
 		b, d = corrupt(b, line.Corrupt, how)
