@@ -12,22 +12,23 @@ import (
 //
 //   - a row that was refused or ignored (unknown order, zero shares, …) has no StateApplied, is counted, and changed nothing;
 //   - a row without effect on a book has StateApplied and Before = After = the best prices of its instrument;
-//   - a row whose instrument number is from MaxInstruments on has empty best prices.
+//   - a row whose instrument number is from MaxInstruments on, or not known to sparse books, has empty best prices.
 //
 // A row with StateDuplicate removed a stale order, which Stale describes; an Add also has its price and remaining size in
 // OldPrice and OldSize. A Replace
-// whose new order is refused is applied all the same, for the old order is gone: it has StateGone, and only then.
+// whose new order is refused is applied all the same, for the old order is gone: it has StateGone, and only then. So is a Modify (modify.go).
 //
 // Hot path: no allocation, no system call but for the first touch of memory.
 func (b *Books) Apply(batch *tick.Batch, from, to int) {
 	if from == 0 {
 		b.stale = b.stale[:0]
 	}
-	if looksAhead {
+	ahead := looksAhead && !b.sparse
+	if ahead {
 		b.chainTo(batch)
 	}
 	for first := from; from < to; first += group {
-		if looksAhead {
+		if ahead {
 			b.lines.free, b.lines.halves = b.orders.free, b.halves
 			lookAhead(&b.lines, from, first, to)
 		}
@@ -47,6 +48,8 @@ func (b *Books) row(batch *tick.Batch, i int) {
 		b.reduce(batch, i&tick.RowMask, batch.Kind[i&tick.RowMask])
 	case tick.KindReplace:
 		b.replace(batch, i&tick.RowMask)
+	case tick.KindModify:
+		b.modify(batch, i&tick.RowMask)
 	case tick.KindClear:
 		b.clearRow(batch, i&tick.RowMask)
 	default:
@@ -57,10 +60,10 @@ func (b *Books) row(batch *tick.Batch, i int) {
 // leave completes a row that does not change a book.
 func (b *Books) leave(batch *tick.Batch, i int, state uint8) {
 	i &= tick.RowMask
-	n := batch.Instrument[i]
+	n := b.place(batch.Instrument[i])
 	if n >= b.instruments {
 		batch.Before[i], batch.After[i] = tick.EmptyPair, tick.EmptyPair
-		batch.State[i] = state
+		batch.State[i] = state | suspectFlags(b.unknown)
 		return
 	}
 	h := b.instrument(n)
@@ -69,8 +72,10 @@ func (b *Books) leave(batch *tick.Batch, i int, state uint8) {
 }
 
 // suspectState is tick.StateSuspect if the instrument is suspect or its readers are behind.
-func suspectState(h *instrument) uint8 {
-	return (h.flags | h.flags>>behindBit) & flagSuspect * tick.StateSuspect
+func suspectState(h *instrument) uint8 { return suspectFlags(h.flags) }
+
+func suspectFlags(flags uint8) uint8 {
+	return (flags | flags>>behindBit) & flagSuspect * tick.StateSuspect
 }
 
 // sides is a tick.BidAskPair by side.
@@ -112,7 +117,7 @@ func finishBoth(batch *tick.Batch, i int, h *instrument, state uint8) {
 
 func (b *Books) add(batch *tick.Batch, i int) {
 	i &= tick.RowMask
-	n := batch.Instrument[i]
+	n := b.placeNew(batch.Instrument[i])
 	if n >= b.instruments {
 		b.counters.OverInstrument++
 		b.leave(batch, i, 0)
@@ -126,8 +131,8 @@ func (b *Books) add(batch *tick.Batch, i int) {
 	side := uint32(batch.Side[i] & 1) // 'A' is odd, 'B' even
 	h := b.instrument(n)
 	id := batch.OrderID[i]
-	if stale := b.index.find(id); stale != 0 {
-		b.addAgain(batch, i, h, side, stale)
+	if stale := b.index.find(n, id); stale != 0 {
+		b.addAgain(batch, i, h, ownerOf(n, side), stale)
 		return
 	}
 	start(batch, i, h)
@@ -139,9 +144,9 @@ func (b *Books) add(batch *tick.Batch, i int) {
 }
 
 // addAgain is add for an id that is resting.
-func (b *Books) addAgain(batch *tick.Batch, i int, h *instrument, side, stale uint32) {
+func (b *Books) addAgain(batch *tick.Batch, i int, h *instrument, owner, stale uint32) {
 	i &= tick.RowMask
-	if b.refused(h, batch, i) || b.noBlocks(h, side) {
+	if b.refused(h, batch, i) || b.noBlocks(h, owner>>sideBit) {
 		b.leave(batch, i, 0)
 		return
 	}
@@ -150,7 +155,7 @@ func (b *Books) addAgain(batch *tick.Batch, i int, h *instrument, side, stale ui
 	o := b.order(stale)
 	batch.OldPrice[i], batch.OldSize[i] = b.price(o), uint64(o.size)
 	b.removeStale(i, stale, o)
-	if !b.rest(h, batch, i, batch.OrderID[i], ownerOf(batch.Instrument[i], side), uint32(batch.Aux[i])) {
+	if !b.rest(h, batch, i, batch.OrderID[i], owner, uint32(batch.Aux[i])) {
 		state &^= tick.StateApplied
 	}
 	finishBoth(batch, i, h, state)
@@ -159,13 +164,13 @@ func (b *Books) addAgain(batch *tick.Batch, i int, h *instrument, side, stale ui
 // refused says, and counts, that the order of a row cannot rest whatever else happens: its own fields are to blame.
 func (b *Books) refused(h *instrument, batch *tick.Batch, i int) bool {
 	size, price := batch.Size[i&tick.RowMask], batch.Price[i&tick.RowMask]
-	if size-1 < math.MaxUint32 && !badPrice(price) {
+	if size-1 < math.MaxUint32 && !b.badPrice(price) {
 		return false
 	}
 	switch {
 	case size == 0:
 		b.counters.ZeroSize++
-	case badPrice(price):
+	case b.badPrice(price):
 		b.counters.BadPrice++
 	default:
 		b.counters.BadSize++
@@ -191,7 +196,7 @@ func (b *Books) rest(h *instrument, batch *tick.Batch, i int, id uint64, owner, 
 	if b.refused(h, batch, i) {
 		return false
 	}
-	if id >= b.index.limit {
+	if !b.index.takes(id) {
 		b.counters.OverReference++
 		h.flags |= flagSuspect
 		return false
@@ -238,15 +243,15 @@ func (b *Books) rest(h *instrument, batch *tick.Batch, i int, id uint64, owner, 
 				h.best[side], h.px[side], h.sz[side], h.ct[side] = n, price, tick.Size32(uint64(size)), 1
 				if h.flags&flagSeen == 0 {
 					h.flags |= flagSeen
-					instrument, _ := splitOwner(owner)
-					b.seen = max(b.seen, instrument+1)
+					place, _ := splitOwner(owner)
+					b.seen = max(b.seen, place+1)
 				}
 			}
 		}
 	}
 	o := b.order(n)
 	o.id, o.size, o.level, o.next, o.owner, o.mpid = id, size, at, 0, owner, mpid
-	b.index.put(id, n)
+	b.index.put(owner&^(1<<sideBit), id, n)
 	b.counters.MaxOrders = max(b.counters.MaxOrders, uint64(b.orders.inUse))
 	return true
 }
@@ -303,7 +308,7 @@ func (b *Books) remove(n uint32, o *order, h *instrument) {
 			h.sz[side], h.ct[side] = tick.Size32(l.size), l.count
 		}
 	}
-	b.index.drop(o.id)
+	b.index.drop(o.owner&^(1<<sideBit), o.id, n)
 	b.freeOrder(n, o)
 }
 
@@ -323,20 +328,20 @@ func (b *Books) nextBest(h *instrument, side uint32) {
 // completing the row as ignored.
 func (b *Books) resting(batch *tick.Batch, i int, kind tick.Kind) (uint32, *order, *instrument) {
 	i &= tick.RowMask
-	n := b.index.find(batch.OrderID[i])
+	n := b.index.find(b.place(batch.Instrument[i]), batch.OrderID[i])
 	if n == 0 {
 		b.counters.Unknown[kind%tick.KindCount]++
 		b.leave(batch, i, 0)
 		return 0, nil, nil
 	}
 	o := b.order(n)
-	owner, side := splitOwner(o.owner)
-	if owner != batch.Instrument[i] {
+	place, side := splitOwner(o.owner)
+	h := b.instrument(place)
+	if h.number != batch.Instrument[i] {
 		b.counters.LocateMismatch++
-		batch.Instrument[i] = owner
+		batch.Instrument[i] = h.number
 	}
 	batch.Side[i] = sideByte(side)
-	h := b.instrument(owner)
 	start(batch, i, h)
 	return n, o, h
 }
@@ -398,7 +403,7 @@ func (b *Books) replace(batch *tick.Batch, i int) {
 	state := tick.StateApplied
 	b.remove(n, o, h)
 	id := batch.Aux[i]
-	if stale := b.index.find(id); stale != 0 {
+	if stale := b.index.find(owner&^(1<<sideBit), id); stale != 0 {
 		if b.refused(h, batch, i) || b.noBlocks(h, side) {
 			finish(batch, i, h, side, state|tick.StateGone)
 			return
@@ -418,24 +423,30 @@ func (b *Books) replace(batch *tick.Batch, i int) {
 
 func (b *Books) clearRow(batch *tick.Batch, i int) {
 	i &= tick.RowMask
-	n := batch.Instrument[i]
+	n := b.place(batch.Instrument[i])
 	if n >= b.instruments {
+		if b.sparse { // not known: there is nothing to clear
+			b.leave(batch, i, tick.StateApplied)
+			return
+		}
 		b.counters.OverInstrument++
 		b.leave(batch, i, 0)
 		return
 	}
 	h := b.instrument(n)
 	batch.Before[i] = *h.pair()
-	b.Clear(n)
+	b.clear(h)
 	finishBoth(batch, i, h, tick.StateApplied)
 }
 
 // Clear removes all orders of an instrument; its flags stay. It takes time in proportion to their number.
 func (b *Books) Clear(instrument uint32) {
-	if instrument >= b.instruments {
-		return
+	if n := b.place(instrument); n < b.instruments {
+		b.clear(b.instrument(n))
 	}
-	h := b.instrument(instrument)
+}
+
+func (b *Books) clear(h *instrument) {
 	for side := range uint32(2) {
 		for h.best[side] != 0 {
 			n := b.level(h.best[side]).head
@@ -460,7 +471,7 @@ func (b *Books) Stale() []Stale { return b.stale }
 // line: allocation is no matter here.
 func (b *Books) removeStale(i int, n uint32, o *order) {
 	s := Stale{Row: i, Order: b.describe(o)}
-	h := b.instrument(s.Order.Instrument)
+	h := b.instrument(o.owner &^ (1 << sideBit))
 	before := *h.pair()
 	b.remove(n, o, h)
 	s.After = *h.pair()

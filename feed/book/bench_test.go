@@ -232,7 +232,11 @@ func BenchmarkApply(b *testing.B) {
 		name    string
 		hostile bool
 		warm    int
-	}{{"realistic", false, 600_000}, {"hostile", true, 1_500_000}} {
+		options Options
+	}{
+		{"realistic", false, 600_000, Options{}}, {"hostile", true, 1_500_000, Options{}},
+		{"sparse realistic", false, 600_000, Options{Sparse: true}}, {"sparse hostile", true, 1_500_000, Options{Sparse: true}},
+	} {
 		first, then := stream(tc.hostile, tc.warm, 2_500_000)
 		for _, rows := range []int{1024, 32} {
 			name := tc.name
@@ -240,7 +244,7 @@ func BenchmarkApply(b *testing.B) {
 				name += ", 32 a pass"
 			}
 			b.Run(name, func(b *testing.B) {
-				books, batch := newBooks(b, Options{}), newBatch(b)
+				books, batch := newBooks(b, tc.options), newBatch(b)
 				var took time.Duration
 				b.ReportAllocs()
 				for b.Loop() {
@@ -254,7 +258,7 @@ func BenchmarkApply(b *testing.B) {
 					b.Fatalf("stream is not clean: %+v", *c)
 				}
 				b.ReportMetric(float64(took.Nanoseconds())/float64(b.N*(len(then)-len(then)/5)), "ns/msg")
-				b.ReportMetric(float64(c.Bytes-uint64(books.instruments)*instrumentBytes)/float64(c.MaxOrders), "bytes/order")
+				b.ReportMetric(float64(c.Bytes-uint64(books.known())*instrumentBytes)/float64(c.MaxOrders), "bytes/order")
 				b.ReportMetric(float64(c.Orders), "live")
 				b.ReportMetric(float64(c.Levels), "levels")
 				b.ReportMetric(0, "ns/op")

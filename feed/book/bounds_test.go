@@ -228,7 +228,7 @@ func TestSteadyState(t *testing.T) {
 	x := mix{instruments: 50, ids: 1 << 16, ticks: 300, adds: 45, hostile: true}
 	r := rand.New(rand.NewPCG(3, 3))
 	b, batch := newBooks(t, Options{}), newBatch(t)
-	var live []uint64
+	var live []naiveID
 	for batch.N < tick.MaxRows {
 		w := x.step(r, &live)
 		w.put(batch)

@@ -13,6 +13,8 @@ func TestAgainstNaiveWhenFull(t *testing.T) {
 		{name: "orders", instruments: 3, ids: 1 << 12, ticks: 60, adds: 60, hostile: true, options: Options{MaxOrders: 100}},
 		{name: "pages", instruments: 3, ids: 1 << 10, ticks: 60, adds: 60, hostile: true, options: Options{MaxPages: 3}},
 		{name: "blocks", instruments: 3, ids: 1 << 16, ticks: 20_000, adds: 60, hostile: true, options: Options{MaxOrders: 1200}},
+		{name: "sparse", instruments: 3, ids: 1 << 12, ticks: 60, adds: 45, modify: true, hostile: true, options: Options{MaxOrders: 100, Sparse: true}},
+		{name: "modify", instruments: 3, ids: 1 << 12, ticks: 20_000, adds: 45, modify: true, hostile: true, options: Options{MaxOrders: 300}},
 		{name: "all", instruments: 2, ids: 1 << 9, ticks: 3, adds: 50, hostile: true, options: Options{MaxOrders: 12, MaxPages: 2}},
 	} {
 		t.Run(x.name, func(t *testing.T) {
@@ -27,10 +29,13 @@ func whenFull(t *testing.T, x *mix, seed uint64) {
 	t.Helper()
 	o := x.options
 	o.MaxInstruments, o.MaxReference = int(x.instruments), x.ids
+	if o.Sparse {
+		o.MaxInstruments = 1 << 12 // hostile rows name others
+	}
 	type side struct {
 		books *Books
 		model *naive
-		live  []uint64
+		live  []naiveID
 	}
 	a := side{books: newBooks(t, o), model: newNaive(o)}
 	z := side{books: newBooks(t, o), model: newNaive(o)}
@@ -76,9 +81,7 @@ func whenFull(t *testing.T, x *mix, seed uint64) {
 		t.Errorf("seed %d: never full", seed)
 	}
 	for _, b := range []*Books{a.books, z.books} {
-		for n := range b.instruments {
-			b.Clear(n)
-		}
+		clearAll(b)
 		if err := b.Validate(); err != nil {
 			t.Fatalf("seed %d, emptied: %v", seed, err)
 		}

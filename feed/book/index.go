@@ -27,12 +27,13 @@ func lone(ref uint64, order uint32) uint32 { return loneBit | uint32(ref&pageMas
 // a hundred lives long, so of pages of 512 hardly any would ever be empty, of pages of 64 half are. An order that is alone among
 // its 64 references needs no page: scattered references, which would fill a page each, cost an entry of the directory.
 type index struct {
-	dir   unsafe.Pointer // u32 for every 64 references below limit
-	pages unsafe.Pointer
-	limit uint64 // references from here on are refused
-	lone  bool   // all orders have numbers that a directory entry can hold
-	pool  pool
-	top   uint64 // directory entries that were ever used: what reset has to clear
+	dir    unsafe.Pointer // u32 for every 64 references below limit
+	pages  unsafe.Pointer
+	limit  uint64 // references from here on are refused
+	lone   bool   // all orders have numbers that a directory entry can hold
+	pool   pool
+	top    uint64 // directory entries that were ever used: what reset has to clear
+	sparse hashed // takes the place of all that when there are slots; limit is 0 then
 }
 
 func (x *index) dirEntry(ref uint64) *uint32 {
@@ -43,11 +44,11 @@ func (x *index) slot(page uint32, ref uint64) *uint32 {
 	return (*uint32)(unsafe.Add(x.pages, uintptr(page)*pageBytes+uintptr(ref&pageMask)*4))
 }
 
-// find gives the order with this reference, or 0. Which of the two a directory entry is, a branch could only guess: both
-// are looked up, the page of a lone order as page 0, which is empty.
-func (x *index) find(ref uint64) uint32 {
+// find gives the order with this reference, in sparse books of the instrument at this place, or 0. Which of the two a directory entry
+// is, a branch could only guess: both are looked up, the page of a lone order as page 0, which is empty.
+func (x *index) find(place uint32, ref uint64) uint32 {
 	if ref >= x.limit {
-		return 0
+		return x.sparse.find(place, ref)
 	}
 	d := *x.dirEntry(ref)
 	isLone := uint32(int32(d) >> 31)
@@ -55,14 +56,24 @@ func (x *index) find(ref uint64) uint32 {
 	return *x.slot(d>>usedBits&^isLone, ref) | d&loneMask&isLone&same
 }
 
-// hasRoom says whether put would succeed; ref must be below limit.
+// takes says whether there can be an order with this reference.
+func (x *index) takes(ref uint64) bool { return ref < x.limit || x.sparse.slots != nil }
+
+// hasRoom says whether put would succeed; the reference must be one that it takes. A table has twice as many slots as there are orders.
 func (x *index) hasRoom(ref uint64) bool {
+	if ref >= x.limit {
+		return true
+	}
 	d := *x.dirEntry(ref)
 	return d != 0 && d&loneBit == 0 || x.pool.inUse < x.pool.limit || d == 0 && x.lone
 }
 
-// put enters an order under a reference that is below limit, has room and is not in use.
-func (x *index) put(ref uint64, order uint32) {
+// put enters an order under a reference that is taken, has room and is not in use.
+func (x *index) put(place uint32, ref uint64, order uint32) {
+	if ref >= x.limit {
+		x.sparse.put(place, ref, order)
+		return
+	}
 	d := x.dirEntry(ref)
 	if *d == 0 || *d&loneBit != 0 {
 		x.putFirst(d, ref, order)
@@ -91,8 +102,12 @@ func (x *index) putFirst(d *uint32, ref uint64, order uint32) {
 	}
 }
 
-// drop takes out a reference that is in use. A page without entries goes back to the pool, zeroed by its own drops.
-func (x *index) drop(ref uint64) {
+// drop takes out a reference that is an order's. A page without entries goes back to the pool, zeroed by its own drops.
+func (x *index) drop(place uint32, ref uint64, order uint32) {
+	if ref >= x.limit {
+		x.sparse.drop(place, ref, order)
+		return
+	}
 	d := x.dirEntry(ref)
 	if *d&loneBit != 0 {
 		*d = 0

@@ -14,12 +14,73 @@ import (
 type naive struct {
 	instruments  uint32
 	maxReference uint64
-	orders       map[uint64]*naiveOrder
+	sparse       bool
+	zeroPrice    bool
+	known        map[uint32]bool // instruments of sparse books
+	unknown      bool            // those that are not known are suspect
+	orders       map[naiveID]*naiveOrder
 	queues       map[naiveLevel][]uint64
 	sides        map[naiveLevel]map[int64]bool // prices in use; the key's own price is 0
 	suspect      map[uint32]bool
 	full         bool // the next new order finds no room
 	c            Counters
+}
+
+// naiveID names an order: in books that are not sparse by the id alone.
+type naiveID struct {
+	instrument uint32
+	id         uint64
+}
+
+func (m *naive) id(instrument uint32, id uint64) naiveID {
+	if !m.sparse {
+		instrument = 0
+	}
+	return naiveID{instrument, id}
+}
+
+// knows says that an instrument has a book.
+func (m *naive) knows(instrument uint32) bool {
+	if m.sparse {
+		return m.known[instrument]
+	}
+	return instrument < m.instruments
+}
+
+// meets makes an instrument known where there is room for it.
+func (m *naive) meets(instrument uint32) bool {
+	if m.sparse && !m.known[instrument] && len(m.known) < int(m.instruments) {
+		m.known[instrument] = true
+		m.suspect[instrument] = m.unknown
+	}
+	return m.knows(instrument)
+}
+
+// mark is SetSuspect, and SetHalted when halt is set.
+func (m *naive) mark(instrument uint32, on, halt bool) {
+	if !m.knows(instrument) && (!m.sparse || on == (m.unknown && !halt)) {
+		return
+	}
+	if !m.meets(instrument) {
+		m.c.OverInstrument++
+		return
+	}
+	if !halt {
+		m.suspect[instrument] = on
+	}
+}
+
+// markAll is SetSuspectAll.
+func (m *naive) markAll(on bool) {
+	for n := range m.known {
+		m.suspect[n] = on
+	}
+	if m.unknown = on; !m.sparse {
+		m.unknown = false
+		for n := range m.instruments {
+			m.suspect[n] = on
+		}
+	}
 }
 
 type naiveLevel struct {
@@ -38,13 +99,15 @@ func newNaive(o Options) *naive {
 	o, _ = o.withDefaults()
 	return &naive{
 		instruments: uint32(o.MaxInstruments), maxReference: o.MaxReference,
-		orders: map[uint64]*naiveOrder{}, queues: map[naiveLevel][]uint64{}, sides: map[naiveLevel]map[int64]bool{}, suspect: map[uint32]bool{},
+		sparse: o.Sparse, zeroPrice: o.ZeroPrice, known: map[uint32]bool{},
+		orders: map[naiveID]*naiveOrder{}, queues: map[naiveLevel][]uint64{}, sides: map[naiveLevel]map[int64]bool{}, suspect: map[uint32]bool{},
 	}
 }
 
 // row is one batch row as a struct.
 type row struct {
 	kind       tick.Kind
+	sub        byte
 	side       byte
 	instrument uint32
 	id, aux    uint64
@@ -62,14 +125,14 @@ type row struct {
 func (r *row) put(b *tick.Batch) {
 	i := b.N
 	b.N++
-	b.Kind[i], b.Side[i], b.Instrument[i] = r.kind, r.side, r.instrument
+	b.Kind[i], b.Sub[i], b.Side[i], b.Instrument[i] = r.kind, r.sub, r.side, r.instrument
 	b.OrderID[i], b.Aux[i], b.Price[i], b.Size[i] = r.id, r.aux, r.price, r.size
 	b.State[i], b.Left[i], b.OldPrice[i], b.OldSize[i] = 0xFF, 0, 0, 0
 }
 
 func rowOf(b *tick.Batch, i int) row {
 	return row{
-		b.Kind[i], b.Side[i], b.Instrument[i], b.OrderID[i], b.Aux[i], b.Price[i], b.Size[i],
+		b.Kind[i], b.Sub[i], b.Side[i], b.Instrument[i], b.OrderID[i], b.Aux[i], b.Price[i], b.Size[i],
 		b.State[i], b.Left[i], b.OldPrice[i], b.OldSize[i], b.Before[i], b.After[i],
 	}
 }
@@ -101,7 +164,7 @@ func (m *naive) level(instrument uint32, side byte, price int64) Level {
 	l := Level{Price: price}
 	for _, id := range m.queues[naiveLevel{instrument, side, price}] {
 		l.Orders++
-		l.Size += m.orders[id].size
+		l.Size += m.orders[m.id(instrument, id)].size
 	}
 	return l
 }
@@ -134,11 +197,12 @@ func (m *naive) top(instrument uint32) tick.BidAskPair {
 	return pair
 }
 
-func (m *naive) remove(id uint64) {
-	l := m.orders[id].naiveLevel
+func (m *naive) remove(instrument uint32, id uint64) {
+	key := m.id(instrument, id)
+	l := m.orders[key].naiveLevel
 	q := m.queues[l]
 	m.queue(l, slices.Delete(q, slices.Index(q, id), slices.Index(q, id)+1))
-	delete(m.orders, id)
+	delete(m.orders, key)
 }
 
 // creates says whether an order could be made, counting why not.
@@ -146,12 +210,12 @@ func (m *naive) creates(instrument uint32, id uint64, price int64, size uint64) 
 	switch {
 	case size == 0:
 		m.c.ZeroSize++
-	case price == 0 || price == tick.UndefPrice || price == -tick.UndefPrice || price == math.MinInt64:
+	case price == 0 && !m.zeroPrice || price == tick.UndefPrice || price == -tick.UndefPrice || price == math.MinInt64:
 		m.c.BadPrice++
 	case size > math.MaxUint32:
 		m.c.BadSize++
 		m.suspect[instrument] = true
-	case id >= m.maxReference:
+	case id >= m.maxReference && !m.sparse:
 		m.c.OverReference++
 		m.suspect[instrument] = true
 	default:
@@ -169,25 +233,26 @@ func (m *naive) rest(r *row, l naiveLevel, id uint64, mpid uint32) bool {
 		m.suspect[l.instrument] = true
 		return false
 	}
-	if stale := m.orders[id]; stale != nil {
+	key := m.id(l.instrument, id)
+	if stale := m.orders[key]; stale != nil {
 		if r.kind == tick.KindAdd {
 			r.oldPrice, r.oldSize = stale.price, stale.size
 		}
-		m.remove(id)
+		m.remove(l.instrument, id)
 		m.c.Duplicate++
 		r.state |= tick.StateDuplicate
 	}
-	m.orders[id] = &naiveOrder{l, r.size, mpid}
+	m.orders[key] = &naiveOrder{l, r.size, mpid}
 	m.queue(l, append(m.queues[l], id))
 	return true
 }
 
 func (m *naive) apply(r *row) {
 	r.state = tick.StateApplied
-	named := r.kind >= tick.KindExec && r.kind <= tick.KindReplace
+	named := r.kind >= tick.KindExec && r.kind <= tick.KindReplace || r.kind == tick.KindModify
 	var o *naiveOrder
 	if named {
-		if o = m.orders[r.id]; o == nil {
+		if o = m.orders[m.id(r.instrument, r.id)]; o == nil {
 			m.c.Unknown[r.kind]++
 			r.state = 0
 		} else if o.instrument != r.instrument {
@@ -195,10 +260,16 @@ func (m *naive) apply(r *row) {
 			r.instrument = o.instrument
 		}
 	}
-	if r.instrument >= m.instruments {
-		if r.kind == tick.KindAdd || r.kind == tick.KindClear {
+	if r.kind == tick.KindAdd {
+		m.meets(r.instrument)
+	}
+	if !m.knows(r.instrument) {
+		if r.kind == tick.KindAdd || r.kind == tick.KindClear && !m.sparse {
 			m.c.OverInstrument++
 			r.state = 0
+		}
+		if m.unknown {
+			r.state |= tick.StateSuspect
 		}
 		r.before, r.after = tick.EmptyPair, tick.EmptyPair
 		return
@@ -245,24 +316,52 @@ func (m *naive) change(r *row, o *naiveOrder) {
 		o.size -= r.size
 		if r.left = o.size; r.left == 0 {
 			r.state |= tick.StateGone
-			m.remove(r.id)
+			m.remove(r.instrument, r.id)
 		}
+	case tick.KindModify:
+		m.modify(r, o)
 	case tick.KindReplace:
 		r.side, r.oldPrice, r.oldSize = o.side, o.price, o.size
 		l, mpid := o.naiveLevel, o.mpid
 		l.price = r.price
-		m.remove(r.id)
+		m.remove(r.instrument, r.id)
 		if !m.rest(r, l, r.aux, mpid) {
 			r.state |= tick.StateGone
 		}
 	case tick.KindClear:
-		for id, o := range m.orders {
+		for key, o := range m.orders {
 			if o.instrument == r.instrument {
-				delete(m.orders, id)
+				delete(m.orders, key)
 				m.queue(o.naiveLevel, nil)
 			}
 		}
 	}
+}
+
+func (m *naive) modify(r *row, o *naiveOrder) {
+	if r.side != o.side && r.side != tick.SideNone {
+		m.c.SideMismatch++
+	}
+	r.side, r.oldPrice, r.oldSize, r.left = o.side, o.price, o.size, r.size
+	l, mpid := o.naiveLevel, o.mpid
+	if r.price == o.price && r.size > 0 && r.size <= math.MaxUint32 && r.sub != tick.ModifyTail {
+		o.size = r.size
+		return
+	}
+	m.remove(r.instrument, r.id)
+	if r.size == 0 {
+		r.state |= tick.StateGone
+		return
+	}
+	full := m.full
+	m.full = full && r.price != o.price // at its own level it finds room
+	l.price = r.price
+	if !m.rest(r, l, r.id, mpid) {
+		m.suspect[r.instrument] = true
+		r.state |= tick.StateGone
+		r.left = 0
+	}
+	m.full = full
 }
 
 // compare reports the first difference between the whole states of the reference and the books.
@@ -298,16 +397,19 @@ func compare(m *naive, b *Books) error {
 			for _, l := range want {
 				var ahead uint64
 				for i, id := range m.queues[naiveLevel{n, side, l.Price}] {
-					o := m.orders[id]
+					o := m.orders[m.id(n, id)]
 					wantOrder := Order{id, o.price, o.size, o.instrument, o.mpid, o.side}
 					if len(walked) == 0 || walked[0] != wantOrder {
 						return fmt.Errorf("instrument %d: walk has %v, want %v", n, walked, wantOrder)
 					}
 					walked = walked[1:]
-					if got, ok := b.Order(id); !ok || got != wantOrder {
+					if got, ok := b.OrderOf(n, id); !ok || got != wantOrder {
 						return fmt.Errorf("order %d is %v, want %v", id, got, wantOrder)
 					}
-					if at, size, ok := b.QueuePosition(id); !ok || at != i || size != ahead {
+					if got, ok := b.Order(id); ok == m.sparse || !m.sparse && got != wantOrder {
+						return fmt.Errorf("order %d is %v, want %v", id, got, wantOrder)
+					}
+					if at, size, ok := b.QueuePositionOf(n, id); !ok || at != i || size != ahead {
 						return fmt.Errorf("order %d is behind %d orders with %d, want %d with %d", id, at, size, i, ahead)
 					}
 					ahead += o.size

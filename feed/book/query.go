@@ -21,10 +21,11 @@ type Order struct {
 
 // Top is the best prices of an instrument, sizes saturated as in a record. Hot path.
 func (b *Books) Top(instrument uint32) tick.BidAskPair {
-	if instrument >= b.instruments {
+	n := b.place(instrument)
+	if n >= b.instruments {
 		return tick.EmptyPair
 	}
-	return *b.instrument(instrument).pair()
+	return *b.instrument(n).pair()
 }
 
 // Levels fills dst with the best levels of a side (tick.SideBid or tick.SideAsk), best first, and returns how many
@@ -45,11 +46,12 @@ func (b *Books) Levels(instrument uint32, side byte, dst []Level) int {
 
 // eachLevel calls fn with the levels of a side, best first, until it returns false.
 func (b *Books) eachLevel(instrument uint32, side byte, fn func(at uint32) bool) bool {
-	if instrument >= b.instruments || side != tick.SideBid && side != tick.SideAsk {
+	place := b.place(instrument)
+	if place >= b.instruments || side != tick.SideBid && side != tick.SideAsk {
 		return true
 	}
 	s := uint32(tick.SideBid - side)
-	for leaf := b.instrument(instrument).leaf[s]; leaf != 0; leaf = b.block(leaf).worse {
+	for leaf := b.instrument(place).leaf[s]; leaf != 0; leaf = b.block(leaf).worse {
 		k := b.block(leaf)
 		for at := k.n; at > 0; at-- {
 			if !fn(k.refs[at-1]) {
@@ -60,9 +62,30 @@ func (b *Books) eachLevel(instrument uint32, side byte, fn func(at uint32) bool)
 	return true
 }
 
-// Order gives the resting order with this id. One look-up.
+// Order gives the resting order with this id. One look-up. In sparse books an id alone names no order: see OrderOf.
 func (b *Books) Order(id uint64) (Order, bool) {
-	n := b.index.find(id)
+	if b.sparse {
+		return Order{}, false
+	}
+	return b.found(b.index.find(0, id))
+}
+
+// OrderOf gives the resting order of an instrument with this id, in books of either sort.
+func (b *Books) OrderOf(instrument uint32, id uint64) (Order, bool) {
+	return b.found(b.findOf(instrument, id))
+}
+
+// findOf is the number of an instrument's order, or 0.
+func (b *Books) findOf(instrument uint32, id uint64) uint32 {
+	place := b.place(instrument)
+	n := b.index.find(place, id)
+	if n != 0 && b.order(n).owner&^(1<<sideBit) != place {
+		return 0
+	}
+	return n
+}
+
+func (b *Books) found(n uint32) (Order, bool) {
 	if n == 0 {
 		return Order{}, false
 	}
@@ -70,16 +93,27 @@ func (b *Books) Order(id uint64) (Order, bool) {
 }
 
 func (b *Books) describe(o *order) Order {
-	instrument, side := splitOwner(o.owner)
+	place, side := splitOwner(o.owner)
 	return Order{
-		ID: o.id, Price: b.price(o), Size: uint64(o.size), Instrument: instrument, MPID: o.mpid, Side: sideByte(side),
+		ID: o.id, Price: b.price(o), Size: uint64(o.size), Instrument: b.instrument(place).number, MPID: o.mpid, Side: sideByte(side),
 	}
 }
 
 // QueuePosition says how many orders of its level are ahead of an order, and how many shares they have. It takes time
-// in proportion to their number.
+// in proportion to their number. In sparse books an id alone names no order: see QueuePositionOf.
 func (b *Books) QueuePosition(id uint64) (ahead int, aheadSize uint64, ok bool) {
-	n := b.index.find(id)
+	if b.sparse {
+		return 0, 0, false
+	}
+	return b.queuePosition(b.index.find(0, id))
+}
+
+// QueuePositionOf is QueuePosition of an instrument's order, in books of either sort.
+func (b *Books) QueuePositionOf(instrument uint32, id uint64) (ahead int, aheadSize uint64, ok bool) {
+	return b.queuePosition(b.findOf(instrument, id))
+}
+
+func (b *Books) queuePosition(n uint32) (ahead int, aheadSize uint64, ok bool) {
 	if n == 0 {
 		return 0, 0, false
 	}
@@ -104,11 +138,11 @@ func (b *Books) Walk(instrument uint32, fn func(o Order) bool) bool {
 	return b.eachLevel(instrument, tick.SideBid, orders) && b.eachLevel(instrument, tick.SideAsk, orders)
 }
 
-// Instruments calls fn with the instruments that have had an order since Reset, ascending, until fn returns false; it
-// returns whether fn never did.
+// Instruments calls fn with the instruments that have had an order since Reset, ascending, or as they came when the books are sparse, until fn
+// returns false; it returns whether fn never did.
 func (b *Books) Instruments(fn func(id uint32) bool) bool {
 	for n := range b.seen {
-		if b.flag(n, flagSeen) && !fn(n) {
+		if h := b.instrument(n); h.flags&flagSeen != 0 && !fn(h.number) {
 			return false
 		}
 	}

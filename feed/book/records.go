@@ -44,7 +44,12 @@ type instrument struct {
 	root   [2]uint32 // = leaf when height is 0
 	height [2]uint8  // inner blocks above a leaf
 	flags  uint8
-	_      [5]byte
+	_      byte
+	number uint32 // the venue's
+}
+
+func newInstrument(number uint32, flags uint8) instrument {
+	return instrument{px: [2]int64{tick.UndefPrice, tick.UndefPrice}, number: number, flags: flags}
 }
 
 // Flags of an instrument.
@@ -98,9 +103,9 @@ const (
 	sideBit = 31
 )
 
-func ownerOf(instrument, side uint32) uint32 { return instrument | side<<sideBit }
+func ownerOf(place, side uint32) uint32 { return place | side<<sideBit }
 
-func splitOwner(owner uint32) (instrument, side uint32) {
+func splitOwner(owner uint32) (place, side uint32) {
 	return owner &^ (1 << sideBit), owner >> sideBit
 }
 
@@ -129,7 +134,7 @@ func (b *Books) block(n uint32) *block {
 	return (*block)(unsafe.Add(b.blockMem.base, uintptr(n)*blockBytes))
 }
 
-// instrument needs n < MaxInstruments.
+// instrument needs a place below MaxInstruments.
 func (b *Books) instrument(n uint32) *instrument {
 	return (*instrument)(unsafe.Add(b.instrumentMem.base, uintptr(n)*instrumentBytes))
 }

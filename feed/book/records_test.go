@@ -25,13 +25,13 @@ func TestIndexIsAMap(t *testing.T) {
 			if step/20_000%2 == 1 || r.IntN(2) == 0 { // now and then all in a few places of each span
 				ref &^= pageMask - 3
 			}
-			if got := x.find(ref); got != want[ref] {
+			if got := x.find(0, ref); got != want[ref] {
 				t.Fatalf("step %d: find(%d) = %d, want %d", step, ref, got, want[ref])
 			}
 			// Every other phase takes out more than it enters.
 			switch enter := r.IntN(10) < 3+4*(step/10_000%2); {
 			case want[ref] != 0 && !enter:
-				x.drop(ref)
+				x.drop(0, ref, 0)
 				delete(want, ref)
 			case want[ref] == 0 && enter && !x.hasRoom(ref):
 				refused++
@@ -40,7 +40,7 @@ func TestIndexIsAMap(t *testing.T) {
 				if !x.lone && r.IntN(2) == 0 {
 					n = loneMask + 1 + r.Uint32N(1<<28)
 				}
-				x.put(ref, n)
+				x.put(0, ref, n)
 				want[ref] = n
 			}
 		}
@@ -48,7 +48,7 @@ func TestIndexIsAMap(t *testing.T) {
 			t.Errorf("%d refused, %d pages in use: the bound was never met", refused, x.pool.inUse)
 		}
 		for ref := range want {
-			x.drop(ref)
+			x.drop(0, ref, 0)
 		}
 		if x.pool.inUse != 0 {
 			t.Errorf("emptied, but %d pages in use", x.pool.inUse)
@@ -58,7 +58,7 @@ func TestIndexIsAMap(t *testing.T) {
 				t.Errorf("emptied, but the entry of span %d is %#x", at, d)
 			}
 		}
-		if got := x.find(x.limit); got != 0 {
+		if got := x.find(0, x.limit); got != 0 {
 			t.Errorf("beyond the limit: %d", got)
 		}
 	}
@@ -104,6 +104,7 @@ func TestBlockSearch(t *testing.T) {
 
 // Keys order prices from worst to best on both sides, and turn back into them.
 func TestKeys(t *testing.T) {
+	var none Books // price 0 is no price either
 	r := rand.New(rand.NewPCG(10, 10))
 	price := func() int64 {
 		if r.IntN(8) == 0 {
@@ -113,7 +114,7 @@ func TestKeys(t *testing.T) {
 	}
 	for range 100_000 {
 		p, q := price(), price()
-		if badPrice(p) || badPrice(q) {
+		if none.badPrice(p) || none.badPrice(q) {
 			continue
 		}
 		for side := range uint32(2) {

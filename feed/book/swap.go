@@ -21,6 +21,10 @@ func (b *Books) Swap(o *Books) error {
 	b.blockMem, o.blockMem = o.blockMem, b.blockMem
 	b.dirMem, o.dirMem = o.dirMem, b.dirMem
 	b.pageMem, o.pageMem = o.pageMem, b.pageMem
+	b.tableMem, o.tableMem = o.tableMem, b.tableMem
+	b.numberMem, o.numberMem = o.numberMem, b.numberMem
+	b.numbers, o.numbers = o.numbers, b.numbers
+	b.unknown, o.unknown = o.unknown, b.unknown
 	b.orders, o.orders = o.orders, b.orders
 	b.halves, o.halves = o.halves, b.halves
 	b.levels, o.levels = o.levels, b.levels
@@ -31,10 +35,22 @@ func (b *Books) Swap(o *Books) error {
 	b.stale, o.stale = b.stale[:0], o.stale[:0]
 	b.counters.MaxOrders = max(b.counters.MaxOrders, uint64(b.orders.inUse))
 	for n := range o.seen {
-		b.instrument(n).flags |= o.instrument(n).flags & flagSeen
+		if h := o.instrument(n); h.flags&flagSeen != 0 {
+			b.see(h.number)
+		}
 	}
-	b.seen = max(b.seen, o.seen)
 	return nil
+}
+
+// see notes that an instrument has had an order.
+func (b *Books) see(number uint32) {
+	n := b.placeNew(number)
+	if n == nowhere {
+		b.counters.OverInstrument++
+		return
+	}
+	b.instrument(n).flags |= flagSeen
+	b.seen = max(b.seen, n+1)
 }
 
 func bounds(o Options) Options {
@@ -49,9 +65,5 @@ func (b *Books) Seen(instrument uint32) bool { return b.flag(instrument, flagSee
 // tick.StateSuspect, as those of a suspect instrument do; the two marks do not touch each other.
 func (b *Books) SetBehind(instrument uint32, on bool) { b.setFlag(instrument, flagBehind, on) }
 
-// SetBehindAll is SetBehind for every instrument.
-func (b *Books) SetBehindAll(on bool) {
-	for n := range b.instruments {
-		b.setFlag(n, flagBehind, on)
-	}
-}
+// SetBehindAll is SetBehind for every instrument, those of sparse books that are not known yet included.
+func (b *Books) SetBehindAll(on bool) { b.setFlagAll(flagBehind, on) }

@@ -11,10 +11,14 @@ import (
 // visits all memory in use and allocates; it is for tests and for looking at a suspected defect.
 func (b *Books) Validate() error {
 	v := validator{b: b, orders: make(map[uint32]bool), levels: make(map[uint32]bool), blocks: make(map[uint32]bool)}
-	for n := range b.instruments {
+	for n := range b.known() {
+		number := b.instrument(n).number
+		if b.place(number) != n {
+			return fmt.Errorf("book: instrument %d is at place %d, but found at %d", number, n, b.place(number))
+		}
 		for side := range uint32(2) {
 			if err := v.side(n, side); err != nil {
-				return fmt.Errorf("book: instrument %d side %c: %w", n, sideByte(side), err)
+				return fmt.Errorf("book: instrument %d side %c: %w", number, sideByte(side), err)
 			}
 		}
 	}
@@ -207,8 +211,8 @@ func (v *validator) level(owner, leaf uint32, key uint64, ref uint32) error {
 			return fmt.Errorf("order %d: says level %d, owner %#x", o.id, o.level, o.owner)
 		case o.size == 0:
 			return fmt.Errorf("order %d: no shares left", o.id)
-		case b.index.find(o.id) != n:
-			return fmt.Errorf("order %d: is number %d, the index says %d", o.id, n, b.index.find(o.id))
+		case b.index.find(owner&^(1<<sideBit), o.id) != n:
+			return fmt.Errorf("order %d: is number %d, the index says %d", o.id, n, b.index.find(owner&^(1<<sideBit), o.id))
 		}
 		prev = n
 		size += uint64(o.size)
@@ -223,6 +227,9 @@ func (v *validator) level(owner, leaf uint32, key uint64, ref uint32) error {
 // index checks that every entry names a resting order (each order was looked up before), and the pages' counts.
 func (v *validator) index() error {
 	x := &v.b.index
+	if v.b.sparse {
+		return v.hashed(&x.sparse)
+	}
 	pages, entries := map[uint32]bool{}, 0
 	for at := range x.top {
 		d := *x.dirEntry(at << pageShift)
@@ -265,4 +272,22 @@ func (v *validator) index() error {
 		}
 	}
 	return checkPool(&x.pool, pages, func(n uint32) uint32 { return *x.slot(n, 0) })
+}
+
+// hashed checks that the table of orders has those that rest, and nothing else: each was looked up before, so none stands behind a hole.
+func (v *validator) hashed(x *hashed) error {
+	entries := 0
+	for at := range x.mask + 1 {
+		if s := *x.order(at); s.node != 0 {
+			if entries++; !v.orders[s.node] {
+				return fmt.Errorf("slot %d names number %d, which does not rest", at, s.node)
+			}
+		} else if s.tag != 0 {
+			return fmt.Errorf("slot %d is empty, but has tag %#x", at, s.tag)
+		}
+	}
+	if entries != len(v.orders) {
+		return fmt.Errorf("%d entries, %d orders", entries, len(v.orders))
+	}
+	return nil
 }
