@@ -13,6 +13,7 @@ type Counters struct {
 	Future        uint64 // attempts void because the stream never reached the snapshot's number
 	LogFull       uint64 // attempts void because the log had no room for what came meanwhile
 	Unreadable    uint64 // attempts void because the parser refused a message behind the snapshot
+	Stale         uint64 // parts of snapshots that were older than the log: newer ones were waited for
 	Doubtful      uint64 // attempts void because the first messages behind the snapshot did not fit it; two in a row at most
 	Abandoned     uint64 // attempts void because the session ended
 	Declined      uint64 // offers that the lane could not take in one go

@@ -51,6 +51,7 @@ var (
 	ErrTooMany    = errors.New("resync: the snapshot has more orders than the books hold")
 	ErrDoubtful   = errors.New("resync: the first messages behind the snapshot do not fit it: its number is wrong")
 	ErrTooOld     = errors.New("resync: the snapshot is too old for what was logged, or there was another loss")
+	ErrNumber     = errors.New("resync: the snapshot does not say which message follows it")
 	ErrFuture     = errors.New("resync: the stream did not reach the snapshot's number")
 )
 
@@ -84,6 +85,7 @@ func (w *Worker) Begin() bool {
 		w.logEnd = 0
 	}
 	w.shadow.reset(generation, w.r.day.Load())
+	w.r.depths.tell(w.shadow.Prices)
 	w.counters.Attempts++
 	w.phase, w.since = fetching, 0
 	full := w.r.full.Load()
@@ -103,7 +105,7 @@ func (w *Worker) Begin() bool {
 	return true
 }
 
-// Snapshot takes messages of the snapshot. An error ends the attempt; Step will say so.
+// Snapshot takes messages of a snapshot that is as of one number. An error ends the attempt; Step will say so.
 func (w *Worker) Snapshot(blocks []byte, count int) error {
 	err := w.standing()
 	if err == nil {
@@ -113,6 +115,32 @@ func (w *Worker) Snapshot(blocks []byte, count int) error {
 	}
 	w.publish()
 	return err
+}
+
+// Part takes one instrument's part of a snapshot. ErrStale ends nothing: a newer one of it is to be had, or none at all. Any other error ends the
+// attempt; Step will say so.
+func (w *Worker) Part(p *Part) error {
+	err := w.standing()
+	if err == nil && p.What != Nothings && p.AsOf+1 < w.logFrom() {
+		w.counters.Stale++
+		w.publish()
+		return ErrStale
+	}
+	if err == nil {
+		if err = w.shadow.part(p); err != nil {
+			w.phase = idle
+		}
+	}
+	w.publish()
+	return err
+}
+
+// logFrom is the number of the first message that is logged, or would be.
+func (w *Worker) logFrom() uint64 {
+	if rec, ok := w.r.log.peek(); ok && rec.generation == w.shadow.generation {
+		return rec.first
+	}
+	return w.logEnd
 }
 
 // standing says why an attempt cannot go on, counted, or nil.
@@ -146,7 +174,7 @@ func (w *Worker) Fail(err error) {
 	w.publish()
 }
 
-// End says that the snapshot is whole, and from which number on messages are to be applied to it.
+// End says that the snapshot is whole, and from which number on messages are to be applied to it; 0: its parts said so.
 func (w *Worker) End(next uint64) error {
 	err := w.standing()
 	if err == nil {
@@ -208,7 +236,7 @@ func (w *Worker) step(now uint64) (State, error) {
 		w.counters.TooOld++
 		return Void, ErrTooOld
 	}
-	if s.next != w.logEnd {
+	if s.next != w.logEnd || s.next <= s.highest {
 		return w.wait(now)
 	}
 	if w.r.log.pending() > offerAt {
@@ -233,7 +261,7 @@ func (w *Worker) wait(now uint64) (State, error) {
 	if w.since == 0 {
 		w.since = max(now, 1)
 	}
-	if w.logEnd != 0 && w.shadow.next-w.logEnd > futureMost || now-w.since > uint64(w.r.o.Patience) && now > w.since {
+	if w.logEnd != 0 && w.shadow.highest+1 > w.logEnd+futureMost || now-w.since > uint64(w.r.o.Patience) && now > w.since {
 		w.counters.Future++
 		return Void, ErrFuture
 	}
