@@ -31,7 +31,7 @@ func (d *itchDecoder) Refused() uint64 { return d.c.Short }
 func (s *Shadow) decode(blocks []byte, first uint64, count int, rows func(b *tick.Batch)) (left int) {
 	b := s.batch
 	for count > 0 {
-		used, n := s.decoder.Append(blocks, first, count, b)
+		used, n := s.Decoder.Append(blocks, first, count, b)
 		if used == 0 && n == 0 && b.N == 0 {
 			return count
 		}

@@ -25,9 +25,10 @@ type Part struct {
 	// Entry is the venue's number of the last entry of this instrument that the part reflects (CME's RptSeq), 0: there is none. Where rows have such numbers, in
 	// OrderID of Level and Implied rows, they decide instead of AsOf.
 	Entry uint64
-	// Rows gives the part's rows, batch by batch, until fn fails; a batch is valid for the call. Add rows are orders, in the order of their
-	// queues; Level and Implied rows are levels, from the first on; Definition, Status and System rows are noted; others are not looked at.
-	Rows func(fn func(b *tick.Batch) error) error
+	// Messages are the part's, as the decoder takes them: with the same decoder as what is logged, for it may learn from them. Their Add rows are
+	// orders, in the order of their queues; Level and Implied rows are levels, from the first on; Definition, Status and System rows are noted; others
+	// are not looked at.
+	Messages [][]byte
 }
 
 // What a part is about.
@@ -76,21 +77,25 @@ func (s *Shadow) part(p *Part) error {
 		s.parts[p.Instrument] = o
 		s.lowest, s.highest = min(s.lowest, p.AsOf), max(s.highest, p.AsOf)
 	}
-	most := s.Books.Options().MaxOrders
-	err := p.Rows(func(b *tick.Batch) error {
-		s.counters.Snapshots += uint64(b.N)
-		for i := range b.N {
-			s.snapshotRow(b, i&tick.RowMask, p.What)
-		}
-		if s.Prices != nil && p.What != Orders {
-			s.Prices.Apply(b, 0, b.N)
-		}
-		return nil
-	})
-	if err == nil && len(s.orders) > most {
-		err = ErrTooMany
+	left := 0
+	for _, m := range p.Messages {
+		left += s.decode(m, p.AsOf, 1, func(b *tick.Batch) {
+			s.counters.Snapshots += uint64(b.N)
+			for i := range b.N {
+				s.snapshotRow(b, i&tick.RowMask, p.What)
+			}
+			if s.Prices != nil && p.What != Orders {
+				s.Prices.Apply(b, 0, b.N)
+			}
+		})
 	}
-	return err
+	switch {
+	case s.doubted() || left > 0:
+		return ErrUnreadable
+	case len(s.orders) > s.Books.Options().MaxOrders:
+		return ErrTooMany
+	}
+	return nil
 }
 
 // snapshotRow takes a row of a snapshot.

@@ -16,6 +16,9 @@ import (
 type Shadow struct {
 	Books  *book.Books
 	Prices *pricebook.Books // nil: the venue has none
+	// Decoder has had the snapshot and all messages up to those that the books have: what it learned on the way (priorities, numbers of entries)
+	// goes with them. A lane that exchanges it too gives its own one in return.
+	Decoder Decoder
 	// System is the code of the latest system event, SystemAt its time, ns since the Unix epoch; 0: none came.
 	System   byte
 	SystemAt uint64
@@ -33,7 +36,6 @@ type Shadow struct {
 	verdict    atomic.Uint32
 
 	batch    *tick.Batch
-	decoder  Decoder
 	refused  uint64        // Decoder.Refused when it was looked at last
 	parts    map[uint32]of // of a snapshot by instrument
 	orders   []resting
@@ -73,7 +75,7 @@ const guard = 1024
 func newShadow(o *Options, c *Counters) (*Shadow, error) {
 	s := &Shadow{counters: c, about: make(map[uint32]uint32), parts: make(map[uint32]of)}
 	var err error
-	if s.decoder, err = o.Decoder(); err != nil {
+	if s.Decoder, err = o.Decoder(); err != nil {
 		return nil, err
 	}
 	if s.Books, err = book.New(o.Books.Options()); err != nil {
@@ -116,8 +118,8 @@ func (s *Shadow) reset(generation, day uint64) {
 	s.System, s.SystemAt = 0, 0
 	s.generation, s.day, s.next, s.odd = generation, day, 0, 0
 	s.lowest, s.highest = ^uint64(0), 0
-	s.decoder.Start(day)
-	s.refused = s.decoder.Refused()
+	s.Decoder.Start(day)
+	s.refused = s.Decoder.Refused()
 	s.verdict.Store(pending)
 }
 
@@ -152,7 +154,7 @@ func (s *Shadow) know(instrument uint32) *About {
 // doubted says that the decoder refused messages since it was last asked.
 func (s *Shadow) doubted() bool {
 	was := s.refused
-	s.refused = s.decoder.Refused()
+	s.refused = s.Decoder.Refused()
 	return s.refused != was
 }
 
@@ -247,7 +249,7 @@ func (s *Shadow) fresh() bool { return s.next == 1 && s.lowest == 0 }
 // stepOver gives what follows the first count messages.
 func (s *Shadow) stepOver(blocks []byte, first uint64, count int) []byte {
 	for b := s.batch; count > 0; b.Reset() {
-		used, n := s.decoder.Append(blocks, first, count, b)
+		used, n := s.Decoder.Append(blocks, first, count, b)
 		if used == 0 && n == 0 && b.N == 0 {
 			break
 		}
