@@ -7,12 +7,15 @@ package tick
 //	ExtSize           exact size         –                 –
 //	ExtMPID           MPID, 4 ASCII      order id          –
 //	ExtBreak          match id           –                 –
+//	ExtImplied        price, i64 1e-9    size              side | level<<8 | action<<16 | orders<<32
 //	ExtParticipant    MPID, 4 ASCII      codes, 3 ASCII    –
 //	ExtIPOQuoting     release time, s    qualifier ASCII   price 1e-9
 //	ExtRetail         interest, ASCII    –                 –
 //	ExtDirectListing  part<<8 | status   value             value     (three records, parts 0 to 2)
 //	ExtImbalanceSize  paired shares      imbalance shares  –
 //	ExtRaw            wire type, ASCII   –                 –
+//
+// ExtImplied is a change of the implied book: A, M or C of a level, counted from 1 (0: by its price), as in an mbp record.
 //
 // ASCII values are packed with their first character in the lowest byte.
 type Ext struct {

@@ -101,7 +101,11 @@ func (l *Lane) cold(i int) {
 	case tick.KindSystem:
 		l.system(i)
 	case tick.KindClear:
-		l.order(i, tick.ActionClear, tick.SideNone, 0, tick.UndefPrice, 0, l.flags(i)|tick.FlagLast)
+		flags := l.flags(i) | l.last(i)
+		l.order(i, tick.ActionClear, tick.SideNone, 0, tick.UndefPrice, 0, flags)
+		if b.State[i]&tick.StateTop != 0 {
+			l.top(i, tick.ActionClear, tick.SideNone, tick.UndefPrice, 0, flags, &b.After[i])
+		}
 	}
 }
 

@@ -4,11 +4,12 @@ import (
 	"bytes"
 
 	"github.com/tickwire/tickwire/feed/book"
+	"github.com/tickwire/tickwire/feed/pricebook"
 	"github.com/tickwire/tickwire/ringbuf"
 	"github.com/tickwire/tickwire/tick"
 )
 
-// depth keeps ten levels for the instruments that were asked for.
+// depth has the books complete a batch, and keeps ten levels for the instruments that were asked for.
 //
 // A pass applies its whole batch before rows become records, and ten levels are too many for columns. So the batch is
 // applied in stretches that end at each row of a wanted instrument, whose levels are read right there. Without wanted
@@ -16,19 +17,45 @@ import (
 type depth struct {
 	symbols []string
 	wanted  [1 << 16 / 64]uint64 // bit set: instrument id is wanted
+	high    bool                 // instruments with greater numbers are wanted
 	ids     map[uint32]*wantedBook
 	any     bool
+
+	prices *pricebook.Books // nil: best prices are those of the orders
+	levels bool             // the venue has no orders: its levels are records of the mbo ring
 }
 
 type wantedBook struct {
 	levels [10]tick.BidAskPair // as they were published last
+	open   bool                // an event of several rows has begun
 }
 
 func newDepth(symbols []string) depth {
 	return depth{symbols: symbols, ids: make(map[uint32]*wantedBook)}
 }
 
+// price makes best prices and depth those of price books, where the venue sends levels. Levels says that it sends no orders beside them.
+func (d *depth) price(prices *pricebook.Books, levels bool) { d.prices, d.levels = prices, levels }
+
+// ladder is what has levels: package book's books, or package pricebook's.
+type ladder interface {
+	Levels(id uint32, side byte, dst []book.Level) int
+	Top(id uint32) tick.BidAskPair
+}
+
+// ladder is where best prices and depth come from.
+func (l *Lane) ladder() ladder {
+	if l.depth.prices != nil {
+		return l.depth.prices
+	}
+	return l.books
+}
+
 func (d *depth) reset() {
+	if d.prices != nil {
+		d.prices.Reset()
+	}
+	d.high = false
 	d.wanted = [len(d.wanted)]uint64{}
 	clear(d.ids)
 	d.any = false
@@ -38,8 +65,12 @@ func (d *depth) reset() {
 func (d *depth) want(def *tick.Definition) {
 	symbol := string(bytes.TrimRight(def.RawSymbol[:], "\x00"))
 	for _, s := range d.symbols {
-		if s == symbol && def.InstrumentID < 1<<16 {
-			d.wanted[def.InstrumentID/64] |= 1 << (def.InstrumentID % 64)
+		if s == symbol {
+			if def.InstrumentID < 1<<16 {
+				d.wanted[def.InstrumentID/64] |= 1 << (def.InstrumentID % 64)
+			} else {
+				d.high = true
+			}
 			if d.ids[def.InstrumentID] == nil {
 				w := &wantedBook{}
 				for i := range w.levels {
@@ -52,11 +83,27 @@ func (d *depth) want(def *tick.Definition) {
 	}
 }
 
+// of gives what is kept of an instrument, or nil: few are wanted, so most rows are done with one bit.
+func (d *depth) of(id uint32) *wantedBook {
+	if id < 1<<16 && d.wanted[id/64]&(1<<(id%64)) == 0 || id >= 1<<16 && !d.high {
+		return nil
+	}
+	return d.ids[id]
+}
+
+// complete has the books complete a stretch of the batch.
+func (d *depth) complete(l *Lane, from, to int) {
+	l.books.Apply(l.batch, from, to)
+	if d.prices != nil {
+		d.prices.Apply(l.batch, from, to)
+	}
+}
+
 // apply has the books complete the batch.
 func (d *depth) apply(l *Lane) {
 	b := l.batch
 	if len(d.symbols) == 0 || l.out.Mbp10 == nil || !d.any && b.Sides.Definitions == 0 {
-		l.books.Apply(b, 0, b.N)
+		d.complete(l, 0, b.N)
 		return
 	}
 	from := 0
@@ -65,14 +112,32 @@ func (d *depth) apply(l *Lane) {
 		if b.Kind[i&tick.RowMask] == tick.KindDefinition { // in its turn: what comes of a day must not hang on the passes' size
 			l.definitions(i&tick.RowMask, d.want)
 		}
-		if id >= 1<<16 || d.wanted[id/64]&(1<<(id%64)) == 0 {
+		w := d.of(id)
+		if w == nil {
 			continue
 		}
-		l.books.Apply(b, from, i+1)
+		d.complete(l, from, i+1)
 		from = i + 1
-		d.publish(l, i&tick.RowMask, d.ids[id])
+		staged := len(l.staged.mbp10)
+		d.publish(l, i&tick.RowMask, w)
+		more := b.Flags[i&tick.RowMask]&tick.FlagMore != 0
+		if w.open && !more && staged == len(l.staged.mbp10) {
+			l.endTen(id)
+		}
+		w.open = more
 	}
-	l.books.Apply(b, from, b.N)
+	d.complete(l, from, b.N)
+}
+
+// endTen closes an event whose last row changed no levels: its latest record, if it is among those staged, gets F_LAST.
+func (l *Lane) endTen(id uint32) {
+	s := l.staged.mbp10
+	for at := len(s) - 1; at >= max(0, len(s)-eventMost); at-- {
+		if s[at].InstrumentID == id {
+			s[at].Flags |= tick.FlagLast
+			return
+		}
+	}
 }
 
 // publish stages the ten levels after row i when they changed, or before it when it is a trade.
@@ -83,21 +148,21 @@ func (d *depth) publish(l *Lane, i int, w *wantedBook) {
 	}
 	id, kind := b.Instrument[i], b.Kind[i]
 	before := w.levels
-	tenLevels(l.books, id, &w.levels)
+	tenLevels(l.ladder(), id, &w.levels)
 	changed := w.levels != before
 	flags := l.flags(i)
 	side, price, size := b.Side[i], b.Price[i], b.Size[i]
 	switch kind {
 	case tick.KindExec, tick.KindExecAt:
 		if kind == tick.KindExec || b.Sub[i] != 'N' {
-			l.ten(i, tick.ActionTrade, tick.OppositeSide(side), price, size, lastUnless(flags, changed), &before)
+			l.ten(i, tick.ActionTrade, tick.OppositeSide(side), price, size, l.lastUnless(i, flags, changed), &before)
 		}
 		if kind == tick.KindExecAt {
 			price = b.OldPrice[i]
 		}
 	case tick.KindTrade, tick.KindCross:
 		if size > 0 {
-			l.ten(i, tick.ActionTrade, tick.SideNone, price, size, lastUnless(flags, changed), &before)
+			l.ten(i, tick.ActionTrade, printSide(b, i), price, size, l.lastUnless(i, flags, changed), &before)
 		}
 	}
 	if !changed {
@@ -112,17 +177,28 @@ func (d *depth) publish(l *Lane, i int, w *wantedBook) {
 		if action = tick.ActionAdd; b.State[i]&tick.StateGone != 0 { // only the old order's leaving is true
 			action, price, size = tick.ActionCancel, b.OldPrice[i], b.OldSize[i]
 		}
+	case tick.KindModify:
+		if action = tick.ActionModify; b.State[i]&tick.StateGone != 0 {
+			action, price, size = tick.ActionCancel, b.OldPrice[i], b.OldSize[i]
+		}
+	case tick.KindLevel:
+		action = levelAction(b.Sub[i])
+	case tick.KindQuote:
+		action, flags = tick.ActionAdd, flags|tick.FlagTOB
+		side, price, size = quoted(b, i)
+	case tick.KindClear:
+		action, side, price, size = tick.ActionClear, tick.SideNone, tick.UndefPrice, 0
 	default: // a change before this row, which is about no order and has none of the three
 		action, side, price, size = tick.ActionNone, tick.SideNone, tick.UndefPrice, 0
 	}
-	l.ten(i, action, side, price, size, flags|tick.FlagLast, &w.levels)
+	l.ten(i, action, side, price, size, flags|l.last(i), &w.levels)
 }
 
-func lastUnless(flags uint8, more bool) uint8 {
+func (l *Lane) lastUnless(i int, flags uint8, more bool) uint8 {
 	if more {
 		return flags
 	}
-	return flags | tick.FlagLast
+	return flags | l.last(i)
 }
 
 func (l *Lane) ten(i int, action, side byte, price int64, size uint64, flags uint8, levels *[10]tick.BidAskPair) {
@@ -132,7 +208,7 @@ func (l *Lane) ten(i int, action, side byte, price int64, size uint64, flags uin
 }
 
 // tenLevels reads the best ten levels of both sides, best first.
-func tenLevels(books *book.Books, id uint32, dst *[10]tick.BidAskPair) {
+func tenLevels(books ladder, id uint32, dst *[10]tick.BidAskPair) {
 	for i := range dst {
 		dst[i] = tick.EmptyPair
 	}

@@ -17,55 +17,119 @@ import (
 //	ExecAt 'N'                F C                   C when top changed
 //	Reduce, Delete          C                       C when top changed
 //	Replace                 C(old) A(new)           A or C when top chg.
-//	Trade                   T side N                T                   T
+//	Modify                  M, C when it is gone    the same when top chg.
+//	Trade                   T                       T                   T
 //	Cross, size > 0         T side N                T                   T        Statistics
+//	Fill                    F
+//	Level                   A M C, F_MBP (*)        A M C when top chg.
+//	Quote                                           A, F_TOB when top chg.
+//	Clear                   R                       R when top changed
+//	Implied                                                                      ExtImplied
 //	Break                                                                        ExtBreak
 //	Status                  the same, inline                                     Status
 //	Imbalance, Statistics                                                        as they are
 //
-// Only A, C and R change a book. T shows the top before the event, everything else the top after it. All records of a
-// row share its sequence and times, and only the last one in a ring carries F_LAST.
+// (*) only of a venue that has no orders (depth.price). Of a Level New is A, Change and Overlay are M, the rest C. Where there is a
+// price book best prices are its, so that orders have no record in mbp1.
+//
+// Only A, C, M and R change a book. T shows the top before the event, everything else the top after it. All records of a
+// row share its sequence and times, and only the last one in a ring carries F_LAST; where a venue's event has several rows for an instrument
+// (tick.FlagMore), only the last of its records in a ring, as far as they are of one pass.
 
 // expand turns the batch's completed rows into staged records.
 func (l *Lane) expand() {
-	b := &l.batch
-	for i := range (*b).N {
+	b := l.batch
+	open := false // an event of several rows began in this pass
+	for i := range b.N {
 		i &= tick.RowMask
 		if l.only.bounded && !l.only.inTime(l, i) {
 			continue
 		}
-		if (*b).State[i]&tick.StateApplied == 0 {
-			if (*b).State[i]&tick.StateDuplicate != 0 {
-				l.stale(i, l.flags(i)|tick.FlagLast) // the new order was refused, the stale one is gone all the same
-			}
-			continue // the book counted why
-		}
-		switch (*b).Kind[i] {
-		case tick.KindAdd:
-			l.add(i)
-		case tick.KindExec:
-			l.exec(i, (*b).Price[i], (*b).Price[i], true)
-		case tick.KindExecAt:
-			l.exec(i, (*b).Price[i], (*b).OldPrice[i], (*b).Sub[i] != 'N')
-		case tick.KindReduce, tick.KindDelete:
-			l.cancel(i)
-		case tick.KindReplace:
-			l.replace(i)
-		case tick.KindTrade, tick.KindCross:
-			l.print(i)
-		default:
-			l.cold(i)
+		mbo, mbp1 := len(l.staged.mbo), len(l.staged.mbp1)
+		l.row(i)
+		if b.Flags[i]&tick.FlagMore != 0 {
+			open = true
+		} else if open {
+			l.endEvent(b.Instrument[i], mbo, mbp1)
 		}
 	}
 }
 
+// row stages the records of row i.
+func (l *Lane) row(i int) {
+	b := l.batch
+	i &= tick.RowMask
+	if b.State[i]&tick.StateApplied == 0 {
+		if b.State[i]&tick.StateDuplicate != 0 {
+			l.stale(i, l.flags(i)|l.last(i)) // the new order was refused, the stale one is gone all the same
+		}
+		return // the book counted why
+	}
+	switch b.Kind[i] {
+	case tick.KindAdd:
+		l.add(i)
+	case tick.KindExec:
+		l.exec(i, b.Price[i], b.Price[i], true)
+	case tick.KindExecAt:
+		l.exec(i, b.Price[i], b.OldPrice[i], b.Sub[i] != 'N')
+	case tick.KindReduce, tick.KindDelete:
+		l.cancel(i)
+	case tick.KindReplace:
+		l.replace(i)
+	case tick.KindModify:
+		l.modify(i)
+	case tick.KindTrade, tick.KindCross:
+		l.print(i)
+	case tick.KindFill:
+		l.order(i, tick.ActionFill, b.Side[i], b.OrderID[i], b.Price[i], b.Size[i], l.flags(i)|l.last(i))
+	case tick.KindLevel:
+		l.level(i)
+	case tick.KindQuote:
+		l.quote(i)
+	case tick.KindImplied:
+		l.implied(i)
+	default:
+		l.cold(i)
+	}
+}
+
+// endEvent closes an event of an instrument in the rings that its last row has no record in: the lengths are those before the row. The
+// event's latest record there gets F_LAST, if it is among those staged.
+func (l *Lane) endEvent(id uint32, mbo, mbp1 int) {
+	s := &l.staged
+	if mbo == len(s.mbo) {
+		for at := mbo - 1; at >= max(0, mbo-eventMost); at-- {
+			if r := (*tick.Mbo)(asMbo(&s.mbo[at])); r.InstrumentID == id && r.RType == tick.RTypeMbo {
+				r.Flags |= tick.FlagLast
+				break
+			}
+		}
+	}
+	if mbp1 == len(s.mbp1) {
+		for at := mbp1 - 1; at >= max(0, mbp1-eventMost); at-- {
+			if r := &s.mbp1[at]; r.InstrumentID == id {
+				r.Flags |= tick.FlagLast
+				break
+			}
+		}
+	}
+}
+
+// eventMost bounds how far back an event's latest record is looked for.
+const eventMost = 512
+
 // flags are what every record of a row carries besides F_LAST.
 func (l *Lane) flags(i int) uint8 {
-	f := l.batch.Flags[i]
-	if l.batch.State[i]&tick.StateSuspect != 0 {
+	f := l.batch.Flags[i&tick.RowMask] &^ tick.FlagMore
+	if l.batch.State[i&tick.RowMask]&tick.StateSuspect != 0 {
 		f |= tick.FlagMaybeBadBook
 	}
 	return f
+}
+
+// last is F_LAST, or 0 when another row of the same event follows.
+func (l *Lane) last(i int) uint8 {
+	return tick.FlagLast &^ (l.batch.Flags[i&tick.RowMask] << 7) // tick.FlagMore is bit 0
 }
 
 // order stages one order event of row i.
@@ -160,40 +224,40 @@ func (l *Lane) add(i int) {
 	if b.State[i]&tick.StateDuplicate != 0 {
 		l.stale(i, flags)
 	}
-	l.order(i, tick.ActionAdd, b.Side[i], b.OrderID[i], b.Price[i], b.Size[i], flags|tick.FlagLast)
+	l.order(i, tick.ActionAdd, b.Side[i], b.OrderID[i], b.Price[i], b.Size[i], flags|l.last(i))
 	if mpid := b.Aux[i]; mpid != 0 && l.out.Ext != nil {
 		l.ext(i, tick.ExtMPID, tick.RingMbo, l.lastMbo(), mpid, b.OrderID[i], 0)
 	}
 	if b.State[i]&tick.StateTop != 0 {
-		l.top(i, tick.ActionAdd, b.Side[i], b.Price[i], b.Size[i], flags|tick.FlagLast, &b.After[i])
+		l.top(i, tick.ActionAdd, b.Side[i], b.Price[i], b.Size[i], flags|l.last(i), &b.After[i])
 	}
 }
 
 // exec stages an execution at price of an order that rests at resting.
 func (l *Lane) exec(i int, price, resting int64, printed bool) {
 	b := l.batch
-	flags, size, side := l.flags(i), b.Size[i], b.Side[i]
+	flags, last, size, side := l.flags(i), l.last(i), b.Size[i], b.Side[i]
 	aggressor := tick.OppositeSide(side)
 	changed := b.State[i]&tick.StateTop != 0
 	if printed {
 		l.order(i, tick.ActionTrade, aggressor, 0, price, size, flags)
 		topFlags := flags
 		if !changed {
-			topFlags |= tick.FlagLast
+			topFlags |= last
 		}
 		l.top(i, tick.ActionTrade, aggressor, price, size, topFlags, &b.Before[i])
 		l.tape(i, aggressor, price, size, flags)
 	}
 	l.order(i, tick.ActionFill, side, b.OrderID[i], price, size, flags)
-	l.order(i, tick.ActionCancel, side, b.OrderID[i], resting, size, flags|tick.FlagLast)
+	l.order(i, tick.ActionCancel, side, b.OrderID[i], resting, size, flags|last)
 	if changed {
-		l.top(i, tick.ActionCancel, side, resting, size, flags|tick.FlagLast, &b.After[i])
+		l.top(i, tick.ActionCancel, side, resting, size, flags|last, &b.After[i])
 	}
 }
 
 func (l *Lane) cancel(i int) {
 	b := l.batch
-	flags := l.flags(i) | tick.FlagLast
+	flags := l.flags(i) | l.last(i)
 	l.order(i, tick.ActionCancel, b.Side[i], b.OrderID[i], b.Price[i], b.Size[i], flags)
 	if b.State[i]&tick.StateTop != 0 {
 		l.top(i, tick.ActionCancel, b.Side[i], b.Price[i], b.Size[i], flags, &b.After[i])
@@ -202,16 +266,16 @@ func (l *Lane) cancel(i int) {
 
 func (l *Lane) replace(i int) {
 	b := l.batch
-	flags, side := l.flags(i), b.Side[i]
+	flags, last, side := l.flags(i), l.last(i), b.Side[i]
 	if b.State[i]&tick.StateDuplicate != 0 {
 		l.stale(i, flags)
 	}
 	refused := b.State[i]&tick.StateGone != 0 // the new order did not come to rest: only the old one's leaving is true
 	if refused {
-		l.order(i, tick.ActionCancel, side, b.OrderID[i], b.OldPrice[i], b.OldSize[i], flags|tick.FlagLast)
+		l.order(i, tick.ActionCancel, side, b.OrderID[i], b.OldPrice[i], b.OldSize[i], flags|last)
 	} else {
 		l.order(i, tick.ActionCancel, side, b.OrderID[i], b.OldPrice[i], b.OldSize[i], flags)
-		l.order(i, tick.ActionAdd, side, b.Aux[i], b.Price[i], b.Size[i], flags|tick.FlagLast)
+		l.order(i, tick.ActionAdd, side, b.Aux[i], b.Price[i], b.Size[i], flags|last)
 	}
 	if b.State[i]&tick.StateTop == 0 {
 		return
@@ -222,10 +286,81 @@ func (l *Lane) replace(i int) {
 		best = b.After[i].AskPx
 	}
 	if best == b.Price[i] && !refused {
-		l.top(i, tick.ActionAdd, side, b.Price[i], b.Size[i], flags|tick.FlagLast, &b.After[i])
+		l.top(i, tick.ActionAdd, side, b.Price[i], b.Size[i], flags|last, &b.After[i])
 	} else {
-		l.top(i, tick.ActionCancel, side, b.OldPrice[i], b.OldSize[i], flags|tick.FlagLast, &b.After[i])
+		l.top(i, tick.ActionCancel, side, b.OldPrice[i], b.OldSize[i], flags|last, &b.After[i])
 	}
+}
+
+// modify stages an order's new price and size, or its leaving.
+func (l *Lane) modify(i int) {
+	b := l.batch
+	action, price, size, flags := tick.ActionModify, b.Price[i], b.Size[i], l.flags(i)|l.last(i)
+	if b.State[i]&tick.StateGone != 0 {
+		action, price, size = tick.ActionCancel, b.OldPrice[i], b.OldSize[i]
+	}
+	l.order(i, action, b.Side[i], b.OrderID[i], price, size, flags)
+	if b.State[i]&tick.StateTop != 0 {
+		l.top(i, action, b.Side[i], price, size, flags, &b.After[i])
+	}
+}
+
+// level stages a change of a price book.
+func (l *Lane) level(i int) {
+	b := l.batch
+	action, flags := levelAction(b.Sub[i]), l.flags(i)|l.last(i)
+	if l.depth.levels {
+		l.order(i, action, b.Side[i], 0, b.Price[i], b.Size[i], flags|tick.FlagMBP)
+	}
+	if b.State[i]&tick.StateTop != 0 {
+		l.top(i, action, b.Side[i], b.Price[i], b.Size[i], flags, &b.After[i])
+	}
+}
+
+func levelAction(code byte) byte {
+	switch code {
+	case tick.LevelNew:
+		return tick.ActionAdd
+	case tick.LevelChange, tick.LevelOverlay:
+		return tick.ActionModify
+	}
+	return tick.ActionCancel
+}
+
+// quote stages both best prices at once.
+func (l *Lane) quote(i int) {
+	if b := l.batch; b.State[i]&tick.StateTop != 0 {
+		side, price, size := quoted(b, i)
+		l.top(i, tick.ActionAdd, side, price, size, l.flags(i)|l.last(i)|tick.FlagTOB, &b.After[i])
+	}
+}
+
+// quoted is the side that a quote changed, with what it has now, and neither when it changed both.
+func quoted(b *tick.Batch, i int) (side byte, price int64, size uint64) {
+	was, is := &b.Before[i&tick.RowMask], &b.After[i&tick.RowMask]
+	bid := was.BidPx != is.BidPx || was.BidSz != is.BidSz || was.BidCt != is.BidCt
+	ask := was.AskPx != is.AskPx || was.AskSz != is.AskSz || was.AskCt != is.AskCt
+	switch {
+	case bid && !ask:
+		if is.BidSz != 0 {
+			size = b.Size[i&tick.RowMask] // exact
+		}
+		return tick.SideBid, is.BidPx, size
+	case ask && !bid:
+		if is.AskSz != 0 {
+			size = b.OldSize[i&tick.RowMask]
+		}
+		return tick.SideAsk, is.AskPx, size
+	}
+	return tick.SideNone, tick.UndefPrice, 0
+}
+
+// implied stages a change of the implied book. It is of no record in another ring.
+func (l *Lane) implied(i int) {
+	b := l.batch
+	level, orders := tick.SplitLevelAt(b.Aux[i])
+	l.ext(i, tick.ExtImplied, 0, 0, uint64(b.Price[i]), b.Size[i],
+		uint64(b.Side[i])|uint64(uint8(level))<<8|uint64(levelAction(b.Sub[i]))<<16|uint64(orders)<<32)
 }
 
 // stale stages the removal of the order whose id row i gave out again: without it readers would keep both. It may be
@@ -241,7 +376,7 @@ func (l *Lane) stale(i int, flags uint8) {
 	row := b.Instrument[i]
 	b.Instrument[i] = s.Order.Instrument
 	l.order(i, tick.ActionCancel, s.Order.Side, s.Order.ID, s.Order.Price, s.Order.Size, flags)
-	if s.Top {
+	if s.Top && l.depth.prices == nil {
 		l.top(i, tick.ActionCancel, s.Order.Side, s.Order.Price, s.Order.Size, flags, &s.After)
 	}
 	b.Instrument[i] = row
@@ -254,13 +389,22 @@ func (l *Lane) print(i int) {
 	if size == 0 {
 		return // a cross that did not take place
 	}
-	flags := l.flags(i) | tick.FlagLast
-	l.order(i, tick.ActionTrade, tick.SideNone, 0, b.Price[i], size, flags)
-	l.top(i, tick.ActionTrade, tick.SideNone, b.Price[i], size, flags, &b.Before[i])
-	l.tape(i, tick.SideNone, b.Price[i], size, flags)
+	flags, side := l.flags(i)|l.last(i), printSide(b, i)
+	l.order(i, tick.ActionTrade, side, 0, b.Price[i], size, flags)
+	l.top(i, tick.ActionTrade, side, b.Price[i], size, flags, &b.Before[i])
+	l.tape(i, side, b.Price[i], size, flags)
 	if b.Kind[i] == tick.KindCross {
 		l.crossStatistic(i)
 	}
+}
+
+// printSide is the aggressor's side of a trade that names no resting order, where the venue says it.
+func printSide(b *tick.Batch, i int) byte {
+	side := b.Side[i&tick.RowMask]
+	if b.Kind[i&tick.RowMask] == tick.KindTrade && (side == tick.SideBid || side == tick.SideAsk) {
+		return side
+	}
+	return tick.SideNone
 }
 
 // delta is ts_recv − ts_event, clamped: an i32 of ns spans ±2.1 s and must not wrap.

@@ -1,0 +1,169 @@
+package pricebook
+
+import "github.com/tickwire/tickwire/tick"
+
+// Apply applies rows from to to-1 of the batch, in order, to the price books. The order books must have had the rows before (book.Books.Apply):
+//
+//	row                     Before, After                   State
+//	Level, Implied, Quote   best prices, before and after   Applied unless it did not fit; Top when they differ; Suspect
+//	Clear                   the same                        Applied; Top, Suspect
+//	any other               best prices, both the same      as the order book left it, without Top, with Suspect of either book
+//
+// Best prices are those of the levels, without implied ones; of an instrument without levels both sides are empty. An Implied row changes
+// nothing else. A Quote is the whole of both sides. Definitions say how deep books are (SetDepth).
+//
+// At the end of an event, a row without tick.FlagMore, the orders' best prices are compared with the levels' (Counters.TopMismatch), unless one is suspect or
+// a snapshot is under way.
+//
+// Hot path: no allocation once an instrument is known.
+func (b *Books) Apply(batch *tick.Batch, from, to int) {
+	for i := from; i < to; i++ {
+		b.row(batch, i&tick.RowMask)
+	}
+}
+
+func (b *Books) row(batch *tick.Batch, i int) {
+	i &= tick.RowMask
+	kind := batch.Kind[i]
+	var h *instrument
+	switch kind {
+	case tick.KindLevel, tick.KindImplied, tick.KindQuote:
+		if h = b.meet(batch.Instrument[i]); h == nil {
+			batch.State[i] &^= tick.StateApplied
+		}
+	case tick.KindDefinition:
+		b.define(batch, i)
+		h = b.find(batch.Instrument[i])
+		if h == nil || h.top == tick.EmptyPair {
+			return // whether there are orders is for who publishes it
+		}
+	default:
+		h = b.find(batch.Instrument[i])
+	}
+	if h == nil {
+		batch.Before[i], batch.After[i] = tick.EmptyPair, tick.EmptyPair
+		batch.State[i] = batch.State[i]&^tick.StateTop | b.unknown*tick.StateSuspect
+		return
+	}
+	place := b.lastPlace
+	before, orders, state := h.top, batch.After[i], batch.State[i]
+	ordersSuspect := state&tick.StateSuspect != 0
+	switch kind {
+	case tick.KindLevel, tick.KindImplied:
+		state = b.level(h, place, batch, i)
+	case tick.KindQuote:
+		b.quote(h, place, batch, i)
+		state = tick.StateApplied
+	case tick.KindClear:
+		h.n, h.beyond, h.top = [lists]uint8{}, [lists]uint32{}, tick.EmptyPair
+		h.flags = h.flags&^flagUnsorted | flagTouched
+		state |= tick.StateApplied
+	case tick.KindAdd, tick.KindExec, tick.KindExecAt, tick.KindReduce, tick.KindDelete, tick.KindReplace, tick.KindModify:
+		h.flags |= flagOrders | flagTouched
+	}
+	if batch.Flags[i]&tick.FlagMore == 0 {
+		b.endOfEvent(h, place, &orders, ordersSuspect || batch.Flags[i]&tick.FlagSnapshot != 0)
+	}
+	state &^= tick.StateTop
+	if h.top != before {
+		state |= tick.StateTop
+	}
+	batch.Before[i], batch.After[i] = before, h.top
+	batch.State[i] = state | h.flags&flagSuspect*tick.StateSuspect
+}
+
+// level applies a Level or an Implied row and gives its state.
+func (b *Books) level(h *instrument, place uint32, batch *tick.Batch, i int) (state uint8) {
+	list := bids
+	if batch.Kind[i] == tick.KindImplied {
+		list = implied
+	}
+	switch batch.Side[i] {
+	case tick.SideBid:
+	case tick.SideAsk:
+		list++
+	default:
+		b.counters.BadSide++
+		h.flags |= flagSuspect
+		return 0
+	}
+	number, orders := tick.SplitLevelAt(batch.Aux[i])
+	l := b.levels(place, list)[:h.depth[list]]
+	level := Level{Price: batch.Price[i], Size: batch.Size[i], Orders: orders}
+	var ok bool
+	if number == 0 {
+		ok = b.byPrice(h, list, l, batch.Sub[i], level)
+	} else {
+		ok = b.byNumber(h, list, l, batch.Sub[i], number, level)
+	}
+	if !ok {
+		h.flags |= flagSuspect
+		return 0
+	}
+	if list < implied {
+		h.flags |= flagTouched
+		h.setTop(list, l)
+	}
+	return tick.StateApplied
+}
+
+// setTop takes the best prices of a side from its list.
+func (h *instrument) setTop(list int, l []Level) {
+	best := Level{Price: tick.UndefPrice}
+	if h.n[list] > 0 {
+		best = l[0]
+	}
+	size := tick.Size32(best.Size)
+	if list == bids {
+		h.top.BidPx, h.top.BidSz, h.top.BidCt = best.Price, size, best.Orders
+	} else {
+		h.top.AskPx, h.top.AskSz, h.top.AskCt = best.Price, size, best.Orders
+	}
+}
+
+// quote makes both sides what the row says: one level, or none where the price is none or the size 0.
+func (b *Books) quote(h *instrument, place uint32, batch *tick.Batch, i int) {
+	for list, level := range [2]Level{{Price: batch.Price[i], Size: batch.Size[i]}, {Price: batch.OldPrice[i], Size: batch.OldSize[i]}} {
+		l := b.levels(place, list)
+		h.n[list], h.beyond[list] = 0, 0
+		if level.Price != tick.UndefPrice && level.Size != 0 {
+			l[0], h.n[list] = level, 1
+		}
+		h.setTop(list, l)
+	}
+	h.flags = h.flags&^(flagSuspect|flagUnsorted) | flagTouched
+}
+
+// endOfEvent checks what has to be right only between events.
+func (b *Books) endOfEvent(h *instrument, place uint32, orders *tick.BidAskPair, uncertain bool) {
+	if h.flags&flagUnsorted != 0 && !b.sorted(place, h) {
+		b.counters.OutOfOrder++
+		h.flags |= flagSuspect
+	}
+	h.flags &^= flagUnsorted
+	if uncertain || h.flags&(flagTouched|flagSuspect) != flagTouched || h.flags&flagOrders == 0 && *orders == tick.EmptyPair {
+		return
+	}
+	h.flags &^= flagTouched
+	if orders.BidPx != h.top.BidPx || orders.AskPx != h.top.AskPx || orders.BidSz != h.top.BidSz || orders.AskSz != h.top.AskSz {
+		b.counters.TopMismatch++
+	}
+}
+
+// define takes the depths of the definitions of row i.
+func (b *Books) define(batch *tick.Batch, i int) {
+	first, n := tick.SplitSideRows(batch.Aux[i])
+	for k := max(0, first); k < min(first+n, tick.MaxSideRows); k++ {
+		d := &batch.Definitions[k]
+		depth, impliedDepth := int(d.MarketDepth), int(d.MarketDepthImplied)
+		if depth == unset {
+			depth = 0
+		}
+		if impliedDepth == unset {
+			impliedDepth = 0
+		}
+		b.SetDepth(d.InstrumentID, depth, impliedDepth)
+	}
+}
+
+const unset = 1<<31 - 1 // of an int32 in a definition
