@@ -24,6 +24,7 @@ type Counters struct {
 	Superseded    uint64 // logged messages that the snapshot had already
 	AlreadyThere  uint64 // adds right after N that the snapshot had: N is too low by one or more
 	UnknownAfter  uint64 // rows right after N that name an order which does not rest: N is wrong
+	Jumps         uint64 // instruments whose entries did not follow their part of the snapshot: a number is wrong
 	LiveLogBytes  uint64 // waiting in the log
 	Rebuilt       uint64 // books exchanged (the lane's, as all below)
 	Republished   uint64 // snapshot records sent to readers

@@ -12,6 +12,21 @@ type Decoder interface {
 	Refused() uint64
 }
 
+// jumper is a decoder of a venue that counts an instrument's entries: it calls fn with the instruments of which some were missing since it was last asked
+// (mdp3.Decoder, by RptSeq).
+type jumper interface {
+	Jumped(fn func(id, missing uint32) bool)
+}
+
+// jumps is how many instruments lack entries between their part of the snapshot and what was logged: a number is wrong, or the log is.
+func (s *Shadow) jumps() (n int) {
+	if j, ok := s.Decoder.(jumper); ok {
+		j.Jumped(func(uint32, uint32) bool { n++; return true })
+	}
+	s.counters.Jumps += uint64(n)
+	return n
+}
+
 // itchDecoder is ITCH's, the default.
 type itchDecoder struct {
 	midnight uint64

@@ -186,6 +186,9 @@ func (s *Shadow) end(next uint64) {
 		s.lowest = 0
 	}
 	s.next, s.guarded = s.lowest+1, s.highest+1+guard
+	if s.next > 1 && next == 0 { // of the message that a part is as of, it may lack rows
+		s.next = s.lowest
+	}
 	s.counters.Orders += uint64(len(s.orders))
 	slices.SortFunc(s.orders, func(a, b resting) int {
 		if a.at != b.at {
@@ -222,7 +225,7 @@ const (
 func (s *Shadow) apply(r *logRecord) outcome {
 	end := r.first + uint64(r.count)
 	switch {
-	case r.first > s.next && !s.fresh():
+	case r.first > s.next && !s.fresh() && !s.begins(r.first):
 		return missing
 	case end <= s.next:
 		s.counters.Superseded += uint64(r.count)
@@ -242,6 +245,9 @@ func (s *Shadow) apply(r *logRecord) outcome {
 	s.counters.Replayed += uint64(r.count - skip)
 	return applied
 }
+
+// begins says that the log may begin with this message: nothing but what the snapshot's parts say they have is before it.
+func (s *Shadow) begins(first uint64) bool { return s.next == s.lowest && first == s.lowest+1 }
 
 // fresh says that the snapshot had nothing at all: where the log begins does not matter then.
 func (s *Shadow) fresh() bool { return s.next == 1 && s.lowest == 0 }

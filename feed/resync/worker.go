@@ -232,6 +232,9 @@ func (w *Worker) step(now uint64) (State, error) {
 		}
 		w.r.log.drop(&rec)
 	}
+	if s.begins(w.logEnd) {
+		s.next = w.logEnd
+	}
 	if w.logEnd != 0 && w.logEnd > s.next { // all of it was taken out by an attempt before
 		w.counters.TooOld++
 		return Void, ErrTooOld
@@ -242,6 +245,7 @@ func (w *Worker) step(now uint64) (State, error) {
 	if w.r.log.pending() > offerAt {
 		return Working, nil
 	}
+	s.odd += s.jumps()
 	if s.odd > 0 && w.doubts < doubtsMost {
 		w.doubts++
 		w.counters.Doubtful++

@@ -12,7 +12,7 @@ type Market interface {
 	NextAt(dst []byte, now uint64) (out []byte, ok bool)
 	// Time is that of the latest event, ns since the Unix epoch.
 	Time() uint64
-	// Reset appends a channel reset; the messages that restore the state follow as events.
+	// Reset appends a channel reset, and the messages that restore the state.
 	Reset(dst []byte) []byte
 	// Instruments is how many there are. Active ones are in snapshot loops.
 	Instruments() int
@@ -75,7 +75,7 @@ func (c *Channel) EventAt(now uint64) (ok bool, err error) {
 	return c.take(b, ok)
 }
 
-// Reset sends a channel reset: all books are void, and come again as events. Numbers go on, or begin with 1 again.
+// Reset sends a channel reset, and what restores the books, which are void. Numbers go on, or begin with 1 again.
 func (c *Channel) Reset(restart bool) error {
 	if err := c.Flush(); err != nil {
 		return err

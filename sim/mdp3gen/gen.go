@@ -81,23 +81,21 @@ func (o Options) withDefaults() (Options, error) {
 
 // Gen makes one session, event by event. It belongs to one goroutine.
 type Gen struct {
-	o         Options
-	v         mdp3.Encoder
-	r         random
-	list      []instrument
-	event     event
-	phase     phase
-	at        int // instrument that the phase has come to
-	now       uint64
-	end       uint64 // of the session, ns since the Unix epoch
-	burst     int
-	order     uint64 // latest order id
-	queue     uint64 // latest MDOrderPriority
-	trade     uint32 // latest MDTradeEntryID
-	sent      uint64 // messages
-	resting   int
-	restore   []int // instruments that a channel reset has still to be made good for
-	restoreAt int   // level that the first of them has come to
+	o       Options
+	v       mdp3.Encoder
+	r       random
+	list    []instrument
+	event   event
+	phase   phase
+	at      int // instrument that the phase has come to
+	now     uint64
+	end     uint64 // of the session, ns since the Unix epoch
+	burst   int
+	order   uint64 // latest order id
+	queue   uint64 // latest MDOrderPriority
+	trade   uint32 // latest MDTradeEntryID
+	sent    uint64 // messages
+	resting int
 }
 
 type phase uint8
@@ -191,8 +189,6 @@ func (g *Gen) make(dst []byte) []byte {
 	e.reset(g.now)
 	last := g.o.Messages != 0 && g.o.Messages-g.sent <= mostOfEvent
 	switch {
-	case len(g.restore) > 0:
-		return g.restoring(dst)
 	case last && g.phase == trading: // the last messages close the market, group by group, and repeat that
 		g.phase, g.at = closed, 0
 		fallthrough
