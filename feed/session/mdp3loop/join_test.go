@@ -34,6 +34,7 @@ type world struct {
 	batch   *tick.Batch
 	next    uint64 // number of the packet that comes next; 0: none came
 	certain bool
+	fresh   bool // its books were exchanged, and not looked at since
 
 	// the worker
 	collectors [3]*collector
@@ -46,6 +47,7 @@ type world struct {
 	bursts               int // packets still to be lost
 	lost, rebuilt        int
 	resetEvery, resets   int
+	compared             int
 }
 
 var bookOptions = book.Options{Sparse: true, ZeroPrice: true, MaxInstruments: 1 << 10, MaxOrders: 1 << 16}
@@ -163,7 +165,7 @@ func (w *world) adopt() {
 	w.decoder, s.Decoder = s.Decoder, w.decoder
 	w.half.Forget()
 	w.half.Return(s)
-	w.certain = true
+	w.certain, w.fresh = true, true
 	w.rebuilt++
 }
 
@@ -226,6 +228,16 @@ func (w *world) run() {
 		if w.IntN(4) == 0 {
 			w.worker()
 			w.adopt()
+		}
+		if w.fresh { // each rebuild's books, not only the last one's
+			must(w.t, w.ch.Flush())
+			if w.fresh = false; w.certain && w.next == w.ch.Packets+1 {
+				w.compared++
+				w.compare()
+				if w.t.Failed() {
+					w.t.Fatalf("after %d rebuilds, at packet %d", w.rebuilt, w.next)
+				}
+			}
 		}
 	}
 	w.lossPPM, w.bursts, w.loopLossPPM = 0, 0, 0
@@ -303,7 +315,7 @@ func TestJoin(t *testing.T) {
 		seeds = 6
 	}
 	var sum resync.Counters
-	lost, rebuilt, resets := 0, 0, 0
+	lost, rebuilt, resets, compared := 0, 0, 0, 0
 	for seed := range seeds {
 		o := mdp3gen.Options{Messages: 12_000 + seed*500, Instruments: 3 + int(seed%5)*8, LongQty: seed%4 == 3}
 		w := newWorld(t, seed, o, seed%2 == 1)
@@ -315,6 +327,7 @@ func TestJoin(t *testing.T) {
 		w.compare()
 		w.half.Refresh()
 		resets += w.resets
+		compared += w.compared
 		c := w.half.Counters
 		sum.Attempts += c.Attempts
 		sum.TooOld += c.TooOld
@@ -331,8 +344,8 @@ func TestJoin(t *testing.T) {
 			t.Fatalf("seed %d (cut %v): %+v", seed, seed%2 == 1, c)
 		}
 	}
-	t.Logf("%d packets lost, %d rebuilds, %d resets: %+v", lost, rebuilt, resets, sum)
-	if rebuilt < int(seeds) || sum.Superseded == 0 || sum.Replayed == 0 {
+	t.Logf("%d packets lost, %d rebuilds, %d of them compared at once, %d resets: %+v", lost, rebuilt, compared, resets, sum)
+	if compared < int(seeds) || sum.Superseded == 0 || sum.Replayed == 0 {
 		t.Errorf("%d rebuilds, %+v: this test shows less than it says", rebuilt, sum)
 	}
 }
