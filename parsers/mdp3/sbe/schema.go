@@ -87,6 +87,17 @@ func (b *Block) Field(name string) *Field {
 	return nil
 }
 
+// Required is the bytes that the block of any sender has: up to the end of its last field that is as old as base, the version of its template, and not
+// optional.
+func (b *Block) Required(base uint16) (n int) {
+	for i := range b.Fields {
+		if f := &b.Fields[i]; f.Since <= base && !f.Type.Nullable && f.Type.Size > 0 {
+			n = max(n, f.End())
+		}
+	}
+	return n
+}
+
 // Dimension is the header of a group: blockLength is its first two bytes.
 type Dimension struct {
 	Name    string

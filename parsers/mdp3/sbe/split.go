@@ -36,8 +36,11 @@ func (m *Message) Split(dst []Part, body []byte, blockLength int, version uint16
 	for i := range m.Groups {
 		g := &m.Groups[i]
 		d := g.Dimension
-		if g.Since > version || len(rest) < d.Size {
+		if g.Since > version {
 			continue
+		}
+		if len(rest) < d.Size {
+			break
 		}
 		length, count := int(binary.LittleEndian.Uint16(rest)), int(rest[d.CountAt])
 		if d.CountOf == 2 {
