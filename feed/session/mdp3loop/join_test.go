@@ -301,7 +301,7 @@ func TestLossless(t *testing.T) {
 		if r := w.decoder.Refused(); r != 0 || w.rebuilt != 0 {
 			t.Errorf("%+v: %d messages refused, %d rebuilds without a loss", o, r, w.rebuilt)
 		}
-		if c := w.prices.Counters(); c.TopMismatch != 0 || c.Absent != 0 || c.PriceMismatch != 0 {
+		if c := w.prices.Counters(); c.Absent != 0 || c.PriceMismatch != 0 || c.OutOfOrder != 0 || c.OverDepth != 0 {
 			t.Errorf("%+v: %+v", o, c)
 		}
 	}
