@@ -54,6 +54,7 @@ type Counters struct {
 	Packets uint64 `json:"packets"` // of the incremental feed, heartbeats included
 	Last    uint32 `json:"last"`    // number of the latest one
 	Resets  uint64 `json:"resets"`
+	Ended   bool   `json:"ended"` // the market has: loops and replay linger
 	mold.Counters
 	LoopPackets [3]uint64      `json:"loop_packets"` // by LoopKind, lost ones not counted
 	LoopLost    uint64         `json:"loop_lost"`
@@ -216,6 +217,9 @@ func (e *Exchange) Run(ctx context.Context) error {
 			}
 			if done {
 				ended = now
+				e.mu.Lock()
+				e.c.Ended = true
+				e.mu.Unlock()
 			}
 		}
 		if e.o.ResetEvery > 0 && now.After(nextReset) {

@@ -2,14 +2,17 @@ package mdp3loop
 
 import (
 	"context"
+	"encoding/binary"
 	"errors"
 	"net/netip"
 	"testing"
 	"time"
 
+	"github.com/tickwire/tickwire/nic"
 	"github.com/tickwire/tickwire/nic/udp"
 	sim "github.com/tickwire/tickwire/sim/mdp3"
 	"github.com/tickwire/tickwire/sim/mdp3gen"
+	"github.com/tickwire/tickwire/sim/mold"
 )
 
 // on is a group on lo, for one test.
@@ -81,4 +84,58 @@ func TestFetchEnds(t *testing.T) {
 			t.Errorf("%+v", c)
 		}
 	}
+}
+
+// TestRebuild: a lane on lo whose lines lose the same packets, and a worker of its own that fetches from the exchange's loops meanwhile, with losses there too: in the end
+// the lane has the market's books.
+func TestRebuild(t *testing.T) {
+	a, b, levels, orders := "239.255.78.171:34341", "239.255.78.172:34342", "239.255.78.173:34343", "239.255.78.174:34344"
+	w := newWorldFrom(t, 11, mdp3gen.Options{Messages: 30_000, Instruments: 12, Live: true}, false, Config{Levels: on(levels), Orders: on(orders)})
+	src, err := udp.Open(udp.Options{Groups: append(on(a), on(b)...)})
+	must(t, err)
+	defer src.Close()
+	e, err := sim.NewExchange(w.g, sim.Options{
+		Rate: 20_000, Levels: netip.MustParseAddrPort(levels), Orders: netip.MustParseAddrPort(orders), LoopEvery: 200 * time.Microsecond, LoopLossPPM: 20_000,
+		Linger: 5 * time.Second, Channel: sim.ChannelOptions{HeartbeatNs: 50_000_000},
+		Lines: mold.LinesOptions{Seed: 2, A: mold.Line{Group: netip.MustParseAddrPort(a)}, B: mold.Line{Group: netip.MustParseAddrPort(b)}, BothPPM: 2_000, BothPackets: 5},
+	})
+	must(t, err)
+	ctx, cancel := context.WithTimeout(context.Background(), 40*time.Second)
+	defer cancel()
+	ran, worked := make(chan error, 1), make(chan struct{})
+	go func() { ran <- e.Run(ctx) }()
+	work, stop := context.WithCancel(ctx)
+	go func() { w.rs.Run(work); close(worked) }()
+	packets := make([]nic.Packet, 64)
+	for end := (time.Time{}); end.IsZero() || !w.certain || time.Now().Before(end); {
+		n, err := src.Poll(packets)
+		must(t, err)
+		for _, p := range packets[:n] {
+			if k := uint64(binary.LittleEndian.Uint32(p.Data)); k >= w.next { // what the other line had is a copy
+				w.lane(p.Data)
+			}
+		}
+		w.adopt()
+		if n == 0 {
+			must(t, src.Wait(time.Millisecond))
+		}
+		if c := e.Counters(); end.IsZero() && c.Ended && w.next == uint64(c.Last)+1 {
+			end = time.Now().Add(100 * time.Millisecond)
+		}
+		if ctx.Err() != nil {
+			w.half.Refresh()
+			t.Fatalf("next %d, certain %v, %+v, %+v", w.next, w.certain, w.half.Counters, e.Counters())
+		}
+	}
+	stop()
+	cancel()
+	<-worked
+	must(t, <-ran)
+	must(t, e.Close())
+	w.compare()
+	w.half.Refresh()
+	if c := e.Counters(); c.LostBoth == 0 || w.rebuilt == 0 {
+		t.Errorf("%d rebuilds after %d packets lost", w.rebuilt, c.LostBoth)
+	}
+	t.Logf("%d rebuilds, %+v", w.rebuilt, w.half.Counters)
 }

@@ -5,6 +5,7 @@ import (
 	"math/rand/v2"
 	"slices"
 	"testing"
+	"time"
 
 	"github.com/tickwire/tickwire/feed/book"
 	"github.com/tickwire/tickwire/feed/pricebook"
@@ -57,6 +58,10 @@ func newDecoder() (resync.Decoder, error) { return mdp3.NewDecoder(mdp3.Options{
 func newPrices() (*pricebook.Books, error) { return pricebook.New(pricebook.Options{}) }
 
 func newWorld(t testing.TB, seed uint64, o mdp3gen.Options, cut bool) *world {
+	return newWorldFrom(t, seed, o, cut, Config{}) // parts are taken by hand
+}
+
+func newWorldFrom(t testing.TB, seed uint64, o mdp3gen.Options, cut bool, c Config) *world {
 	w := &world{Rand: rand.New(rand.NewPCG(seed, 1)), t: t, certain: true}
 	o.Seed = seed
 	var err error
@@ -77,9 +82,13 @@ func newWorld(t testing.TB, seed uint64, o mdp3gen.Options, cut bool) *world {
 	must(t, err)
 	w.batch, err = tick.NewBatch()
 	must(t, err)
+	logBytes := 1 << (16 + w.IntN(4)) // small: it overflows now and then
+	if len(c.Levels) > 0 {
+		logBytes = 1 << 22
+	}
 	w.rs, err = resync.New(resync.Options{
-		Books: w.books, Prices: newPrices, Decoder: newDecoder, LogBytes: 1 << (16 + w.IntN(4)), Patience: 1 << 40,
-		Parts: Parts(Config{}), // taken by hand here
+		Books: w.books, Prices: newPrices, Decoder: newDecoder, LogBytes: logBytes, Patience: 1 << 40,
+		Parts: Parts(c), Retry: 10 * time.Millisecond, MaxRetry: 50 * time.Millisecond,
 	})
 	must(t, err)
 	w.half, w.work = w.rs.Lane(), w.rs.Worker()
