@@ -154,8 +154,8 @@ func (g *Gen) Orders(i, side int) (orders []Order) {
 	return orders
 }
 
-// RptSeq is the latest one of instrument i, Depth its depth.
+// RptSeq is the latest one of instrument i.
 func (g *Gen) RptSeq(i int) uint32 { return g.list[i].rpt }
 
-// Depth is how many levels are sent of instrument i.
-func (g *Gen) Depth(i int) int { return g.list[i].depth }
+// Depth is how many levels are sent of instrument i, and how many implied ones.
+func (g *Gen) Depth(i int) (depth, implied int) { return g.list[i].depth, int(g.list[i].def.ImpliedDepth) }

@@ -49,6 +49,7 @@ type world struct {
 	lost, rebuilt        int
 	resetEvery, resets   int
 	compared             int
+	naturally            *resync.Natural
 }
 
 var bookOptions = book.Options{Sparse: true, ZeroPrice: true, MaxInstruments: 1 << 10, MaxOrders: 1 << 16}
@@ -144,6 +145,9 @@ func (w *world) lane(packet []byte) {
 		w.note()
 		w.books.Apply(w.batch, 0, w.batch.N)
 		w.prices.Apply(w.batch, 0, w.batch.N)
+		if w.naturally != nil {
+			w.naturally.Apply(w.batch, 0, w.batch.N)
+		}
 	}
 	w.adopt()
 }
