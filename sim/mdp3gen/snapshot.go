@@ -158,4 +158,6 @@ func (g *Gen) Orders(i, side int) (orders []Order) {
 func (g *Gen) RptSeq(i int) uint32 { return g.list[i].rpt }
 
 // Depth is how many levels are sent of instrument i, and how many implied ones.
-func (g *Gen) Depth(i int) (depth, implied int) { return g.list[i].depth, int(g.list[i].def.ImpliedDepth) }
+func (g *Gen) Depth(i int) (depth, implied int) {
+	return g.list[i].depth, int(g.list[i].def.ImpliedDepth)
+}
