@@ -370,7 +370,7 @@ func conformRecords(c choir, dir string) {
 	} {
 		path := filepath.Join(dir, "types.a."+tc.kind.String()+".ring")
 		w := mustCreate(c.t, path, Options{Kind: tc.kind, Slots: 1024, Dataset: "XNAS.ITCH", Publisher: 40_000, Channel: 65_535})
-		c.want("open "+path+" live 60000", fmt.Sprintf("open kind %d slot %d slots 1024 name types.a.%s dataset XNAS.ITCH uuid %x minor 1 publisher 40000 channel 65535 next %d epoch 1",
+		c.want("open "+path+" live 60000", fmt.Sprintf("open kind %d slot %d slots 1024 name types.a.%s dataset XNAS.ITCH uuid %x minor 2 publisher 40000 channel 65535 next %d epoch 1",
 			tc.kind, tc.kind.SlotBytes(), tc.kind, w.UUID(), w.Next()))
 		first := tc.publish(w)
 		w.PublishHint()

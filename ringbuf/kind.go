@@ -20,6 +20,7 @@ import (
 //	events  128   120      EventSlot: status, imbalance, statistics, gap           1<<16,  8 MiB
 //	ext     64    56       tick.Ext                                                1<<18, 16 MiB
 //	mbp10   512   504      Mbp10Slot                                               1<<16, 32 MiB
+//	cbbo    512   504      CbboSlot                                                1<<16, 32 MiB
 //
 // Records shorter than the payload are padded with zeros; their own length byte and rtype say what they are. Values up
 // to KindEvents are those of tick.Ring….
@@ -33,10 +34,11 @@ const (
 	KindEvents = Kind(tick.RingEvents)
 	KindExt    = Kind(5)
 	KindMbp10  = Kind(6)
+	KindCbbo   = Kind(7) // of package feed/consolidate, never of a feed
 )
 
 // Kinds lists all kinds, in the order of their numbers.
-var Kinds = [...]Kind{KindMbo, KindMbp1, KindTrades, KindEvents, KindExt, KindMbp10}
+var Kinds = [...]Kind{KindMbo, KindMbp1, KindTrades, KindEvents, KindExt, KindMbp10, KindCbbo}
 
 // SchemaMixed is the schema of a ring whose records have several DBN schemas, or none.
 const SchemaMixed uint16 = 0xFFFF
@@ -55,10 +57,11 @@ var kindTable = [...]kindInfo{
 	KindEvents: {"events", 128, 1 << 16, SchemaMixed},
 	KindExt:    {"ext", 64, 1 << 18, SchemaMixed},
 	KindMbp10:  {"mbp10", 512, 1 << 16, 2},
+	KindCbbo:   {"cbbo", 512, 1 << 16, 14},
 }
 
 // Valid says that k is one of the kinds above.
-func (k Kind) Valid() bool { return k >= KindMbo && k <= KindMbp10 }
+func (k Kind) Valid() bool { return k >= KindMbo && k <= KindCbbo }
 
 func (k Kind) info() kindInfo {
 	if !k.Valid() {

@@ -30,7 +30,7 @@ import (
 const (
 	ringMagic    = "TWRING01"
 	abiMajor     = 1
-	abiMinor     = 1 // 1: state 6, stamps
+	abiMinor     = 2 // 1: state 6, stamps; 2: kind 7
 	headerBytes  = 4096
 	byteOrder    = 0x01020304 // as a native u32
 	dbnVersion   = 3
@@ -144,6 +144,56 @@ type Mbp10Slot struct {
 	_         [128]byte
 }
 
+// CbboSlot is the payload of the cbbo ring, 504 bytes: the best prices across venues, and what each venue has.
+//
+//	0              80            88      89    90     91      96                       480          504
+//	+--------------+-------------+-------+-----+------+-------+------------------------+------------+
+//	| tick.Cmbp1   | ts_publish  | venues| live| stale|       | 8 × VenueQuote, 48     |            |
+//	+--------------+-------------+-------+-----+------+-------+------------------------+------------+
+type CbboSlot struct {
+	tick.Cmbp1
+	TsPublish uint64 // ns since the Unix epoch
+	Venues    uint8  // quotes that are filled in
+	Live      uint8  // of them, those that the best prices are taken from
+	Stale     uint8  // of them, those that have not changed for longer than they may
+	_         [5]byte
+	Quotes    [MaxVenues]VenueQuote
+	_         [24]byte
+}
+
+// MaxVenues is how many venues a consolidated record shows.
+const MaxVenues = 8
+
+// VenueQuote is what one venue contributes, 48 bytes.
+type VenueQuote struct {
+	BidPx     int64 // 1e-9, UndefPrice: none
+	AskPx     int64
+	BidSz     uint32
+	AskSz     uint32
+	TsRecv    uint64 // of its last change, ns since the Unix epoch
+	Slot      uint64 // number of that change in the venue's mbp1 ring
+	Publisher uint16
+	State     VenueState
+	_         [5]byte
+}
+
+// VenueState says what a venue's quote is worth.
+type VenueState uint8
+
+// States of a venue's quote. Only live ones make the best prices.
+const (
+	VenueNone    VenueState = iota // the venue has said nothing of this instrument yet
+	VenueLive                      // it is what the venue shows now
+	VenueStale                     // it has not changed for longer than it may
+	VenueSuspect                   // the venue's book is suspect after a loss
+	VenueHalted                    // trading is halted there
+	VenueSilent                    // nothing comes from the venue: its lines are silent, or its feed has stopped or died
+)
+
+func (s VenueState) String() string {
+	return [...]string{"none", "live", "stale", "suspect", "halted", "silent"}[min(s, VenueSilent)]
+}
+
 // EventSlot is the payload of the events ring, 120 bytes: one status, imbalance, statistics or gap record, zeros after
 // it. It is made of words so that the record in it is aligned.
 type EventSlot struct{ words [15]uint64 }
@@ -156,6 +206,10 @@ const (
 	_ = unsafe.Sizeof(TradeSlot{}) - 56
 	_ = 504 - unsafe.Sizeof(Mbp10Slot{})
 	_ = unsafe.Sizeof(Mbp10Slot{}) - 504
+	_ = 504 - unsafe.Sizeof(CbboSlot{})
+	_ = unsafe.Sizeof(CbboSlot{}) - 504
+	_ = 48 - unsafe.Sizeof(VenueQuote{})
+	_ = unsafe.Sizeof(VenueQuote{}) - 48
 	_ = 120 - unsafe.Sizeof(EventSlot{})
 	_ = unsafe.Sizeof(EventSlot{}) - 120
 	_ = 48 - unsafe.Sizeof(Counters{})

@@ -104,6 +104,8 @@ func tsRecvOf(payload unsafe.Pointer) uint64 {
 		return (*tick.Trade)(payload).TsRecv
 	case tick.RTypeStatus, tick.RTypeImbalance, tick.RTypeStatistics:
 		return (*tick.Status)(payload).TsRecv
+	case tick.RTypeCmbp1:
+		return (*tick.Cmbp1)(payload).TsRecv
 	case tick.RTypeGap:
 		return (*tick.Gap)(payload).TsRecv
 	default:

@@ -448,6 +448,8 @@ func (f *follower) extension(e *tick.Ext) {
 		if f.trades != nil {
 			f.takeOut(e.A)
 		}
+	case tick.ExtImplied:
+		f.impliedLevel(e)
 	case tick.ExtSize, tick.ExtImbalanceSize:
 		key := exactKey{e.Ring, e.RefSeq}
 		p, ok := f.pending[key]

@@ -40,6 +40,7 @@ type follower struct {
 	flush      atomic.Bool // Drain waits for the definitions too
 
 	orders, ticks, trades, depth, status, imbalances, statistics, definitions, gaps *series
+	implied, cbbo, cbboVenues                                                       *series
 	all                                                                             []*series // those above
 }
 
@@ -169,9 +170,10 @@ var ringsOf = []struct {
 	{ringbuf.KindMbp1, []*layout{ticksLayout}},
 	{ringbuf.KindTrades, []*layout{tradesLayout}},
 	{ringbuf.KindMbp10, []*layout{depthLayout}},
+	{ringbuf.KindCbbo, []*layout{cbboLayout, cbboVenuesLayout}},
 	{ringbuf.KindEvents, []*layout{statusLayout, imbalancesLayout, statisticsLayout, gapsLayout}},
 	// What is referred to comes first: a follower takes ext after the rings it speaks of.
-	{ringbuf.KindExt, []*layout{ordersLayout, ticksLayout, tradesLayout, imbalancesLayout}},
+	{ringbuf.KindExt, []*layout{ordersLayout, ticksLayout, tradesLayout, imbalancesLayout, impliedLayout}},
 }
 
 // Rings are the kinds of ring that some tables need; an empty list of tables is all of them.
@@ -194,8 +196,9 @@ func (s *Store) newFollower(ringDir string, e ringbuf.Entry, private bool) *foll
 		orders:  s.newSeries(ordersLayout), ticks: s.newSeries(ticksLayout), trades: s.newSeries(tradesLayout), depth: s.newSeries(depthLayout),
 		status: s.newSeries(statusLayout), imbalances: s.newSeries(imbalancesLayout), statistics: s.newSeries(statisticsLayout),
 		definitions: s.newSeries(definitionsLayout), gaps: s.newSeries(gapsLayout),
+		implied: s.newSeries(impliedLayout), cbbo: s.newSeries(cbboLayout), cbboVenues: s.newSeries(cbboVenuesLayout),
 	}
-	f.all = []*series{f.orders, f.ticks, f.trades, f.depth, f.status, f.imbalances, f.statistics, f.definitions, f.gaps}
+	f.all = []*series{f.orders, f.ticks, f.trades, f.depth, f.status, f.imbalances, f.statistics, f.definitions, f.gaps, f.implied, f.cbbo, f.cbboVenues}
 	for _, x := range ringsOf {
 		if slices.ContainsFunc(x.tables, func(l *layout) bool { return s.wanted[l] }) {
 			path := ringbuf.Path(ringDir, e.Instance, e.Feed, e.Lane, x.kind)
@@ -219,6 +222,9 @@ func (f *follower) open(x *ringFollow) error {
 	x.show(r)
 	dataset, _, _ := strings.Cut(r.Dataset(), ".")
 	f.venue = f.s.dict.add(dataset)
+	if publisher := r.Header().Publisher; publisher != 0 {
+		f.s.publishers.Store(publisher, f.venue)
+	}
 	f.channel = uint32(r.Header().Channel)
 	return nil
 }
@@ -482,6 +488,12 @@ func (f *follower) records(x *ringFollow, at unsafe.Pointer, n int, first uint64
 		recs := unsafe.Slice((*ringbuf.Mbp10Slot)(at), n)
 		for i := range recs {
 			f.depthRow(&recs[i])
+		}
+		x.lastSeen, x.lastRecv = recs[n-1].Header, recs[n-1].TsRecv
+	case ringbuf.KindCbbo:
+		recs := unsafe.Slice((*ringbuf.CbboSlot)(at), n)
+		for i := range recs {
+			f.consolidated(&recs[i])
 		}
 		x.lastSeen, x.lastRecv = recs[n-1].Header, recs[n-1].TsRecv
 	case ringbuf.KindEvents:

@@ -141,6 +141,22 @@ var (
 		bigint("first", "first missing number of the channel, or record of the ring"), bigint("last", "last one, inclusive"),
 		bigint("messages", "how many are missing; of a closed gap how many came"))
 
+	impliedLayout = newLayout("implied", "levels that the venue implies from other instruments, beside its price book",
+		letter("action", "N new, C change, D delete, T delete through, F delete from, O overlay"), letter("side", "B bid, A ask"),
+		narrow("level", "1 the best"), price("price", ""), bigint("size", ""), narrow("sequence", "the venue's, low 32 bits"))
+
+	cbboLayout = newLayout("cbbo", "best prices across venues, each time that they changed",
+		price("bid_px", ""), price("ask_px", ""), bigint("bid_sz", "shares, of the venue that has the best bid"), bigint("ask_sz", "shares"),
+		code("bid_venue", "dataset's first part, or publisher number, of the venue with the best bid"), code("ask_venue", ""),
+		narrow("venues", "that are joined"), narrow("live", "of them, those that the best prices are taken from"),
+		narrow("stale", "of them, those without a change for too long"), small("flags", "DBN flags"),
+		bigint("ts_publish_ns", "when it was published, ns since 1970"))
+
+	cbboVenuesLayout = newLayout("cbbo_venues", "what each venue showed, at each row of cbbo: joins by cbbo_seq",
+		bigint("cbbo_seq", "seq of the row in cbbo"), code("source", "dataset's first part, or publisher number, of the venue"),
+		code("state", "live, stale, suspect, halted, silent or none"), price("bid_px", ""), price("ask_px", ""), bigint("bid_sz", "shares"),
+		bigint("ask_sz", "shares"), maybe("age_ns", "since its last change, ns"))
+
 	depthLayout = newLayout("depth", "ten levels, for the symbols asked for", depthColumns()...)
 )
 
@@ -162,6 +178,7 @@ func (l *layout) busy() bool { return l == ordersLayout || l == ticksLayout }
 
 var layouts = []*layout{
 	ordersLayout, ticksLayout, tradesLayout, depthLayout, statusLayout, imbalancesLayout, statisticsLayout, definitionsLayout, gapsLayout,
+	impliedLayout, cbboLayout, cbboVenuesLayout,
 }
 
 // countersTable and tablesTable are made anew for each scan.

@@ -48,7 +48,9 @@ type Store struct {
 	followers []*follower
 
 	evicted map[*layout]*atomic.Int64
-	spare   spares
+	// publishers are the venues' names in the dictionary, by publisher, of the lanes that were followed.
+	publishers sync.Map
+	spare      spares
 	Counters
 }
 

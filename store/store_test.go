@@ -33,7 +33,7 @@ type lane struct {
 	defined uint64 // ns after testDay that definitions come in
 }
 
-var allKinds = []ringbuf.Kind{ringbuf.KindMbo, ringbuf.KindMbp1, ringbuf.KindTrades, ringbuf.KindEvents, ringbuf.KindExt, ringbuf.KindMbp10}
+var allKinds = []ringbuf.Kind{ringbuf.KindMbo, ringbuf.KindMbp1, ringbuf.KindTrades, ringbuf.KindEvents, ringbuf.KindExt, ringbuf.KindMbp10, ringbuf.KindCbbo}
 
 func newLane(t testing.TB, slots uint64) *lane {
 	t.Helper()
@@ -567,12 +567,42 @@ func TestCounters(t *testing.T) {
 	check(t, "counters", rows(t, s, "tickwire.counters", Bounds{}, "instance", "process", "name", "value"), []string{"t f 0.lane.messages 42"})
 }
 
+// TestImplied: a level of an implied book out of the ext ring.
+func TestImplied(t *testing.T) {
+	l := newLane(t, 1<<12)
+	s := follow(t, l, Options{})
+	publish(l, ringbuf.KindExt, tick.Ext{
+		Header: tick.Header{Length: 14, RType: tick.RTypeExt, PublisherID: 2, InstrumentID: 7, TsEvent: testDay + 99}, Kind: tick.ExtImplied, Seq32: 5,
+		A: 0xFFFFFFFFC4653600, B: 1 << 40, C: 'B' | 2<<8 | 'N'<<16,
+	})
+	check(t, "implied", rows(t, s, "implied", Bounds{}, "symbol", "action", "side", "level", "price", "size", "sequence", "ts_recv_ns"),
+		[]string{"AAPL N B 2 -1000000000 1099511627776 5 NULL"})
+}
+
+// TestConsolidated: a record of a cbbo ring is a row, and one of each venue that has said something.
+func TestConsolidated(t *testing.T) {
+	l := newLane(t, 1<<12)
+	s := follow(t, l, Options{})
+	rec := ringbuf.CbboSlot{Cmbp1: tick.Cmbp1{
+		Header: tick.Header{Length: 20, RType: tick.RTypeCmbp1, PublisherID: 2, InstrumentID: 7, TsEvent: testDay}, TsRecv: testDay + 100, Flags: tick.FlagLast,
+		Levels: [1]tick.ConsolidatedPair{{BidPx: 1e9, AskPx: tick.UndefPrice, BidSz: 5, BidPb: 43}},
+	}, TsPublish: testDay + 9, Venues: 3, Live: 1, Stale: 1}
+	rec.Quotes[0] = ringbuf.VenueQuote{BidPx: 1e9, AskPx: tick.UndefPrice, BidSz: 5, TsRecv: testDay + 60, Publisher: 43, State: ringbuf.VenueLive}
+	rec.Quotes[1] = ringbuf.VenueQuote{BidPx: 2e9, AskPx: 3e9, BidSz: 6, AskSz: 7, TsRecv: testDay + 50, Publisher: 9, State: ringbuf.VenueStale}
+	publish(l, ringbuf.KindCbbo, rec)
+	check(t, "cbbo", rows(t, s, "cbbo", Bounds{}, "symbol", "bid_px", "ask_px", "bid_sz", "ask_sz", "bid_venue", "ask_venue", "venues", "live", "stale", "flags", "seq"),
+		[]string{"AAPL 1000000000 NULL 5 0 43 NULL 3 1 1 128 1"})
+	check(t, "cbbo_venues", rows(t, s, "cbbo_venues", Bounds{}, "symbol", "cbbo_seq", "source", "state", "bid_px", "ask_px", "bid_sz", "ask_sz", "age_ns"), []string{
+		"AAPL 1 43 live 1000000000 NULL 5 0 40", "AAPL 1 9 stale 2000000000 3000000000 6 7 50",
+	})
+}
+
 // TestRings: only the rings that the wanted tables need are read.
 func TestRings(t *testing.T) {
 	if got := fmt.Sprint(Rings([]string{"trades"})); got != "[trades ext]" {
 		t.Error(got)
 	}
-	if got := len(Rings(nil)); got != 6 {
+	if got := len(Rings(nil)); got != 7 {
 		t.Error(got)
 	}
 }

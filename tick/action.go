@@ -62,18 +62,19 @@ const (
 
 // Publisher ids (DBN section 5). Ids from 40,000 up are ours: generated data must never be taken for a venue's.
 const (
-	PublisherGLBX    uint16 = 1 // GLBX.MDP3
-	PublisherXNAS    uint16 = 2
-	PublisherXNYS    uint16 = 9      // XNYS.PILLAR
-	PublisherIEXG    uint16 = 38     // IEXG.TOPS
-	PublisherSimItch uint16 = 40_000 // dataset SIM.ITCH
-	PublisherSimXDP  uint16 = 40_001 // dataset SIM.XDP
-	PublisherSimMDP3 uint16 = 40_002 // dataset SIM.MDP3
-	PublisherSimFIX  uint16 = 40_003 // dataset SIM.FIX
-	PublisherSimIEX  uint16 = 40_004 // dataset SIM.IEX
-	PublisherIEXDeep uint16 = 40_100 // dataset IEXG.DEEP: no vendor's id exists for it
-	PublisherFIX     uint16 = 40_101 // dataset FIX.MD: a venue that speaks FIX and has no id of its own
-	PublisherCBBO    uint16 = 40_200 // dataset CONS.CBBO: made from several venues
+	PublisherGLBX       uint16 = 1 // GLBX.MDP3
+	PublisherXNAS       uint16 = 2
+	PublisherXNYS       uint16 = 9      // XNYS.PILLAR
+	PublisherIEXG       uint16 = 38     // IEXG.TOPS
+	PublisherSimItch    uint16 = 40_000 // dataset SIM.ITCH
+	PublisherSimXDP     uint16 = 40_001 // dataset SIM.XDP
+	PublisherSimMDP3    uint16 = 40_002 // dataset SIM.MDP3
+	PublisherSimFIX     uint16 = 40_003 // dataset SIM.FIX
+	PublisherSimIEX     uint16 = 40_004 // dataset SIM.IEX
+	PublisherSimIEXTops uint16 = 40_005 // dataset SIM.IEXTOPS
+	PublisherIEXDeep    uint16 = 40_100 // dataset IEXG.DEEP: no vendor's id exists for it
+	PublisherFIX        uint16 = 40_101 // dataset FIX.MD: a venue that speaks FIX and has no id of its own
+	PublisherCBBO       uint16 = 40_200 // dataset CONS.CBBO: made from several venues
 )
 
 // OppositeSide turns a resting order's side into its aggressor's, and leaves SideNone. Hot path.

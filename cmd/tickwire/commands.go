@@ -3,7 +3,7 @@ package main
 import "github.com/spf13/cobra"
 
 func runCommands() []*cobra.Command {
-	return []*cobra.Command{demoCommand(), runCommand(), feedCommand(), serveCommand(), configCommand()}
+	return []*cobra.Command{demoCommand(), runCommand(), feedCommand(), consolidateCommand(), serveCommand(), configCommand()}
 }
 
 func fileCommands() []*cobra.Command {

@@ -51,18 +51,19 @@ integers of nanoseconds. --raw gives the integers of the records instead.`,
 	f.StringVarP(&o.out, "out", "o", "", "file to write, or - for standard output")
 	f.StringVar(&o.schema, "schema", "mbo", "mbo, mbp-1, mbp-10, trades, status, imbalance, statistics or definition")
 	f.StringSliceVar(&o.symbols, "symbols", nil, "only these, with commas between (needed for mbp-10 of a capture)")
-	f.StringVar(&o.date, "date", "", "the venue's day, YYYY-MM-DD (default: told from name or capture)")
-	f.Uint16Var(&o.publisher, "publisher", 2, "DBN publisher id of a capture's records")
-	f.StringVar(&o.dataset, "dataset", "XNAS.ITCH", "DBN dataset of a capture's records")
+	o.input.flags(c)
+	f.Uint16Var(&o.publisher, "publisher", 0, "DBN publisher id of a capture's records (default: the protocol's)")
+	f.StringVar(&o.dataset, "dataset", "", "DBN dataset of a capture's records (default: the protocol's)")
 	f.BoolVar(&o.raw, "raw", false, "integers as they are in the records")
 	return c
 }
 
 type convertOptions struct {
-	in, to, out, schema, date, dataset string
-	symbols                            []string
-	publisher                          uint16
-	raw                                bool
+	in, to, out, schema, dataset string
+	input                        input
+	symbols                      []string
+	publisher                    uint16
+	raw                          bool
 }
 
 // sources says which ring has a schema's records, and their type.
@@ -363,7 +364,7 @@ func convertDBN(ctx context.Context, o *convertOptions, dst io.Writer) (n uint64
 func convertCapture(ctx context.Context, o *convertOptions, dst io.Writer, stderr io.Writer) (n uint64, err error) {
 	source := sources[o.schema]
 	run := process.OfflineOptions{
-		Kinds: []ringbuf.Kind{source.kind}, Publisher: o.publisher, Dataset: o.dataset, Date: o.date, Only: o.symbols,
+		Kinds: []ringbuf.Kind{source.kind}, Publisher: o.publisher, Dataset: o.dataset, Capture: o.input.options(), Only: o.symbols,
 	}
 	if o.schema == "mbp-10" {
 		if len(o.symbols) == 0 {
@@ -371,9 +372,12 @@ func convertCapture(ctx context.Context, o *convertOptions, dst io.Writer, stder
 		}
 		run.Depth = o.symbols
 	}
-	names, first, last, err := scanCapture(o.in, o.date)
-	if err != nil && len(names) == 0 && first == 0 {
+	found, err := scanCapture(o.in, o.input.options())
+	if err != nil && (found == nil || len(found.names) == 0 && found.first == 0) {
 		return 0, err
+	}
+	if o.dataset == "" {
+		o.dataset = found.protocol.Dataset
 	}
 	f, err := process.OpenOffline(o.in, run)
 	if err != nil {
@@ -383,7 +387,7 @@ func convertCapture(ctx context.Context, o *convertOptions, dst io.Writer, stder
 	if note := f.Capture.DayNote(); note != "" {
 		fmt.Fprintln(stderr, "tickwire:", note)
 	}
-	s, err := o.sink(dst, captureMetadata(o, names, first, last))
+	s, err := o.sink(dst, captureMetadata(o, found))
 	if err != nil {
 		return 0, err
 	}

@@ -10,25 +10,26 @@ import (
 	"io"
 	"os"
 	"strconv"
+	"strings"
 
 	"github.com/spf13/cobra"
 
+	"github.com/tickwire/tickwire/feed/protocol"
 	"github.com/tickwire/tickwire/nic"
 	"github.com/tickwire/tickwire/nic/file"
 	"github.com/tickwire/tickwire/nic/pcap"
 	"github.com/tickwire/tickwire/parsers/dbn"
-	"github.com/tickwire/tickwire/parsers/itch"
-	"github.com/tickwire/tickwire/parsers/moldudp64"
 )
 
 func decodeCommand() *cobra.Command {
-	var protocol string
+	var in input
 	var pretty bool
 	c := &cobra.Command{
 		Use: "decode FILE…", Short: "print every message of captures as JSON, one a line", Args: atLeast(1),
 		Long: `decode prints each message as it is on the wire: integers unscaled, padded text trimmed.
 
-FILE is a pcap or pcapng capture, a BinaryFILE day or a DBN file; plain, .gz or .zst. What it is is told from its bytes.
+FILE is a pcap or pcapng capture, a BinaryFILE day or a DBN file; plain, .gz or .zst. What it is is told from its bytes, and so is
+the protocol of each packet of a capture, unless --protocol says it.
 Each line has: file, frame (1-based; the message or record in files without frames), protocol, sequence, type, length, raw
 (hex), fields.
 
@@ -37,10 +38,15 @@ code is 1.`,
 		Example: `  tickwire decode day.pcap | head
   tickwire decode day.itch.gz | jq 'select(.type=="P") | .fields.price'`,
 		RunE: func(cmd *cobra.Command, paths []string) error {
-			if protocol != "auto" && protocol != "itch" && protocol != "dbn" {
-				return usageError{fmt.Errorf("--protocol %s is unknown; known: itch, dbn, auto", protocol)}
+			d := &decoder{out: bufio.NewWriterSize(cmd.OutOrStdout(), 1<<16), errs: cmd.ErrOrStderr(), pretty: pretty, version: in.version}
+			if in.protocol == "dbn" {
+				d.onlyDBN = true
+			} else if in.protocol != "auto" {
+				var err error
+				if d.protocol, err = protocol.Find(in.protocol); err != nil {
+					return usageError{fmt.Errorf("--protocol: %w, dbn, auto", err)}
+				}
 			}
-			d := &decoder{out: bufio.NewWriterSize(cmd.OutOrStdout(), 1<<16), errs: cmd.ErrOrStderr(), protocol: protocol, pretty: pretty}
 			for _, path := range paths {
 				if err := d.file(path); err != nil {
 					if d.failedWrite != nil {
@@ -58,7 +64,8 @@ code is 1.`,
 			return nil
 		},
 	}
-	c.Flags().StringVar(&protocol, "protocol", "auto", "itch, dbn, or auto")
+	in.protocolFlags(c)
+	c.Flags().Lookup("protocol").Usage = strings.Join(protocol.Names(), ", ") + ", dbn, or auto: told from the bytes"
 	c.Flags().BoolVar(&pretty, "pretty", false, "for people: one aligned line a message, without raw bytes")
 	return c
 }
@@ -67,7 +74,9 @@ code is 1.`,
 type decoder struct {
 	out         *bufio.Writer
 	errs        io.Writer
-	protocol    string
+	protocol    *protocol.Protocol // nil: told from each packet
+	onlyDBN     bool
+	version     string
 	pretty      bool
 	path        string
 	line        []byte
@@ -94,21 +103,24 @@ func (d *decoder) file(path string) error {
 	case kind == nic.FileText:
 		return nic.ErrText
 	case kind == nic.FileDBN:
-		if d.protocol == "itch" {
-			return errors.New("this is a DBN file, not ITCH")
+		if d.protocol != nil {
+			return fmt.Errorf("this is a DBN file, not %s", d.protocol.Name)
 		}
 		return d.dbn()
-	case d.protocol == "dbn":
+	case d.onlyDBN:
 		return fmt.Errorf("this is %s, not DBN", kind)
 	case kind == nic.FilePcap || kind == nic.FilePcapNG:
 		return d.capture()
 	case kind == nic.FileBinary:
+		if d.protocol != nil && d.protocol != protocol.ITCH {
+			return fmt.Errorf("this is %s, which holds ITCH, not %s", kind, d.protocol.Name)
+		}
 		return d.binary()
 	}
 	return errors.New("no known kind of file: want pcap, pcapng, BinaryFILE or DBN, plain or under gzip or zstd")
 }
 
-// capture prints the messages of all MoldUDP64 packets in a capture.
+// capture prints the messages of all packets in a capture.
 func (d *decoder) capture() error {
 	r, err := pcap.Open(d.path)
 	if err != nil {
@@ -139,27 +151,30 @@ func (d *decoder) capture() error {
 }
 
 func (d *decoder) packet(p *nic.Packet) error {
-	h, blocks, err := moldudp64.Parse(p.Data)
-	if err != nil {
-		d.complain("%s: packet %d: %v; skipped", d.path, p.Frame, err)
-		return nil
-	}
-	if h.Count == moldudp64.EndOfSession || h.Count == 0 {
-		return nil
-	}
-	whole, used := moldudp64.Walk(blocks, int(h.Count))
-	for i, at := 0, 0; i < whole; i++ {
-		size := int(blocks[at])<<8 | int(blocks[at+1])
-		if err := d.itch(p.Frame, h.Sequence+uint64(i), blocks[at+2:at+2+size]); err != nil {
-			return err
+	proto := d.protocol
+	if proto == nil {
+		if proto = protocol.Recognise(p.Data, p.Group); proto == nil {
+			d.complain("%s: packet %d to %s: %d bytes of no protocol that is known (%s), beginning % x; skipped", d.path, p.Frame, p.Group,
+				len(p.Data), strings.Join(protocol.Names(), ", "), p.Data[:min(16, len(p.Data))])
+			return nil
 		}
-		at += 2 + size
 	}
-	if whole < int(h.Count) {
-		d.complain("%s: packet %d: header promises %d messages, byte %d ends the %d there are; the rest of the capture is read on",
-			d.path, p.Frame, h.Count, moldudp64.HeaderBytes+used, whole)
+	err := proto.Each(p.Data, d.version, func(m protocol.Message) bool { return d.message(proto.Name, p.Frame, &m) == nil })
+	if d.failedWrite != nil {
+		return d.failedWrite
+	}
+	if err != nil {
+		d.complain("%s: packet %d: %v; the rest of the capture is read on", d.path, p.Frame, err)
 	}
 	return nil
+}
+
+// message prints one message, and says what is wrong with it.
+func (d *decoder) message(name string, frame uint64, m *protocol.Message) error {
+	if m.Err != nil {
+		d.complain("%s: frame %d sequence %d: %v; message refused, its neighbours kept", d.path, frame, m.Sequence, m.Err)
+	}
+	return d.print(frame, name, m.Sequence, m.Type, m.Raw, m.Fields)
 }
 
 // binary prints the messages of a BinaryFILE.
@@ -188,19 +203,9 @@ func (d *decoder) binary() error {
 }
 
 func (d *decoder) itch(frame, sequence uint64, msg []byte) error {
-	fields, ok := itch.AppendFields(d.fields[:0], msg)
+	m, fields := protocol.ITCHMessage(sequence, msg, d.fields[:0])
 	d.fields = fields
-	if !ok && len(msg) > 0 {
-		if want := itch.Length(msg[0]); want > len(msg) {
-			d.complain("%s: frame %d sequence %d: itch: %q has %d bytes, want %d; message refused, its neighbours kept",
-				d.path, frame, sequence, msg[0], len(msg), want)
-		}
-	}
-	var typ string
-	if len(msg) > 0 {
-		typ = string(rune(msg[0]))
-	}
-	return d.print(frame, "itch", sequence, typ, msg, fields)
+	return d.message("itch", frame, &m)
 }
 
 // dbn prints the records of a DBN file.

@@ -96,7 +96,7 @@ func (o *sqlOptions) capture(ctx context.Context, errs io.Writer) (asker, error)
 	}
 	tables := tablesNamed(o.statement)
 	run := process.OfflineOptions{
-		Kinds: store.Rings(tables), Publisher: o.publisher, Dataset: o.dataset, Date: o.date, Only: o.symbols,
+		Kinds: store.Rings(tables), Publisher: o.publisher, Dataset: o.dataset, Capture: o.input.options(), Only: o.symbols,
 	}
 	if slices.Contains(run.Kinds, ringbuf.KindMbp10) {
 		if run.Depth = o.symbols; len(o.symbols) == 0 {
@@ -107,7 +107,7 @@ func (o *sqlOptions) capture(ctx context.Context, errs io.Writer) (asker, error)
 		}
 	}
 	if o.between != "" {
-		midnight, err := midnightOf(o.from, o.date)
+		midnight, err := midnightOf(o.from, o.input.options())
 		if err != nil {
 			return nil, err
 		}

@@ -25,12 +25,13 @@ import (
 )
 
 type replayOptions struct {
-	pace, date, iface, session string
-	groups                     []string
-	ttl                        int
-	at                         where
-	name, dataset              string
-	publisher                  uint16
+	pace, iface, session string
+	input                input
+	groups               []string
+	ttl                  int
+	at                   where
+	name, dataset        string
+	publisher            uint16
 }
 
 func replayCommand() *cobra.Command {
@@ -60,10 +61,10 @@ default route, and with TTL 0, the default, nothing leaves this host.`,
 	}
 	f := c.Flags()
 	f.StringVar(&o.pace, "pace", "recorded", "recorded, x10 (any factor), 50000/s (messages), or max")
-	f.StringVar(&o.date, "date", "", "the venue's day, YYYY-MM-DD (default: told from name or capture)")
+	o.input.flags(c)
 	f.StringVar(&o.name, "name", "replay", "name of the feed in shared memory")
-	f.Uint16Var(&o.publisher, "publisher", 2, "DBN publisher id of the records")
-	f.StringVar(&o.dataset, "dataset", "XNAS.ITCH", "DBN dataset of the records")
+	f.Uint16Var(&o.publisher, "publisher", 0, "DBN publisher id of the records (default: the protocol's)")
+	f.StringVar(&o.dataset, "dataset", "", "DBN dataset of the records (default: the protocol's)")
 	o.at.flags(c)
 	f.StringVar(&o.iface, "interface", "", "send multicast out of this interface instead")
 	f.StringArrayVar(&o.groups, "group", nil, "group and port to send to; once for line A, once more for B")
@@ -82,10 +83,16 @@ func (o *replayOptions) intoRings(ctx context.Context, path string, errs io.Writ
 	if err != nil {
 		return err
 	}
+	proto, err := process.ProtocolOf(path, o.input.protocol)
+	if err != nil {
+		return err
+	}
 	cfg := &config.Config{
 		Instance: config.Instance{Name: instance, RingDir: o.at.ringDir},
 		Feed: []config.Feed{{
-			Name: o.name, Source: "file", Path: abs, Pace: o.pace, Date: o.date, Publisher: o.publisher, Dataset: o.dataset,
+			Name: o.name, Source: "file", Path: abs, Pace: o.pace, Date: o.input.date,
+			Protocol: proto.Name, Version: o.input.version, Product: o.input.product, Schema: o.input.schema,
+			Publisher: o.publisher, Dataset: o.dataset,
 		}},
 	}
 	cfg.Defaults()

@@ -293,5 +293,22 @@ func appendRecord(dst, payload []byte) []byte {
 	if !ok {
 		return append(dst, `{"struct":"cut off"}`...)
 	}
+	if h.RType == tick.RTypeCmbp1 && len(payload) == int(unsafe.Sizeof(ringbuf.CbboSlot{})) {
+		return appendQuotes(out, (*ringbuf.CbboSlot)(unsafe.Pointer(&payload[0])))
+	}
 	return out
+}
+
+// appendQuotes puts what each venue shows into a consolidated record's object.
+func appendQuotes(object []byte, c *ringbuf.CbboSlot) []byte {
+	dst := append(object[:len(object)-1], fmt.Sprintf(`,"live":%d,"stale":%d,"venues":[`, c.Live, c.Stale)...)
+	for i := range c.Quotes[:min(int(c.Venues), len(c.Quotes))] {
+		q := &c.Quotes[i]
+		if i > 0 {
+			dst = append(dst, ',')
+		}
+		dst = append(dst, fmt.Sprintf(`{"publisher":%d,"state":%q,"bid_px":"%d","bid_sz":%d,"ask_px":"%d","ask_sz":%d,"ts_recv":"%d"}`,
+			q.Publisher, q.State, q.BidPx, q.BidSz, q.AskPx, q.AskSz, q.TsRecv)...)
+	}
+	return append(dst, ']', '}')
 }

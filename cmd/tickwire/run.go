@@ -21,7 +21,7 @@ func runCommand() *cobra.Command {
 	var path string
 	c := &cobra.Command{
 		Use: "run", Short: "every feed of the configuration and the SQL port, supervised", Args: exactly(0),
-		Long: `run starts one process for each [[feed]] and one that serves SQL, and keeps them running: a process that fails is started
+		Long: `run starts one process for each [[feed]], one that joins them where [consolidate] says so, and one that serves SQL, and keeps them running: a process that fails is started
 again at once, then after a pause that doubles up to 30 s. They end with this process, however it ends. Under systemd the
 processes are units of their own instead (deploy/systemd in the source tree).`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -40,6 +40,9 @@ processes are units of their own instead (deploy/systemd in the source tree).`,
 					j.env = append(j.env, withoutPreemption(os.Getenv("GODEBUG")))
 				}
 				jobs = append(jobs, j)
+			}
+			if len(cfg.Consolidate.Feeds) > 0 {
+				jobs = append(jobs, job{name: "consolidate", args: []string{"consolidate", "--config", path}})
 			}
 			if haveDuckDB {
 				jobs = append(jobs, job{name: "serve", args: []string{"serve", "--config", path}})

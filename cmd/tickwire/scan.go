@@ -1,74 +1,101 @@
 package main
 
 import (
-	"encoding/binary"
+	"bytes"
 	"errors"
 	"io"
 	"sort"
 	"strconv"
-	"strings"
 	"time"
 
+	"github.com/tickwire/tickwire/feed/pipeline"
 	"github.com/tickwire/tickwire/feed/process"
+	"github.com/tickwire/tickwire/feed/protocol"
 	"github.com/tickwire/tickwire/nic"
 	"github.com/tickwire/tickwire/nic/file"
 	"github.com/tickwire/tickwire/nic/pcap"
 	"github.com/tickwire/tickwire/parsers/dbn"
-	"github.com/tickwire/tickwire/parsers/itch"
-	"github.com/tickwire/tickwire/parsers/moldudp64"
+	"github.com/tickwire/tickwire/tick"
 )
 
 // scanCapture walks a capture once for what a DBN header must say before the first record: symbols, and the first and
 // last time, ns since the Unix epoch. What was found before a fault is given with it.
-func scanCapture(path, date string) (names map[uint32]string, first, last uint64, err error) {
-	c, err := process.OpenCapture(path, date)
+func scanCapture(path string, o process.CaptureOptions) (s *scan, err error) {
+	c, err := process.OpenCapture(path, o)
 	if err != nil {
-		return nil, 0, 0, err
+		return nil, err
 	}
 	defer c.Close()
-	names = map[uint32]string{}
-	midnight := uint64(0)
-	message := func(m []byte) {
-		if len(m) < 11 || itch.Length(m[0]) == 0 {
-			return
-		}
-		ts := midnight + binary.BigEndian.Uint64(m[3:])&(1<<48-1)
-		if first == 0 {
-			first = ts
-		}
-		last = max(last, ts)
-		if m[0] == 'R' && len(m) >= 19 {
-			names[uint32(binary.BigEndian.Uint16(m[1:]))] = strings.TrimRight(string(m[11:19]), " ")
-		}
+	s = &scan{protocol: c.Protocol(), names: map[uint32]string{}}
+	if s.decoder, err = c.Decoder(); err != nil {
+		return nil, err
 	}
-	walk := func(blocks []byte, count int) {
-		for range count {
-			n := 2 + int(binary.BigEndian.Uint16(blocks))
-			message(blocks[2:n])
-			blocks = blocks[n:]
-		}
+	if s.batch, err = tick.NewBatch(); err != nil {
+		return nil, err
 	}
+	defer func() { err = errors.Join(err, s.batch.Free()) }()
 	kind, _, err := nic.Detect(path)
 	if err != nil {
-		return nil, 0, 0, err
+		return nil, err
 	}
 	if kind == nic.FileBinary {
-		if midnight, err = c.Midnight(0); err != nil {
-			return nil, 0, 0, err
+		midnight, err := c.Midnight(0)
+		if err != nil {
+			return nil, err
 		}
-		err = scanDay(path, walk)
-	} else {
-		err = scanPackets(path, func(p *nic.Packet) {
-			if m, err := c.Midnight(p.TsRecv); err == nil {
-				midnight = m
-			}
-			if h, blocks, err := moldudp64.Parse(p.Data); err == nil && h.Count != moldudp64.EndOfSession {
-				whole, _ := moldudp64.Walk(blocks, int(h.Count))
-				walk(blocks, whole)
-			}
-		})
+		s.decoder.Start(midnight)
+		return s, scanDay(path, s.walk)
 	}
-	return names, first, last, err
+	started := uint64(0)
+	framing := s.protocol.Framing
+	return s, scanPackets(path, func(p *nic.Packet) {
+		if m, err := c.Midnight(p.TsRecv); err == nil && m != started {
+			started = m
+			s.decoder.Start(m)
+		}
+		if h, blocks, err := framing.Parse(p.Data); err == nil {
+			whole, used := framing.Walk(blocks, int(h.Count))
+			s.walk(blocks[:used], whole)
+		}
+	})
+}
+
+// scan is what a capture says of itself.
+type scan struct {
+	protocol    *protocol.Protocol
+	names       map[uint32]string
+	first, last uint64
+
+	decoder pipeline.Decoder
+	batch   *tick.Batch
+}
+
+// walk looks at whole messages: their times, and what they define.
+func (s *scan) walk(blocks []byte, count int) {
+	b := s.batch
+	for count > 0 {
+		used, n := s.decoder.Append(blocks, 1, count, b)
+		for i := range b.N {
+			if ts := b.TsEvent[i]; ts != 0 {
+				if s.first == 0 {
+					s.first = ts
+				}
+				s.last = max(s.last, ts)
+			}
+			if b.Kind[i] == tick.KindDefinition {
+				first, n := tick.SplitSideRows(b.Aux[i])
+				for k := first; k < first+n; k++ {
+					d := &b.Definitions[k]
+					s.names[d.InstrumentID] = string(bytes.TrimRight(d.RawSymbol[:], "\x00 "))
+				}
+			}
+		}
+		if used == 0 && n == 0 && b.N == 0 {
+			return
+		}
+		b.Reset()
+		blocks, count = blocks[used:], count-n
+	}
 }
 
 func scanDay(path string, walk func(blocks []byte, count int)) error {
@@ -111,7 +138,8 @@ func scanPackets(path string, packet func(*nic.Packet)) error {
 }
 
 // captureMetadata is the DBN header of a capture's records.
-func captureMetadata(o *convertOptions, names map[uint32]string, first, last uint64) *dbn.Metadata {
+func captureMetadata(o *convertOptions, s *scan) *dbn.Metadata {
+	names, first, last := s.names, s.first, s.last
 	schema, _ := dbn.ParseSchema(o.schema) // checked with the command line
 	m := &dbn.Metadata{
 		Version: 3, Dataset: o.dataset, Schema: schema, Start: first, End: last + 1, STypeIn: dbn.STypeRawSymbol, STypeOut: dbn.STypeInstrumentID,

@@ -13,18 +13,19 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
 
+	"github.com/tickwire/tickwire/feed/process"
 	"github.com/tickwire/tickwire/internal/config"
-	"github.com/tickwire/tickwire/parsers/itch"
 	"github.com/tickwire/tickwire/sqlgw/format"
 )
 
 type sqlOptions struct {
-	from, addr, format, out, date, between string
-	symbols                                []string
-	memory                                 string
-	statement                              string
-	publisher                              uint16
-	dataset                                string
+	from, addr, format, out, between string
+	input                            input
+	symbols                          []string
+	memory                           string
+	statement                        string
+	publisher                        uint16
+	dataset                          string
 }
 
 func sqlCommand() *cobra.Command {
@@ -56,12 +57,12 @@ bars_1m. ts is a timestamptz of microseconds, ts_ns a bigint of nanoseconds.`,
 	f.StringVar(&o.addr, "addr", "127.0.0.1:5433", "server to ask: host:port, or a postgres:// URL")
 	f.StringVar(&o.format, "format", "table", strings.Join(format.Names, ", "))
 	f.StringVarP(&o.out, "out", "o", "-", "file to write the answer to")
-	f.StringVar(&o.date, "date", "", "the capture's day, YYYY-MM-DD (default: told from name or capture)")
+	o.input.flags(c)
 	f.StringSliceVar(&o.symbols, "symbols", nil, "only these instruments of the capture, with commas between")
 	f.StringVar(&o.between, "between", "", "only this time of the venue's day: 09:30,10:00")
 	f.StringVar(&o.memory, "memory", "", "bound of the tables, such as 4GiB (default: a quarter of the machine's)")
-	f.Uint16Var(&o.publisher, "publisher", 2, "DBN publisher id of a capture's records")
-	f.StringVar(&o.dataset, "dataset", "XNAS.ITCH", "DBN dataset; its first part is column venue")
+	f.Uint16Var(&o.publisher, "publisher", 0, "DBN publisher id of a capture's records (default: the protocol's)")
+	f.StringVar(&o.dataset, "dataset", "", "DBN dataset; its first part is column venue (default: the protocol's)")
 	return c
 }
 
@@ -176,13 +177,13 @@ func (o *sqlOptions) memoryBytes() (int64, error) {
 }
 
 // midnightOf finds the start of a capture's day before it is opened for good.
-func midnightOf(path, date string) (uint64, error) {
-	_, first, _, err := scanCapture(path, date)
-	if first == 0 {
+func midnightOf(path string, o process.CaptureOptions) (uint64, error) {
+	found, err := scanCapture(path, o)
+	if found == nil || found.first == 0 {
 		if err == nil {
 			err = errors.New("the capture has no messages: --between has nothing to choose from")
 		}
 		return 0, err
 	}
-	return itch.MidnightBefore(first)
+	return found.protocol.MidnightBefore(found.first)
 }

@@ -19,3 +19,6 @@ type Decoder interface {
 	// Instruments calls fn with all instruments of the channel, until it returns false. Not for the hot path.
 	Instruments(fn func(id uint32) bool)
 }
+
+// sentDecoder is a decoder that wants to know when the venue sent the packet whose messages come next, ns since the Unix epoch; 0: not known.
+type sentDecoder interface{ SetSendTime(ns uint64) }

@@ -11,10 +11,11 @@ import (
 type Stream struct {
 	l       *Lane
 	decoder Decoder
-	plain   bool   // the decoder leaves Flags to the lane
-	id      uint8  // channel_id of its records
-	suspect uint8  // FlagMaybeBadBook after a loss, where the lane has other channels besides
-	refused uint64 // messages that the decoder had refused when it was last looked at
+	plain   bool        // the decoder leaves Flags to the lane
+	sent    sentDecoder // the decoder, where it wants to know when a packet was sent
+	id      uint8       // channel_id of its records
+	suspect uint8       // FlagMaybeBadBook after a loss, where the lane has other channels besides
+	refused uint64      // messages that the decoder had refused when it was last looked at
 }
 
 // Stream makes a further channel's way into the lane. decoder becomes the lane's.
@@ -26,7 +27,8 @@ func (l *Lane) Stream(decoder Decoder, channelID uint8) *Stream {
 func (l *Lane) stream(decoder Decoder, channelID uint8) Stream {
 	l.streams++
 	_, plain := decoder.(*itch.Decoder)
-	return Stream{l: l, decoder: decoder, plain: plain, id: channelID}
+	sent, _ := decoder.(sentDecoder)
+	return Stream{l: l, decoder: decoder, plain: plain, sent: sent, id: channelID}
 }
 
 // Decoder is the stream's. Read its counters on the lane, or when it has ended.
@@ -51,6 +53,9 @@ func (s *Stream) begin() {
 func (s *Stream) Messages(blocks []byte, first uint64, count int, at session.Arrival) {
 	l := s.l
 	s.begin()
+	if s.sent != nil {
+		s.sent.SetSendTime(at.Sent)
+	}
 	begin := first
 	if l.rebuild != nil {
 		l.rebuild.delivered(blocks, first, count)

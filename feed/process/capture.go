@@ -8,37 +8,52 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"strings"
 	"sync/atomic"
 	"time"
 
 	"github.com/tickwire/tickwire/feed/pipeline"
+	"github.com/tickwire/tickwire/feed/protocol"
 	"github.com/tickwire/tickwire/feed/session"
 	"github.com/tickwire/tickwire/nic"
 	"github.com/tickwire/tickwire/nic/file"
 	"github.com/tickwire/tickwire/nic/pace"
 	"github.com/tickwire/tickwire/nic/pcap"
-	"github.com/tickwire/tickwire/parsers/itch"
 )
 
-// Capture is a file that a lane can play: a capture of MoldUDP64 packets, or a BinaryFILE day.
+// Capture is a file that a lane can play: a capture of packets, or a BinaryFILE day.
 type Capture struct {
-	path    string
-	packets *pcap.Reader
-	day     *file.Reader
-	channel *session.Channel
+	proto    *protocol.Protocol
+	options  protocol.Options
+	path     string
+	packets  *pcap.Reader
+	day      *file.Reader
+	channels *channels
 
 	midnight uint64 // 0: told by the packets' own time
 	note     string
 }
 
-// OpenCapture opens a file. date (YYYY-MM-DD) is the venue's day, empty: told from the file's name, else from the
-// packets' time, else guessed from the file's own.
-func OpenCapture(path, date string) (*Capture, error) {
+// CaptureOptions say how a capture is read. The zero value works.
+type CaptureOptions struct {
+	// Date (YYYY-MM-DD) is the venue's day. The default is told from the file's name, else from the packets' time, else guessed from the file's own.
+	Date string
+	// Protocol is its name in the registry. The default, also for "auto", is told from the first packets.
+	Protocol string
+	// Version, Product and Schema are the decoder's: protocol.Options.
+	Version, Product, Schema string
+}
+
+// OpenCapture opens a file.
+func OpenCapture(path string, o CaptureOptions) (*Capture, error) {
 	kind, _, err := nic.Detect(path)
 	if err != nil {
 		return nil, err
 	}
-	c := &Capture{path: path}
+	c := &Capture{path: path, options: protocol.Options{Version: o.Version, Product: o.Product, Schema: o.Schema}}
+	if c.proto, err = protocolOf(path, kind, o.Protocol); err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
 	switch kind {
 	case nic.FilePcap, nic.FilePcapNG:
 		c.packets, err = pcap.Open(path)
@@ -54,10 +69,58 @@ func OpenCapture(path, date string) (*Capture, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
-	if err := c.tellDay(date); err != nil {
+	if err := c.tellDay(o.Date); err != nil {
 		return nil, errors.Join(err, c.Close())
 	}
 	return c, nil
+}
+
+// ProtocolOf finds the protocol of a capture: the one of that name, else, for "auto" and "", the one that its first packets are recognised as.
+func ProtocolOf(path, name string) (*protocol.Protocol, error) {
+	kind, _, err := nic.Detect(path)
+	if err != nil {
+		return nil, err
+	}
+	return protocolOf(path, kind, name)
+}
+
+// mostLooked bounds the packets that are looked at before a capture counts as being of no protocol that is known.
+const mostLooked = 4096
+
+// protocolOf finds a file's protocol: the one that is asked for, else the one that its first packets are recognised as.
+func protocolOf(path string, kind nic.FileKind, name string) (*protocol.Protocol, error) {
+	if name != "" && name != "auto" {
+		return protocol.Find(name)
+	}
+	if kind != nic.FilePcap && kind != nic.FilePcapNG {
+		return protocol.ITCH, nil
+	}
+	r, err := pcap.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer r.Close()
+	packets := make([]nic.Packet, 64)
+	var first string // what the first packet that is nobody's begins with
+	for looked := 0; looked < mostLooked; {
+		n, err := r.Poll(packets)
+		for i := range packets[:n] {
+			if p := protocol.Recognise(packets[i].Data, packets[i].Group); p != nil {
+				return p, nil
+			}
+			if first == "" {
+				first = fmt.Sprintf("packet %d to %s, %d bytes, begins with % x", packets[i].Frame, packets[i].Group, len(packets[i].Data),
+					packets[i].Data[:min(16, len(packets[i].Data))])
+			}
+		}
+		if looked += n; err != nil {
+			break
+		}
+	}
+	if first == "" { // whoever plays it says what is wrong, or that nothing is in it
+		return protocol.ITCH, nil
+	}
+	return nil, fmt.Errorf("no packet is of a protocol that is known (%s): %s; --protocol says which it is", strings.Join(protocol.Names(), ", "), first)
 }
 
 var eightDigits = regexp.MustCompile(`\d{8}`)
@@ -92,7 +155,7 @@ func (c *Capture) tellDay(date string) error {
 		if err != nil {
 			return err
 		}
-		zone, err := time.LoadLocation(itch.Zone)
+		zone, err := time.LoadLocation(c.proto.Zone)
 		if err != nil {
 			return err
 		}
@@ -100,7 +163,7 @@ func (c *Capture) tellDay(date string) error {
 		c.note = fmt.Sprintf("%s names no day: taking that of the file, %s (--date YYYY-MM-DD says another)", c.path, t.Format(time.DateOnly))
 	}
 	var err error
-	c.midnight, err = itch.Midnight(t.Year(), t.Month(), t.Day())
+	c.midnight, err = c.proto.Midnight(t.Year(), t.Month(), t.Day())
 	return err
 }
 
@@ -112,7 +175,7 @@ func (c *Capture) Midnight(now uint64) (uint64, error) {
 	if c.midnight != 0 {
 		return c.midnight, nil
 	}
-	return itch.MidnightBefore(now)
+	return c.proto.MidnightBefore(now)
 }
 
 // Stampless says that the file has no times of arrival.
@@ -135,8 +198,27 @@ func (c *Capture) Bytes() int64 {
 	return st.Size()
 }
 
-// Channel is the session state of a capture of packets, nil for a BinaryFILE or before Run.
-func (c *Capture) Channel() *session.Channel { return c.channel }
+// Protocol is what the capture holds.
+func (c *Capture) Protocol() *protocol.Protocol { return c.proto }
+
+// Decoder makes the decoder that the lane that plays the capture is to be made with.
+func (c *Capture) Decoder() (pipeline.Decoder, error) { return c.proto.New(c.options) }
+
+// Channels is the session state of a capture of packets by channel, none for a BinaryFILE or before Run.
+func (c *Capture) Channels() []*session.Channel {
+	if c.channels == nil {
+		return nil
+	}
+	return c.channels.sessions()
+}
+
+// Strangers are how many packets of a capture were of no channel that is followed.
+func (c *Capture) Strangers() (unrecognised, beyond uint64) {
+	if c.channels == nil {
+		return 0, 0
+	}
+	return c.channels.Unrecognised, c.channels.Beyond
+}
 
 // Packets are the counters of a capture of packets, nil for a BinaryFILE.
 func (c *Capture) Packets() *nic.Counters {
@@ -175,13 +257,20 @@ func (c *Capture) Run(lane *pipeline.Lane, o PlayOptions, stop *atomic.Bool) err
 
 // playPackets plays a capture of packets: its own times are the lane's clock, so that a replay is exact.
 func (c *Capture) playPackets(lane *pipeline.Lane, pacer *pace.Pacer, o *PlayOptions, stop *atomic.Bool) error {
-	c.channel = session.NewChannel(o.Session, lane)
+	c.channels = newChannels(c.proto, c.options, o.Session, lane)
 	in := &pipeline.Input{
-		Source: &pacedSource{Reader: c.packets, pacer: pacer, stop: stop}, Channels: []*session.Channel{c.channel},
-		Route:       func(*nic.Packet) *session.Channel { return c.channel },
+		Source:      &pacedSource{Reader: c.packets, pacer: pacer, stop: stop},
 		PacketClock: true, Between: o.Between,
 	}
-	return lane.Run(in, stop)
+	in.Route = func(p *nic.Packet) *session.Channel {
+		had := len(c.channels.all)
+		ch := c.channels.route(p)
+		if len(c.channels.all) != had {
+			in.Channels = c.channels.sessions()
+		}
+		return ch
+	}
+	return errors.Join(lane.Run(in, stop), c.channels.err)
 }
 
 // pacedSource hands out a capture's packets when they are due.

@@ -74,7 +74,7 @@ func (b resting) orders() (n int) {
 // truth is what a lane makes of all of an exchange's messages, in order.
 func truth(t *testing.T, day string) []tick.Mbo {
 	t.Helper()
-	c, err := OpenCapture(day, "2026-01-05")
+	c, err := OpenCapture(day, CaptureOptions{Date: "2026-01-05"})
 	must(t, err)
 	defer c.Close()
 	lane, r := player(t, c)

@@ -10,13 +10,13 @@ import (
 
 	"github.com/tickwire/tickwire/feed/book"
 	"github.com/tickwire/tickwire/feed/pipeline"
+	"github.com/tickwire/tickwire/feed/protocol"
 	"github.com/tickwire/tickwire/feed/resync"
 	"github.com/tickwire/tickwire/feed/session"
 	"github.com/tickwire/tickwire/feed/symbols"
 	"github.com/tickwire/tickwire/internal/config"
 	"github.com/tickwire/tickwire/nic"
 	"github.com/tickwire/tickwire/nic/capture"
-	"github.com/tickwire/tickwire/parsers/itch"
 	"github.com/tickwire/tickwire/ringbuf"
 )
 
@@ -50,9 +50,15 @@ type laneRunner struct {
 }
 
 func (r *laneRunner) open(c *config.Config, f *config.Feed, number int, p *Process, log *slog.Logger) (err error) {
-	midnight := itch.MidnightBefore
+	proto, err := protocol.Find(f.Protocol)
+	if err != nil {
+		return err
+	}
+	midnight := proto.MidnightBefore
 	if f.Source == "file" {
-		if r.capture, err = OpenCapture(f.Path, f.Date); err != nil {
+		if r.capture, err = OpenCapture(f.Path, CaptureOptions{
+			Date: f.Date, Protocol: f.Protocol, Version: f.Version, Product: f.Product, Schema: f.Schema,
+		}); err != nil {
 			return err
 		}
 		if note := r.capture.DayNote(); note != "" {
@@ -79,8 +85,12 @@ func (r *laneRunner) open(c *config.Config, f *config.Feed, number int, p *Proce
 	if err := r.rebuilds(f, log); err != nil {
 		return err
 	}
+	decoder, err := proto.New(decoderOptions(f, uint8(number)))
+	if err != nil {
+		return err
+	}
 	r.lane, err = pipeline.New(pipeline.Config{
-		Publisher: f.Publisher, ChannelID: uint8(number), Books: r.books, Symbols: directory, Out: r.shared.out,
+		Publisher: f.Publisher, ChannelID: uint8(number), Decoder: decoder, Books: r.books, Symbols: directory, Out: r.shared.out,
 		Midnight: midnight, FileStamps: paced && r.capture.Stampless(), MaxPass: f.Lane[number].MaxPass, Depth: f.Depth,
 		Clock: p.runtime.now(), Resync: r.resync,
 	})
@@ -93,7 +103,7 @@ func (r *laneRunner) open(c *config.Config, f *config.Feed, number int, p *Proce
 		return err
 	}
 	if r.capture == nil {
-		if err := r.join(f, p, log); err != nil {
+		if err := r.join(proto, f, p, log); err != nil {
 			return err
 		}
 	}
@@ -109,20 +119,29 @@ func (r *laneRunner) open(c *config.Config, f *config.Feed, number int, p *Proce
 }
 
 // join opens the lane's channels and the source that feeds them.
-func (r *laneRunner) join(f *config.Feed, p *Process, log *slog.Logger) (err error) {
+func (r *laneRunner) join(proto *protocol.Protocol, f *config.Feed, p *Process, log *slog.Logger) (err error) {
+	if proto.Framing == nil {
+		return fmt.Errorf("protocol %s has no multicast lines", proto.Name)
+	}
 	for i := range f.Channel {
 		ch := &f.Channel[i]
 		if ch.Lane != r.name {
 			continue
 		}
-		a, err := newAsker(&f.Recovery)
+		a, err := newAsker(proto, &f.Recovery)
 		if err != nil {
 			return fmt.Errorf("channel %s: %w", ch.Name, err)
 		}
 		if a != nil {
 			r.askers = append(r.askers, a)
 		}
-		channel := session.NewChannel(channelConfig(&f.Recovery, a), r.lane)
+		sink, err := r.sink(proto, f, i)
+		if err != nil {
+			return fmt.Errorf("channel %s: %w", ch.Name, err)
+		}
+		c := channelConfig(&f.Recovery, a)
+		c.Framing = proto.Framing
+		channel := session.NewChannel(c, sink)
 		r.input.Channels = append(r.input.Channels, channel)
 		if err := errors.Join(r.export.addChannel(r.name, ch, channel), r.addRecovery(ch.Name, channel, a)); err != nil {
 			return err
@@ -156,6 +175,22 @@ func (r *laneRunner) join(f *config.Feed, p *Process, log *slog.Logger) (err err
 		errs = append(errs, r.export.add(r.name+".window", w.Counters()))
 	}
 	return errors.Join(errs...)
+}
+
+func decoderOptions(f *config.Feed, channel uint8) protocol.Options {
+	return protocol.Options{Version: f.Version, Product: f.Product, Schema: f.Schema, Channel: channel}
+}
+
+// sink is where a channel's messages go: the lane itself for its first, and for all where the venue has one directory for all of them.
+func (r *laneRunner) sink(proto *protocol.Protocol, f *config.Feed, channel int) (session.Sink, error) {
+	if !proto.Channels || len(r.input.Channels) == 0 {
+		return r.lane, nil
+	}
+	decoder, err := proto.New(decoderOptions(f, uint8(channel)))
+	if err != nil {
+		return nil, err
+	}
+	return r.lane.Stream(decoder, uint8(channel)), nil
 }
 
 // run is the lane's thread.

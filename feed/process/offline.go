@@ -16,9 +16,9 @@ import (
 // OfflineOptions say what of a capture goes into private rings. Kinds must be given.
 type OfflineOptions struct {
 	Kinds     []ringbuf.Kind
-	Publisher uint16
-	Dataset   string
-	Date      string   // YYYY-MM-DD; empty: told or guessed, see OpenCapture
+	Publisher uint16 // 0: the protocol's
+	Dataset   string // empty: the protocol's
+	Capture   CaptureOptions
 	Only      []string // symbols; empty: all
 	Depth     []string // symbols that ten levels are kept of, when KindMbp10 is among Kinds
 	From, To  uint64   // ns since the Unix epoch, To excluded; 0: no bound
@@ -52,7 +52,7 @@ const (
 // OpenOffline opens a capture and makes its rings, in shared memory where there is room, else in the folder for
 // temporary files.
 func OpenOffline(path string, o OfflineOptions) (*Offline, error) {
-	capture, err := OpenCapture(path, o.Date)
+	capture, err := OpenCapture(path, o.Capture)
 	if err != nil {
 		return nil, err
 	}
@@ -66,6 +66,12 @@ func OpenOffline(path string, o OfflineOptions) (*Offline, error) {
 func (f *Offline) open(o *OfflineOptions) (err error) {
 	if o.Slots == 0 {
 		o.Slots = 1 << 16
+	}
+	if p := f.Capture.Protocol(); o.Publisher == 0 {
+		o.Publisher = p.Publisher
+	}
+	if o.Dataset == "" {
+		o.Dataset = f.Capture.Protocol().Dataset
 	}
 	err = f.rings("/dev/shm", o)
 	if errors.Is(err, ringbuf.ErrNoSpace) || errors.Is(err, os.ErrNotExist) || errors.Is(err, os.ErrPermission) {
@@ -87,8 +93,12 @@ func (f *Offline) open(o *OfflineOptions) (err error) {
 	if err != nil {
 		return err
 	}
+	decoder, err := f.Capture.Decoder()
+	if err != nil {
+		return err
+	}
 	f.Lane, err = pipeline.New(pipeline.Config{
-		Publisher: o.Publisher, Books: f.books, Symbols: directory, Out: f.shared.out, Midnight: f.Capture.Midnight,
+		Publisher: o.Publisher, Decoder: decoder, Books: f.books, Symbols: directory, Out: f.shared.out, Midnight: f.Capture.Midnight,
 		FileStamps: f.Capture.Stampless(), MaxPass: pipeline.PassReplay, Depth: o.Depth, Only: o.Only, From: o.From, To: o.To,
 	})
 	return err
@@ -174,7 +184,10 @@ func (f *Offline) Summary() []string {
 	say(c.Duplicate, "%d order references were given out again while they rested: the stale orders were removed")
 	say(c.Clamped, "%d executions or cancels took more than there was: clamped")
 	say(c.NoRoom+c.OverReference+c.OverInstrument+c.BadSize+c.BadSide+c.BadPrice+c.ZeroSize, "%d orders could not rest: refused")
-	if s := f.Capture.Channel(); s != nil {
+	unrecognised, beyond := f.Capture.Strangers()
+	say(unrecognised, "%d packets are of no protocol that was asked for: dropped (--protocol says which)")
+	say(beyond, "%d packets are of channels beyond the 64 that are followed: dropped")
+	for _, s := range f.Capture.Channels() {
 		say(s.Session.LostMessages, "%d messages are missing on both lines: table gaps names them")
 		for i := range s.Lines {
 			l := &s.Lines[i]

@@ -264,7 +264,7 @@ func orders(t *testing.T, r *ringbuf.Reader) (recs []tick.Mbo) {
 
 // TestPlayDay plays the public sample: its orders come out as many as the sample's own description says, in order.
 func TestPlayDay(t *testing.T) {
-	c, err := OpenCapture(filepath.Join(testvec.Dir(t, "nasdaq"), "ex20101224.TEST_ITCH_50.framed.gz"), "")
+	c, err := OpenCapture(filepath.Join(testvec.Dir(t, "nasdaq"), "ex20101224.TEST_ITCH_50.framed.gz"), CaptureOptions{})
 	must(t, err)
 	defer c.Close()
 	lane, r := player(t, c)
@@ -314,7 +314,7 @@ func TestPlayPackets(t *testing.T) {
 	}
 	must(t, w.Flush())
 	must(t, f.Close())
-	c, err := OpenCapture(path, "")
+	c, err := OpenCapture(path, CaptureOptions{})
 	must(t, err)
 	defer c.Close()
 	lane, r := player(t, c)
@@ -332,7 +332,7 @@ func TestPlayPackets(t *testing.T) {
 	if day := time.Unix(0, int64(recs[0].TsEvent)).UTC(); day.Format(time.DateTime) != "2026-01-05 14:30:00" {
 		t.Errorf("first event at %s", day)
 	}
-	if s := c.Channel().Session; s.Gaps == 0 || s.Lost != 0 || s.Filled != s.Gaps {
+	if s := c.Channels()[0].Session; s.Gaps == 0 || s.Lost != 0 || s.Filled != s.Gaps {
 		t.Errorf("%+v", s)
 	}
 }
@@ -350,7 +350,7 @@ func TestPaced(t *testing.T) {
 		pace  string
 		least time.Duration
 	}{{"max", 0}, {"3000/s", 90 * time.Millisecond}, {"recorded", 0}, {"x1000", 0}} {
-		c, err := OpenCapture(path, "")
+		c, err := OpenCapture(path, CaptureOptions{})
 		must(t, err)
 		lane, r := player(t, c)
 		var stop atomic.Bool
@@ -383,7 +383,7 @@ func TestBadCaptures(t *testing.T) {
 	} {
 		path := filepath.Join(dir, name)
 		must(t, os.WriteFile(path, tc.content, 0o600))
-		c, err := OpenCapture(path, "")
+		c, err := OpenCapture(path, CaptureOptions{})
 		kept := 0
 		if err == nil {
 			lane, r := player(t, c)
@@ -396,7 +396,7 @@ func TestBadCaptures(t *testing.T) {
 			t.Errorf("%s: %v with %d records kept, want %q and %d", name, err, kept, tc.want, tc.kept)
 		}
 	}
-	if _, err := OpenCapture(filepath.Join(dir, "cut-20260105"), "5.1.2026"); err == nil {
+	if _, err := OpenCapture(filepath.Join(dir, "cut-20260105"), CaptureOptions{Date: "5.1.2026"}); err == nil {
 		t.Error("a date that is none")
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"net/netip"
 	"time"
 
+	"github.com/tickwire/tickwire/feed/protocol"
 	"github.com/tickwire/tickwire/feed/resync"
 	"github.com/tickwire/tickwire/feed/session"
 	"github.com/tickwire/tickwire/feed/session/glimpse"
@@ -22,7 +23,7 @@ type asker struct {
 }
 
 // newAsker opens a requester for a channel; nil where no server is named.
-func newAsker(r *config.Recovery) (*asker, error) {
+func newAsker(proto *protocol.Protocol, r *config.Recovery) (*asker, error) {
 	if len(r.Servers) == 0 {
 		return nil, nil
 	}
@@ -34,7 +35,7 @@ func newAsker(r *config.Recovery) (*asker, error) {
 		}
 		servers[i] = a.AddrPort()
 	}
-	q, err := session.NewRequester(servers, session.RequesterOptions{Interface: r.Interface})
+	q, err := session.NewRequester(servers, session.RequesterOptions{Interface: r.Interface, Request: proto.Request})
 	if err != nil {
 		return nil, err
 	}

@@ -24,16 +24,11 @@ var ITCH = &Protocol{
 // looksITCH: MoldUDP64 has no magic, so a packet must add up, and its messages be ITCH's.
 func looksITCH(payload []byte, _ netip.AddrPort) int {
 	h, blocks, err := moldudp64.Parse(payload)
-	if err != nil || h.Sequence == 0 {
+	if err != nil {
 		return 0
 	}
-	for _, c := range h.Session {
-		if c < ' ' || c > '~' {
-			return 0
-		}
-	}
 	if h.Count == 0 || h.Count == moldudp64.EndOfSession {
-		if len(blocks) != 0 {
+		if len(blocks) != 0 || h.Sequence == 0 || !printable(h.Session) {
 			return 0
 		}
 		return 40
@@ -54,6 +49,16 @@ func looksITCH(payload []byte, _ netip.AddrPort) int {
 		return 90
 	}
 	return 30
+}
+
+// printable says that a session's name is text: recorders are known to blank it, venues are not.
+func printable(session [10]byte) bool {
+	for _, c := range session {
+		if c < ' ' || c > '~' {
+			return false
+		}
+	}
+	return true
 }
 
 func eachITCH(payload []byte, _ string, fn func(Message) bool) error {

@@ -28,8 +28,13 @@ type Protocol struct {
 
 	// Framing cuts packets; nil for what comes by TCP.
 	Framing session.Framing
+	// Request appends a request by UDP for count messages of a session from number first on, where the venue is asked that way. nil: MoldUDP64's,
+	// or none.
+	Request func(dst []byte, session [10]byte, first uint64, count int) []byte
 	// New makes the decoder of one channel.
 	New func(o Options) (pipeline.Decoder, error)
+	// Channels says that a feed has several, whose instruments are apart.
+	Channels bool
 	// Books says what the venue's numbers need of books.
 	Books Books
 	// Looks says whether a packet's payload is the protocol's: 0 no, 100 certain. Two protocols never claim the same packet with the same number.
@@ -52,6 +57,7 @@ type Books struct {
 	Sparse bool // numbers of orders and instruments are any 64 and 32 bits: they are hashed
 	Orders bool // it sends orders
 	Prices bool // it sends price levels: mbp1 and mbp10 come from them
+	Quotes bool // some of its feeds send best prices and no orders
 }
 
 // Message is one message for people and scripts: as it is on the wire, integers unscaled, padded text trimmed.
@@ -65,7 +71,7 @@ type Message struct {
 }
 
 // All are the entries, in the order in which they are told.
-var All = []*Protocol{ITCH}
+var All = []*Protocol{ITCH, XDP, IEX, IEXTops}
 
 // Find gives the protocol of a name. Case does not matter.
 func Find(name string) (*Protocol, error) {

@@ -66,7 +66,7 @@ func (c *Channel) answer(a *answer, now uint64) {
 		_, used = c.walk(blocks, count)
 	}
 	c.answeredBy(h.Sequence, end, a.server)
-	c.fill(blocks[:used], h.Sequence, count, Arrival{TsRecv: a.ts, Stamp: nic.StampLoop, Line: LineRecovery})
+	c.fill(blocks[:used], h.Sequence, count, Arrival{TsRecv: a.ts, Sent: h.Sent, Stamp: nic.StampLoop, Line: LineRecovery})
 	if c.ending != 0 {
 		c.endIfComplete()
 	}

@@ -22,6 +22,7 @@ type Sink interface {
 // Arrival is when and how a packet came in.
 type Arrival struct {
 	TsRecv uint64 // ns since the Unix epoch, 0: not known
+	Sent   uint64 // when the venue sent it, likewise
 	Stamp  nic.StampSource
 	Line   uint8 // 0: A, 1: B, LineRecovery: the venue sent it again
 }
@@ -150,7 +151,7 @@ func (c *Channel) Packet(p *nic.Packet, now uint64) {
 	} else if used < len(blocks) {
 		line.Trailing++
 	}
-	c.messages(blocks[:used], h.Sequence, whole, Arrival{TsRecv: p.TsRecv, Stamp: p.Stamp, Line: p.Line & 1}, now)
+	c.messages(blocks[:used], h.Sequence, whole, Arrival{TsRecv: p.TsRecv, Sent: h.Sent, Stamp: p.Stamp, Line: p.Line & 1}, now)
 	c.passes(p.Line&1, h.Sequence, h.Sequence+uint64(whole))
 	if c.ending != 0 {
 		c.endIfComplete()

@@ -18,6 +18,7 @@ const (
 type Header struct {
 	Session  [10]byte // the venue's name of it; zeros where the venue has none
 	Sequence uint64
+	Sent     uint64 // when the venue sent the packet, ns since the Unix epoch; 0: it does not say
 	Epoch    uint64 // of PacketReset: ns since the Unix epoch. One that is not later than the last one acted on is a repetition
 	Count    uint16
 	Kind     PacketKind

@@ -26,6 +26,8 @@ type RequesterOptions struct {
 	// Idle is how often the link is looked at while nothing is missing; with a hole open it is every 100 µs. It should not be above the channel's
 	// Wait, or requests leave late; each look costs some 10 µs of another core. The default is 2 ms.
 	Idle time.Duration
+	// Request appends a request for count messages of a session from number first on. The default is MoldUDP64's.
+	Request func(dst []byte, session [10]byte, first uint64, count int) []byte
 	// Clock gives an answer's time of arrival, ns since the Unix epoch. The default is the system's clock.
 	Clock func() uint64
 }
@@ -81,6 +83,9 @@ func NewRequester(servers []netip.AddrPort, o RequesterOptions) (*Requester, err
 	}
 	if r.o.Idle <= 0 {
 		r.o.Idle = 2 * time.Millisecond
+	}
+	if r.o.Request == nil {
+		r.o.Request = moldudp64.AppendRequest
 	}
 	if r.o.Clock == nil {
 		r.o.Clock = func() uint64 { return uint64(time.Now().UnixNano()) }
@@ -153,7 +158,7 @@ func (r *Requester) send() {
 			}
 			continue
 		}
-		buf = moldudp64.AppendRequest(buf[:0], q.session, q.first, int(q.count))
+		buf = r.o.Request(buf[:0], q.session, q.first, int(q.count))
 		if _, err := r.conn.WriteToUDPAddrPort(buf, r.servers[q.server]); err != nil {
 			r.c.sendFails.Add(1)
 			continue

@@ -36,6 +36,8 @@ func (c *Config) Defaults() {
 	if c.Serve.Memory == 0 {
 		c.Serve.Memory = quarter()
 	}
+	orString(&c.Consolidate.Name, "consolidated")
+	orSlots(&c.Consolidate.Slots, ringbuf.KindCbbo.DefaultSlots())
 	for i := range c.Feed {
 		c.Feed[i].defaults()
 	}
@@ -217,6 +219,7 @@ func (c *Config) Validate() error {
 		names = append(names, f.Name)
 		f.validate(&fs, key)
 	}
+	c.Consolidate.validate(&fs, c.Feed)
 	return errors.Join(fs...)
 }
 

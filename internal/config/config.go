@@ -9,6 +9,7 @@
 //	[feed.afxdp]          mode, least, frame_size, frames, ring
 //	[feed.runtime]        lock_memory, gc, release
 //	[feed.recovery]       wait, hold_max, hold_packets, hold_messages, servers, interface, retry, tries, silent_after, snapshot…
+//	[consolidate]         name, feeds, stale_after, slots
 //	[serve]               sql, metrics, memory, threads
 //
 // A variable TICKWIRE_SERVE__SQL overrides serve.sql; two underscores go one level down, a number picks from a list:
@@ -25,6 +26,8 @@ type Config struct {
 	Instance Instance `toml:"instance"`
 	Feed     []Feed   `toml:"feed"`
 	Serve    Serve    `toml:"serve"`
+	// Consolidate joins several feeds by symbol. Without feeds there is none.
+	Consolidate Consolidate `toml:"consolidate"`
 }
 
 // Instance is what several processes share.
@@ -144,6 +147,18 @@ type Recovery struct {
 	Snapshot             string `toml:"snapshot"`
 	SnapshotUser         string `toml:"snapshot_user"`
 	SnapshotPasswordFile string `toml:"snapshot_password_file"` // first line, without its line end
+}
+
+// Consolidate is the process that joins the best prices of several feeds.
+type Consolidate struct {
+	// Name is what its ring is called, as a feed's. The default is "consolidated".
+	Name string `toml:"name"`
+	// Feeds are the names of the feeds, at most eight; of equal prices and sizes the one named first has the best. The default is none.
+	Feeds []string `toml:"feeds"`
+	// StaleAfter is how long a quote may stand without a change before it counts no more. The default, 0, is for ever.
+	StaleAfter Duration `toml:"stale_after"`
+	// Slots of its ring, a power of two. The default is 65,536.
+	Slots uint64 `toml:"slots"`
 }
 
 // Serve is the process that owns the store and every query port.

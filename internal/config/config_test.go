@@ -74,7 +74,7 @@ func TestFaults(t *testing.T) {
 		{"bad duration", "[[feed]]\nname=\"x\"\n[feed.recovery]\nwait = \"2 moons\"\n", nil, []string{"2 moons"}},
 		{"bad size", "[serve]\nmemory = \"lots\"\n", nil, []string{"lots"}},
 		{"several", "[[feed]]\nname = \"a b\"\nprotocol = \"ouch\"\nidle = \"sleep\"\n", nil,
-			[]string{`feed[0].name = "a b"`, `"ouch" is unknown; known: itch`, `"sleep"`, "feed[0].channel is missing"}},
+			[]string{`feed[0].name = "a b"`, `"ouch" is unknown; known: `, `"sleep"`, "feed[0].channel is missing"}},
 		{"no interface", "[[feed]]\nname=\"a\"\n[[feed.channel]]\n[[feed.channel.line]]\ngroup = \"10.0.0.1:5\"\n", nil,
 			[]string{"interface is missing", "no multicast"}},
 		{"two of a name", "[[feed]]\nname=\"a\"\nsource=\"file\"\npath=\"x\"\n[[feed]]\nname=\"a\"\nsource=\"file\"\npath=\"y\"\n", nil, []string{"taken by another feed"}},

@@ -10,7 +10,10 @@ var protocols = map[string]struct {
 	publisher uint16
 	dataset   string
 }{
-	"itch": {2, "XNAS.ITCH"},
+	"itch":     {2, "XNAS.ITCH"},
+	"xdp":      {9, "XNYS.PILLAR"},
+	"iex":      {40_100, "IEXG.DEEP"},
+	"iex-tops": {38, "IEXG.TOPS"},
 }
 
 // Protocols are the names that a feed's protocol may have, sorted.

@@ -154,6 +154,49 @@ typedef struct tw_mbp10_slot {
 	uint8_t reserved[128];
 } tw_mbp10_slot;
 
+/* cbbo ring: the best prices across venues, with what each venue has. */
+typedef struct tw_venue_quote {
+	int64_t bid_px;
+	int64_t ask_px;
+	uint32_t bid_sz;
+	uint32_t ask_sz;
+	uint64_t ts_recv; /* of its last change */
+	uint64_t slot;    /* of that change in the venue's mbp1 ring */
+	uint16_t publisher_id;
+	uint8_t state; /* TW_VENUE_... */
+	uint8_t reserved[5];
+} tw_venue_quote;
+
+enum { TW_VENUE_NONE = 0, TW_VENUE_LIVE = 1, TW_VENUE_STALE = 2, TW_VENUE_SUSPECT = 3, TW_VENUE_HALTED = 4, TW_VENUE_SILENT = 5 };
+
+typedef struct tw_cbbo_slot {
+	tw_hdr hdr;
+	int64_t price;
+	uint32_t size;
+	uint8_t action;
+	uint8_t side;
+	uint8_t flags;
+	uint8_t reserved1;
+	uint64_t ts_recv;
+	int32_t ts_in_delta;
+	uint8_t reserved2[4];
+	int64_t bid_px;
+	int64_t ask_px;
+	uint32_t bid_sz;
+	uint32_t ask_sz;
+	uint16_t bid_pb; /* publisher with the best bid */
+	uint8_t reserved3[2];
+	uint16_t ask_pb;
+	uint8_t reserved4[2];
+	uint64_t ts_publish;
+	uint8_t venues; /* quotes that are filled in */
+	uint8_t live;
+	uint8_t stale;
+	uint8_t reserved5[5];
+	tw_venue_quote quotes[8];
+	uint8_t reserved6[24];
+} tw_cbbo_slot;
+
 /* events ring, and inline in the mbo ring: tell by hdr.rtype. */
 typedef struct tw_status {
 	tw_hdr hdr;
@@ -252,6 +295,8 @@ TW_SIZE_(tw_level, 32);
 TW_SIZE_(tw_mbp1_slot, 120);
 TW_SIZE_(tw_trade_slot, 56);
 TW_SIZE_(tw_mbp10_slot, 504);
+TW_SIZE_(tw_venue_quote, 48);
+TW_SIZE_(tw_cbbo_slot, 504);
 TW_SIZE_(tw_status, 40);
 TW_SIZE_(tw_gap, 56);
 TW_SIZE_(tw_imbalance, 112);
@@ -297,7 +342,7 @@ TW_SIZE_(tw_ext, 56);
 #define TW_OFF_DOORBELL 520     /* u32 */
 #define TW_OFF_STAMPS 524       /* u32 */
 
-enum { TW_KIND_MBO = 1, TW_KIND_MBP1 = 2, TW_KIND_TRADES = 3, TW_KIND_EVENTS = 4, TW_KIND_EXT = 5, TW_KIND_MBP10 = 6 };
+enum { TW_KIND_MBO = 1, TW_KIND_MBP1 = 2, TW_KIND_TRADES = 3, TW_KIND_EVENTS = 4, TW_KIND_EXT = 5, TW_KIND_MBP10 = 6, TW_KIND_CBBO = 7 };
 
 enum {
 	TW_STATE_INITIALISING = 0,
@@ -436,6 +481,7 @@ static inline uint32_t tw_slot_bytes_of_(uint32_t kind)
 	case TW_KIND_EVENTS:
 		return 128;
 	case TW_KIND_MBP10:
+	case TW_KIND_CBBO:
 		return 512;
 	default:
 		return 0;

@@ -15,9 +15,9 @@ F_LAST, F_TOB, F_SNAPSHOT, F_MBP, F_BAD_TS_RECV, F_MAYBE_BAD_BOOK, F_PUBLISHER =
 
 RTYPE_TRADE, RTYPE_MBP1, RTYPE_MBP10 = 0x00, 0x01, 0x0A
 RTYPE_STATUS, RTYPE_IMBALANCE, RTYPE_STATISTICS = 0x12, 0x14, 0x18
-RTYPE_MBO, RTYPE_GAP, RTYPE_EXT = 0xA0, 0xE0, 0xE1
+RTYPE_MBO, RTYPE_CMBP1, RTYPE_GAP, RTYPE_EXT = 0xA0, 0xB1, 0xE0, 0xE1
 
-KIND_MBO, KIND_MBP1, KIND_TRADES, KIND_EVENTS, KIND_EXT, KIND_MBP10 = 1, 2, 3, 4, 5, 6
+KIND_MBO, KIND_MBP1, KIND_TRADES, KIND_EVENTS, KIND_EXT, KIND_MBP10, KIND_CBBO = 1, 2, 3, 4, 5, 6, 7
 
 # name, struct code, numpy code: characters stay numbers (ord("A")), as in the record.
 _HDR = [("length", "B", "u1"), ("rtype", "B", "u1"), ("publisher_id", "H", "<u2"), ("instrument_id", "I", "<u4"), ("ts_event", "Q", "<u8")]
@@ -27,6 +27,10 @@ _TRADE = _HDR + [
 ]  # fmt: skip
 _LEVEL = [("bid_px", "q", "<i8"), ("ask_px", "q", "<i8"), ("bid_sz", "I", "<u4"), ("ask_sz", "I", "<u4"), ("bid_ct", "I", "<u4"), ("ask_ct", "I", "<u4")]
 _TAIL = [("ts_publish", "Q", "<u8")]
+_QUOTE = [
+    ("bid_px", "q", "<i8"), ("ask_px", "q", "<i8"), ("bid_sz", "I", "<u4"), ("ask_sz", "I", "<u4"), ("ts_recv", "Q", "<u8"), ("slot", "Q", "<u8"),
+    ("publisher_id", "H", "<u2"), ("state", "B", "u1"), ("reserved", "5s", "V5"),
+]  # fmt: skip
 _FIELDS = {
     "Mbo": _HDR + [
         ("order_id", "Q", "<u8"), ("price", "q", "<i8"), ("size", "I", "<u4"), ("flags", "B", "u1"), ("channel_id", "B", "u1"), ("action", "B", "u1"),
@@ -35,6 +39,13 @@ _FIELDS = {
     "Trade": _TRADE + [("match_id", "Q", "<u8")],
     "Mbp1": _TRADE + _LEVEL + _TAIL + [("plugin%d" % i, "Q", "<u8") for i in range(4)],
     "Mbp10": _TRADE + [("%s_%d" % (n, i), s, t) for i in range(10) for n, s, t in _LEVEL] + _TAIL,
+    "Cbbo": _HDR + [
+        ("price", "q", "<i8"), ("size", "I", "<u4"), ("action", "B", "u1"), ("side", "B", "u1"), ("flags", "B", "u1"), ("reserved1", "1s", "V1"),
+        ("ts_recv", "Q", "<u8"), ("ts_in_delta", "i", "<i4"), ("reserved2", "4s", "V4"), ("bid_px", "q", "<i8"), ("ask_px", "q", "<i8"),
+        ("bid_sz", "I", "<u4"), ("ask_sz", "I", "<u4"), ("bid_pb", "H", "<u2"), ("reserved3", "2s", "V2"), ("ask_pb", "H", "<u2"),
+        ("reserved4", "2s", "V2"), ("ts_publish", "Q", "<u8"), ("venues", "B", "u1"), ("live", "B", "u1"), ("stale", "B", "u1"),
+        ("reserved5", "5s", "V5"),
+    ] + [("%s_%d" % (n, i), s, t) for i in range(8) for n, s, t in _QUOTE],
     "Status": _HDR + [
         ("ts_recv", "Q", "<u8"), ("action", "H", "<u2"), ("reason", "H", "<u2"), ("trading_event", "H", "<u2"), ("is_trading", "B", "u1"),
         ("is_quoting", "B", "u1"), ("is_short_sell_restricted", "B", "u1"),
@@ -60,15 +71,16 @@ Mbo, _MBO = _make("Mbo")
 Trade, _TRADE_S = _make("Trade")
 Mbp1, _MBP1 = _make("Mbp1")
 Mbp10, _MBP10 = _make("Mbp10")
+Cbbo, _CBBO = _make("Cbbo")
 Status, _STATUS = _make("Status")
 Gap, _GAP = _make("Gap")
 Ext, _EXT = _make("Ext")
 Header, _HEADER = _make("Header")
 
 _OF_KIND = {KIND_MBO: (Mbo, _MBO, "Mbo"), KIND_TRADES: (Trade, _TRADE_S, "Trade"), KIND_MBP1: (Mbp1, _MBP1, "Mbp1"), KIND_EXT: (Ext, _EXT, "Ext"),
-            KIND_MBP10: (Mbp10, _MBP10, "Mbp10"), KIND_EVENTS: (Header, _HEADER, "Header")}  # fmt: skip
+            KIND_MBP10: (Mbp10, _MBP10, "Mbp10"), KIND_CBBO: (Cbbo, _CBBO, "Cbbo"), KIND_EVENTS: (Header, _HEADER, "Header")}  # fmt: skip
 _OF_RTYPE = {RTYPE_STATUS: (Status, _STATUS), RTYPE_GAP: (Gap, _GAP)}
-_SLOT_BYTES = {KIND_MBO: 64, KIND_MBP1: 128, KIND_TRADES: 64, KIND_EVENTS: 128, KIND_EXT: 64, KIND_MBP10: 512}
+_SLOT_BYTES = {KIND_MBO: 64, KIND_MBP1: 128, KIND_TRADES: 64, KIND_EVENTS: 128, KIND_EXT: 64, KIND_MBP10: 512, KIND_CBBO: 512}
 
 
 def unpack(kind, payload, offset=0):

@@ -132,6 +132,51 @@ records! {
         ts_publish: u64,
         reserved: [[u64; 8]; 2],
     }
+    /// What one venue contributes to a [`CbboSlot`].
+    VenueQuote 48 {
+        bid_px: i64,
+        ask_px: i64,
+        bid_sz: u32,
+        ask_sz: u32,
+        /// Of its last change.
+        ts_recv: u64,
+        /// Of that change in the venue's mbp1 ring.
+        slot: u64,
+        publisher_id: u16,
+        /// 0 none, 1 live, 2 stale, 3 suspect, 4 halted, 5 silent.
+        state: u8,
+        reserved: [u8; 5],
+    }
+    /// cbbo ring: the best prices across venues, with what each venue has.
+    CbboSlot 504 {
+        hdr: Header,
+        price: i64,
+        size: u32,
+        action: u8,
+        side: u8,
+        flags: u8,
+        reserved1: u8,
+        ts_recv: u64,
+        ts_in_delta: i32,
+        reserved2: [u8; 4],
+        bid_px: i64,
+        ask_px: i64,
+        bid_sz: u32,
+        ask_sz: u32,
+        /// Publisher with the best bid.
+        bid_pb: u16,
+        reserved3: [u8; 2],
+        ask_pb: u16,
+        reserved4: [u8; 2],
+        ts_publish: u64,
+        /// Quotes that are filled in.
+        venues: u8,
+        live: u8,
+        stale: u8,
+        reserved5: [u8; 5],
+        quotes: [VenueQuote; 8],
+        reserved6: [u8; 24],
+    }
     /// events ring, and inline in the mbo ring: an instrument's trading status.
     Status 40 {
         hdr: Header,

@@ -55,6 +55,8 @@ pub enum Kind {
     Ext = 5,
     /// [`crate::Mbp10Slot`].
     Mbp10 = 6,
+    /// [`crate::CbboSlot`].
+    Cbbo = 7,
 }
 
 impl Kind {
@@ -66,6 +68,7 @@ impl Kind {
             4 => (Kind::Events, 128),
             5 => (Kind::Ext, 64),
             6 => (Kind::Mbp10, 512),
+            7 => (Kind::Cbbo, 512),
             _ => return None,
         })
     }

@@ -56,7 +56,7 @@ public final class Ring {
     }
 
     /** Kinds of ring. */
-    public static final int MBO = 1, MBP1 = 2, TRADES = 3, EVENTS = 4, EXT = 5, MBP10 = 6;
+    public static final int MBO = 1, MBP1 = 2, TRADES = 3, EVENTS = 4, EXT = 5, MBP10 = 6, CBBO = 7;
 
     /** States of the producer. RECOVERING: it is alive, missing numbers were asked for. */
     public static final int INITIALISING = 0, RUNNING = 1, FEED_DOWN = 2, STOPPED = 3, FAILED = 4, REPLACED = 5, RECOVERING = 6;
@@ -69,7 +69,7 @@ public final class Ring {
     private static final int OFF_EPOCH_INTENT = 256, OFF_EPOCH = 264, OFF_FIRST = 272, OFF_STATE = 300, OFF_BOOT_ID = 304;
     private static final int OFF_UNUSED = 320, OFF_CURSOR = 384, OFF_HEARTBEAT = 512, OFF_DOORBELL = 520, OFF_STAMPS = 524;
 
-    private static final int[] SLOT_BYTES = {0, 64, 128, 64, 128, 64, 512};
+    private static final int[] SLOT_BYTES = {0, 64, 128, 64, 128, 64, 512, 512};
     private static final int IDLE_CHECKS = 1024; // every so many empty polls the header is looked at
     private static final int CHUNK_SHIFT = 30; // slots are mapped in pieces of 1 GiB: a ByteBuffer ends at 2
     private static final long NAP_NS = 50_000;
@@ -139,7 +139,7 @@ public final class Ring {
             r = Reason.VERSION;
         } else if (headerBytes < Shared.HEADER_BYTES || headerBytes > fileBytes) {
             r = Reason.HEADER_SIZE;
-        } else if (kind < MBO || kind > MBP10 || slotBytes != SLOT_BYTES[kind]) {
+        } else if (kind < MBO || kind > CBBO || slotBytes != SLOT_BYTES[kind]) {
             r = Reason.SLOT_SIZE;
         } else if (slots < 4 || slots > 1L << 40 || Long.bitCount(slots) != 1) {
             r = Reason.CAPACITY;

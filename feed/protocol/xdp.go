@@ -1,0 +1,56 @@
+package protocol
+
+import (
+	"net/netip"
+
+	"github.com/tickwire/tickwire/feed/pipeline"
+	"github.com/tickwire/tickwire/feed/session"
+	"github.com/tickwire/tickwire/parsers/xdp"
+	"github.com/tickwire/tickwire/tick"
+)
+
+// XDP is the equity feeds of the NYSE group: Integrated, BBO and Trades, in the older XDP and the Pillar layouts.
+var XDP = &Protocol{
+	Name: "xdp", Title: "NYSE XDP and Pillar: Integrated, BBO, Trades", Versions: versionsOf("2.5", xdp.Versions), Zone: "America/New_York",
+	Publisher: tick.PublisherXNYS, Dataset: "XNYS.PILLAR", Generated: tick.PublisherSimXDP, GenSet: "SIM.XDP",
+	Transports: []string{"udp"}, Recovery: []string{"retransmission", "refresh"},
+	Framing: xdpFraming{}, Channels: true, Books: Books{Sparse: true, Orders: true, Quotes: true},
+	New: func(o Options) (pipeline.Decoder, error) {
+		return xdp.NewDecoder(xdp.Options{Version: o.Version, Product: o.Product})
+	},
+	Looks: func(payload []byte, _ netip.AddrPort) int { return xdp.Looks(payload) },
+	Each: func(payload []byte, version string, fn func(Message) bool) error {
+		return xdp.EachMessage(payload, version, each(fn))
+	},
+}
+
+// versionsOf puts the default first.
+func versionsOf(first string, all []string) []string {
+	versions := []string{first}
+	for _, v := range all {
+		if v != first {
+			versions = append(versions, v)
+		}
+	}
+	return versions
+}
+
+// xdpFraming: the venue has no sessions; message 1 begins a channel anew, and refreshes are outside the sequence.
+type xdpFraming struct{}
+
+func (xdpFraming) Parse(p []byte) (h session.Header, blocks []byte, err error) {
+	x, blocks, err := xdp.ParsePacket(p)
+	h = session.Header{Sequence: uint64(x.Sequence), Epoch: x.Epoch, Count: uint16(x.Count), Sent: x.SendNs()}
+	switch x.Kind {
+	case xdp.PacketData:
+	case xdp.PacketHeartbeat:
+		h.Kind = session.PacketHeartbeat
+	case xdp.PacketReset:
+		h.Kind = session.PacketReset
+	default:
+		h.Kind = session.PacketAside
+	}
+	return h, blocks, err
+}
+
+func (xdpFraming) Walk(blocks []byte, count int) (whole, used int) { return xdp.Walk(blocks, count) }

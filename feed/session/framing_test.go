@@ -1,0 +1,77 @@
+package session
+
+import (
+	"encoding/binary"
+	"errors"
+	"slices"
+	"testing"
+	"time"
+)
+
+// wordFraming is a venue without sessions that tells its resets: u8 kind, u64 sequence, u64 epoch, u8 count, then messages as length-prefixed
+// blocks.
+type wordFraming struct{}
+
+func (wordFraming) Parse(p []byte) (h Header, blocks []byte, err error) {
+	if len(p) < 18 {
+		return h, nil, errors.New("short")
+	}
+	h = Header{Kind: PacketKind(p[0]), Sequence: binary.BigEndian.Uint64(p[1:]), Epoch: binary.BigEndian.Uint64(p[9:]), Count: uint16(p[17])}
+	return h, p[18:], nil
+}
+
+func (wordFraming) Walk(blocks []byte, count int) (whole, used int) {
+	return moldFraming{}.Walk(blocks, count)
+}
+
+func word(kind PacketKind, first, epoch uint64, count int) []byte {
+	b := append([]byte{byte(kind)}, binary.BigEndian.AppendUint64(nil, first)...)
+	b = append(binary.BigEndian.AppendUint64(b, epoch), byte(count))
+	for i := range count {
+		m := body(first + uint64(i))
+		b = append(binary.BigEndian.AppendUint16(b, uint16(len(m))), m...)
+	}
+	return b
+}
+
+// TestReset: a venue that numbers anew after a reset, and says it many times over.
+func TestReset(t *testing.T) {
+	data := func(first uint64, count int) []byte { return word(PacketData, first, 0, count) }
+	reset := func(epoch uint64) []byte { return word(PacketReset, 1, epoch, 1) }
+	cfg := Config{Framing: wordFraming{}, Wait: 10 * time.Millisecond}
+	for _, tc := range []struct {
+		name  string
+		steps []step
+		want  []string
+	}{
+		{"priming: the same reset over and over, on both lines",
+			[]step{{0, 0, reset(7)}, {1, 1, reset(7)}, {2, 0, reset(7)}, {3, 0, data(2, 3)}, {4, 1, reset(7)}, {5, 1, data(2, 3)}},
+			[]string{"start \x00\x00\x00", "1-1", "2-4"}},
+		{"a new day: numbers begin again, at once",
+			[]step{{0, 0, reset(7)}, {1, 0, data(2, 3)}, {2, 0, reset(9)}, {3, 0, data(2, 1)}},
+			[]string{"start \x00\x00\x00", "1-1", "2-4", "start \x00\x00\x00", "1-1", "2-2"}},
+		{"the slow line's copy of a reset that the fast one was done with",
+			[]step{{0, 0, reset(7)}, {1, 0, data(2, 3)}, {2, 0, reset(9)}, {3, 0, data(2, 1)}, {4, 1, reset(7)}, {5, 1, reset(9)}, {6, 0, data(3, 1)}},
+			[]string{"start \x00\x00\x00", "1-1", "2-4", "start \x00\x00\x00", "1-1", "2-2", "3-3"}},
+		{"joined by what came behind the reset: line B still brings it, and the hole closes",
+			[]step{{0, 0, data(2, 2)}, {5, 1, reset(7)}, {6, 1, data(2, 2)}, {7, 0, data(4, 1)}},
+			[]string{"start \x00\x00\x00", "1-1", "2-3", "4-4"}},
+		{"a late start, and a failover much later",
+			[]step{{0, 0, data(5000, 1)}, {20, 0, data(5001, 1)}, {6000, 0, data(5002, 1)}, {6001, 0, reset(9)}, {6002, 0, data(2, 1)}},
+			[]string{"start \x00\x00\x00", "gap 1-4999 state3", "5000-5000", "5001-5001", "5002-5002", "start \x00\x00\x00", "1-1", "2-2"}},
+		{"what is outside the sequence moves nothing",
+			[]step{{0, 0, reset(7)}, {1, 0, word(PacketAside, 900, 0, 2)}, {2, 0, data(2, 1)}},
+			[]string{"start \x00\x00\x00", "1-1", "2-2"}},
+		{"a heartbeat shows the tail that is missing",
+			[]step{{0, 0, reset(7)}, {1, 0, word(PacketHeartbeat, 4, 0, 0)}, {30, 0, nil}},
+			[]string{"start \x00\x00\x00", "1-1", "gap 2-3 state3"}},
+	} {
+		c, l := play(t, cfg, tc.steps)
+		if !slices.Equal(l.lines, tc.want) {
+			t.Errorf("%s:\n got %q\nwant %q", tc.name, l.lines, tc.want)
+		}
+		if tc.name == "what is outside the sequence moves nothing" && c.Lines[0].Aside != 1 {
+			t.Errorf("%s: counted %d", tc.name, c.Lines[0].Aside)
+		}
+	}
+}

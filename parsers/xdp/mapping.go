@@ -1,0 +1,80 @@
+package xdp
+
+import (
+	"bytes"
+	"encoding/binary"
+
+	"github.com/tickwire/tickwire/tick"
+)
+
+// mapping enters a symbol and makes its definition. A mapping that contradicts itself unmaps the symbol: its older scale may be wrong now.
+func (d *Decoder) mapping(m []byte, sequence uint64, out *tick.Batch) {
+	index, code := binary.LittleEndian.Uint32(m[4:]), m[24]
+	if index == 0 || code > 9 {
+		d.c.Contradict++
+		if s := d.symbol(index); s != &d.none {
+			s.scale = 0
+		}
+		return
+	}
+	s := d.enter(index)
+	if s == nil {
+		d.remember(index)
+		return
+	}
+	known := s.scale != 0
+	s.scale, s.system = scales[code], m[22]
+	if !known {
+		s.rpi, s.next = ' ', 0
+		if d.missed(index) {
+			s.state |= suspect
+		}
+	}
+	d.define(m, row(index, sequence, d.now(), out), known, s, out)
+}
+
+// scales are 1e-9 in a price unit, by price_scale_code.
+var scales = [10]int64{1e9, 1e8, 1e7, 1e6, 1e5, 1e4, 1e3, 1e2, 10, 1}
+
+// define fills in a definition; fields that the message is too short for stay unset.
+func (d *Decoder) define(m []byte, i int, known bool, s *symbol, out *tick.Batch) {
+	le := binary.LittleEndian
+	def := &out.Definitions[out.Sides.Definitions]
+	*def = tick.UndefDefinition
+	def.Header = header(i, out, 130, tick.RTypeDefinition)
+	def.RawInstrumentID = uint64(out.Instrument[i])
+	def.DisplayFactor = tick.PriceScale
+	symbol, _, _ := bytes.Cut(m[8:19], []byte{0})
+	copy(def.RawSymbol[:], symbol)
+	copy(def.Currency[:], "USD")
+	copy(def.Exchange[:], markets[le.Uint16(m[20:])])
+	def.InstrumentClass, def.MatchAlgorithm = 'K', 'F'
+	if le.Uint16(m[20:]) == 1 {
+		def.MatchAlgorithm = ' ' // parity, which has no code
+	}
+	if known {
+		def.SecurityUpdateAction = 'M'
+	}
+	if len(m) > 25 {
+		def.SecurityType[0] = blank(m[25])
+		if m[25] == 'T' && d.version != V21 {
+			copy(def.SecurityType[:], "TEST")
+		}
+	}
+	if len(m) >= 28 {
+		def.MinLotSizeRoundLot = int32(le.Uint16(m[26:]))
+	}
+	if len(m) >= 40 && le.Uint16(m[38:]) != 0 {
+		def.MinPriceIncrement = int64(le.Uint16(m[38:])) * mpvToE9
+	}
+	if len(m) >= 42 {
+		def.MinLotSize = int32(le.Uint16(m[40:]))
+	}
+	out.Kind[i], out.Aux[i] = tick.KindDefinition, tick.SideRows(out.Sides.Definitions, 1)
+	out.Sides.Definitions++
+}
+
+const mpvToE9 = 100_000 // mpv counts 1/100 cent
+
+// markets are the MICs of market_id (sheet section 12.2).
+var markets = map[uint16]string{1: "XNYS", 3: "ARCX", 9: "XASE", 10: "XCIS", 11: "XCHI", 255: "FINY"}

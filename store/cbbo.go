@@ -1,0 +1,94 @@
+package store
+
+import (
+	"strconv"
+
+	"github.com/tickwire/tickwire/ringbuf"
+)
+
+// Places of cbbo's own columns.
+const (
+	cbboBid = colOwn + iota
+	cbboAsk
+	cbboBidSz
+	cbboAskSz
+	cbboBidVenue
+	cbboAskVenue
+	cbboVenueCount
+	cbboLive
+	cbboStale
+	cbboFlags
+	cbboPublish
+)
+
+// Places of cbbo_venues' own columns.
+const (
+	venueRow = colOwn + iota
+	venueSource
+	venueState
+	venueBid
+	venueAsk
+	venueBidSz
+	venueAskSz
+	venueAge
+)
+
+// consolidated enters a record of a cbbo ring: one row of cbbo, and one of cbbo_venues for each venue that has said something.
+func (f *follower) consolidated(c *ringbuf.CbboSlot) {
+	symbol := f.symbol(&c.Header, c.TsRecv)
+	seq := int64(-1) // cbbo is not wanted: cbbo_venues joins nothing
+	if f.cbbo != nil {
+		r, ok := f.beginAs(f.cbbo, &c.Header, c.TsRecv, f.channel, symbol)
+		if !ok {
+			return
+		}
+		seq = r.seq + int64(r.n)
+		l := &c.Levels[0]
+		f.price(r, cbboBid, l.BidPx)
+		f.price(r, cbboAsk, l.AskPx)
+		r.set(cbboBidSz, int64(l.BidSz))
+		r.set(cbboAskSz, int64(l.AskSz))
+		r.set32(cbboBidVenue, f.publisherName(l.BidPb))
+		r.set32(cbboAskVenue, f.publisherName(l.AskPb))
+		r.set32(cbboVenueCount, uint32(c.Venues))
+		r.set32(cbboLive, uint32(c.Live))
+		r.set32(cbboStale, uint32(c.Stale))
+		r.set8(cbboFlags, c.Flags)
+		r.set(cbboPublish, int64(c.TsPublish))
+		f.end(r)
+	}
+	if f.cbboVenues == nil {
+		return
+	}
+	for i := range c.Quotes[:min(int(c.Venues), len(c.Quotes))] {
+		q := &c.Quotes[i]
+		if q.State == ringbuf.VenueNone {
+			continue
+		}
+		r, ok := f.beginAs(f.cbboVenues, &c.Header, c.TsRecv, f.channel, symbol)
+		if !ok {
+			return
+		}
+		r.set(venueRow, seq)
+		r.set32(venueSource, f.publisherName(q.Publisher))
+		r.set32(venueState, f.s.dict.add(q.State.String()))
+		f.price(r, venueBid, q.BidPx)
+		f.price(r, venueAsk, q.AskPx)
+		r.set(venueBidSz, int64(q.BidSz))
+		r.set(venueAskSz, int64(q.AskSz))
+		r.maybe(venueAge, int64(c.TsRecv-q.TsRecv), q.TsRecv != 0 && c.TsRecv >= q.TsRecv)
+		f.end(r)
+	}
+}
+
+// publisherName is the number of a publisher's name in the dictionary: the first part of the dataset of a lane that is followed, as column
+// venue has it, else the publisher's number. 0, no publisher, is NULL.
+func (f *follower) publisherName(publisher uint16) uint32 {
+	if publisher == 0 {
+		return 0
+	}
+	if code, ok := f.s.publishers.Load(publisher); ok {
+		return code.(uint32)
+	}
+	return f.s.dict.add(strconv.Itoa(int(publisher)))
+}
