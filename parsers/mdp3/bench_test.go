@@ -116,6 +116,8 @@ func BenchmarkAppend(b *testing.B) {
 	b.ReportMetric(float64(total)/m, "GB/s")
 	b.ReportMetric(float64(len(day))/i, "itch-GB/s")
 	b.ReportMetric(m/float64(total)/(i/float64(len(day))), "x-itch/byte")
+	b.ReportMetric(mdp[0]/float64(messages), "min-ns/msg")
+	b.ReportMetric(mdp[0]/float64(total)/(it[0]/float64(len(day))), "min-x")
 	b.ReportMetric(0, "ns/op")
 	if d.Refused() != 0 || d.Counters.Unknown != 0 {
 		b.Fatalf("%+v", d.Counters)

@@ -30,6 +30,9 @@ var entryKinds = [256]entryKind{
 // orderKinds are the kinds of OrderUpdateAction (tag 37708), and of MDUpdateAction in template 47.
 var orderKinds = [3]tick.Kind{tick.KindAdd, tick.KindModify, tick.KindDelete}
 
+// modifyMask keeps what only a modify has.
+var modifyMask = [4]uint64{1: math.MaxUint64}
+
 // book decodes templates 46 and 32: price levels, then the orders behind them. Hot path.
 func (d *Decoder) book(m Message, scale int64, out *tick.Batch) error {
 	block, rest, ok := root(m, 9)
@@ -221,13 +224,10 @@ func (d *Decoder) order(out *tick.Batch, s *instrument, id, priority uint64, man
 		size = 0
 	}
 	i := out.N & tick.RowMask
-	sub, aux := byte(0), uint64(0)
-	if kind == tick.KindModify {
-		aux = priority
-	}
+	sub, aux := byte(0), priority&modifyMask[action&3]
 	if priority > s.top && priority != math.MaxUint64 {
-		if kind == tick.KindModify && s.top != 0 {
-			sub = tick.ModifyTail
+		if s.top != 0 {
+			sub = tick.ModifyTail & byte(modifyMask[action&3])
 		}
 		s.top = priority
 	}

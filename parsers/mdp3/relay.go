@@ -93,7 +93,7 @@ func planRelay(from, to *sbe.Message) (*relayPlan, error) {
 				return nil, err
 			}
 			r.moves = moves
-			p.same = p.same && same && i < len(from.Groups) && from.Groups[i].Name == g.Name && from.Groups[i].Since <= g.Since && *old.Dimension == *g.Dimension
+			p.same = p.same && same && i < len(from.Groups) && from.Groups[i].Name == g.Name && old.Since <= g.Since && old.Dimension.Size == g.Dimension.Size && old.Dimension.CountAt == g.Dimension.CountAt
 		} else {
 			p.same = false
 		}
@@ -163,7 +163,7 @@ func null(b []byte, t *sbe.Type) {
 	}
 }
 
-// relaid is a message as the built-in schema has it; nil: it was counted as something else. The memory is the decoder's, until the next one.
+// relaid is local for a message of another schema. The memory is the decoder's, until the next one.
 func (d *Decoder) relaid(m Message) Message {
 	r := d.newer
 	if r == nil {
@@ -188,6 +188,14 @@ func (d *Decoder) relaid(m Message) Message {
 	}
 	d.Counters.Relaid++
 	return relaid
+}
+
+// local is a message as the built-in schema has it; nil: it was counted as something else. Hot path.
+func (d *Decoder) local(m Message) Message {
+	if m.Version() > builtin || d.newer != nil && m.Version() == d.newer.schema.Version {
+		return d.relaid(m)
+	}
+	return m
 }
 
 // lay writes a message anew. ok is false where its lengths lie, or it lacks a field that its own schema says it has.

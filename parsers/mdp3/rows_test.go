@@ -1,13 +1,18 @@
 package mdp3_test
 
 import (
+	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
+	"github.com/tickwire/tickwire/feed/pipeline"
 	"github.com/tickwire/tickwire/parsers/mdp3"
 	"github.com/tickwire/tickwire/tick"
 )
+
+var _ pipeline.Decoder = (*mdp3.Decoder)(nil)
 
 func newDecoder(tb testing.TB, o mdp3.Options) *mdp3.Decoder {
 	tb.Helper()
@@ -115,9 +120,164 @@ func rowOf(out *tick.Batch, i int) string {
 	return b.String()
 }
 
-func TestDump(t *testing.T) {
+// naiveRow is a row by hand.
+type naiveRow struct {
+	text       string
+	instrument int64
+	chain      int // 0 orders and trades, 1 levels, -1 none
+	event      int
+}
+
+func number(v any) int64 {
+	n, _ := v.(json.Number).Int64()
+	return n
+}
+
+func (o object) int(name string) int64 {
+	if o[name] == nil {
+		return 0
+	}
+	if e, ok := o[name].(map[string]any); ok {
+		return number(e["value"])
+	}
+	return number(o[name])
+}
+
+func (o object) char(name string) string { return o[name].(map[string]any)["value"].(string) }
+
+func (o object) price() string {
+	p := o["MDEntryPx"].(map[string]any)
+	m := number(p["mantissa"])
+	if number(p["exponent"]) == -7 {
+		m *= 100
+	}
+	return tick.FormatPrice(m)
+}
+
+// naive makes the rows of a capture from its expectations, one message after the other, by names: the slow obvious way.
+func naive(v *vector) []string {
+	var rows []naiveRow
+	event := 0
+	top := map[int64]int64{}
+	for _, m := range v.Messages {
+		add := func(instrument int64, chain int, format string, args ...any) {
+			rows = append(rows, naiveRow{fmt.Sprintf(format, args...), instrument, chain, event})
+		}
+		order := func(action int64, o object, px, side string, size int64, instrument int64) {
+			tail, aux := "", ""
+			if priority := o.int("MDOrderPriority"); priority > top[instrument] {
+				if top[instrument] != 0 {
+					tail = " T"
+				}
+				top[instrument] = priority
+			}
+			if action == 1 {
+				aux = fmt.Sprintf(" aux %d", o.int("MDOrderPriority"))
+			} else {
+				tail = ""
+			}
+			add(instrument, 0, "%s%s %d %d %s %d @ %s%s", [...]string{"add", "modify", "delete"}[action], tail, instrument, o.int("OrderID"), side, size, px, aux)
+		}
+		sides := map[string]string{"0": "B", "1": "A", "E": "B", "F": "A"}
+		entries := m.Groups["NoMDEntries"].Entries
+		orders := m.Groups["NoOrderIDEntries"].Entries
+		switch m.Template {
+		case 46, 32:
+			for _, e := range entries {
+				name, chain := "level", 1
+				if e.char("MDEntryType") > "9" {
+					name, chain = "implied", -1
+				}
+				add(e.int("SecurityID"), chain, "%s %c %d %s%d %d @ %s, %d orders", name, "NCD"[e.int("MDUpdateAction")], e.int("SecurityID"),
+					sides[e.char("MDEntryType")], e.int("MDPriceLevel"), e.int("MDEntrySize"), e.price(), e.int("NumberOfOrders"))
+			}
+			for _, o := range orders {
+				e := entries[o.int("ReferenceID")-1]
+				order(o.int("OrderUpdateAction"), o, e.price(), sides[e.char("MDEntryType")], o.int("MDDisplayQty"), e.int("SecurityID"))
+			}
+		case 47:
+			for _, o := range entries {
+				order(o.int("MDUpdateAction"), o, o.price(), sides[o.char("MDEntryType")], o.int("MDDisplayQty"), o.int("SecurityID"))
+			}
+		case 48, 42:
+			for _, e := range entries {
+				id, aggressor, aux := e.int("SecurityID"), orders[0], ""
+				if e["MDTradeEntryID"] != nil {
+					aux = fmt.Sprintf(" aux %d", e.int("MDTradeEntryID"))
+				}
+				add(id, 0, "trade %d %d %c %d @ %s%s", id, aggressor.int("OrderID"), "NBA"[e.int("AggressorSide")], e.int("MDEntrySize"), e.price(), aux)
+				for _, o := range orders[1:e.int("NumberOfOrders")] {
+					add(id, 0, "fill %d %d %c %d @ %s%s", id, o.int("OrderID"), "NAB"[e.int("AggressorSide")], o.int("LastQty"), e.price(), aux)
+				}
+				orders = orders[e.int("NumberOfOrders"):]
+			}
+		case 37:
+			for _, e := range entries {
+				add(e.int("SecurityID"), -1, "stat %d type 10001 - %d action 1 flags 0", e.int("SecurityID"), e.int("MDEntrySize"))
+			}
+		}
+		if m.Fields.int("MatchEventIndicator")&0x80 != 0 {
+			event++
+		}
+	}
+	var out []string
+	for i, r := range rows {
+		if r.chain >= 0 && slices.ContainsFunc(rows[i+1:], func(o naiveRow) bool { return o.instrument == r.instrument && o.chain == r.chain && o.event == r.event }) {
+			r.text += " +"
+		}
+		out = append(out, r.text)
+	}
+	return out
+}
+
+func same(tb testing.TB, what string, got, want []string) {
+	tb.Helper()
+	if !slices.Equal(got, want) {
+		tb.Errorf("%s: rows are\n\t%s\nwant\n\t%s", what, strings.Join(got, "\n\t"), strings.Join(want, "\n\t"))
+	}
+}
+
+// TestVectorRows compares the rows of the captures with those made by hand from their expectations.
+func TestVectorRows(t *testing.T) {
 	for _, v := range vectors(t) {
-		fmt.Println(v.name)
-		fmt.Println(strings.Join(decode(t, mdp3.Options{}, v.payload), "\n"))
+		want := naive(&v)
+		if len(want) == 0 {
+			t.Fatal("nothing is expected")
+		}
+		same(t, v.name, decode(t, mdp3.Options{}, v.payload), want)
+		only := func(kinds ...string) (out []string) {
+			for _, r := range want {
+				if !slices.ContainsFunc(kinds, func(k string) bool { return strings.HasPrefix(r, k) }) {
+					out = append(out, r)
+				}
+			}
+			return out
+		}
+		same(t, v.name+" orders", decode(t, mdp3.Options{Feed: mdp3.FeedMBO}, v.payload), only("level", "implied"))
+		got := decode(t, mdp3.Options{Feed: mdp3.FeedMBP}, v.payload)
+		for i := range got { // trades and levels are one chain here
+			got[i] = strings.TrimSuffix(got[i], " +")
+		}
+		levels := only("add", "modify", "delete")
+		for i := range levels {
+			levels[i] = strings.TrimSuffix(levels[i], " +")
+		}
+		same(t, v.name+" levels", got, levels)
+	}
+}
+
+// TestVectorColumns: what is the same for all rows of a packet.
+func TestVectorColumns(t *testing.T) {
+	for _, v := range vectors(t) {
+		d, out := newDecoder(t, mdp3.Options{}), newBatch(t)
+		feed(t, d, out, v.payload)
+		for i := range out.N {
+			if out.Sequence[i] != v.Header.Sequence || out.TsEvent[i] != uint64(v.Messages[0].Fields.int("TransactTime")) || out.Flags[i]&^tick.FlagMore != 0 {
+				t.Errorf("%s: row %d: sequence %d, time %d, flags %#x", v.name, i, out.Sequence[i], out.TsEvent[i], out.Flags[i])
+			}
+		}
+		if d.Counters.RptSeqGaps != 0 || d.Counters.RptSeqBack != 0 {
+			t.Errorf("%s: %+v", v.name, d.Counters)
+		}
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/tickwire/tickwire/internal/testvec"
+	"github.com/tickwire/tickwire/parsers/mdp3/wire"
 )
 
 // TestFresh generates package wire anew and compares it with what is committed. It needs CME's XML, which is not part of the tree.
@@ -30,6 +31,19 @@ func TestFresh(t *testing.T) {
 		got, err := os.ReadFile(filepath.Join("..", "wire", name))
 		if err != nil || !bytes.Equal(got, want) {
 			t.Errorf("wire/%s is not what gen writes: go generate ./parsers/mdp3/wire; %v", name, err)
+		}
+	}
+}
+
+// TestAgree generates package wire from the schema in it: views and schema are of one making, with CME's XML or without.
+func TestAgree(t *testing.T) {
+	written, err := generate(wire.Schema())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, want := range written {
+		if got, err := os.ReadFile(filepath.Join("..", "wire", name)); err != nil || !bytes.Equal(got, want) {
+			t.Errorf("wire/%s is not what gen writes from wire's own schema; %v", name, err)
 		}
 	}
 }
