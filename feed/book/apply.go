@@ -23,14 +23,18 @@ func (b *Books) Apply(batch *tick.Batch, from, to int) {
 	if from == 0 {
 		b.stale = b.stale[:0]
 	}
-	ahead := looksAhead && !b.sparse
-	if ahead {
+	if looksAhead {
 		b.chainTo(batch)
 	}
 	for first := from; from < to; first += group {
-		if ahead {
+		if looksAhead {
 			b.lines.free, b.lines.halves = b.orders.free, b.halves
-			lookAhead(&b.lines, from, first, to)
+			if b.sparse {
+				b.hashAhead(batch, first, to)
+				lookAheadSparse(&b.lines, from, first, to)
+			} else {
+				lookAhead(&b.lines, from, first, to)
+			}
 		}
 		for end := min(first-(stages-1)*group, to); from < end; from++ {
 			b.row(batch, from&tick.RowMask)
@@ -48,12 +52,20 @@ func (b *Books) row(batch *tick.Batch, i int) {
 		b.reduce(batch, i&tick.RowMask, batch.Kind[i&tick.RowMask])
 	case tick.KindReplace:
 		b.replace(batch, i&tick.RowMask)
-	case tick.KindModify:
-		b.modify(batch, i&tick.RowMask)
-	case tick.KindClear:
-		b.clearRow(batch, i&tick.RowMask)
 	default:
-		b.leave(batch, i&tick.RowMask, tick.StateApplied)
+		b.others(batch, i&tick.RowMask)
+	}
+}
+
+// others are not Nasdaq's order messages: apart, so that they are no concern of the switch above, whose every outcome is a surprise.
+func (b *Books) others(batch *tick.Batch, i int) {
+	switch batch.Kind[i&tick.RowMask] {
+	case tick.KindModify:
+		b.modify(batch, i)
+	case tick.KindClear:
+		b.clearRow(batch, i)
+	default:
+		b.leave(batch, i, tick.StateApplied)
 	}
 }
 
@@ -117,7 +129,10 @@ func finishBoth(batch *tick.Batch, i int, h *instrument, state uint8) {
 
 func (b *Books) add(batch *tick.Batch, i int) {
 	i &= tick.RowMask
-	n := b.placeNew(batch.Instrument[i])
+	n := batch.Instrument[i]
+	if b.sparse {
+		n = b.placeNew(n)
+	}
 	if n >= b.instruments {
 		b.counters.OverInstrument++
 		b.leave(batch, i, 0)

@@ -226,6 +226,9 @@ func feed(b *Books, batch *tick.Batch, ops []op, rows int) (took time.Duration) 
 //	budget  0 allocs/op; realistic 100 ns/msg, hostile 190 ns/msg; at most 128 bytes/order realistic, 192 hostile
 //	got     93 and 204 to 282 ns, 95 and 160 bytes; 32 a pass: 109 to 125 and 183 to 211 ns (EPYC Zen 4, a core of two shared ones)
 //
+// Sparse books have two look-ups by hash more: budget 200 ns/msg for either profile; got 172 and 196 ns on a machine that was busy. The table is most of
+// their bytes/order.
+//
 // Pinned to a core that nothing else uses; the figure moves by a third with a busy neighbour in the shared cache.
 func BenchmarkApply(b *testing.B) {
 	for _, tc := range []struct {

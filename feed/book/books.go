@@ -65,7 +65,6 @@ func (o Options) withDefaults() (Options, error) {
 type Books struct {
 	instrumentMem, nodeMem, blockMem region
 	dirMem, pageMem                  region
-	tableMem, numberMem              region // of sparse books
 
 	orders, blocks pool   // orders: nodes with a free level half are given back here
 	halves         uint32 // head of the list of nodes that have only a level
@@ -73,14 +72,18 @@ type Books struct {
 	index          index
 	lines          chain
 	sparse         bool
-	numbers        numbers // of sparse books
-	unknown        uint8   // flags of instruments that are not known yet
+	unknown        uint8 // flags of instruments that are not known yet
 	instruments    uint32
 	seen           uint32 // places below this one may have had an order
 
 	stale    []Stale
 	counters Counters
 	options  Options
+
+	tableMem, numberMem region // of sparse books
+	table               hashed
+	numbers             numbers
+	places              *[tick.MaxRows]uint32 // of the rows being applied
 }
 
 // New reserves address space for books within the given bounds. It fails when an option is out of range or the
@@ -128,7 +131,9 @@ func New(o Options) (*Books, error) {
 	b.index = index{dir: b.dirMem.base, pages: b.pageMem.base, limit: o.MaxReference, lone: nodes <= loneMask, pool: pool{limit: uint32(o.MaxPages)}}
 	if o.Sparse {
 		b.index.limit = 0
-		b.index.sparse = hashed{newProbing(b.tableMem, orderSlots), b.nodeMem.base}
+		b.places = new([tick.MaxRows]uint32)
+		b.table = hashed{newProbing(b.tableMem, orderSlots), b.nodeMem.base}
+		b.index.sparse = &b.table
 		b.numbers = numbers{probing: newProbing(b.numberMem, numberSlots), limit: uint32(o.MaxInstruments)}
 	}
 	b.lines = chain{
@@ -183,7 +188,7 @@ func (b *Books) resetSparse() {
 	if !b.sparse {
 		return
 	}
-	if slots := uint64(b.index.sparse.mask) + 1; uint64(b.orders.inUse) > slots/16 {
+	if slots := uint64(b.table.mask) + 1; uint64(b.orders.inUse) > slots/16 {
 		b.tableMem.clear(uintptr(slots) * slotBytes)
 	} else {
 		for n := uint32(1); n <= b.orders.fresh; n++ { // few: the rest of the table was perhaps never touched
@@ -233,7 +238,7 @@ func (b *Books) Counters() *Counters {
 		uint64(b.blocks.fresh+1)*blockBytes +
 		uint64(b.index.pool.fresh+1)*pageBytes + b.index.top*4
 	if b.sparse {
-		c.Bytes += (uint64(b.index.sparse.mask) + uint64(b.numbers.mask) + 2) * slotBytes
+		c.Bytes += (uint64(b.table.mask) + uint64(b.numbers.mask) + 2) * slotBytes
 	}
 	return c
 }

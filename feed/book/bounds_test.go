@@ -207,6 +207,44 @@ func TestValidateSeesDamage(t *testing.T) {
 	}
 }
 
+// The same for what only sparse books have.
+func TestValidateSeesDamageOfSparse(t *testing.T) {
+	slotOf := func(b *Books, id uint64) *orderSlot {
+		for at := range b.table.mask + 1 {
+			if s := b.table.order(at); s.node != 0 && b.order(s.node).id == id {
+				return s
+			}
+		}
+		return nil
+	}
+	for name, tc := range map[string]struct {
+		damage func(b *Books)
+		want   string
+	}{
+		"lost":             {func(b *Books) { *slotOf(b, 7) = orderSlot{} }, "order 7: is number"},
+		"of another order": {func(b *Books) { slotOf(b, 7).node = slotOf(b, 8).node }, "order 7: is number"},
+		"another tag":      {func(b *Books) { slotOf(b, 7).tag++ }, "order 7: is number"},
+		"tag left behind":  {func(b *Books) { b.table.put(0, 1<<40, 0) }, "is empty, but has tag"},
+		"extra":            {func(b *Books) { b.table.put(0, 1<<40, slotOf(b, 7).node) }, "101 entries, 100 orders"},
+		"free order":       {func(b *Books) { b.table.put(0, 1<<40, 101) }, "names number 101"},
+		"instrument":       {func(b *Books) { b.instrument(0).number++ }, "but found at"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			b, batch := newBooks(t, Options{Sparse: true, MaxOrders: 1 << 10}), newBatch(t)
+			for id := range uint64(100) {
+				apply(b, batch, bidAt(1<<31, id+1, 1+int64(id)/2))
+			}
+			if err := b.Validate(); err != nil {
+				t.Fatal(err)
+			}
+			tc.damage(b)
+			if err := b.Validate(); err == nil || !strings.Contains(err.Error(), tc.want) {
+				t.Errorf("%v, want something with %q", err, tc.want)
+			}
+		})
+	}
+}
+
 func TestOptions(t *testing.T) {
 	_, err := New(Options{MaxOrders: -1, MaxPages: 1 << 30, MaxReference: 1 << 63, MaxInstruments: 1 << 25, Prefault: -1})
 	if err == nil {
@@ -225,9 +263,16 @@ func TestOptions(t *testing.T) {
 
 // Once warm, nothing allocates: every kind of row, sound and broken.
 func TestSteadyState(t *testing.T) {
-	x := mix{instruments: 50, ids: 1 << 16, ticks: 300, adds: 45, hostile: true}
+	for _, o := range []Options{{}, {Sparse: true}} {
+		steadyState(t, o)
+	}
+}
+
+func steadyState(t *testing.T, o Options) {
+	t.Helper()
+	x := mix{instruments: 50, ids: 1 << 16, ticks: 300, adds: 40, hostile: true, modify: true, options: o}
 	r := rand.New(rand.NewPCG(3, 3))
-	b, batch := newBooks(t, Options{}), newBatch(t)
+	b, batch := newBooks(t, o), newBatch(t)
 	var live []naiveID
 	for batch.N < tick.MaxRows {
 		w := x.step(r, &live)

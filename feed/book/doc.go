@@ -1,8 +1,13 @@
 // Package book keeps the full-depth order books of all instruments of a lane: every resting order, in the queue of its
 // price, and the best prices of each instrument, and completes the rows of a batch with what only a book knows.
 //
-// The rules are those of the ITCH 5.0 specification: the life of an order from its add to its last share. Nothing but order
+// The rules are those of the ITCH 5.0 specification: the life of an order from its add to its last share; and for venues that change orders
+// under their id those of NYSE's, IEX's and CME's (modify.go). Nothing but order
 // messages touches a book, halts never do; what names an order that does not rest is counted and ignored.
+//
+// Books come in two sorts. The one numbers instruments and orders from small numbers up, as Nasdaq does, and finds them by place. The other,
+// Options.Sparse, takes any numbers, order ids that are unique only within their instrument, and finds both by hash (hashed.go). Everything else is
+// the same; methods speak the venue's numbers in both.
 //
 // # Memory
 //
@@ -13,11 +18,13 @@
 //	                  │          page number << 7 │ entries in use          page 0 is never written: all none
 //	                  │          or, of an order alone among them, its 6 low bits and its number: no page
 //	                  └─ &63 ─► page: 64 × u32 ──► number of the order      256 bytes, recycled when its last order dies
+//	sparse: instrument ─► table ─► place ┬─► table ──► number of the order      two tables, at most half full
+//	                                  id ┘
 //
 //	node, 64 bytes, one cache line: an order, and the level that this order opened
 //	0         8       12      16      20      24      28      32
 //	+---------+-------+-------+-------+-------+-------+-------+
-//	| id      | size  | level | prev  | next  | owner | mpid  |   owner: instrument, side in the top bit
+//	| id      | size  | level | prev  | next  | owner | mpid  |   owner: place of the instrument, side in the top bit
 //	+---------+-------+-------+-------+-------+-------+-------+   prev, next: neighbours in the queue
 //	32        40      48      52      56              64
 //	+---------+-------+-------+-------+---------------+
@@ -27,7 +34,7 @@
 //	instrument, 64 bytes, one cache line; the first 32 are a tick.BidAskPair as it is published
 //	0        16       24       32       40       48       56                    64
 //	+--------+--------+--------+--------+--------+--------+-----------------------+
-//	| px ×2  | sz ×2  | ct ×2  | best×2 | leaf×2 | root×2 | height×2 flags        |  ×2: bid, ask
+//	| px ×2  | sz ×2  | ct ×2  | best×2 | leaf×2 | root×2 | height×2 flags number |  ×2: bid, ask; number: the venue's
 //	+--------+--------+--------+--------+--------+--------+-----------------------+
 //
 //	block, 192 bytes: a B+ tree for each side of each instrument
@@ -57,7 +64,8 @@
 // counted, and its instrument is suspect from there on: its book is no longer the venue's. Per live order the state is
 // 64 bytes of node (96 at worst, when orders leave their levels behind), 14 to 38 of tree a level, and 4 bytes an entry of
 // index page: about 110 bytes with one order a level and dense references. Scattered references cost 4 bytes of directory
-// for each span of 64 that has an order, and a page only where two share a span. Counters says what is in use.
+// for each span of 64 that has an order, and a page only where two share a span. Sparse books have 16 to 32 bytes of table for each order that
+// may rest, touched as hashes scatter them. Counters says what is in use.
 //
 // # Batches
 //

@@ -62,7 +62,7 @@ type hashed struct {
 
 // find gives the order of an instrument, by place, with an id, or 0.
 func (x *hashed) find(place uint32, id uint64) uint32 {
-	if x.slots == nil {
+	if x == nil {
 		return 0
 	}
 	tag := x.tag(id, place)

@@ -9,7 +9,7 @@ import (
 // and holes are closed all the time; nodes hold what find looks at.
 func TestHashedIsAMap(t *testing.T) {
 	b := newBooks(t, Options{Sparse: true, MaxOrders: 64, MaxInstruments: 4})
-	x := &b.index.sparse
+	x := b.index.sparse
 	if x.mask != 127 {
 		t.Fatalf("%d slots", x.mask+1)
 	}
@@ -42,6 +42,25 @@ func TestHashedIsAMap(t *testing.T) {
 				x.put(key.instrument, key.id, n)
 			}
 		}
+	}
+}
+
+// A tag is no name: where two orders share one, instrument and id tell them apart.
+func TestHashedTellsApart(t *testing.T) {
+	b := newBooks(t, Options{Sparse: true, MaxOrders: 64, MaxInstruments: 4})
+	for _, other := range []order{{id: 5, owner: ownerOf(2, ask)}, {id: 6, owner: ownerOf(1, ask)}} {
+		*b.order(1) = other
+		b.table.put(1, 5, 1) // a slot with the tag of order 5 of instrument 1, but another one's
+		if n := b.table.find(1, 5); n != 0 {
+			t.Errorf("found order %d of %d", b.order(n).id, b.order(n).owner)
+		}
+		*b.order(2) = order{id: 5, owner: ownerOf(1, ask)}
+		b.table.put(1, 5, 2)
+		if n := b.table.find(1, 5); n != 2 {
+			t.Errorf("found number %d behind another of the same tag", n)
+		}
+		b.table.drop(1, 5, 2)
+		b.table.drop(1, 5, 1)
 	}
 }
 

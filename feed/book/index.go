@@ -32,8 +32,8 @@ type index struct {
 	limit  uint64 // references from here on are refused
 	lone   bool   // all orders have numbers that a directory entry can hold
 	pool   pool
-	top    uint64 // directory entries that were ever used: what reset has to clear
-	sparse hashed // takes the place of all that when there are slots; limit is 0 then
+	top    uint64  // directory entries that were ever used: what reset has to clear
+	sparse *hashed // takes the place of all that when it is there; limit is 0 then
 }
 
 func (x *index) dirEntry(ref uint64) *uint32 {
@@ -48,7 +48,7 @@ func (x *index) slot(page uint32, ref uint64) *uint32 {
 // is, a branch could only guess: both are looked up, the page of a lone order as page 0, which is empty.
 func (x *index) find(place uint32, ref uint64) uint32 {
 	if ref >= x.limit {
-		return x.sparse.find(place, ref)
+		return x.sparse.find(place, ref) // or nil's
 	}
 	d := *x.dirEntry(ref)
 	isLone := uint32(int32(d) >> 31)
@@ -57,7 +57,7 @@ func (x *index) find(place uint32, ref uint64) uint32 {
 }
 
 // takes says whether there can be an order with this reference.
-func (x *index) takes(ref uint64) bool { return ref < x.limit || x.sparse.slots != nil }
+func (x *index) takes(ref uint64) bool { return ref < x.limit || x.sparse != nil }
 
 // hasRoom says whether put would succeed; the reference must be one that it takes. A table has twice as many slots as there are orders.
 func (x *index) hasRoom(ref uint64) bool {

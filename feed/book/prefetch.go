@@ -19,6 +19,13 @@ import (
 //	group g+1   the last order of an add's level, or the level in that block
 //	group g     applied
 //
+// Of sparse books (hashed.go) the first three are two, and a loop of Go before them computes what they need: hashing has no misses to wait for, and
+// the table of instruments is small.
+//
+//	group g+6   slots of id and new id; instrument
+//	group g+5   –
+//	group g+4   order, if the id's slot is the first or second from its home
+//
 // What a stage reads may be out of date when its row is applied: rows before it may add, remove or move things. That
 // costs a miss, never a wrong result, for Apply looks everything up itself. Everything read lies within the mappings:
 // page, order, level, block and instrument numbers stay within their regions even in records that have been freed.
@@ -47,6 +54,13 @@ type chain struct {
 	sides [ahead]uint32
 	keys  [ahead]uint64 // looked for in the tree
 	found [ahead]uint32 // a level, or a block with the top bit set
+
+	// Of sparse books; instrument is a column of places.
+	table  unsafe.Pointer // of orders
+	mask   uint32
+	tags   [ahead]uint32
+	homes  [ahead]uint32
+	homes2 [ahead]uint32 // of the new id, if there is one
 }
 
 const (
@@ -65,4 +79,24 @@ func (b *Books) chainTo(batch *tick.Batch) {
 	c.kind, c.side = unsafe.Pointer(batch.Kind), unsafe.Pointer(batch.Side)
 	c.instrument, c.id, c.aux = unsafe.Pointer(batch.Instrument), unsafe.Pointer(batch.OrderID), unsafe.Pointer(batch.Aux)
 	c.price = unsafe.Pointer(batch.Price)
+	if b.sparse {
+		c.instrument = unsafe.Pointer(b.places)
+		c.table, c.mask = b.table.slots, b.table.mask
+	}
+}
+
+// hashAhead computes what the stages of sparse books need of a group that begins at row first.
+func (b *Books) hashAhead(batch *tick.Batch, first, to int) {
+	c, x := &b.lines, &b.table
+	for i := first; i < min(first+group, to); i++ {
+		i &= tick.RowMask
+		place := b.numbers.find(batch.Instrument[i])
+		b.places[i] = place
+		tag := x.tag(batch.OrderID[i], place)
+		home := tag >> x.shift
+		c.tags[i%ahead], c.homes[i%ahead], c.homes2[i%ahead] = tag, home, home
+		if batch.Kind[i] == tick.KindReplace {
+			c.homes2[i%ahead] = x.tag(batch.Aux[i], place) >> x.shift
+		}
+	}
 }

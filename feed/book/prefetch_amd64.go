@@ -9,3 +9,8 @@ const looksAhead = true
 //
 //go:noescape
 func lookAhead(c *chain, from, first, to int)
+
+// lookAheadSparse is lookAhead for sparse books, after hashAhead.
+//
+//go:noescape
+func lookAheadSparse(c *chain, from, first, to int)

@@ -129,6 +129,69 @@ TEXT ·lookAhead(SB), NOSPLIT, $0-32
 	STAGE(5, askTail)
 	RET
 
+// func lookAheadSparse(c *chain, from, first, to int)
+TEXT ·lookAheadSparse(SB), NOSPLIT, $0-32
+	MOVQ c+0(FP), SI
+	XORL BX, BX
+	MOVQ chain_nodes(SI), R8
+	FREE(chain_free)
+	FREE(chain_halves)
+	STAGE(0, askSlots)
+	STAGE(2, askSlotOrder)
+	STAGE(3, askLevel)
+	STAGE(4, askTree)
+	STAGE(5, askTail)
+	RET
+
+TEXT askSlots<>(SB), NOSPLIT, $0-0
+	ROWS
+	MOVQ chain_table(SI), R8
+	MOVQ chain_instrument(SI), R12
+	MOVQ chain_instrumentCount(SI), R13
+	MOVQ chain_instruments(SI), R14
+
+loop:
+	MOVQ CX, DI
+	ANDL $ringMask, DI
+	MOVL chain_homes(SI)(DI*4), AX
+	PREFETCHT0 (R8)(AX*8)
+	MOVL chain_homes2(SI)(DI*4), AX
+	PREFETCHT0 (R8)(AX*8)
+	INSTRUMENT
+	PREFETCHT0 (AX)
+	NEXT(loop)
+
+done:
+	RET
+
+TEXT askSlotOrder<>(SB), NOSPLIT, $0-0
+	ROWS
+	MOVQ chain_table(SI), R8
+	MOVQ chain_nodes(SI), R11
+
+loop:
+	MOVQ CX, DI
+	ANDL $ringMask, DI
+	MOVL chain_tags(SI)(DI*4), R10
+	MOVL chain_homes(SI)(DI*4), AX
+	MOVQ (R8)(AX*8), R9         // a slot: the tag is its lower half
+	INCL AX
+	ANDL chain_mask(SI), AX
+	MOVQ (R8)(AX*8), R12
+	CMPL R9, R10
+	CMOVQNE R12, R9
+	MOVQ R9, AX
+	SHRQ $32, AX
+	CMPL R9, R10
+	CMOVQNE BX, AX
+	MOVL AX, chain_num(SI)(DI*4)
+	SHLQ $6, AX
+	PREFETCHT0 (R11)(AX*1)
+	NEXT(loop)
+
+done:
+	RET
+
 TEXT askDirectory<>(SB), NOSPLIT, $0-0
 	ROWS
 	MOVQ chain_dir(SI), R8

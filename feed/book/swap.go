@@ -23,6 +23,7 @@ func (b *Books) Swap(o *Books) error {
 	b.pageMem, o.pageMem = o.pageMem, b.pageMem
 	b.tableMem, o.tableMem = o.tableMem, b.tableMem
 	b.numberMem, o.numberMem = o.numberMem, b.numberMem
+	b.table, o.table = o.table, b.table
 	b.numbers, o.numbers = o.numbers, b.numbers
 	b.unknown, o.unknown = o.unknown, b.unknown
 	b.orders, o.orders = o.orders, b.orders
@@ -30,6 +31,7 @@ func (b *Books) Swap(o *Books) error {
 	b.levels, o.levels = o.levels, b.levels
 	b.blocks, o.blocks = o.blocks, b.blocks
 	b.index, o.index = o.index, b.index
+	b.index.sparse, o.index.sparse = o.index.sparse, b.index.sparse // each its own table's
 	b.lines, o.lines = o.lines, b.lines
 	b.seen, o.seen = o.seen, b.seen
 	b.stale, o.stale = b.stale[:0], o.stale[:0]

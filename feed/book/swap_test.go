@@ -9,7 +9,12 @@ import (
 
 // TestSwap: two books exchange what is in them; each goes on as the other would have, while pointers to counters stay good.
 func TestSwap(t *testing.T) {
-	o := Options{MaxInstruments: 64, MaxOrders: 1 << 10, MaxReference: 1 << 16}
+	swap(t, Options{MaxInstruments: 64, MaxOrders: 1 << 10, MaxReference: 1 << 16})
+	swap(t, Options{MaxInstruments: 64, MaxOrders: 1 << 10, Sparse: true})
+}
+
+func swap(t *testing.T, o Options) {
+	t.Helper()
 	a, b, batch := newBooks(t, o), newBooks(t, o), newBatch(t)
 	run := func(books *Books, rows ...row) {
 		batch.Reset()
@@ -61,6 +66,15 @@ func TestSwap(t *testing.T) {
 	}
 	if n := testing.AllocsPerRun(10, func() { _ = a.Swap(b) }); n != 0 {
 		t.Errorf("%g allocations", n)
+	}
+	other := newBooks(t, o)
+	run(other, add(9, 50, 300), add(12, 7, 300)) // met in another order: of sparse books in other places
+	if err := a.Swap(other); err != nil || a.Validate() != nil || a.Top(50).BidPx != 300 || a.Top(7).BidPx != 300 || !a.Seen(8) || !a.Seen(40) {
+		t.Errorf("%v %v: %+v %+v", err, a.Validate(), a.Top(50), a.Top(7))
+	}
+	run(a, add(10, 8, 150), add(11, 40, 160))
+	if err := a.Validate(); err != nil || a.Top(8).BidPx != 150 || a.Top(40).BidPx != 160 {
+		t.Errorf("%v: %+v %+v", err, a.Top(8), a.Top(40))
 	}
 	if err := a.Swap(newBooks(t, Options{MaxInstruments: 64, MaxOrders: 1 << 11, MaxReference: 1 << 16})); !errors.Is(err, ErrOptions) {
 		t.Errorf("other bounds: %v", err)

@@ -228,7 +228,7 @@ func (v *validator) level(owner, leaf uint32, key uint64, ref uint32) error {
 func (v *validator) index() error {
 	x := &v.b.index
 	if v.b.sparse {
-		return v.hashed(&x.sparse)
+		return v.hashed(x.sparse)
 	}
 	pages, entries := map[uint32]bool{}, 0
 	for at := range x.top {

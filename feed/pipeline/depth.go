@@ -27,7 +27,7 @@ type depth struct {
 
 type wantedBook struct {
 	levels [10]tick.BidAskPair // as they were published last
-	open   bool                // an event of several rows has begun
+	open   bool                // an event has records, none of them with F_LAST
 }
 
 func newDepth(symbols []string) depth {
@@ -49,6 +49,30 @@ func (l *Lane) ladder() ladder {
 		return l.depth.prices
 	}
 	return l.books
+}
+
+// setSuspect marks an instrument's books, of orders and of prices, as behind the venue's, or takes the marks off.
+func (l *Lane) setSuspect(id uint32, on bool) {
+	l.books.SetSuspect(id, on)
+	if p := l.depth.prices; p != nil {
+		p.SetSuspect(id, on)
+	}
+}
+
+// setSuspectAll is setSuspect for every instrument.
+func (l *Lane) setSuspectAll(on bool) {
+	l.books.SetSuspectAll(on)
+	if p := l.depth.prices; p != nil {
+		p.SetSuspectAll(on)
+	}
+}
+
+// eachBook calls fn with the instruments that have had an order or a level, until it returns false.
+func (l *Lane) eachBook(fn func(id uint32) bool) {
+	if !l.books.Instruments(fn) || l.depth.prices == nil {
+		return
+	}
+	l.depth.prices.Instruments(func(id uint32) bool { return l.books.Seen(id) || fn(id) })
 }
 
 func (d *depth) reset() {
@@ -120,24 +144,17 @@ func (d *depth) apply(l *Lane) {
 		from = i + 1
 		staged := len(l.staged.mbp10)
 		d.publish(l, i&tick.RowMask, w)
-		more := b.Flags[i&tick.RowMask]&tick.FlagMore != 0
-		if w.open && !more && staged == len(l.staged.mbp10) {
-			l.endTen(id)
+		has := len(l.staged.mbp10) != staged
+		if b.Flags[i&tick.RowMask]&tick.FlagMore != 0 {
+			w.open = w.open || has
+			continue
 		}
-		w.open = more
+		if w.open && !has {
+			l.ten(i&tick.RowMask, tick.ActionNone, tick.SideNone, tick.UndefPrice, 0, l.flags(i)|tick.FlagLast, &w.levels)
+		}
+		w.open = false
 	}
 	d.complete(l, from, b.N)
-}
-
-// endTen closes an event whose last row changed no levels: its latest record, if it is among those staged, gets F_LAST.
-func (l *Lane) endTen(id uint32) {
-	s := l.staged.mbp10
-	for at := len(s) - 1; at >= max(0, len(s)-eventMost); at-- {
-		if s[at].InstrumentID == id {
-			s[at].Flags |= tick.FlagLast
-			return
-		}
-	}
 }
 
 // publish stages the ten levels after row i when they changed, or before it when it is a trade.

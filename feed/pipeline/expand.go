@@ -17,41 +17,82 @@ import (
 //	ExecAt 'N'                F C                   C when top changed
 //	Reduce, Delete          C                       C when top changed
 //	Replace                 C(old) A(new)           A or C when top chg.
-//	Modify                  M, C when it is gone    the same when top chg.
+//	Modify                  M (*), C when gone      M or C when top changed
 //	Trade                   T                       T                   T
 //	Cross, size > 0         T side N                T                   T        Statistics
 //	Fill                    F
-//	Level                   A M C, F_MBP (*)        A M C when top chg.
-//	Quote                                           A, F_TOB when top chg.
+//	Level                   A M C, F_MBP (**)       A M C when top changed
+//	Quote                   A A, F_TOB (**)         A, F_TOB when top chg.
 //	Clear                   R                       R when top changed
 //	Implied                                                                      ExtImplied
 //	Break                                                                        ExtBreak
 //	Status                  the same, inline                                     Status
 //	Imbalance, Statistics                                                        as they are
 //
-// (*) only of a venue that has no orders (depth.price). Of a Level New is A, Change and Overlay are M, the rest C. Where there is a
-// price book best prices are its, so that orders have no record in mbp1.
+// (*) M keeps the order's place in the queue unless the price changes, even when the order grew. Where it goes to the tail at an unchanged price, M could not
+// say so: C(old), A(new). (**) Only of a venue that has no orders (depth.price). Of a Level, New is A, Change and Overlay are M, the rest C; a Quote is the bid
+// and then the ask, each of which replaces its side. Where there is a price book best prices are its, and orders have no record in mbp1.
 //
 // Only A, C, M and R change a book. T shows the top before the event, everything else the top after it. All records of a
-// row share its sequence and times, and only the last one in a ring carries F_LAST; where a venue's event has several rows for an instrument
-// (tick.FlagMore), only the last of its records in a ring, as far as they are of one pass.
+// row share its sequence and times, and only the last one in a ring carries F_LAST. Where a venue's event has several rows for an instrument
+// (tick.FlagMore) the last of them carries it, or an N behind, in each ring that has records of the event.
 
 // expand turns the batch's completed rows into staged records.
 func (l *Lane) expand() {
 	b := l.batch
-	open := false // an event of several rows began in this pass
+	room := l.staged.rows
 	for i := range b.N {
 		i &= tick.RowMask
+		if room == 0 { // a message may have become many rows
+			l.flush()
+			room = l.staged.rows
+		}
+		room--
 		if l.only.bounded && !l.only.inTime(l, i) {
 			continue
 		}
 		mbo, mbp1 := len(l.staged.mbo), len(l.staged.mbp1)
 		l.row(i)
-		if b.Flags[i]&tick.FlagMore != 0 {
-			open = true
-		} else if open {
-			l.endEvent(b.Instrument[i], mbo, mbp1)
+		if b.Flags[i]&tick.FlagMore != 0 || len(l.staged.open) != 0 {
+			l.inEvent(i, len(l.staged.mbo) != mbo, len(l.staged.mbp1) != mbp1)
 		}
+	}
+}
+
+// Rings in which an event has records so far, none of them with F_LAST.
+const (
+	openMbo  uint8 = 1 << 0
+	openMbp1 uint8 = 1 << 1
+)
+
+// inEvent keeps account of the rings that row i's event has records in; the row itself has some in mbo and mbp1, or not. The event's last row ends it in all
+// of them: where it has no record of its own, by one that says nothing else.
+func (l *Lane) inEvent(i int, mbo, mbp1 bool) {
+	b := l.batch
+	id, open := b.Instrument[i], l.staged.open
+	if b.Flags[i]&tick.FlagMore != 0 {
+		var rings uint8
+		if mbo {
+			rings |= openMbo
+		}
+		if mbp1 {
+			rings |= openMbp1
+		}
+		if rings != 0 {
+			open[id] |= rings
+		}
+		return
+	}
+	rings, ok := open[id]
+	if !ok {
+		return
+	}
+	delete(open, id)
+	if rings&openMbo != 0 && !mbo {
+		l.order(i, tick.ActionNone, tick.SideNone, 0, tick.UndefPrice, 0, l.flags(i)|tick.FlagLast)
+	}
+	if rings&openMbp1 != 0 && !mbp1 {
+		l.top(i, tick.ActionNone, tick.SideNone, tick.UndefPrice, 0, l.flags(i)|tick.FlagLast, &b.After[i])
 	}
 }
 
@@ -92,31 +133,6 @@ func (l *Lane) row(i int) {
 		l.cold(i)
 	}
 }
-
-// endEvent closes an event of an instrument in the rings that its last row has no record in: the lengths are those before the row. The
-// event's latest record there gets F_LAST, if it is among those staged.
-func (l *Lane) endEvent(id uint32, mbo, mbp1 int) {
-	s := &l.staged
-	if mbo == len(s.mbo) {
-		for at := mbo - 1; at >= max(0, mbo-eventMost); at-- {
-			if r := (*tick.Mbo)(asMbo(&s.mbo[at])); r.InstrumentID == id && r.RType == tick.RTypeMbo {
-				r.Flags |= tick.FlagLast
-				break
-			}
-		}
-	}
-	if mbp1 == len(s.mbp1) {
-		for at := mbp1 - 1; at >= max(0, mbp1-eventMost); at-- {
-			if r := &s.mbp1[at]; r.InstrumentID == id {
-				r.Flags |= tick.FlagLast
-				break
-			}
-		}
-	}
-}
-
-// eventMost bounds how far back an event's latest record is looked for.
-const eventMost = 512
 
 // flags are what every record of a row carries besides F_LAST.
 func (l *Lane) flags(i int) uint8 {
@@ -299,7 +315,12 @@ func (l *Lane) modify(i int) {
 	if b.State[i]&tick.StateGone != 0 {
 		action, price, size = tick.ActionCancel, b.OldPrice[i], b.OldSize[i]
 	}
-	l.order(i, action, b.Side[i], b.OrderID[i], price, size, flags)
+	if action == tick.ActionModify && b.Sub[i] == tick.ModifyTail && price == b.OldPrice[i] {
+		l.order(i, tick.ActionCancel, b.Side[i], b.OrderID[i], price, b.OldSize[i], l.flags(i))
+		l.order(i, tick.ActionAdd, b.Side[i], b.OrderID[i], price, size, flags)
+	} else {
+		l.order(i, action, b.Side[i], b.OrderID[i], price, size, flags)
+	}
 	if b.State[i]&tick.StateTop != 0 {
 		l.top(i, action, b.Side[i], price, size, flags, &b.After[i])
 	}
@@ -329,9 +350,15 @@ func levelAction(code byte) byte {
 
 // quote stages both best prices at once.
 func (l *Lane) quote(i int) {
-	if b := l.batch; b.State[i]&tick.StateTop != 0 {
+	b := l.batch
+	flags := l.flags(i) | tick.FlagTOB
+	if l.depth.levels {
+		l.order(i, tick.ActionAdd, tick.SideBid, 0, b.Price[i], b.Size[i], flags)
+		l.order(i, tick.ActionAdd, tick.SideAsk, 0, b.OldPrice[i], b.OldSize[i], flags|l.last(i))
+	}
+	if b.State[i]&tick.StateTop != 0 {
 		side, price, size := quoted(b, i)
-		l.top(i, tick.ActionAdd, side, price, size, l.flags(i)|l.last(i)|tick.FlagTOB, &b.After[i])
+		l.top(i, tick.ActionAdd, side, price, size, flags|l.last(i), &b.After[i])
 	}
 }
 

@@ -138,7 +138,7 @@ func TestModifyBecomesRecords(t *testing.T) {
 		"A 3000000000 B 5 50@9.9 f80 seq2",
 		"M 3000000000 B 5 70@9.9 f80 seq3",
 		"M 3000000000 B 5 70@10.1 f80 seq4",
-		"M 3000000000 B 1152921504606846976 40@10 f80 seq5",
+		"C 3000000000 B 1152921504606846976 100@10 f00 seq5", "A 3000000000 B 1152921504606846976 40@10 f80 seq5", // to the tail
 		"C 3000000000 B 5 70@10.1 f80 seq6",
 		"R 3000000000 N 0 0@- f80 seq8",
 	})
@@ -235,13 +235,14 @@ func TestOrdersAndLevels(t *testing.T) {
 		more(order(11, 'A', 1, 12)), level(tick.LevelNew, 'A', 1, 1, 13),
 	)
 	check(t, b.mbo(t), []string{
-		"A 3000000000 B 8 5@10 f00 seq1", "A 3000000000 B 9 2@10 f80 seq2", "A 4 B 70 1@5 f80 seq3",
-		"T 3000000000 A 0 5@10 f00 seq5", "F 3000000000 B 8 5@10 f00 seq6", "C 3000000000 B 8 5@10 f00 seq7", "A 3000000000 B 10 3@9 f80 seq8",
-		"A 3000000000 A 11 1@12 f80 seq11",
+		"A 3000000000 B 8 5@10 f00 seq1", "A 3000000000 B 9 2@10 f00 seq2", "A 4 B 70 1@5 f80 seq3", "N 3000000000 N 0 0@- f80 seq4",
+		"T 3000000000 A 0 5@10 f00 seq5", "F 3000000000 B 8 5@10 f00 seq6", "C 3000000000 B 8 5@10 f00 seq7", "A 3000000000 B 10 3@9 f00 seq8",
+		"N 3000000000 N 0 0@- f80 seq10",
+		"A 3000000000 A 11 1@12 f00 seq11", "N 3000000000 N 0 0@- f80 seq12",
 	})
 	check(t, b.mbp1(t), []string{
 		"A 3000000000 B 7@10 f80 7@10/0@-",
-		"T 3000000000 A 5@10 f00 7@10/0@-", "M 3000000000 B 2@10 f80 2@10/0@-",
+		"T 3000000000 A 5@10 f00 7@10/0@-", "M 3000000000 B 2@10 f00 2@10/0@-", "N 3000000000 N 0@- f80 2@10/0@-",
 		"A 3000000000 A 1@13 f80 2@10/1@13",
 	})
 	if c := b.lane.depth.prices.Counters(); c.TopMismatch != 1 {
@@ -253,32 +254,125 @@ func TestOrdersAndLevels(t *testing.T) {
 	}
 }
 
+// An event that spans passes ends like one that does not.
+func TestEventAcrossPasses(t *testing.T) {
+	run := func(cut int) (mbo, mbp1, mbp10 []string) {
+		b := kindsBench(t, &pricebook.Options{}, false)
+		b.lane.depth.want(&tick.Definition{Header: tick.Header{InstrumentID: wide}, RawSymbol: [71]byte{'D', 'E', 'E', 'P'}})
+		rows := []aRow{
+			level(tick.LevelNew, 'B', 1, 7, 10), order(8, 'B', 5, 10), {kind: tick.KindTrade, id: wide, side: 'A', price: 10, size: 5, aux: 1},
+			level(tick.LevelNew, 'B', 2, 3, 9), level(tick.LevelDelete, 'B', 5, 3, 8), // the last one is refused
+			order(9, 'B', 5, 10),
+		}
+		for i := range rows[:4] {
+			rows[i].flags = tick.FlagMore
+		}
+		b.rows(rows[:cut]...)
+		b.rows(rows[cut:]...)
+		return b.mbo(t), b.mbp1(t), b.mbp10(t)
+	}
+	for cut := range 6 {
+		mbo, mbp1, mbp10 := run(cut)
+		check(t, mbo, []string{
+			"A 3000000000 B 8 5@10 f00 seq2", "T 3000000000 A 0 5@10 f00 seq3", "N 3000000000 N 0 0@- f84 seq5", "A 3000000000 B 9 5@10 f84 seq6",
+		})
+		check(t, mbp1, []string{"A 3000000000 B 7@10 f00 7@10/0@-", "T 3000000000 A 5@10 f00 7@10/0@-", "N 3000000000 N 0@- f84 7@10/0@-"})
+		check(t, mbp10, []string{
+			"A B 7@10 f00 7@10/0@-", "T A 5@10 f00 7@10/0@-", "A B 3@9 f00 7@10/0@- 3@9/0@-", "N N 0@- f84 7@10/0@- 3@9/0@-",
+		})
+	}
+}
+
 func TestQuotesBecomeRecords(t *testing.T) {
 	b := kindsBench(t, &pricebook.Options{}, true)
 	quote := func(size uint64, price float64, askSize uint64, ask float64) aRow {
 		return aRow{kind: tick.KindQuote, id: wide, side: 'N', size: size, price: price, askSize: askSize, ask: ask}
 	}
 	b.rows(quote(5, 10, 6, 11), quote(5, 10, 6, 11), quote(5, 10, 1<<33, 11), quote(0, 0, 1<<33, 11))
-	check(t, b.mbo(t), nil)
+	check(t, b.mbo(t)[4:], []string{
+		"A 3000000000 B 0 5@10 f40 seq3", "A 3000000000 A 0 4294967294@11 fc0 seq3",
+		"A 3000000000 B 0 0@- f40 seq4", "A 3000000000 A 0 4294967294@11 fc0 seq4",
+	})
 	check(t, b.mbp1(t), []string{
 		"A 3000000000 N 0@- fc0 5@10/6@11", "A 3000000000 A 4294967294@11 fc0 5@10/4294967294@11", "A 3000000000 B 0@- fc0 0@-/4294967294@11",
 	})
-	check(t, b.ext(t), []string{"1 ring2 ref1 3000000000: 8589934592 0 0x0"})
+	check(t, b.ext(t), []string{
+		"1 ring1 ref5 3000000000: 8589934592 0 0x0", "1 ring2 ref1 3000000000: 8589934592 0 0x0", "1 ring1 ref7 3000000000: 8589934592 0 0x0",
+	})
 }
 
-// No row of these kinds becomes more records than there is room for: a full pass of each, with all that may come of it.
+// A message may become many rows: there is room for a whole batch of any kind, whatever the pass was to be, and nothing is lost.
 func TestRoomForRecords(t *testing.T) {
-	for _, kind := range []tick.Kind{tick.KindModify, tick.KindLevel, tick.KindImplied, tick.KindFill, tick.KindQuote, tick.KindClear, tick.KindTrade} {
+	for _, kind := range []tick.Kind{
+		tick.KindAdd, tick.KindModify, tick.KindLevel, tick.KindImplied, tick.KindFill, tick.KindQuote, tick.KindClear, tick.KindTrade,
+	} {
 		b := kindsBench(t, &pricebook.Options{Depth: 64, Implied: 64}, true)
 		b.rows(order(1, 'B', 1, 1))
-		rows := make([]aRow, PassLive)
+		rows := make([]aRow, tick.MaxRows)
 		for i := range rows {
-			rows[i] = level(tick.LevelOverlay, 'B', 1, 1<<40+uint64(i), 10+float64(i))
-			rows[i].kind, rows[i].order, rows[i].askSize, rows[i].ask = kind, 1, 1<<40, 100+float64(i)
+			rows[i] = level([]byte{tick.LevelOverlay, tick.ModifyTail}[i&1], 'B', 1, 1<<30+uint64(i), 10+float64(i))
+			rows[i].kind, rows[i].order, rows[i].askSize, rows[i].ask = kind, 1, 1<<30, 100+float64(i)
+			if kind == tick.KindLevel || kind == tick.KindImplied {
+				rows[i].sub = tick.LevelOverlay
+			}
 		}
 		b.rows(rows...)
-		if err := b.lane.err; err != nil {
-			t.Errorf("kind %d: %v", kind, err)
+		c := b.lane.Counters()
+		want := map[tick.Kind][3]uint64{ // mbo, mbp1, ext beside the first order's
+			tick.KindAdd: {2 * tick.MaxRows, 0, tick.MaxRows}, tick.KindModify: {tick.MaxRows, 0, 0}, tick.KindLevel: {tick.MaxRows, tick.MaxRows, 0},
+			tick.KindImplied: {0, 0, tick.MaxRows}, tick.KindFill: {tick.MaxRows, 0, 0}, tick.KindQuote: {2 * tick.MaxRows, tick.MaxRows, 0},
+			tick.KindClear: {tick.MaxRows, 0, 0}, tick.KindTrade: {tick.MaxRows, tick.MaxRows, 0},
+		}[kind]
+		if got := [3]uint64{c.Mbo - 1, c.Mbp1, c.Ext}; got != want {
+			t.Errorf("kind %d: %d records, want %d", kind, got, want)
 		}
+	}
+}
+
+// Suspicion and the list of instruments are those of both sorts of books.
+func TestBothSortsOfBooks(t *testing.T) {
+	b := kindsBench(t, &pricebook.Options{}, false)
+	other := order(1, 'B', 1, 1)
+	other.id = 5
+	b.rows(other, level(tick.LevelNew, 'B', 1, 1, 10), order(2, 'B', 1, 10))
+	var ids []uint32
+	b.lane.eachBook(func(id uint32) bool { ids = append(ids, id); return true })
+	if fmt.Sprint(ids) != "[5 3000000000]" {
+		t.Errorf("%d", ids)
+	}
+	b.lane.setSuspect(wide, true)
+	b.rows(level(tick.LevelNew, 'B', 2, 1, 9), order(3, 'B', 1, 9), level(tick.LevelChange, 'B', 1, 2, 10))
+	b.lane.setSuspectAll(true)
+	b.lane.setSuspectAll(false)
+	b.rows(order(4, 'B', 1, 9), level(tick.LevelChange, 'B', 1, 1, 10))
+	check(t, b.mbo(t)[2:], []string{"A 3000000000 B 3 1@9 f84 seq5", "A 3000000000 B 4 1@9 f80 seq7"})
+	check(t, b.mbp1(t)[1:], []string{"M 3000000000 B 2@10 f84 2@10/0@-", "M 3000000000 B 1@10 f80 1@10/0@-"})
+}
+
+// TestSteadyStateOfKinds: once instruments are known, nothing allocates, whatever kinds of row and however their events are cut by passes.
+func TestSteadyStateOfKinds(t *testing.T) {
+	b := kindsBench(t, &pricebook.Options{}, true)
+	var rows []aRow
+	for id := range uint32(300) {
+		for _, r := range []aRow{
+			order(uint64(id), 'B', 5, 10), modified(uint64(id), tick.ModifyTail, 6, 10), level(tick.LevelOverlay, 'A', 1, uint64(id+1), 11),
+			{kind: tick.KindFill, side: 'B', order: 1, price: 10, size: 1}, {kind: tick.KindTrade, side: 'A', price: 10, size: 1},
+			{kind: tick.KindQuote, size: 4, price: float64(id + 1), askSize: 5, ask: 12}, {kind: tick.KindDelete, order: uint64(id)}, {kind: tick.KindClear},
+		} {
+			r.id = id * 7919
+			if r.kind != tick.KindClear {
+				r.flags = tick.FlagMore
+			}
+			rows = append(rows, r)
+		}
+	}
+	pass := func() {
+		for from := 0; from < len(rows); from += 50 {
+			b.rows(rows[from:min(from+50, len(rows))]...)
+		}
+	}
+	pass()
+	if n := testing.AllocsPerRun(30, pass); n != 0 {
+		t.Errorf("%g allocations a pass", n)
 	}
 }

@@ -38,22 +38,27 @@ const (
 
 // staging holds a pass's records until they go out, one run a ring. It stays in the second-level cache.
 type staging struct {
+	rows   int // as many rows' records have room
 	mbo    []slot56
 	mbp1   []ringbuf.Mbp1Slot
 	trades []ringbuf.TradeSlot
 	events []slot120
 	ext    []tick.Ext
 	mbp10  []ringbuf.Mbp10Slot
+
+	open map[uint32]uint8 // instruments whose event is not at its end (tick.FlagMore), by rings: open…
 }
 
 func newStaging(rows int) staging {
 	return staging{
+		rows:   rows,
 		mbo:    make([]slot56, 0, rows*mboPerRow),
 		mbp1:   make([]ringbuf.Mbp1Slot, 0, rows*mbp1PerRow),
 		trades: make([]ringbuf.TradeSlot, 0, rows*tradesPerRow),
 		events: make([]slot120, 0, rows*eventsPerRow),
 		ext:    make([]tick.Ext, 0, rows*extPerRow),
 		mbp10:  make([]ringbuf.Mbp10Slot, 0, rows*mbp1PerRow),
+		open:   make(map[uint32]uint8),
 	}
 }
 

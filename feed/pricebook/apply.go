@@ -42,7 +42,7 @@ func (b *Books) row(batch *tick.Batch, i int) {
 	}
 	if h == nil {
 		batch.Before[i], batch.After[i] = tick.EmptyPair, tick.EmptyPair
-		batch.State[i] = batch.State[i]&^tick.StateTop | b.unknown*tick.StateSuspect
+		batch.State[i] = batch.State[i]&^tick.StateTop | b.flagsOf(batch.Instrument[i])*tick.StateSuspect
 		return
 	}
 	place := b.lastPlace

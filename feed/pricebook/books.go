@@ -64,7 +64,8 @@ type Books struct {
 	places  map[uint32]uint32
 	depths  map[uint32][2]uint8 // of definitions, where they are not the default
 	count   uint32
-	unknown uint8 // flags of instruments that are not known yet
+	unknown uint8               // flags of instruments that are not known yet …
+	odd     map[uint32]struct{} // … but of these, which have the other
 
 	lastNumber, lastPlace uint32 // looked up last
 	lastKnown             bool
@@ -80,7 +81,7 @@ type Counters struct {
 	PriceMismatch  uint64 // changes and deletes of a level that has another price; not applied, instrument suspect
 	OutOfOrder     uint64 // levels that are not between their neighbours, and sides whose levels are not at an event's end; suspect
 	OverDepth      uint64 // levels beyond the instrument's depth; not applied, instrument suspect
-	OverInstrument uint64 // rows and depths of instruments beyond MaxInstruments; not applied
+	OverInstrument uint64 // rows, depths and marks of instruments beyond MaxInstruments; not applied
 	BadSide        uint64 // levels on neither side; not applied, instrument suspect
 	BadPrice       uint64 // new levels at no price; not applied, instrument suspect
 	BadCode        uint64 // levels with a code that is none; not applied, instrument suspect
@@ -112,7 +113,7 @@ func New(o Options) (*Books, error) {
 		return nil, err
 	}
 	return &Books{
-		places: make(map[uint32]uint32), depths: make(map[uint32][2]uint8),
+		places: make(map[uint32]uint32), depths: make(map[uint32][2]uint8), odd: make(map[uint32]struct{}),
 		depth: o.Depth, implied: o.Implied, perInstrument: 2 * (o.Depth + o.Depth), most: o.MaxInstruments,
 	}, nil
 }
@@ -121,6 +122,7 @@ func New(o Options) (*Books, error) {
 func (b *Books) Reset() {
 	clear(b.places)
 	clear(b.depths)
+	clear(b.odd)
 	b.count, b.unknown, b.lastKnown = 0, 0, false
 	b.counters = Counters{}
 }
@@ -168,16 +170,26 @@ func (b *Books) Instruments(fn func(id uint32) bool) bool {
 // SetSuspect marks an instrument's book as behind the venue's, or takes the mark off. Rows of a suspect instrument carry tick.StateSuspect; nothing
 // else changes. What is out of order sets the mark as well, and a row that says both sides whole (tick.KindQuote) takes it off; a clear does not.
 func (b *Books) SetSuspect(id uint32, on bool) {
-	h := b.find(id)
-	if h == nil {
-		if b.unknown&flagSuspect != 0 == on {
-			return
-		}
-		if h = b.meet(id); h == nil {
-			return
-		}
+	if h := b.find(id); h != nil {
+		h.set(flagSuspect, on)
+		return
 	}
-	h.set(flagSuspect, on)
+	switch {
+	case b.unknown&flagSuspect != 0 == on:
+		delete(b.odd, id)
+	case len(b.odd) == b.most:
+		b.counters.OverInstrument++
+	default: // no levels yet, so no memory for them: a venue has many instruments that nobody trades
+		b.odd[id] = struct{}{}
+	}
+}
+
+// flagsOf are the flags of an instrument that is not known yet.
+func (b *Books) flagsOf(id uint32) uint8 {
+	if _, ok := b.odd[id]; ok {
+		return b.unknown ^ flagSuspect
+	}
+	return b.unknown
 }
 
 // SetSuspectAll is SetSuspect for every instrument, those not known yet included.
@@ -185,6 +197,7 @@ func (b *Books) SetSuspectAll(on bool) {
 	for at := range b.count {
 		b.at(at).set(flagSuspect, on)
 	}
+	clear(b.odd)
 	b.unknown = 0
 	if on {
 		b.unknown = flagSuspect
@@ -196,7 +209,7 @@ func (b *Books) Suspect(id uint32) bool {
 	if h := b.find(id); h != nil {
 		return h.flags&flagSuspect != 0
 	}
-	return b.unknown&flagSuspect != 0
+	return b.flagsOf(id)&flagSuspect != 0
 }
 
 // SetDepth says how many levels a side the venue keeps of an instrument; 0: as Options say. Levels beyond are forgotten. Apply does so for definitions
@@ -279,6 +292,7 @@ func (b *Books) meet(id uint32) *instrument {
 	if !ok {
 		d = [2]uint8{uint8(b.depth), uint8(b.implied)}
 	}
-	*h = instrument{top: tick.EmptyPair, number: id, depth: [lists]uint8{d[0], d[0], d[1], d[1]}, flags: b.unknown}
+	*h = instrument{top: tick.EmptyPair, number: id, depth: [lists]uint8{d[0], d[0], d[1], d[1]}, flags: b.flagsOf(id)}
+	delete(b.odd, id)
 	return b.find(id)
 }

@@ -10,7 +10,7 @@ import (
 )
 
 func newNaive(o Options) *naive {
-	return &naive{books: map[uint32]*naiveBook{}, most: o.MaxInstruments, depth: [4]int{o.Depth, o.Depth, o.Implied, o.Implied}}
+	return &naive{odd: map[uint32]bool{}, books: map[uint32]*naiveBook{}, most: o.MaxInstruments, depth: [4]int{o.Depth, o.Depth, o.Implied, o.Implied}}
 }
 
 // step makes a row that often fits what is there: without that nearly all of them would be refused.
@@ -147,6 +147,7 @@ func mark(r *rand.Rand, m *naive, b *Books, id uint32) {
 	if r.IntN(3) == 0 {
 		b.SetSuspectAll(on)
 		m.unknown = on
+		clear(m.odd)
 		for _, k := range m.books {
 			k.suspect = on
 		}
@@ -156,10 +157,15 @@ func mark(r *rand.Rand, m *naive, b *Books, id uint32) {
 	switch k := m.books[id]; {
 	case k != nil:
 		k.suspect = on
-	case on != m.unknown && len(m.books) == m.most:
+	case on == m.unknown:
+		delete(m.odd, id)
+	case len(m.odd) == m.most:
 		m.c.OverInstrument++
-	case on != m.unknown:
-		m.books[id] = &naiveBook{suspect: on}
+	default:
+		m.odd[id] = on
+	}
+	if b.Suspect(id) != (m.books[id] == nil && m.suspects(id) || m.books[id] != nil && m.books[id].suspect) {
+		panic("a mark was not taken")
 	}
 }
 

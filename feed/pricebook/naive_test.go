@@ -15,6 +15,7 @@ type naive struct {
 	most    int
 	depth   [4]int
 	unknown bool
+	odd     map[uint32]bool // suspicion of instruments without a book, where it is not unknown
 	c       Counters
 }
 
@@ -64,6 +65,13 @@ func (k *naiveBook) top() tick.BidAskPair {
 	return pair
 }
 
+func (m *naive) suspects(id uint32) bool {
+	if on, ok := m.odd[id]; ok {
+		return on
+	}
+	return m.unknown
+}
+
 func (m *naive) apply(r *row) {
 	k := m.books[r.id]
 	isLevel := r.kind == tick.KindLevel || r.kind == tick.KindImplied
@@ -72,7 +80,8 @@ func (m *naive) apply(r *row) {
 			m.c.OverInstrument++
 			r.state &^= tick.StateApplied
 		} else {
-			k = &naiveBook{suspect: m.unknown}
+			k = &naiveBook{suspect: m.suspects(r.id)}
+			delete(m.odd, r.id)
 			m.books[r.id] = k
 		}
 	}
@@ -80,7 +89,7 @@ func (m *naive) apply(r *row) {
 	r.state &^= tick.StateTop
 	if k == nil {
 		r.before, r.after = tick.EmptyPair, tick.EmptyPair
-		if m.unknown {
+		if m.suspects(r.id) {
 			r.state |= tick.StateSuspect
 		}
 		return
