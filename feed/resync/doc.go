@@ -12,7 +12,7 @@
 //
 //	log.go     the byte ring              worker.go  attempts, step by step, in the caller's time
 //	lane.go    the lane's half            run.go     the goroutine that takes those steps
-//	shadow.go  books and what the snapshot says of instruments
+//	shadow.go  books and what the snapshot says of instruments    snapshot.go  a snapshot's messages    apply.go  what was logged
 //	part.go    snapshots by instrument                    depths.go  how deep price books are
 //	natural.go price books without a snapshot             decoder.go what decodes
 //

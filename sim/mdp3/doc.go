@@ -8,6 +8,7 @@
 //
 //	packer.go  messages to packets         loop.go     snapshot and definition loops       replay.go    the TCP replay service
 //	channel.go numbers, heartbeats, reset  capture.go  a session as a capture file         exchange.go  all of it on sockets, in real time
+//	archive.go what was sent, by number    recorded.go a recording instead of a market
 //
 // Channel and Loop have no clock, no goroutine and no socket: the same input gives the same packets. Where events come from is nobody's business
 // here; package mdp3gen is one market. Rules: CME MDP 3.0, as parsers/mdp3 cites them.

@@ -53,6 +53,7 @@ type Counters struct {
 	Events  uint64 `json:"events"`
 	Packets uint64 `json:"packets"` // of the incremental feed, heartbeats included
 	Last    uint32 `json:"last"`    // number of the latest one
+	Strays  uint64 `json:"strays"`  // of a recording: no whole packets
 	Resets  uint64 `json:"resets"`
 	Ended   bool   `json:"ended"` // the market has: loops and replay linger
 	mold.Counters

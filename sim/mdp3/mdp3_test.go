@@ -240,3 +240,41 @@ func TestBadOptions(t *testing.T) {
 		}
 	}
 }
+
+// TestRecorded: a capture that was made comes again, each packet once on each line, in order, from a file whose lines lack some.
+func TestRecorded(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "cme.pcap")
+	f, err := os.Create(path)
+	must(t, err)
+	c, err := mdp3.WriteCapture(f, market(t, mdp3gen.Options{Messages: 2_000}), mdp3.CaptureOptions{Lines: mold.LinesOptions{A: mold.Line{LossPPM: 100_000}, B: mold.Line{LossPPM: 50_000, ReorderPPM: 10_000}}})
+	must(t, errors.Join(err, f.Close()))
+	a, b := netip.MustParseAddrPort("239.255.78.181:34351"), netip.MustParseAddrPort("239.255.78.182:34352")
+	src, err := udp.Open(udp.Options{Groups: []udp.Group{{Group: a, Interface: "lo"}, {Group: b, Interface: "lo", Line: 1}}})
+	must(t, err)
+	defer src.Close()
+	e, err := mdp3.NewExchange(nil, mdp3.Options{Lines: mold.LinesOptions{A: mold.Line{Group: a}, B: mold.Line{Group: b}}})
+	must(t, err)
+	must(t, e.Play(context.Background(), path, "max"))
+	got := [2]map[uint32]bool{{}, {}}
+	packets := make([]nic.Packet, 64)
+	for quiet := 0; quiet < 3; {
+		n, err := src.Poll(packets)
+		must(t, err)
+		for _, p := range packets[:n] {
+			k := binary.LittleEndian.Uint32(p.Data)
+			if got[p.Line][k] {
+				t.Errorf("packet %d twice on line %d", k, p.Line)
+			}
+			got[p.Line][k] = true
+		}
+		if n == 0 {
+			quiet++
+			must(t, src.Wait(20*time.Millisecond))
+		}
+	}
+	done := e.Counters()
+	must(t, e.Close())
+	if want := int(done.Packets); src.Counters().KernelDrops == 0 && (len(got[0]) != want || len(got[1]) != want) || done.Packets < c.Packets*98/100 || done.Packets > c.Packets || !done.Ended || done.Strays != 0 {
+		t.Errorf("%d and %d packets came: %+v, of %d", len(got[0]), len(got[1]), done, c.Packets)
+	}
+}
