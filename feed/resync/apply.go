@@ -22,7 +22,7 @@ const (
 func (s *Shadow) apply(r *logRecord) outcome {
 	end := r.first + uint64(r.count)
 	switch {
-	case r.first > s.next && !s.fresh() && !s.begins(r.first):
+	case r.first > s.next:
 		return missing
 	case end <= s.next:
 		s.counters.Superseded += uint64(r.count)
@@ -42,12 +42,6 @@ func (s *Shadow) apply(r *logRecord) outcome {
 	s.counters.Replayed += uint64(r.count - skip)
 	return applied
 }
-
-// begins says that the log may begin with this message: nothing but what the snapshot's parts say they have is before it.
-func (s *Shadow) begins(first uint64) bool { return s.next == s.lowest && first == s.lowest+1 }
-
-// fresh says that the snapshot had nothing at all: where the log begins does not matter then.
-func (s *Shadow) fresh() bool { return s.next == 1 && s.lowest == 0 }
 
 // stepOver gives what follows the first count messages.
 func (s *Shadow) stepOver(blocks []byte, first uint64, count int) []byte {

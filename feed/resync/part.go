@@ -13,7 +13,7 @@ import (
 //	log      … 41  42  43  44  45  46 …
 //	ES, levels as of 42 ────►│           rows of 43 on are applied to its levels
 //	ES, orders as of 44 ─────────►│      rows of 45 on to its orders
-//	NQ, in no part: all rows are applied to an empty book
+//	NQ, in no part               all rows that were logged are applied to an empty book
 type Part struct {
 	Instrument uint32
 	What       What
@@ -75,7 +75,7 @@ func (s *Shadow) part(p *Part) error {
 		}
 		o[p.What] = reflected{p.AsOf, p.Until, p.Entry}
 		s.parts[p.Instrument] = o
-		s.lowest, s.highest = min(s.lowest, p.AsOf), max(s.highest, p.AsOf)
+		s.highest = max(s.highest, p.AsOf)
 	}
 	left := 0
 	for _, m := range p.Messages {

@@ -235,3 +235,46 @@ func TestPartsNoRoom(t *testing.T) {
 	p.work.Begin()
 	p.part(ErrTooMany, Part{Instrument: 1 << 20, What: Orders, AsOf: 9}, bytes.Repeat([]byte{1}, 1<<10+1)...)
 }
+
+// TestPartsAbsent: what was logged of an instrument in no part is applied from the log's beginning, however far on all parts are.
+func TestPartsAbsent(t *testing.T) {
+	p := newPartPair(t, partRows)
+	p.lane.Want(0, p.next)
+	p.rows(5, 1) // 10: of an instrument that the round does not have yet
+	if !p.work.Begin() {
+		t.Fatal()
+	}
+	p.part(nil, Part{Instrument: 1 << 20, What: Orders, AsOf: 11}, 1)
+	must(t, p.work.End(0))
+	s := p.offered()
+	p.orders(s, 7, 9)
+	p.orders(s, 1<<20, 1)
+}
+
+// TestPartsHole: a log that does not go on from where it was when the attempt began lacks something, also when it was empty then.
+func TestPartsHole(t *testing.T) {
+	p := newPartPair(t, partRows)
+	p.lane.Want(0, p.next)
+	p.rows(1)
+	if !p.work.Begin() {
+		t.Fatal()
+	}
+	p.part(nil, Part{Instrument: 1 << 20, What: Orders, AsOf: 10}, 1)
+	must(t, p.work.End(0))
+	p.step(Waiting, nil) // the log is empty now
+	p.next = 15
+	p.lane.Want(0, p.next)
+	if p.lane.Offered(p.next) != nil {
+		t.Fatal("books with a hole")
+	}
+	p.step(Working, nil)
+	p.step(Void, ErrTooOld)
+	p.rows(2)
+	if !p.work.Begin() {
+		t.Fatal()
+	}
+	p.part(ErrStale, Part{Instrument: 1 << 20, What: Orders, AsOf: 13}, 1)
+	p.part(nil, Part{Instrument: 1 << 20, What: Orders, AsOf: 14}, 1)
+	must(t, p.work.End(0))
+	p.orders(p.offered(), 1<<20, 1, 2)
+}

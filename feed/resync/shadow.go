@@ -27,8 +27,7 @@ type Shadow struct {
 	generation uint64
 	day        uint64 // the venue's midnight
 	next       uint64 // number of the next message to apply
-	lowest     uint64 // of all that the snapshot's parts are as of …
-	highest    uint64 // … and the highest: until then rows are held against parts
+	highest    uint64 // of all numbers that the snapshot, or its parts, are as of: until then rows are held against parts
 	guarded    uint64 // numbers below it are near the snapshot's end
 	odd        int    // rows there that say the number is wrong
 	verdict    atomic.Uint32
@@ -100,7 +99,7 @@ func (s *Shadow) reset(generation, day uint64) {
 	s.entries, s.orders = s.entries[:0], s.orders[:0]
 	s.System, s.SystemAt = 0, 0
 	s.generation, s.day, s.next, s.odd = generation, day, 0, 0
-	s.lowest, s.highest = ^uint64(0), 0
+	s.highest = 0
 	s.Decoder.Start(day)
 	s.refused = s.Decoder.Refused()
 	s.verdict.Store(pending)

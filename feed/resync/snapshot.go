@@ -38,18 +38,14 @@ func (s *Shadow) snapshot(blocks []byte, count int) error {
 
 // end puts the snapshot's orders into the books: within a level by the time of their message, then as they came. Queue
 // positions are estimates: nobody promises that a venue's queues go by these times. next is the number of the first message that is
-// not in the snapshot; 0: each of its parts has its own.
-func (s *Shadow) end(next uint64) {
-	switch {
-	case next != 0:
-		s.lowest, s.highest = next-1, next-1
-	case len(s.parts) == 0: // nothing has happened: all of the log is news
-		s.lowest = 0
+// not in the snapshot; 0: each of its parts has its own, and what was logged is applied from its beginning, number from.
+func (s *Shadow) end(next, from uint64) {
+	if s.next = next; next == 0 {
+		s.next = from
+	} else {
+		s.highest = next - 1
 	}
-	s.next, s.guarded = s.lowest+1, s.highest+1+guard
-	if s.next > 1 && next == 0 { // of the message that a part is as of, it may lack rows
-		s.next = s.lowest
-	}
+	s.guarded = s.highest + 1 + guard
 	s.counters.Orders += uint64(len(s.orders))
 	slices.SortFunc(s.orders, func(a, b resting) int {
 		if a.at != b.at {

@@ -16,6 +16,7 @@ type Worker struct {
 	shadow   *Shadow
 	full     uint64 // as of Begin
 	logEnd   uint64 // number that the log goes on from; 0: not known
+	from     uint64 // number that it began with, of the present attempt; 0: not known
 	phase    phase
 	doubts   int    // attempts in a row that were void because of ErrDoubtful
 	since    uint64 // when the stream was first waited for, ns; 0: it is not
@@ -88,6 +89,7 @@ func (w *Worker) Begin() bool {
 	w.r.depths.tell(w.shadow.Prices)
 	w.counters.Attempts++
 	w.phase, w.since = fetching, 0
+	w.from = 0
 	full := w.r.full.Load()
 	discard := full != w.full || w.r.log.pending() > uint64(len(w.r.log.mem))/2
 	w.full = full
@@ -101,6 +103,7 @@ func (w *Worker) Begin() bool {
 		}
 		w.r.log.drop(&rec)
 	}
+	w.logFrom()
 	w.publish()
 	return true
 }
@@ -121,7 +124,7 @@ func (w *Worker) Snapshot(blocks []byte, count int) error {
 // attempt; Step will say so.
 func (w *Worker) Part(p *Part) error {
 	err := w.standing()
-	if err == nil && p.What != Nothings && p.AsOf+1 < w.logFrom() {
+	if from := w.logFrom(); err == nil && p.What != Nothings && (from == 0 || p.AsOf+1 < from) {
 		w.counters.Stale++
 		w.publish()
 		return ErrStale
@@ -135,12 +138,17 @@ func (w *Worker) Part(p *Part) error {
 	return err
 }
 
-// logFrom is the number of the first message that is logged, or would be.
+// logFrom is the number of the first message that is logged, or would be, as of the first time that it was known during the attempt: should the log go
+// on from a later one, something is missing. 0: it is not known yet.
 func (w *Worker) logFrom() uint64 {
-	if rec, ok := w.r.log.peek(); ok && rec.generation == w.shadow.generation {
-		return rec.first
+	if w.from != 0 {
+		return w.from
 	}
-	return w.logEnd
+	w.from = w.logEnd
+	if rec, ok := w.r.log.peek(); ok && rec.generation == w.shadow.generation {
+		w.from = rec.first
+	}
+	return w.from
 }
 
 // standing says why an attempt cannot go on, counted, or nil.
@@ -177,8 +185,13 @@ func (w *Worker) Fail(err error) {
 // End says that the snapshot is whole, and from which number on messages are to be applied to it; 0: its parts said so.
 func (w *Worker) End(next uint64) error {
 	err := w.standing()
-	if err == nil {
-		w.shadow.end(next)
+	switch {
+	case err != nil:
+	case next == 0 && w.logFrom() == 0:
+		w.counters.TooOld++
+		w.phase, err = idle, ErrTooOld
+	default:
+		w.shadow.end(next, w.logFrom())
 		w.phase = catchingUp
 	}
 	w.publish()
@@ -231,9 +244,6 @@ func (w *Worker) step(now uint64) (State, error) {
 			w.logEnd = rec.first + uint64(rec.count)
 		}
 		w.r.log.drop(&rec)
-	}
-	if s.begins(w.logEnd) {
-		s.next = w.logEnd
 	}
 	if w.logEnd != 0 && w.logEnd > s.next { // all of it was taken out by an attempt before
 		w.counters.TooOld++

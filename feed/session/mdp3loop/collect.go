@@ -30,6 +30,7 @@ type collector struct {
 // pieces are an instrument's messages of template 53 so far.
 type pieces struct {
 	asOf, count uint32
+	time        uint64 // TransactTime: where it differs, so do the orders, even if the packet is the same one
 	got         uint32
 	bytes       int
 	by          map[uint32][]byte // CurrentChunk
@@ -149,16 +150,16 @@ func (x *collector) read(m mdp3.Message) (r report, ok bool) {
 	return r, r.total != 0
 }
 
-// piece takes one piece of a book by order. Pieces as of another number are of another book.
+// piece takes one piece of a book by order. Pieces as of another number, or another time, are of another book.
 func (x *collector) piece(r *report, m mdp3.Message) error {
 	p := x.pieces[r.s.Instrument]
-	if p != nil && (p.asOf != r.s.LastMsgSeqNumProcessed || p.count != r.chunks) {
+	if p != nil && (p.asOf != r.s.LastMsgSeqNumProcessed || p.count != r.chunks || p.time != r.s.TransactTime) {
 		x.c.Counters.Replaced++
 		x.drop(r.s.Instrument)
 		p = nil
 	}
 	if p == nil {
-		p = &pieces{asOf: r.s.LastMsgSeqNumProcessed, count: r.chunks, by: make(map[uint32][]byte)}
+		p = &pieces{asOf: r.s.LastMsgSeqNumProcessed, count: r.chunks, time: r.s.TransactTime, by: make(map[uint32][]byte)}
 		x.pieces[r.s.Instrument] = p
 	}
 	if p.by[r.chunk] != nil {

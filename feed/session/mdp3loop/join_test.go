@@ -3,7 +3,6 @@ package mdp3loop
 import (
 	"errors"
 	"math/rand/v2"
-	"slices"
 	"testing"
 	"time"
 
@@ -44,6 +43,7 @@ type world struct {
 	stepping   bool
 	now        uint64
 
+	seed                 uint64
 	lossPPM, loopLossPPM int
 	bursts               int // packets still to be lost
 	lost, rebuilt        int
@@ -63,7 +63,7 @@ func newWorld(t testing.TB, seed uint64, o mdp3gen.Options, cut bool) *world {
 }
 
 func newWorldFrom(t testing.TB, seed uint64, o mdp3gen.Options, cut bool, c Config) *world {
-	w := &world{Rand: rand.New(rand.NewPCG(seed, 1)), t: t, certain: true}
+	w := &world{Rand: rand.New(rand.NewPCG(seed, 1)), t: t, certain: true, seed: seed}
 	o.Seed = seed
 	var err error
 	w.g, err = mdp3gen.New(o)
@@ -191,7 +191,7 @@ func (w *world) worker() {
 			w.stepping = false
 		}
 	case w.fetching:
-		if !w.collectors[Levels].done() || !w.collectors[Orders].done() {
+		if !w.collectors[Definitions].done() || !w.collectors[Levels].done() || !w.collectors[Orders].done() {
 			return
 		}
 		w.fetching = false
@@ -213,6 +213,9 @@ func (w *world) worker() {
 
 // loop has one packet of a loop arrive.
 func (w *world) loop(kind int) {
+	if w.fetching && !w.collectors[Definitions].done() { // as Fetch has it: they say how deep books are
+		kind = int(Definitions)
+	}
 	packet, err := w.loops[kind].Next(w.g.Time())
 	must(w.t, err)
 	if !w.fetching || w.collectors[kind].done() || w.IntN(1_000_000) < w.loopLossPPM {
@@ -285,8 +288,12 @@ func (w *world) compare() {
 			w.levels(i, side, w.g.Levels(i, side), w.prices.Levels)
 			w.levels(i, side, w.g.Implied(i, side), w.prices.Implied)
 		}
-		if !slices.Equal(got, want) {
-			w.t.Errorf("%s: orders differ\n%v, want\n%v", w.g.Symbol(i), got, want)
+		for k := range max(len(got), len(want)) {
+			if k >= len(got) || k >= len(want) || got[k] != want[k] {
+				w.t.Errorf("seed %d, %s, %d orders, want %d; from the %dth on: %v, want %v", w.seed, w.g.Symbol(i), len(got), len(want), k,
+					got[min(k, len(got)):min(k+3, len(got))], want[min(k, len(want)):min(k+3, len(want))])
+				break
+			}
 		}
 	}
 	must(w.t, w.books.Validate())
