@@ -152,6 +152,15 @@ static __always_inline int steer(struct xdp_md *ctx, enum variant variant)
 	__u16 tci = 0;
 	__u32 l3 = sizeof(*eth);
 	int tagged = 0;
+	/* A tag that the NIC took off is the outer one, whatever is still in the frame. */
+	if (variant == HW && bpf_xdp_metadata_rx_vlan_tag) {
+		__be16 stripped;
+		__u16 host;
+		if (bpf_xdp_metadata_rx_vlan_tag(ctx, &stripped, &host) == 0) {
+			tci = host;
+			tagged = 1;
+		}
+	}
 #pragma unroll
 	for (int i = 0; i < 2; i++) {
 		if (!is_tag(proto))
@@ -166,12 +175,6 @@ static __always_inline int steer(struct xdp_md *ctx, enum variant variant)
 		tagged = 1;
 		proto = tag->proto;
 		l3 += sizeof(*tag);
-	}
-	if (variant == HW && !tagged && bpf_xdp_metadata_rx_vlan_tag) {
-		__be16 stripped;
-		__u16 host;
-		if (bpf_xdp_metadata_rx_vlan_tag(ctx, &stripped, &host) == 0)
-			tci = host;
 	}
 	struct iphdr *ip = data + l3;
 	if (proto != bpf_ntohs(0x0800) || (void *)(ip + 1) > end || ip->version_ihl >> 4 != 4) {

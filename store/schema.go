@@ -142,7 +142,7 @@ var (
 		bigint("messages", "how many are missing; of a closed gap how many came"))
 
 	impliedLayout = newLayout("implied", "levels that the venue implies from other instruments, beside its price book",
-		letter("action", "N new, C change, D delete, T delete through, F delete from, O overlay"), letter("side", "B bid, A ask"),
+		letter("action", "A new, M changed, C gone"), letter("side", "B bid, A ask"),
 		narrow("level", "1 the best"), price("price", ""), bigint("size", ""), narrow("sequence", "the venue's, low 32 bits"))
 
 	cbboLayout = newLayout("cbbo", "best prices across venues, each time that they changed",

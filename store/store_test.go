@@ -573,10 +573,10 @@ func TestImplied(t *testing.T) {
 	s := follow(t, l, Options{})
 	publish(l, ringbuf.KindExt, tick.Ext{
 		Header: tick.Header{Length: 14, RType: tick.RTypeExt, PublisherID: 2, InstrumentID: 7, TsEvent: testDay + 99}, Kind: tick.ExtImplied, Seq32: 5,
-		A: 0xFFFFFFFFC4653600, B: 1 << 40, C: 'B' | 2<<8 | 'N'<<16,
+		A: 0xFFFFFFFFC4653600, B: 1 << 40, C: 'B' | 2<<8 | 'A'<<16,
 	})
 	check(t, "implied", rows(t, s, "implied", Bounds{}, "symbol", "action", "side", "level", "price", "size", "sequence", "ts_recv_ns"),
-		[]string{"AAPL N B 2 -1000000000 1099511627776 5 NULL"})
+		[]string{"AAPL A B 2 -1000000000 1099511627776 5 NULL"})
 }
 
 // TestConsolidated: a record of a cbbo ring is a row, and one of each venue that has said something.

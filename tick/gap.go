@@ -18,5 +18,5 @@ type Gap struct {
 const (
 	GapRecovering uint8 = 1 // noticed, asked for: books may be behind
 	GapClosed     uint8 = 2 // filled, or books rebuilt from a snapshot
-	GapLost       uint8 = 3 // never came: books are suspect from here on (FlagMaybeBadBook)
+	GapLost       uint8 = 3 // never came, or cannot be read: books are suspect from here on (FlagMaybeBadBook)
 )

@@ -11,36 +11,65 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Tracepoint counts how often one thread passes a tracepoint of the kernel.
+// Tracepoint counts how often one thread, or anybody, passes a tracepoint of the kernel.
 type Tracepoint struct {
-	fd   int
+	fds  []int // one; for Everywhere one a processor
 	name string
 }
 
-// Count counts from now on those of thread tid (0: the calling one) that pass a filter, if there is one. name is as in tracefs, such as
+// Everywhere counts whatever passes a tracepoint on the machine, the kernel's own threads and interrupts included.
+const Everywhere = -1
+
+// Count counts from now on those of thread tid (0: the calling one, or Everywhere) that pass a filter, if there is one. name is as in tracefs, such as
 // "raw_syscalls/sys_enter". It fails where the kernel or the process's rights do not allow it, and says why.
-func Count(name string, tid int, filter string) (*Tracepoint, error) {
+func Count(name string, tid int, filter string) (_ *Tracepoint, err error) {
 	id, err := tracepointID(name)
 	if err != nil {
 		return nil, err
 	}
+	t := &Tracepoint{name: name}
+	defer func() {
+		if err != nil {
+			t.Close()
+		}
+	}()
+	if tid != Everywhere {
+		if err := t.open(id, tid, -1, filter); err != nil {
+			return nil, err
+		}
+		return t, nil
+	}
+	for cpu := range 1024 {
+		err := t.open(id, -1, cpu, filter)
+		if errors.Is(err, unix.ENODEV) || errors.Is(err, unix.EINVAL) && cpu > 0 {
+			continue // offline, or there is none
+		}
+		if err != nil {
+			return nil, err
+		}
+	}
+	return t, nil
+}
+
+func (t *Tracepoint) open(id uint64, tid, cpu int, filter string) error {
 	attr := unix.PerfEventAttr{Type: unix.PERF_TYPE_TRACEPOINT, Config: id}
 	attr.Size = uint32(unsafe.Sizeof(attr))
-	fd, err := unix.PerfEventOpen(&attr, tid, -1, -1, unix.PERF_FLAG_FD_CLOEXEC)
+	fd, err := unix.PerfEventOpen(&attr, tid, cpu, -1, unix.PERF_FLAG_FD_CLOEXEC)
 	if err != nil {
-		return nil, fmt.Errorf("perf_event_open of %s: %w (CAP_PERFMON)", name, err)
+		return fmt.Errorf("perf_event_open of %s: %w (CAP_PERFMON)", t.name, err)
 	}
-	if filter != "" {
-		text, err := unix.BytePtrFromString(filter)
-		if err != nil {
-			return nil, errors.Join(err, unix.Close(fd))
-		}
-		if _, _, errno := unix.Syscall(unix.SYS_IOCTL, uintptr(fd), unix.PERF_EVENT_IOC_SET_FILTER, uintptr(unsafe.Pointer(text))); errno != 0 {
-			_ = unix.Close(fd)
-			return nil, fmt.Errorf("filter %q of tracepoint %s: %w", filter, name, errno)
-		}
+	t.fds = append(t.fds, fd)
+	if filter == "" {
+		return nil
 	}
-	return &Tracepoint{fd, name}, nil
+	text, err := unix.BytePtrFromString(filter)
+	if err != nil {
+		return err
+	}
+	if _, _, errno := unix.Syscall(unix.SYS_IOCTL, uintptr(fd), unix.PERF_EVENT_IOC_SET_FILTER, uintptr(unsafe.Pointer(text))); errno != 0 {
+		return fmt.Errorf("filter %q of tracepoint %s: %w", filter, t.name, errno)
+	}
+	return nil
 }
 
 // tracepointID is the event's number, from tracefs: mounted where it belongs, else from an instance of our own that is mounted nowhere.
@@ -89,13 +118,21 @@ func readID(dir int, path string) (uint64, error) {
 }
 
 // Value is how often since Count. Any thread.
-func (t *Tracepoint) Value() (uint64, error) {
-	var b [8]byte
-	if n, err := unix.Read(t.fd, b[:]); err != nil || n != len(b) {
-		return 0, fmt.Errorf("meter: reading the counter of %s: %d bytes, %w", t.name, n, err)
+func (t *Tracepoint) Value() (sum uint64, err error) {
+	for _, fd := range t.fds {
+		var b [8]byte
+		if n, err := unix.Read(fd, b[:]); err != nil || n != len(b) {
+			return 0, fmt.Errorf("meter: reading the counter of %s: %d bytes, %w", t.name, n, err)
+		}
+		sum += binary.NativeEndian.Uint64(b[:])
 	}
-	return binary.NativeEndian.Uint64(b[:]), nil
+	return sum, nil
 }
 
 // Close ends counting.
-func (t *Tracepoint) Close() { _ = unix.Close(t.fd) }
+func (t *Tracepoint) Close() {
+	for _, fd := range t.fds {
+		_ = unix.Close(fd)
+	}
+	t.fds = nil
+}

@@ -18,10 +18,9 @@
 // none: as fast as the load goes when that loses none, else found by halving. Each frame is looked at in the same way by all: its UDP
 // payload is found and the number in it read.
 //
-//	rxbench.go   what is run, in which order          live.go    frames from the kernel's test run
-//	search.go    the highest rate without loss        send.go    frames from a socket, paced
-//	receiver.go  the receivers' common side           latency.go due time to packet in hand
-//	afxdp.go asavie.go packet.go udp.go libxdp.go     lane.go    decode, books and rings behind nic/afxdp
+//	rxbench.go   what is run, in which order          send.go    frames from a socket, paced (from the kernel: package liveload)
+//	search.go    the highest rate without loss        lane.go    decode, books and rings behind nic/afxdp
+//	receiver.go  the receivers' common side           afxdp.go asavie.go packet.go udp.go libxdp.go
 //	counts.go    allocations and system calls         machine.go what it was measured on
 //
 // The namespaces are the benchmark's own; nothing leaves them.

@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/tickwire/tickwire/bench/liveload"
 	"github.com/tickwire/tickwire/feed/book"
 	"github.com/tickwire/tickwire/feed/pipeline"
 	"github.com/tickwire/tickwire/feed/session"
@@ -75,15 +76,15 @@ var errPlayed = errors.New("rxbench: all packets were played")
 
 // played bounds a load to the packets there are.
 type played struct {
-	*live
+	*liveload.Load
 	most uint64
 }
 
-func (p played) send(first uint64, n int, rate float64) (int, time.Duration, error) {
+func (p played) Send(first uint64, n int, rate float64) (int, time.Duration, error) {
 	if first+uint64(n)+2*batch > p.most {
 		return 0, 0, errPlayed
 	}
-	return p.live.send(first, n, rate)
+	return p.Load.Send(first, n, rate)
 }
 
 // counted is a source that counts what the lane is done with.
@@ -216,7 +217,7 @@ func (b *bench) lanes() error {
 		b.progress("decode, books and rings, run %d of %d", run+1, b.o.Runs)
 		var f found
 		_, err := b.use(func(ns *netns.NS) (running, error) { return b.startLane(ns) }, func(p *netns.Pair, r running) error {
-			l, err := newLive(p.Tx, frame(), packets)
+			l, err := liveload.New(p.Tx, frame(), headBytes, packets)
 			if err != nil {
 				return err
 			}

@@ -12,6 +12,7 @@ import (
 	"github.com/HdrHistogram/hdrhistogram-go"
 	"golang.org/x/sys/unix"
 
+	"github.com/tickwire/tickwire/bench/liveload"
 	"github.com/tickwire/tickwire/internal/netns"
 	"github.com/tickwire/tickwire/internal/pin"
 	"github.com/tickwire/tickwire/nic"
@@ -82,6 +83,9 @@ func (t *tally) frame(b []byte) {
 }
 
 const mostLate = 10_000_000_000
+
+// batch is how many packets are taken at once, and sent.
+const batch = liveload.Batch
 
 // poller is a receiver in this process: poll hands what has come to t, without waiting, and returns how much that was.
 type poller interface {

@@ -12,6 +12,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/tickwire/tickwire/bench/liveload"
 	"github.com/tickwire/tickwire/bench/meter"
 	"github.com/tickwire/tickwire/internal/netns"
 	"github.com/tickwire/tickwire/nic/afxdp"
@@ -304,7 +305,7 @@ func (b *bench) one(kind string, p *netns.Pair, r running) (found, error) {
 
 func (b *bench) load(kind string, p *netns.Pair) (load, error) {
 	if kind == LoadLive {
-		return newLive(p.Tx, frame(), nil)
+		return liveload.New(p.Tx, frame(), headBytes+numberAt, nil)
 	}
 	return newSocket(p.Tx)
 }
@@ -342,12 +343,12 @@ func (b *bench) latencies() error {
 func (b *bench) cost() error {
 	b.progress("allocations and system calls")
 	_, err := b.with(Ours, 0, func(p *netns.Pair, r running) error {
-		l, err := newLive(p.Tx, frame(), nil)
+		l, err := liveload.New(p.Tx, frame(), headBytes+numberAt, nil)
 		if err != nil {
 			return err
 		}
 		defer l.Close()
-		warm, took, err := l.send(0, 1<<17, 0)
+		warm, took, err := l.Send(0, 1<<17, 0)
 		if err != nil {
 			return err
 		}
@@ -359,7 +360,7 @@ func (b *bench) cost() error {
 }
 
 // count looks at a stream of n frames: one call into the kernel for the load, and nothing of this package meanwhile.
-func (b *bench) count(r *thread, l *live, first uint64, n int, rate float64) error {
+func (b *bench) count(r *thread, l *liveload.Load, first uint64, n int, rate float64) error {
 	cost := &b.r.Cost
 	all, err := meter.Count(sysEnter, r.tid, "")
 	var own *meter.Tracepoint
@@ -372,7 +373,7 @@ func (b *bench) count(r *thread, l *live, first uint64, n int, rate float64) err
 	} else {
 		cost.Why = err.Error()
 	}
-	if err := l.prepare(first, rate); err != nil {
+	if err := l.Prepare(first, rate); err != nil {
 		return err
 	}
 	var before, after runtime.MemStats
@@ -387,7 +388,7 @@ func (b *bench) count(r *thread, l *live, first uint64, n int, rate float64) err
 		}
 	}
 	from := r.received()
-	if err := l.run(n); err != nil && !errors.Is(err, unix.EINTR) { // a signal of the runtime's makes it fewer
+	if err := l.Run(n); err != nil && !errors.Is(err, unix.EINTR) { // a signal of the runtime's makes it fewer
 		return err
 	}
 	to := r.received()

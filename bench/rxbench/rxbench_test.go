@@ -73,7 +73,7 @@ type sieve struct {
 	got         uint64
 }
 
-func (s *sieve) send(_ uint64, n int, rate float64) (int, time.Duration, error) {
+func (s *sieve) Send(_ uint64, n int, rate float64) (int, time.Duration, error) {
 	if rate == 0 || rate > s.most {
 		rate = s.most
 	}

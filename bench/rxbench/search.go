@@ -10,7 +10,7 @@ import (
 // load makes n frames numbered from first+1 on, at a rate a second or, with 0, as fast as it can; it returns how many it made and how
 // long that took.
 type load interface {
-	send(first uint64, n int, rate float64) (int, time.Duration, error)
+	Send(first uint64, n int, rate float64) (int, time.Duration, error)
 	Close()
 }
 
@@ -37,7 +37,7 @@ func (b *bout) try(n int, rate float64) (trial, error) {
 	if b.lost { // it may have been late only: nothing of it is to be counted here
 		before = settled(b.receiver, math.MaxUint64)
 	}
-	sent, took, err := b.load.send(b.next, n, rate)
+	sent, took, err := b.load.Send(b.next, n, rate)
 	if err != nil {
 		return trial{}, err
 	}

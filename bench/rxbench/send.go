@@ -71,8 +71,8 @@ func (s *socket) out(n int) error {
 	return nil
 }
 
-// send sends n datagrams, in batches at a rate a second; 0: as fast as it goes.
-func (s *socket) send(first uint64, n int, rate float64) (int, time.Duration, error) {
+// Send sends n datagrams, in batches at a rate a second; 0: as fast as it goes.
+func (s *socket) Send(first uint64, n int, rate float64) (int, time.Duration, error) {
 	n = max(n/batch, 1) * batch
 	start := monotonic()
 	for sent := 0; sent < n; sent += batch {

@@ -170,6 +170,7 @@ func (o *captureOptions) write(cmd *cobra.Command, inputs []*capture.Input, ende
 	}
 	errs := cmd.ErrOrStderr()
 	bar := newProgress(errs)
+	wait := o.newWaiting(errs)
 	began := time.Now()
 	gone := false
 	watch := func() { // asked before stop, which ends the connection itself
@@ -181,8 +182,10 @@ func (o *captureOptions) write(cmd *cobra.Command, inputs []*capture.Input, ende
 		stop()
 	}
 	s, err := capture.Run(cmd.Context(), inputs, files, o.limits, ended, watch, func(s capture.Stats) {
-		if bar.on {
+		if bar.on && s.Packets > 0 {
 			bar.note("%d packets, %s, %d dropped", s.Packets, sizeText(int64(s.Bytes)), s.Dropped)
+		} else {
+			wait.tell(s)
 		}
 	})
 	bar.done()

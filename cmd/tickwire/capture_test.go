@@ -209,6 +209,30 @@ func TestCaptureDirectAFXDP(t *testing.T) {
 	}
 }
 
+// A capture says what it waits for, and says so again while nothing comes; not while packets come.
+func TestCaptureSaysWhatItWaitsFor(t *testing.T) {
+	was := captureQuiet
+	captureQuiet = 500 * time.Millisecond
+	defer func() { captureQuiet = was }()
+	out := filepath.Join(t.TempDir(), "x.pcapng")
+	code, _, errs := command(t, "capture", "--interface", "lo", "--group", "239.255.91.9:26493", "--source", "udp", "--count", "20", "--for", "2500ms", "--out", out)
+	for _, want := range []string{
+		"waiting for 20 packets of group 239.255.91.9:26493 on lo, for 2.5s at most; Control-C ends it\n",
+		"nothing has come for 1 s; 0 packets so far, still waiting for 20 packets of group 239.255.91.9:26493 on lo, for 2.5s at most",
+		"0 packets, ",
+	} {
+		if !strings.Contains(errs, want) {
+			t.Errorf("exit %d: no word of %q in:\n%s", code, want, errs)
+		}
+	}
+	runDir := t.TempDir()
+	tapFeed(t, runDir)
+	code, _, errs = command(t, "capture", "--feed", "f", "--run-dir", runDir, "--lane", "0", "--line", "A", "--for", "2500ms", "--out", out, "--force")
+	if code != exitOK || !strings.HasPrefix(errs, "waiting for packets on line A of feed f, lane 0, for 2.5s at most; Control-C ends it\n") || strings.Contains(errs, "nothing has come") {
+		t.Errorf("exit %d:\n%s", code, errs)
+	}
+}
+
 func TestCaptureFaults(t *testing.T) {
 	dir := t.TempDir()
 	out := filepath.Join(dir, "x.pcapng")

@@ -104,7 +104,7 @@ func newLossyFeed(t *testing.T, dir string) (*lossyFeed, map[ringbuf.Kind]*ringb
 }
 
 // fetch is the venue's snapshot, as of what it has sent.
-func (l *lossyFeed) fetch(_ context.Context, fn func(blocks []byte, count int) error) (uint64, error) {
+func (l *lossyFeed) fetch(_ context.Context, _ string, fn func(blocks []byte, count int) error) (uint64, error) {
 	l.mu.Lock()
 	blocks, next := l.venue.Snapshot(nil)
 	l.mu.Unlock()
@@ -143,7 +143,7 @@ func (l *lossyFeed) session(name string, seed uint64, from int) (missing [][2]ui
 	log := mold.NewLog(id, 0)
 	l.mu.Lock()
 	l.logs[id] = log
-	l.venue.Reset()
+	l.venue.Begin(name)
 	l.mu.Unlock()
 	r := rand.New(rand.NewPCG(seed, 5))
 	number, outage := uint64(1), 0 // packets that neither line will have

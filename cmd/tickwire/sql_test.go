@@ -149,6 +149,42 @@ func TestLostMessagesAreGaps(t *testing.T) {
 	}
 }
 
+// TestRefusedMessagesAreGaps: a message that came and cannot be read, since it is shorter than its type, is in gaps like one that did not come.
+func TestRefusedMessagesAreGaps(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "spoilt.pcap")
+	if code, _, errs := command(t, "gen", "itch", "--messages", "20000", "--symbols", "20", "--out", path); code != exitOK {
+		t.Fatal(errs)
+	}
+	b, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	spoilt := uint64(0)
+	for at := 24; at < len(b) && spoilt == 0; {
+		n := int(binary.LittleEndian.Uint32(b[at+8:]))
+		mold := b[at+16+42 : at+16+n]
+		for i, m := uint64(0), mold[20:]; len(m) > 2; i++ {
+			length := binary.BigEndian.Uint16(m)
+			if m[2] == 'D' && at > len(b)/2 {
+				m[2], spoilt = 'A', binary.BigEndian.Uint64(mold[10:])+i // 19 bytes, and an A has 36
+				break
+			}
+			m = m[2+length:]
+		}
+		at += 16 + n
+	}
+	if err := os.WriteFile(path, b, 0o600); err != nil || spoilt == 0 {
+		t.Fatalf("no message was spoilt, %v", err)
+	}
+	code, out, errs := command(t, "sql", "--from", path, "--format", "csv", "SELECT kind, first, last, messages FROM gaps")
+	if want := fmt.Sprintf("kind,first,last,messages\nlost,%d,%[1]d,1\n", spoilt); code != exitOK || out != want {
+		t.Errorf("exit code %d, gaps\n%swant\n%s%s", code, out, want, errs)
+	}
+	if !strings.Contains(errs, "1 messages are shorter than their type: refused, table gaps names them") {
+		t.Errorf("said:\n%s", errs)
+	}
+}
+
 // missingNumbers walks a capture by hand: 60,000 messages less those of every packet.
 func missingNumbers(t *testing.T, path string) (missing []uint64) {
 	t.Helper()

@@ -20,5 +20,8 @@ type Decoder interface {
 	Instruments(fn func(id uint32) bool)
 }
 
+// strictDecoder is a decoder whose Append stops behind a message that it refuses: so the last one of those used is it.
+type strictDecoder interface{ StopsAtRefused() }
+
 // sentDecoder is a decoder that wants to know when the venue sent the packet whose messages come next, ns since the Unix epoch; 0: not known.
 type sentDecoder interface{ SetSendTime(ns uint64) }

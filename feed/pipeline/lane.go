@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/tickwire/tickwire/feed/book"
+	"github.com/tickwire/tickwire/feed/pricebook"
 	"github.com/tickwire/tickwire/feed/resync"
 	"github.com/tickwire/tickwire/feed/session"
 	"github.com/tickwire/tickwire/feed/symbols"
@@ -29,6 +30,10 @@ type Config struct {
 	// Decoder reads the messages that the lane itself is given as a session.Sink. Further channels have their own: Stream. The default is ITCH's.
 	Decoder Decoder
 	Books   *book.Books
+	// Prices are the venue's price books, from which best prices and depth come then. The default is none: they come from Books.
+	Prices *pricebook.Books
+	// Levels says that the venue has no orders, so that its levels stand for them in the mbo ring, with F_MBP.
+	Levels  bool
 	Symbols *symbols.Directory
 	Out     Outputs
 
@@ -141,6 +146,7 @@ func New(cfg Config) (*Lane, error) {
 		midnight: cfg.Midnight, clock: cfg.Clock, depth: newDepth(cfg.Depth), only: newSelection(&cfg), rebuild: back,
 		packets: make([]nic.Packet, burst), publisher: cfg.Publisher, channelID: cfg.ChannelID, maxPass: cfg.MaxPass, files: cfg.FileStamps,
 	}
+	l.depth.price(cfg.Prices, cfg.Levels)
 	l.main = l.stream(cfg.Decoder, cfg.ChannelID)
 	l.current = &l.main
 	return l, nil
@@ -177,11 +183,11 @@ func (l *Lane) SetNow(now uint64) { l.now = now }
 func (l *Lane) distrust() {
 	was := l.suspect
 	l.suspect = tick.FlagMaybeBadBook
-	l.books.SetSuspectAll(true)
+	l.setSuspectAll(true)
 	if was != 0 || l.out.Last == nil {
 		return // every value was marked then, or came marked since
 	}
-	l.books.Instruments(func(id uint32) bool {
+	l.eachBook(func(id uint32) bool {
 		l.distrustLast(id)
 		return true
 	})
@@ -196,7 +202,7 @@ func (l *Lane) distrustLast(id uint32) {
 		Header: tick.Header{Length: 20, RType: tick.RTypeMbp1, PublisherID: l.publisher, InstrumentID: id, TsEvent: l.lastTime},
 		Price:  tick.UndefPrice, Action: tick.ActionNone, Side: tick.SideNone,
 		Flags: snapshotFlags | tick.FlagLast | tick.FlagMaybeBadBook, TsRecv: max(l.now, l.lastRecv),
-	}, Levels: [1]tick.BidAskPair{l.books.Top(id)}}, TsPublish: l.now}
+	}, Levels: [1]tick.BidAskPair{l.ladder().Top(id)}}, TsPublish: l.now}
 	l.out.Last.Put(id, &rec)
 }
 
@@ -249,7 +255,7 @@ func (l *Lane) clearAll() {
 		return
 	}
 	l.symbols.Each(func(in *symbols.Instrument) bool { l.clear(in.ID); return true })
-	l.books.Instruments(func(id uint32) bool {
+	l.eachBook(func(id uint32) bool {
 		if l.symbols.Lookup(id) == nil {
 			l.clear(id)
 		}

@@ -293,15 +293,49 @@ func TestGapIsARecord(t *testing.T) {
 	}
 }
 
-// TestRefusedMessageIsDoubt: what a cut message said is unknown, so no book is certain after it.
+// TestRefusedMessageIsDoubt: a message that cannot be read is a loss like one that did not come: a record names it, in its place among those around it, and
+// what comes behind it is marked, in the same packet too.
 func TestRefusedMessageIsDoubt(t *testing.T) {
-	b := newBench(t, nil)
-	b.feed(1, add(10, 7, 'B', 300, 1_000_000), add(11, 7, 'B', 300, 1_000_000)[:35])
-	b.feed(2, add(12, 8, 'B', 100, 1_000_000))
-	b.lane.EndPass()
-	got := b.mbo(t)
-	if len(got) != 2 || !strings.Contains(got[1], "f84 seq3") {
-		t.Errorf("after a refused message: %q, want FlagMaybeBadBook on sequence 3", got)
+	short := add(11, 7, 'B', 300, 1_000_000)[:35]
+	want := []string{
+		"A 7 B 10 300@100 f80 seq1", "gap 2-2 state3", "A 7 B 12 100@100 f84 seq3", "gap 4-4 state3", "gap 5-5 state3", "A 8 B 13 100@100 f84 seq6",
+	}
+	for name, give := range map[string]func(*bench, ...[]byte){
+		"packets": func(b *bench, m ...[]byte) { b.feed(1, m[:4]...); b.feed(2, m[4:]...) },
+		"a file": func(b *bench, m ...[]byte) {
+			var span []byte
+			for _, m := range m {
+				span = append(binary.BigEndian.AppendUint16(span, uint16(len(m))), m...)
+			}
+			if used := b.lane.Span(span, 1); used != len(span) {
+				t.Errorf("%d bytes used of %d", used, len(span))
+			}
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := newBench(t, nil)
+			give(b, add(10, 7, 'B', 300, 1_000_000), short, add(12, 7, 'B', 100, 1_000_000), short[:1], short[:20], add(13, 8, 'B', 100, 1_000_000))
+			b.lane.EndPass()
+			check(t, b.mbo(t), want)
+			var events [8]ringbuf.EventSlot
+			n, _, _ := ringbuf.PollSlice(b.readers[ringbuf.KindEvents], events[:])
+			var gaps []string
+			for i := range events[:n] {
+				if events[i].RType() == tick.RTypeGap {
+					g := events[i].Gap()
+					gaps = append(gaps, fmt.Sprintf("%d-%d state%d, %d came", g.First, g.Last, g.State, g.Messages))
+				}
+			}
+			check(t, gaps, []string{"2-2 state3, 0 came", "4-4 state3, 0 came", "5-5 state3, 0 came"})
+			if c := b.lane.Counters(); c.Gaps != 3 || c.Messages != 6 || c.Rows != 3 || b.lane.Parser().Short != 3 {
+				t.Errorf("%+v", *c)
+			}
+			for _, id := range []uint32{7, 8} {
+				if !b.books.Suspect(id) {
+					t.Errorf("the book of %d is not suspect", id)
+				}
+			}
+		})
 	}
 }
 

@@ -25,7 +25,7 @@ type rebuild struct {
 	half    *resync.Lane
 	active  bool           // logging or republishing
 	logging bool           // messages are to be copied
-	doubted bool           // the parser refused a message of what is being delivered
+	doubted bool           // the parser refused a message of what is being delivered,
 	shadow  *resync.Shadow // while republishing; its books are those that were exchanged
 	at      uint32         // the instrument to be told next
 	scanned int            // instruments without anything to tell, since the last record
@@ -33,6 +33,8 @@ type rebuild struct {
 
 	next        uint64 // number of the message after those that were delivered or lost
 	first, last uint64 // what was lost, from the first to the last
+
+	refusedFirst, refusedLast uint64 // of those refused the first and the last
 
 	marked [1 << 16 / 64]uint64 // instruments whose best prices were published with F_MAYBE_BAD_BOOK: without orders, it may be for a trade
 	system byte                 // latest event that was published
@@ -70,6 +72,14 @@ func (r *rebuild) delivered(blocks []byte, first uint64, count int) {
 	if r.logging {
 		r.half.Messages(blocks, first, count)
 	}
+}
+
+// doubt notes messages that were refused, until the packet has been delivered.
+func (r *rebuild) doubt(first, last uint64) {
+	if !r.doubted {
+		r.doubted, r.refusedFirst = true, first
+	}
+	r.refusedLast = last
 }
 
 // lost asks for books that have what the lane's lack: the messages from first to last.
@@ -301,7 +311,7 @@ func (l *Lane) snapshotTrade(id uint32, length, rtype uint8) tick.Trade {
 // tellTop publishes the best prices: the mbp1 ring's own record of them, and the latest value.
 func (l *Lane) tellTop(id uint32) {
 	rec := ringbuf.Mbp1Slot{Mbp1: tick.Mbp1{
-		Trade: l.snapshotTrade(id, 20, tick.RTypeMbp1), Levels: [1]tick.BidAskPair{l.books.Top(id)},
+		Trade: l.snapshotTrade(id, 20, tick.RTypeMbp1), Levels: [1]tick.BidAskPair{l.ladder().Top(id)},
 	}, TsPublish: l.publish}
 	if l.out.Last != nil {
 		l.out.Last.Put(id, &rec)
@@ -320,7 +330,7 @@ func (l *Lane) tellDepth(id uint32) {
 	if w == nil || l.out.Mbp10 == nil {
 		return
 	}
-	tenLevels(l.books, id, &w.levels)
+	tenLevels(l.ladder(), id, &w.levels)
 	if len(l.staged.mbp10) == cap(l.staged.mbp10) {
 		l.flush()
 	}

@@ -88,7 +88,7 @@ func newWorld(t *testing.T, seed uint64, count uint64, change func(*resync.Optio
 }
 
 // resyncByHand is never called: the world takes the worker's steps itself.
-func resyncByHand(_ context.Context, _ func([]byte, int) error) (uint64, error) {
+func resyncByHand(_ context.Context, _ string, _ func([]byte, int) error) (uint64, error) {
 	return 0, errors.New("nobody fetches here")
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/netip"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -17,12 +18,16 @@ func TestRebuildOverTCP(t *testing.T) {
 	cfg := client.Config{User: "alice", Password: "secret", Silence: 2 * time.Second}
 	w := newWorld(t, 77, 40_000, func(o *resync.Options) {
 		o.LogBytes, o.Patience, o.Retry, o.MaxRetry = 1<<22, time.Minute, time.Millisecond, 5*time.Millisecond
-		o.Fetch = func(ctx context.Context, fn func([]byte, int) error) (uint64, error) {
+		o.Fetch = func(ctx context.Context, session string, fn func([]byte, int) error) (uint64, error) {
+			cfg := cfg
+			cfg.Session = session
 			return client.Fetch(ctx, cfg, fn)
 		}
 	})
 	w.running, w.pace = true, 100_000
-	server, err := glimpse.NewServer(netip.MustParseAddrPort("127.0.0.1:0"), &w.venue, glimpse.Options{User: "alice", Password: "secret"})
+	venue := &named{State: &w.venue}
+	venue.name.Store("SESSION")
+	server, err := glimpse.NewServer(netip.MustParseAddrPort("127.0.0.1:0"), venue, glimpse.Options{User: "alice", Password: "secret"})
 	must(t, err)
 	defer server.Close()
 	cfg.Server = server.Addr().String()
@@ -49,21 +54,32 @@ func TestRebuildOverTCP(t *testing.T) {
 	closed := func(n int) func() bool { return func() bool { return w.closed == n && !w.lane.rebuild.active } }
 
 	w.lane.SetNow(w.now)
-	w.lane.SessionStart([10]byte{1})
+	w.lane.SessionStart([10]byte([]byte("SESSION   ")))
 	w.lose(5000)
 	until("a late start", closed(1))
 	w.packet(100)
 	w.lose(50)
 	until("a loss", closed(2))
 
-	failed := func() bool { return c.Failed > 2 }
+	base := c.Failed
+	failed := func() bool { return c.Failed > base+2 }
+	venue.name.Store("OTHER") // its numbers may fit, and its orders are others
+	w.lose(50)
+	until("a snapshot of another session", failed)
+	if w.closed != 2 || c.Rebuilt != 2 {
+		t.Errorf("books of another session were joined: %+v", *c)
+	}
+	venue.name.Store("SESSION")
+	until("a snapshot of the session", closed(3))
+
+	base = c.Failed
 	server.SetFaults(glimpse.Faults{CutAfter: 20})
 	w.lose(50)
 	until("a server that hangs up", failed)
 	server.SetFaults(glimpse.Faults{Refuse: 'A'})
 	until("a server that refuses", func() bool { return server.Counters().Rejected > 2 })
 	server.SetFaults(glimpse.Faults{Late: 50 * time.Millisecond})
-	until("a server that came to its senses", closed(3))
+	until("a server that came to its senses", closed(4))
 
 	server.SetFaults(glimpse.Faults{Shift: -3000})
 	w.lose(10)
@@ -77,6 +93,14 @@ func TestRebuildOverTCP(t *testing.T) {
 	}
 	until("the end of the session", func() bool { w.half.Refresh(); return c.Abandoned > 0 })
 }
+
+// named is a venue whose session has any name.
+type named struct {
+	*glimpse.State
+	name atomic.Value
+}
+
+func (n *named) Session() string { return n.name.Load().(string) }
 
 // TestLoggingAllocatesNothing: neither while nothing is rebuilt, nor while messages are logged, nor while readers are told.
 func TestLoggingAllocatesNothing(t *testing.T) {

@@ -118,12 +118,12 @@ func TestDoubtIsRebuilt(t *testing.T) {
 	h.feed(1, add(10, 7, 'B', 300, 1_000_000))
 	h.feed(2, add(11, 7, 'B', 300, 1_000_000)[:35], add(12, 7, 'B', 100, 1_000_000))
 	h.pass(1000)
-	h.mbo(t)
+	check(t, h.mbo(t), []string{"A 7 B 10 300@100 f80 seq1", "gap 2-2 state3", "A 7 B 12 100@100 f84 seq3"})
 	h.offer(t, add(10, 7, 'B', 300, 1_000_000), add(11, 7, 'B', 300, 1_000_000), add(12, 7, 'B', 100, 1_000_000))
 	h.pass(1000)
 	h.pass(10_000_000)
 	check(t, h.mbo(t), []string{
-		"R 7 N 0 0@- f28 seq3", "A 7 B 10 300@100 f28 seq3", "A 7 B 11 300@100 f28 seq3", "A 7 B 12 100@100 fa8 seq3", "gap 2-3 state2",
+		"R 7 N 0 0@- f28 seq3", "A 7 B 10 300@100 f28 seq3", "A 7 B 11 300@100 f28 seq3", "A 7 B 12 100@100 fa8 seq3", "gap 2-2 state2",
 	})
 	h.feed(3, add(13, 7, 'B', 100, 1_000_000))
 	h.pass(1000)

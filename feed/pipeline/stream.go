@@ -12,6 +12,7 @@ type Stream struct {
 	l       *Lane
 	decoder Decoder
 	plain   bool        // the decoder leaves Flags to the lane
+	strict  bool        // the decoder stops behind a message that it refuses
 	sent    sentDecoder // the decoder, where it wants to know when a packet was sent
 	id      uint8       // channel_id of its records
 	suspect uint8       // FlagMaybeBadBook after a loss, where the lane has other channels besides
@@ -27,8 +28,9 @@ func (l *Lane) Stream(decoder Decoder, channelID uint8) *Stream {
 func (l *Lane) stream(decoder Decoder, channelID uint8) Stream {
 	l.streams++
 	_, plain := decoder.(*itch.Decoder)
+	_, strict := decoder.(strictDecoder)
 	sent, _ := decoder.(sentDecoder)
-	return Stream{l: l, decoder: decoder, plain: plain, sent: sent, id: channelID}
+	return Stream{l: l, decoder: decoder, plain: plain, strict: strict, sent: sent, id: channelID}
 }
 
 // Decoder is the stream's. Read its counters on the lane, or when it has ended.
@@ -67,20 +69,21 @@ func (s *Stream) Messages(blocks []byte, first uint64, count int, at session.Arr
 		blocks, first, count = blocks[used:], first+uint64(n), count-n
 		l.inPass += n
 		l.counters.Messages += uint64(n)
-		s.doubt()
+		s.doubt(begin, first-1)
 		if used == 0 && n == 0 && l.inPass == 0 && l.batch.N == 0 {
 			// An empty batch took nothing: what is left is no message. The session checked the lengths, so this is
 			// a defect of one of the two, and it must not be silent.
 			l.counters.Refused += uint64(count)
+			s.refuse(first, first+uint64(count)-1)
 			break
 		}
 		if n == 0 || l.inPass >= l.maxPass || l.batch.Full() {
 			l.endBatch()
 		}
 	}
-	if l.rebuild != nil && l.rebuild.doubted {
-		l.rebuild.doubted = false
-		l.lost(begin, l.rebuild.next-1)
+	if r := l.rebuild; r != nil && r.doubted {
+		r.doubted = false
+		l.lost(r.refusedFirst, r.refusedLast)
 	}
 }
 
@@ -97,7 +100,7 @@ func (s *Stream) Span(span []byte, first uint64) (used int) {
 		first += uint64(messages)
 		l.inPass += messages
 		l.counters.Messages += uint64(messages)
-		s.doubt()
+		s.doubt(first-uint64(messages), first-1)
 		if n == 0 && messages == 0 && l.inPass == 0 && l.batch.N == 0 {
 			l.counters.Refused++
 			return used
@@ -109,16 +112,35 @@ func (s *Stream) Span(span []byte, first uint64) (used int) {
 	return used
 }
 
-// doubt makes the channel's books suspect once the decoder refused a message: what it said, and of whom, is not known.
-func (s *Stream) doubt() {
+// doubt makes the channel's books suspect once the decoder refused a message, one of those from first to last: what it said, and of whom, is not known. A strict
+// decoder refused the last one, and so that is a loss, with a record of its own.
+func (s *Stream) doubt(first, last uint64) {
 	refused := s.decoder.Refused()
 	if refused == s.refused {
 		return
 	}
 	s.refused = refused
+	if s.strict {
+		s.refuse(last, last)
+		return
+	}
 	s.distrust()
 	if s.l.rebuild != nil {
-		s.l.rebuild.doubted = true
+		s.l.rebuild.doubt(first, last)
+	}
+}
+
+// refuse makes messages that came, and of which nobody knows what they said, and of whom, a loss like those that did not come: a record in their
+// place, and every book of the channel suspect from there on.
+func (s *Stream) refuse(first, last uint64) {
+	l := s.l
+	if l.inPass != 0 || l.batch.N != 0 {
+		l.endBatch()
+	}
+	s.distrust()
+	l.gapRecord(session.Gap{First: first, Last: last, State: tick.GapLost}, 0)
+	if l.rebuild != nil {
+		l.rebuild.doubt(first, last)
 	}
 }
 
@@ -131,7 +153,7 @@ func (s *Stream) distrust() {
 	}
 	s.suspect = tick.FlagMaybeBadBook
 	s.decoder.Instruments(func(id uint32) bool {
-		l.books.SetSuspect(id, true)
+		l.setSuspect(id, true)
 		l.distrustLast(id)
 		return true
 	})
@@ -203,7 +225,7 @@ func (s *Stream) Gap(g session.Gap) {
 }
 
 // SessionStart empties the channel's books and its part of the directory, and tells every reader so; see session.Sink. The rings go on.
-func (s *Stream) SessionStart([10]byte) {
+func (s *Stream) SessionStart(id [10]byte) {
 	l := s.l
 	l.EndPass()
 	s.begin()
@@ -222,6 +244,7 @@ func (s *Stream) SessionStart([10]byte) {
 	l.day, l.suspect = day, 0
 	if l.rebuild != nil {
 		l.forget()
+		l.rebuild.half.Session(id)
 	}
 	// The directory's generation moves before the first R, that of the last values after the last: readers tell by them.
 	if l.out.Instruments != nil {
@@ -249,7 +272,7 @@ func (s *Stream) forget() {
 		if b.Full() {
 			l.endBatch()
 		}
-		l.books.SetSuspect(id, false)
+		l.setSuspect(id, false)
 		return true
 	})
 	l.endBatch()

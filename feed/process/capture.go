@@ -51,8 +51,12 @@ func OpenCapture(path string, o CaptureOptions) (*Capture, error) {
 		return nil, err
 	}
 	c := &Capture{path: path, options: protocol.Options{Version: o.Version, Product: o.Product, Schema: o.Schema}}
-	if c.proto, err = protocolOf(path, kind, o.Protocol); err != nil {
+	var product string
+	if c.proto, product, err = protocolOf(path, kind, o.Protocol); err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	if o.Product == "" {
+		c.options.Product = product
 	}
 	switch kind {
 	case nic.FilePcap, nic.FilePcapNG:
@@ -81,46 +85,71 @@ func ProtocolOf(path, name string) (*protocol.Protocol, error) {
 	if err != nil {
 		return nil, err
 	}
-	return protocolOf(path, kind, name)
+	p, _, err := protocolOf(path, kind, name)
+	return p, err
 }
 
 // mostLooked bounds the packets that are looked at before a capture counts as being of no protocol that is known.
 const mostLooked = 4096
 
-// protocolOf finds a file's protocol: the one that is asked for, else the one that its first packets are recognised as.
-func protocolOf(path string, kind nic.FileKind, name string) (*protocol.Protocol, error) {
+// protocolOf finds a file's protocol, the one that is asked for, else the one that its first packets are recognised as; and which of the
+// venue's products they are of, where packets tell.
+func protocolOf(path string, kind nic.FileKind, name string) (p *protocol.Protocol, product string, err error) {
 	if name != "" && name != "auto" {
-		return protocol.Find(name)
+		if p, err = protocol.Find(name); err != nil || p.Product == nil {
+			return p, "", err
+		}
 	}
 	if kind != nic.FilePcap && kind != nic.FilePcapNG {
-		return protocol.ITCH, nil
+		if p == nil {
+			p = protocol.ITCH
+		}
+		return p, "", nil
 	}
+	first := "" // what the first packet that is nobody's begins with
+	err = firstPackets(path, func(k *nic.Packet) bool {
+		if p == nil {
+			p = protocol.Recognise(k.Data, k.Group)
+		}
+		if p == nil && first == "" {
+			first = fmt.Sprintf("packet %d to %s, %d bytes, begins with % x", k.Frame, k.Group, len(k.Data), k.Data[:min(16, len(k.Data))])
+		}
+		if p != nil && p.Product != nil {
+			product = p.Product(k.Data)
+		}
+		return p == nil || p.Product != nil && product == ""
+	})
+	switch {
+	case err != nil:
+		return nil, "", err
+	case p != nil:
+		return p, product, nil
+	case first == "": // whoever plays it says what is wrong, or that nothing is in it
+		return protocol.ITCH, "", nil
+	}
+	return nil, "", fmt.Errorf("no packet is of a protocol that is known (%s): %s; --protocol says which it is", strings.Join(protocol.Names(), ", "), first)
+}
+
+// firstPackets calls fn with a capture's first packets until it returns false.
+func firstPackets(path string, fn func(*nic.Packet) bool) error {
 	r, err := pcap.Open(path)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	defer r.Close()
 	packets := make([]nic.Packet, 64)
-	var first string // what the first packet that is nobody's begins with
 	for looked := 0; looked < mostLooked; {
 		n, err := r.Poll(packets)
 		for i := range packets[:n] {
-			if p := protocol.Recognise(packets[i].Data, packets[i].Group); p != nil {
-				return p, nil
-			}
-			if first == "" {
-				first = fmt.Sprintf("packet %d to %s, %d bytes, begins with % x", packets[i].Frame, packets[i].Group, len(packets[i].Data),
-					packets[i].Data[:min(16, len(packets[i].Data))])
+			if !fn(&packets[i]) {
+				return nil
 			}
 		}
 		if looked += n; err != nil {
-			break
+			return nil // whoever plays the capture says what is wrong with it
 		}
 	}
-	if first == "" { // whoever plays it says what is wrong, or that nothing is in it
-		return protocol.ITCH, nil
-	}
-	return nil, fmt.Errorf("no packet is of a protocol that is known (%s): %s; --protocol says which it is", strings.Join(protocol.Names(), ", "), first)
+	return nil
 }
 
 var eightDigits = regexp.MustCompile(`\d{8}`)

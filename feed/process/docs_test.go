@@ -13,6 +13,7 @@ import (
 	"github.com/tickwire/tickwire/feed/session"
 	"github.com/tickwire/tickwire/nic"
 	"github.com/tickwire/tickwire/nic/afxdp"
+	"github.com/tickwire/tickwire/nic/link"
 )
 
 // TestDocumentedCounters: every counter that docs/receive-path.md sends people to is one.
@@ -31,7 +32,8 @@ func TestDocumentedCounters(t *testing.T) {
 	}
 	queue, program := "0.afxdp.interface.<interface>.queue.<n>", "0.xdp.interface.<interface>"
 	known := map[string][]string{
-		queue: fields(afxdp.KernelCounters{}), program: fields(bpf.Counters{}), "0.afxdp": fields(afxdp.Counters{}), "0.udp": fields(nic.Counters{}),
+		"0.link.interface.<interface>": fields(link.Counters{}),
+		queue:                          fields(afxdp.KernelCounters{}), program: fields(bpf.Counters{}), "0.afxdp": fields(afxdp.Counters{}), "0.udp": fields(nic.Counters{}),
 		"0.channel.<name>.line.<A or B>": fields(session.LineCounters{}),
 	}
 	seen, group := 0, ""

@@ -31,19 +31,22 @@ func (r *laneRunner) keep(done <-chan struct{}, log *slog.Logger) {
 		warned = r.listener.Warnings() // told at the start
 	}
 	for {
-		if now := time.Now(); r.listener != nil && r.listener.xdp != nil && now.After(next) {
+		if now := time.Now(); r.listener != nil && now.After(next) {
 			next = now.Add(refreshEvery)
-			if err := r.listener.xdp.Refresh(); err != nil && err.Error() != told {
-				told = err.Error()
-				log.Error("counters of the receive path", "lane", r.name, "err", err)
-			}
-			now := r.listener.Warnings()
-			for _, w := range now {
-				if !slices.Contains(warned, w) {
-					log.Warn(w, "lane", r.name)
+			if r.listener.xdp != nil {
+				if err := r.listener.xdp.Refresh(); err != nil && err.Error() != told {
+					told = err.Error()
+					log.Error("counters of the receive path", "lane", r.name, "err", err)
 				}
+				now := r.listener.Warnings()
+				for _, w := range now {
+					if !slices.Contains(warned, w) {
+						log.Warn(w, "lane", r.name)
+					}
+				}
+				warned = now
 			}
-			warned = now
+			r.lookForLosses(log)
 		}
 		r.kernel.last()
 		select {

@@ -25,7 +25,8 @@ type laneRunner struct {
 	name      string
 	number    int
 	lane      *pipeline.Lane
-	books     *book.Books
+	kept      protocol.Kept
+	books     *book.Books // kept.Orders
 	shared    *shared
 	input     pipeline.Input
 	latency   pipeline.Latency
@@ -39,11 +40,13 @@ type laneRunner struct {
 	state     atomic.Uint32 // ringbuf.State that the rings are to show: the lane stores it, and the beat looks
 	stamps    atomic.Uint32 // nic.StampSource of the latest packets
 	silent    atomic.Uint64 // lines that are silent, two bits a channel: A, B
+	passed    passed        // what reports of losses take from the lane
 	_         [64]byte      // what the beat stores is in no line of the lane's
 	shown     ringbuf.State // that they show: the beat's
 	stamped   uint32        // that the rings show: the beat's
 	heard     uint64        // silent, as the log was told: the beat's
 	gone      error         // an interface of the lane's: whoever watches links writes it, Run reads it at the end
+	losses    losses        // the housekeeping's
 	undrained bool          // its definitions file could not be written just now: the beat's
 	export    exporter      // of what the lane counts: it copies the values itself
 	kernel    exporter      // of what the kernel counts: the housekeeping's
@@ -74,9 +77,14 @@ func (r *laneRunner) open(c *config.Config, f *config.Feed, number int, p *Proce
 		return err
 	}
 	// Prefault: the first orders of a session come in a burst, and a fresh page costs more than a thousand of them.
-	if r.books, err = book.New(book.Options{Prefault: 1 << 17}); err != nil {
+	product := f.Product
+	if r.capture != nil {
+		product = r.capture.options.Product
+	}
+	if r.kept, err = proto.Keep(product, 1<<17); err != nil {
 		return err
 	}
+	r.books = r.kept.Orders
 	directory, err := symbols.New(0)
 	if err != nil {
 		return err
@@ -90,7 +98,7 @@ func (r *laneRunner) open(c *config.Config, f *config.Feed, number int, p *Proce
 		return err
 	}
 	r.lane, err = pipeline.New(pipeline.Config{
-		Publisher: f.Publisher, ChannelID: uint8(number), Decoder: decoder, Books: r.books, Symbols: directory, Out: r.shared.out,
+		Publisher: f.Publisher, ChannelID: uint8(number), Decoder: decoder, Books: r.books, Prices: r.kept.Prices, Levels: r.kept.Levels, Symbols: directory, Out: r.shared.out,
 		Midnight: midnight, FileStamps: paced && r.capture.Stampless(), MaxPass: f.Lane[number].MaxPass, Depth: f.Depth,
 		Clock: p.runtime.now(), Resync: r.resync,
 	})
@@ -114,7 +122,7 @@ func (r *laneRunner) open(c *config.Config, f *config.Feed, number int, p *Proce
 		return ringbuf.SidePath(c.Instance.RingDir, c.Instance.Name, f.Name, r.name, ext)
 	}
 	r.snap, err = newSnapshotter(rings(ringbuf.KindMbo), side(ringbuf.ExtSnap), side(ringbuf.ExtInst), side(ringbuf.ExtLast),
-		f.Rings.Snapshot, uint8(number), f.Publisher, ringbuf.SideOptions{Group: c.Instance.Group})
+		f.Rings.Snapshot, uint8(number), f.Publisher, proto.BookOptions(), ringbuf.SideOptions{Group: c.Instance.Group})
 	return err
 }
 
@@ -156,7 +164,7 @@ func (r *laneRunner) join(proto *protocol.Protocol, f *config.Feed, p *Process, 
 	for _, w := range r.listener.Warnings() {
 		log.Warn(w, "lane", r.name)
 	}
-	if err := r.listener.export(r.name, &r.export, &r.kernel, p.programs); err != nil {
+	if err := errors.Join(r.listener.export(r.name, &r.export, &r.kernel, p.programs), r.losses.open(r, p, log)); err != nil {
 		return err
 	}
 	r.input.Source, r.input.Route, r.input.PollPinned = r.listener.live, r.listener.route, true
@@ -212,6 +220,7 @@ func (r *laneRunner) run(p *Process) error {
 		}
 		r.state.Store(uint32(ringState(r.input.Channels)))
 		r.silent.Store(silentLines(r.input.Channels))
+		r.passed.note(r)
 		r.export.export(now)
 	}
 	r.input.BeforeSleep = r.bell
@@ -263,6 +272,7 @@ func (r *laneRunner) close() error {
 	if r.listener != nil {
 		errs = append(errs, r.listener.Close())
 	}
+	r.losses.close()
 	if r.capture != nil {
 		errs = append(errs, r.capture.Close())
 	}
@@ -275,8 +285,6 @@ func (r *laneRunner) close() error {
 	if r.resync != nil {
 		errs = append(errs, r.resync.Close())
 	}
-	if r.books != nil {
-		errs = append(errs, r.books.Close())
-	}
+	errs = append(errs, r.kept.Close())
 	return errors.Join(errs...)
 }

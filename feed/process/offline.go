@@ -7,8 +7,8 @@ import (
 	"path/filepath"
 	"sync/atomic"
 
-	"github.com/tickwire/tickwire/feed/book"
 	"github.com/tickwire/tickwire/feed/pipeline"
+	"github.com/tickwire/tickwire/feed/protocol"
 	"github.com/tickwire/tickwire/feed/symbols"
 	"github.com/tickwire/tickwire/ringbuf"
 )
@@ -35,7 +35,7 @@ type Offline struct {
 	Dir     string
 	Writers map[ringbuf.Kind]*ringbuf.Writer
 
-	books  *book.Books
+	kept   protocol.Kept
 	shared shared
 	stop   atomic.Bool
 }
@@ -86,7 +86,7 @@ func (f *Offline) open(o *OfflineOptions) (err error) {
 	if err != nil {
 		return err
 	}
-	if f.books, err = book.New(book.Options{}); err != nil {
+	if f.kept, err = f.Capture.Protocol().Keep(f.Capture.options.Product, 0); err != nil {
 		return err
 	}
 	directory, err := symbols.New(0)
@@ -98,7 +98,7 @@ func (f *Offline) open(o *OfflineOptions) (err error) {
 		return err
 	}
 	f.Lane, err = pipeline.New(pipeline.Config{
-		Publisher: o.Publisher, Decoder: decoder, Books: f.books, Symbols: directory, Out: f.shared.out, Midnight: f.Capture.Midnight,
+		Publisher: o.Publisher, Decoder: decoder, Books: f.kept.Orders, Prices: f.kept.Prices, Levels: f.kept.Levels, Symbols: directory, Out: f.shared.out, Midnight: f.Capture.Midnight,
 		FileStamps: f.Capture.Stampless(), MaxPass: pipeline.PassReplay, Depth: o.Depth, Only: o.Only, From: o.From, To: o.To,
 	})
 	return err
@@ -172,10 +172,10 @@ func (f *Offline) Summary() []string {
 		}
 	}
 	p := f.Lane.Parser()
-	say(p.Short, "%d messages are shorter than their type: refused, books are suspect from there on")
+	say(p.Short, "%d messages are shorter than their type: refused, table gaps names them, books are suspect from there on")
 	say(p.Unknown, "%d messages are of an unknown type: skipped")
 	say(p.Extended, "%d types came longer than known: their known part was read")
-	c := f.books.Counters()
+	c := f.kept.Orders.Counters()
 	var unknown uint64
 	for _, n := range c.Unknown {
 		unknown += n
@@ -209,9 +209,7 @@ func (f *Offline) Close() error {
 	if f.Lane != nil {
 		errs = append(errs, f.Lane.Close())
 	}
-	if f.books != nil {
-		errs = append(errs, f.books.Close())
-	}
+	errs = append(errs, f.kept.Close())
 	if f.Dir != "" {
 		errs = append(errs, os.RemoveAll(f.Dir))
 	}

@@ -27,6 +27,7 @@ type Process struct {
 
 	host     afxdp.Host
 	programs map[string]bool // interfaces whose program's counters a lane tells of
+	faces    map[string]bool // interfaces whose own counters a lane tells of
 	runtime  *runtimePolicy
 	control  *control.Server // nil: there can be none here
 	captures *capture.Host
@@ -39,7 +40,7 @@ type Process struct {
 // Open makes shared memory and joins the groups of a feed. What it made is undone when it fails.
 func Open(c *config.Config, f *config.Feed, log *slog.Logger) (*Process, error) {
 	log = log.With("feed", f.Name)
-	p := &Process{feed: f, log: log, programs: map[string]bool{}}
+	p := &Process{feed: f, log: log, programs: map[string]bool{}, faces: map[string]bool{}}
 	fail := func(err error) (*Process, error) { return nil, errors.Join(err, p.Close()) }
 	var err error
 	statsPath := ringbuf.SidePath(c.Instance.RingDir, c.Instance.Name, f.Name, "", ringbuf.ExtStats)

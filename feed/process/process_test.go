@@ -430,7 +430,7 @@ func TestSnapshotAfterOverrun(t *testing.T) {
 	last, err := ringbuf.CreateLast(path("f.0.last"), inst, 2, ringbuf.SideOptions{})
 	must(t, err)
 	defer last.Close()
-	s, err := newSnapshotter(path("f.0.mbo.ring"), path("f.0.snap"), path("f.0.inst"), path("f.0.last"), 1024, 0, 2, ringbuf.SideOptions{})
+	s, err := newSnapshotter(path("f.0.mbo.ring"), path("f.0.snap"), path("f.0.inst"), path("f.0.last"), 1024, 0, 2, book.Options{}, ringbuf.SideOptions{})
 	must(t, err)
 	defer s.close()
 	publish := func(action byte, from, to uint64) {

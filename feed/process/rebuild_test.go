@@ -34,14 +34,14 @@ func TestSnapshotAfterRebuild(t *testing.T) {
 	last, err := ringbuf.CreateLast(path(dir, "f.0.last"), inst, 2, ringbuf.SideOptions{})
 	must(t, err)
 	defer last.Close()
-	s, err := newSnapshotter(path(dir, "f.0.mbo.ring"), path(dir, "f.0.snap"), path(dir, "f.0.inst"), path(dir, "f.0.last"), 1024, 0, 2, ringbuf.SideOptions{})
+	s, err := newSnapshotter(path(dir, "f.0.mbo.ring"), path(dir, "f.0.snap"), path(dir, "f.0.inst"), path(dir, "f.0.last"), 1024, 0, 2, book.Options{}, ringbuf.SideOptions{})
 	must(t, err)
 	defer s.close()
 
 	books, err := book.New(book.Options{})
 	must(t, err)
 	defer books.Close()
-	rs, err := resync.New(resync.Options{Books: books, LogBytes: 1 << 20, Fetch: func(context.Context, func([]byte, int) error) (uint64, error) {
+	rs, err := resync.New(resync.Options{Books: books, LogBytes: 1 << 20, Fetch: func(context.Context, string, func([]byte, int) error) (uint64, error) {
 		return 0, errors.New("stepped by hand")
 	}})
 	must(t, err)

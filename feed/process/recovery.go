@@ -79,8 +79,16 @@ func (r *laneRunner) rebuilds(f *config.Feed, log *slog.Logger) error {
 	}
 	r.resync, err = resync.New(resync.Options{
 		Books: r.books, Log: log.With("lane", r.name),
-		Fetch: func(ctx context.Context, fn func(blocks []byte, count int) error) (uint64, error) {
-			return glimpse.Fetch(ctx, c, fn)
+		Fetch: func(ctx context.Context, session string, fn func(blocks []byte, count int) error) (uint64, error) {
+			c := c
+			if f.Recovery.SnapshotSession == config.SnapshotSame {
+				c.Session = session
+			}
+			next, err := glimpse.Fetch(ctx, c, fn)
+			if errors.Is(err, glimpse.ErrSession) {
+				err = fmt.Errorf("%w (where the venue names them otherwise there, recovery.snapshot_session = %q takes it all the same)", err, config.SnapshotAny)
+			}
+			return next, err
 		},
 	})
 	return err

@@ -41,7 +41,7 @@ type snapshotter struct {
 // snapEvery is the time from one snapshot to the next.
 const snapEvery = time.Second
 
-func newSnapshotter(ringPath, snapPath, instPath, lastPath string, records uint64, channel uint8, publisher uint16, o ringbuf.SideOptions) (*snapshotter, error) {
+func newSnapshotter(ringPath, snapPath, instPath, lastPath string, records uint64, channel uint8, publisher uint16, keep book.Options, o ringbuf.SideOptions) (*snapshotter, error) {
 	s := &snapshotter{path: snapPath, options: o, records: make([]tick.Mbo, 1024), channel: channel, pub: publisher}
 	var err error
 	if s.reader, err = ringbuf.Open(ringPath, ringbuf.ReaderOptions{Join: ringbuf.JoinOldest, Report: "snapshot"}); err != nil {
@@ -53,7 +53,7 @@ func newSnapshotter(ringPath, snapPath, instPath, lastPath string, records uint6
 	if s.values, err = ringbuf.OpenLast(lastPath, s.directory); err != nil {
 		return nil, errors.Join(err, s.close())
 	}
-	if s.books, err = book.New(book.Options{}); err == nil {
+	if s.books, err = book.New(keep); err == nil {
 		if s.batch, err = tick.NewBatch(); err == nil {
 			s.file, err = ringbuf.CreateSnap(snapPath, records, o)
 		}
@@ -102,7 +102,7 @@ func (s *snapshotter) resume() {
 	}
 }
 
-// take turns records into rows and has the books apply them: A adds, C takes away, R empties. T, F and N never change
+// take turns records into rows and has the books apply them: A adds, C takes away, M changes, R empties. T, F and N never change
 // a book. A loss makes every book suspect, until a record of the instrument says that it is not: R of a rebuild, at the latest.
 func (s *snapshotter) take(records []tick.Mbo, first uint64) {
 	b := s.batch
@@ -115,6 +115,9 @@ func (s *snapshotter) take(records []tick.Mbo, first uint64) {
 			}
 			continue
 		}
+		if r.Flags&(tick.FlagMBP|tick.FlagTOB) != 0 {
+			continue // a level, not an order
+		}
 		s.books.SetSuspect(r.InstrumentID, r.Flags&tick.FlagMaybeBadBook != 0)
 		s.last, s.seq = *r, first+uint64(i)
 		kind := tick.Kind(0)
@@ -123,6 +126,8 @@ func (s *snapshotter) take(records []tick.Mbo, first uint64) {
 			kind = tick.KindAdd
 		case tick.ActionCancel:
 			kind = tick.KindReduce
+		case tick.ActionModify:
+			kind = tick.KindModify
 		case tick.ActionClear:
 			kind = tick.KindClear
 		default:
@@ -131,6 +136,7 @@ func (s *snapshotter) take(records []tick.Mbo, first uint64) {
 		n := b.N & tick.RowMask
 		b.Kind[n], b.Side[n], b.Instrument[n], b.TsEvent[n] = kind, r.Side, r.InstrumentID, r.TsEvent
 		b.OrderID[n], b.Price[n], b.Size[n], b.Aux[n] = r.OrderID, r.Price, uint64(r.Size), 0
+		b.Sub[n], b.Flags[n] = tick.ModifyKeep, 0
 		b.State[n], b.Sequence[n] = 0, uint64(r.Sequence)
 		b.N++
 	}

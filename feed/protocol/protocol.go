@@ -33,6 +33,8 @@ type Protocol struct {
 	Request func(dst []byte, session [10]byte, first uint64, count int) []byte
 	// New makes the decoder of one channel.
 	New func(o Options) (pipeline.Decoder, error)
+	// Product tells which of the venue's products a packet is of; empty: it does not say.
+	Product func(payload []byte) string
 	// Channels says that a feed has several, whose instruments are apart.
 	Channels bool
 	// Books says what the venue's numbers need of books.
@@ -57,7 +59,10 @@ type Books struct {
 	Sparse bool // numbers of orders and instruments are any 64 and 32 bits: they are hashed
 	Orders bool // it sends orders
 	Prices bool // it sends price levels: mbp1 and mbp10 come from them
-	Quotes bool // some of its feeds send best prices and no orders
+	Quotes bool // some of its products send best prices and no orders
+	// ZeroPrice says that 0 is a price like any other, as of a spread.
+	ZeroPrice bool
+	Depth     int // levels a side that the venue sends at most; 0: ten
 }
 
 // Message is one message for people and scripts: as it is on the wire, integers unscaled, padded text trimmed.

@@ -14,7 +14,7 @@ var XDP = &Protocol{
 	Name: "xdp", Title: "NYSE XDP and Pillar: Integrated, BBO, Trades", Versions: versionsOf("2.5", xdp.Versions), Zone: "America/New_York",
 	Publisher: tick.PublisherXNYS, Dataset: "XNYS.PILLAR", Generated: tick.PublisherSimXDP, GenSet: "SIM.XDP",
 	Transports: []string{"udp"}, Recovery: []string{"retransmission", "refresh"},
-	Framing: xdpFraming{}, Channels: true, Books: Books{Sparse: true, Orders: true, Quotes: true},
+	Framing: xdpFraming{}, Product: xdpProduct, Channels: true, Books: Books{Sparse: true, Orders: true, Quotes: true},
 	New: func(o Options) (pipeline.Decoder, error) {
 		return xdp.NewDecoder(xdp.Options{Version: o.Version, Product: o.Product})
 	},
@@ -54,3 +54,26 @@ func (xdpFraming) Parse(p []byte) (h session.Header, blocks []byte, err error) {
 }
 
 func (xdpFraming) Walk(blocks []byte, count int) (whole, used int) { return xdp.Walk(blocks, count) }
+
+// xdpProduct tells a product by a type that only it has, or by the id in message 1.
+func xdpProduct(payload []byte) string {
+	h, blocks, err := xdp.ParsePacket(payload)
+	if err != nil {
+		return ""
+	}
+	for m, rest := xdp.Next(blocks); m != nil && h.Count > 0; m, rest = xdp.Next(rest) {
+		switch t := xdp.Type(m); {
+		case t == xdp.TypeSequenceNumberReset && len(m) > 12:
+			if p := xdp.ProductOf(m[12]); p == xdp.Integrated || p == xdp.BBO || p == xdp.Trades {
+				return p.String()
+			}
+		case t == xdp.TypeQuote:
+			return xdp.BBO.String()
+		case t >= xdp.TypeAddOrder && t < xdp.TypeQuote && t != xdp.TypeImbalance:
+			return xdp.Integrated.String()
+		case t >= 210 && t <= 222:
+			return xdp.Trades.String()
+		}
+	}
+	return ""
+}

@@ -1,6 +1,8 @@
 package resync
 
 import (
+	"encoding/binary"
+
 	"github.com/tickwire/tickwire/feed/book"
 )
 
@@ -51,6 +53,12 @@ func (l *Lane) Messages(blocks []byte, first uint64, count int) {
 	}
 	l.behind, l.next = true, first+uint64(count)
 	l.Counters.NotLogged += uint64(count)
+}
+
+// Session says which session the messages are of from now on. It is called after Forget: who fetches for the one before is told of its end first.
+func (l *Lane) Session(id [10]byte) {
+	l.r.name[0].Store(binary.LittleEndian.Uint64(id[:]))
+	l.r.name[1].Store(uint64(binary.LittleEndian.Uint16(id[8:])))
 }
 
 // Forget stops logging: the session is over. The worker gives up what it was doing.

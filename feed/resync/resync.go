@@ -13,9 +13,10 @@ import (
 
 // Options of a Resync. Books and one of Fetch and Parts must be given.
 type Options struct {
-	// Fetch takes one snapshot, as session/glimpse.Fetch does: fn gets its messages as the decoder takes them; next is the number of the first message
+	// Fetch takes one snapshot, as session/glimpse.Fetch does, of a session by its name (empty: not known), and fails when it is offered one of another session:
+	// numbers of the two mean nothing to each other. fn gets its messages as the decoder takes them; next is the number of the first message
 	// that is not in it. It is called on Run's goroutine.
-	Fetch func(ctx context.Context, fn func(blocks []byte, count int) error) (next uint64, err error)
+	Fetch func(ctx context.Context, session string, fn func(blocks []byte, count int) error) (next uint64, err error)
 	// Parts takes one snapshot of a venue that has each instrument as of a number of its own, as session/mdp3loop.Fetch does. fn may answer
 	// ErrStale, which says that a newer part of the same instrument is needed; any other error ends the snapshot with that error. Of
 	// instruments without a part nothing had happened when the snapshot was begun. It is called on Run's goroutine.
@@ -63,9 +64,10 @@ func (o *Options) defaults() {
 type Resync struct {
 	o      Options
 	log    *byteLog
-	wanted atomic.Uint64 // generation that the lane wants books for; 0: none
-	day    atomic.Uint64 // the venue's midnight, of that generation
-	full   atomic.Uint64 // stretches of messages that found no room in the log
+	wanted atomic.Uint64    // generation that the lane wants books for; 0: none
+	day    atomic.Uint64    // the venue's midnight, of that generation
+	name   [2]atomic.Uint64 // the session's name: ten bytes
+	full   atomic.Uint64    // stretches of messages that found no room in the log
 	offer  atomic.Pointer[Shadow]
 	depths depths
 

@@ -56,7 +56,7 @@ func newPair(t *testing.T) *pair { return newPairLog(t, minLogBytes) }
 func newPairLog(t *testing.T, logBytes int) *pair {
 	own, err := book.New(book.Options{MaxInstruments: 64, MaxOrders: 1 << 14, MaxReference: 1 << 20})
 	must(t, err)
-	r, err := New(Options{Books: own, LogBytes: logBytes, Patience: 1000, Fetch: func(context.Context, func([]byte, int) error) (uint64, error) {
+	r, err := New(Options{Books: own, LogBytes: logBytes, Patience: 1000, Fetch: func(context.Context, string, func([]byte, int) error) (uint64, error) {
 		return 0, errors.New("stepped by hand")
 	}})
 	must(t, err)
@@ -480,7 +480,7 @@ func FuzzRebuild(f *testing.F) {
 	own, err := book.New(book.Options{MaxInstruments: 1 << 8, MaxOrders: 64, MaxPages: 16, MaxReference: 1 << 16})
 	must(f, err)
 	f.Cleanup(func() { must(f, own.Close()) })
-	r, err := New(Options{Books: own, LogBytes: minLogBytes, Patience: 1, Fetch: func(context.Context, func([]byte, int) error) (uint64, error) { return 0, nil }})
+	r, err := New(Options{Books: own, LogBytes: minLogBytes, Patience: 1, Fetch: func(context.Context, string, func([]byte, int) error) (uint64, error) { return 0, nil }})
 	must(f, err)
 	f.Cleanup(func() { must(f, r.Close()) })
 	f.Fuzz(func(t *testing.T, b []byte, cut uint8, shift int16) {

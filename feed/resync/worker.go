@@ -1,7 +1,9 @@
 package resync
 
 import (
+	"encoding/binary"
 	"errors"
+	"strings"
 	"time"
 )
 
@@ -15,6 +17,7 @@ type Worker struct {
 	r        *Resync
 	shadow   *Shadow
 	full     uint64 // as of Begin
+	session  string // as of Begin: its name
 	logEnd   uint64 // number that the log goes on from; 0: not known
 	from     uint64 // number that it began with, of the present attempt; 0: not known
 	phase    phase
@@ -72,6 +75,9 @@ const stepRecords = 1024
 // Wanted says that the lane wants books.
 func (w *Worker) Wanted() bool { return w.r.wanted.Load() != 0 }
 
+// Session is the name of the session that the present attempt is for; empty: not known.
+func (w *Worker) Session() string { return w.session }
+
 // Current says that the present attempt is still wanted.
 func (w *Worker) Current() bool { return w.r.wanted.Load() == w.shadow.generation }
 
@@ -87,6 +93,9 @@ func (w *Worker) Begin() bool {
 	}
 	w.shadow.reset(generation, w.r.day.Load())
 	w.r.depths.tell(w.shadow.Prices)
+	id := binary.LittleEndian.AppendUint64(nil, w.r.name[0].Load())
+	id = binary.LittleEndian.AppendUint16(id, uint16(w.r.name[1].Load()))
+	w.session = strings.Trim(string(id), " \x00")
 	w.counters.Attempts++
 	w.phase, w.since = fetching, 0
 	w.from = 0

@@ -27,8 +27,18 @@ type piece struct {
 
 const mostAsks = 64
 
-// ask sends what is due: for pieces under way, then for new ones as long as there may be more.
+// ask gives up what the venue says will not come, and sends what is due: for pieces under way, then for new ones as long as there may be more.
 func (c *Channel) ask(now uint64) {
+	link := c.cfg.Link
+	link.count(uint32(c.Session.Sessions))
+	for c.holes.n != 0 {
+		end, refused := link.wontCome(c.next)
+		if !refused {
+			break
+		}
+		c.Ask.Refused++
+		c.giveUp(min(end, c.highest))
+	}
 	for i := 0; i < c.asks.n; {
 		p := &c.asks.open[i]
 		due := p.answered || p.end <= c.next || since(&p.at, now) >= p.patience
@@ -107,6 +117,10 @@ func (c *Channel) request(p *piece, end, now uint64) {
 func (c *Channel) answeredBy(first, end uint64, server int) {
 	for i := range c.asks.n {
 		if p := &c.asks.open[i]; first <= p.first && p.first < end {
+			if c.cfg.Link.several && end < p.end { // more of the same answer is on its way: its next packet has as long as the first
+				p.first, p.at, p.tries = end, c.Recovery.LastAt, 1
+				continue
+			}
 			p.answered = true
 			if server < c.cfg.Link.servers {
 				c.asks.server = server

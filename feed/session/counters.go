@@ -55,6 +55,7 @@ type AskCounters struct {
 	Exhausted     uint64 // requests that were not repeated any more: Tries is reached
 	Unsent        uint64 // requests that found the way to the network full; they count as tried
 	TooLarge      uint64 // holes larger than MostAsked: not asked for
+	Refused       uint64 // times that the venue said that the missing numbers will not come: given up at once
 	Closed        uint64 // stretches that came after all, each a Gap
 	Recovered     uint64 // messages that came in answers, and were new
 	NoRoom        uint64 // answers that there was no room to hold: dropped, asked for again later

@@ -11,6 +11,7 @@ import (
 //
 //	lane ──► requests: 256 places ──────────────► Requester ──► venue
 //	lane ◄── answers: whole datagrams, 1 MiB ◄─── Requester ◄── venue
+//	lane ◄── refusals: ranges that will not come ◄ Requester ◄── venue
 //	lane ──► alert: there is a hole, requests may follow soon
 //
 // The answers' ring: each frame has 16 bytes of header and its datagram, padded to 8 bytes; none wraps round the end.
@@ -34,10 +35,17 @@ type Link struct {
 	answerHead  atomic.Uint64 // lane
 	alert       atomic.Bool   // lane
 	taken       uint64        // lane: bytes of the frame that is being looked at
+	generation  atomic.Uint32 // lane: which count of numbers this is
+	refused     refused       // lane
 	_           [64]byte
 	requestHead atomic.Uint64 // goroutine
 	answerTail  atomic.Uint64 // goroutine
+	refusals    refusals
 	_           [64]byte
+
+	// several says that a request may be answered by several datagrams, in order: one of them does not end it, but shows that it goes on. Set
+	// by the requester, before the lane has the link.
+	several bool
 }
 
 // request asks a server for count messages from first on.
@@ -46,6 +54,8 @@ type request struct {
 	first   uint64
 	count   uint16
 	server  uint16
+
+	generation uint32 // of the link, when it was asked
 }
 
 // answer is a datagram from the venue, in the ring's memory: valid until Link.release.
@@ -81,6 +91,7 @@ func (l *Link) ask(r request) bool {
 	if tail-l.requestHead.Load() == linkRequests {
 		return false
 	}
+	r.generation = l.generation.Load()
 	l.requests[tail%linkRequests] = r
 	l.requestTail.Store(tail + 1)
 	return true

@@ -109,6 +109,11 @@ func (f *Feed) defaults() {
 				ch.Line[j].Name = "AB"[j : j+1]
 			}
 		}
+		for j := range ch.Service {
+			if len(ch.Line) > 0 {
+				orString(&ch.Service[j].Interface, ch.Line[0].Interface)
+			}
+		}
 	}
 	f.AFXDP.defaults()
 	f.Runtime.defaults(f.Idle)
@@ -150,6 +155,7 @@ func (r *Recovery) defaults() {
 	orInt(&r.Tries, 5)
 	orInt(&r.HoldPackets, 4096)
 	orInt(&r.HoldMessages, 100_000)
+	orString(&r.SnapshotSession, SnapshotSame)
 	orSpan(&r.SilentAfter, 3*time.Second)
 }
 
@@ -273,6 +279,7 @@ func (f *Feed) validate(fs *faults, key string) {
 		f.Channel[i].validate(fs, fmt.Sprintf("%s.channel[%d]", key, i), lanes)
 	}
 	f.Recovery.validate(fs, key+".recovery")
+	f.validateVenue(fs, key)
 	if f.Recovery.Snapshot != "" {
 		for _, name := range lanes {
 			channels := 0
@@ -321,6 +328,7 @@ func (r *Recovery) validate(fs *faults, key string) {
 	if r.Snapshot != "" {
 		hostPort(fs, key+".snapshot", r.Snapshot)
 	}
+	oneOf(fs, key+".snapshot_session", r.SnapshotSession, SnapshotSame, SnapshotAny)
 	if len(r.SnapshotUser) > 6 {
 		fs.add(key+".snapshot_user", "= %q has more than 6 characters", r.SnapshotUser)
 	}

@@ -4,7 +4,8 @@
 //	[[feed]]              name, protocol, publisher, dataset, source, path, pace, idle, date, depth
 //	[feed.rings]          slots of each kind of ring
 //	[[feed.lane]]         name, core, max_pass, sched, priority
-//	[[feed.channel]]      name, lane
+//	[[feed.channel]]      name, lane, id
+//	[[feed.channel.service]] kind, interface, group, source_ip
 //	[[feed.channel.line]] name, interface, group, source_ip, queue, vlan
 //	[feed.afxdp]          mode, least, frame_size, frames, ring
 //	[feed.runtime]        lock_memory, gc, release
@@ -116,7 +117,10 @@ type Runtime struct {
 type Channel struct {
 	Name string `toml:"name"`
 	Lane string `toml:"lane"` // the default is the first lane
-	Line []Line `toml:"line"`
+	// ID is the venue's own number of the channel, where what is missing is asked for by it (xdp, mdp3).
+	ID      uint16    `toml:"id"`
+	Line    []Line    `toml:"line"`
+	Service []Service `toml:"service"` // groups that what is missing, or the whole state, comes by
 }
 
 // Line is one of the two copies of a channel.
@@ -129,14 +133,36 @@ type Line struct {
 	VLAN      uint16         `toml:"vlan"`      // 802.1Q tag that the group's packets carry, 0: none (source afxdp)
 }
 
+// Kinds of Service.
+const (
+	ServiceRetransmission = "retransmission" // xdp: what was asked for again
+	ServiceRefresh        = "refresh"        // xdp: states of symbols, as asked for
+	ServiceLevels         = "levels"         // mdp3: the loop of price books
+	ServiceOrders         = "orders"         // mdp3: the loop of order books
+	ServiceDefinitions    = "definitions"    // mdp3: the loop of instruments
+)
+
+// Service is a multicast group beside a channel's lines, which recovery listens to. It is joined by ordinary sockets, off the lane.
+type Service struct {
+	Kind      string         `toml:"kind"`      // retransmission, refresh; levels, orders, definitions
+	Interface string         `toml:"interface"` // by name; the default is line A's
+	Group     netip.AddrPort `toml:"group"`
+	SourceIP  netip.Addr     `toml:"source_ip"` // only packets from there; the default is anybody
+}
+
 // Recovery is what happens when numbers are missing.
 type Recovery struct {
 	Wait         Duration `toml:"wait"`          // for the other line; the default is 2 ms
 	HoldMax      Duration `toml:"hold_max"`      // how long a hole may stay open when the venue is asked, from when it was noticed; the default is 50 ms
 	HoldPackets  int      `toml:"hold_packets"`  // the default is 4,096
 	HoldMessages int      `toml:"hold_messages"` // the default is 100,000
-	// Servers answer requests for missing messages (MoldUDP64), host:port each; asked in turn. The default is none.
+	// Servers answer requests for what is missing, host:port each, asked in turn: MoldUDP64 re-requests (itch), gap fill (iex), request servers
+	// (xdp), TCP replay (mdp3). The default is none.
 	Servers []string `toml:"servers"`
+	// User names us to the servers: source id (xdp), logon (mdp3). The default is none.
+	User         string `toml:"user"`
+	PasswordFile string `toml:"password_file"` // of mdp3's logon: first line, without its line end
+	ProductID    uint8  `toml:"product_id"`    // xdp: the venue's number of the feed, which requests name
 	// Interface is the one that requests leave by. The default is where the routes to the servers lead.
 	Interface string   `toml:"interface"`
 	Retry     Duration `toml:"retry"` // before the same is asked again, doubled each time; the default is 5 ms
@@ -147,7 +173,15 @@ type Recovery struct {
 	Snapshot             string `toml:"snapshot"`
 	SnapshotUser         string `toml:"snapshot_user"`
 	SnapshotPasswordFile string `toml:"snapshot_password_file"` // first line, without its line end
+	// SnapshotSession is "same" (default: a snapshot whose session is named otherwise than the channel's is not taken) or "any".
+	SnapshotSession string `toml:"snapshot_session"`
 }
+
+// Values of Recovery.SnapshotSession.
+const (
+	SnapshotSame = "same"
+	SnapshotAny  = "any"
+)
 
 // Consolidate is the process that joins the best prices of several feeds.
 type Consolidate struct {

@@ -11,6 +11,7 @@ var protocols = map[string]struct {
 	dataset   string
 }{
 	"itch":     {2, "XNAS.ITCH"},
+	"mdp3":     {1, "GLBX.MDP3"},
 	"xdp":      {9, "XNYS.PILLAR"},
 	"iex":      {40_100, "IEXG.DEEP"},
 	"iex-tops": {38, "IEXG.TOPS"},

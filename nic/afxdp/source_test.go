@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"encoding/binary"
 	"errors"
-	"flag"
 	"fmt"
 	"io"
 	"net"
@@ -14,6 +13,7 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+	"unsafe"
 
 	"github.com/cilium/ebpf"
 	"github.com/vishvananda/netlink"
@@ -273,144 +273,6 @@ func ping(to string) error {
 	}
 }
 
-// TestLosses: each way to lose a frame moves its counter, and none other.
-func TestLosses(t *testing.T) {
-	p := nstest.Pair(t, netns.Options{})
-	t.Run("ring full", func(t *testing.T) {
-		var h Host
-		o := small(on("feed0", groupA))
-		o.Ring, o.Frames = 64, 256
-		s := open(t, p, &h, o)
-		numbered(t, sender(t, p, groupA, "gen0"), 0, 90)
-		lost(t, s, 90, func(k *KernelCounters) (uint64, uint64) {
-			return k.RxRingFull, k.RxDropped + k.FillEmpty + k.InvalidDescs
-		})
-		collect(t, s, 64, func(*nic.Packet) {})
-		if k := s.Kernel()[0]; k.RxRingFull != 26 {
-			t.Errorf("%+v", k)
-		}
-		numbered(t, sender(t, p, groupA, "gen0"), 0, 30) // and it goes on
-		collect(t, s, 30, func(*nic.Packet) {})
-		balance(t, s)
-	})
-	t.Run("no chunk", func(t *testing.T) {
-		var h Host
-		o := small(on("feed0", groupA))
-		o.Ring, o.Frames = 64, 128
-		s := open(t, p, &h, o)
-		q := s.queues[0]
-		_ = p
-		send := sender(t, p, groupA, "gen0")
-		// Take descriptors without giving chunks back, as a receiver that keeps what it has does.
-		for taken := 0; taken < 128; {
-			numbered(t, send, taken, 32)
-			for got := uint32(0); got < 32; {
-				n := q.rx.available(32)
-				q.rx.release(n)
-				got += n
-			}
-			taken += 32
-		}
-		numbered(t, send, 0, 3)
-		lost(t, s, 131, func(k *KernelCounters) (uint64, uint64) { return k.FillEmpty, k.RxRingFull + k.InvalidDescs })
-		if k := s.Kernel()[0]; k.FillEmpty != 3 || k.RxDropped != 3 {
-			t.Errorf("%+v", k)
-		}
-	})
-	t.Run("a chunk given back wrongly", func(t *testing.T) {
-		var h Host
-		o := small(on("feed0", groupA))
-		s := open(t, p, &h, o)
-		q, send := s.queues[0], sender(t, p, groupA, "gen0")
-		const bad = 3 * mostHeld
-		for given := 0; given < bad; {
-			numbered(t, send, given, 1)
-			collect(t, s, 1, func(*nic.Packet) {})
-			for i := range q.held {
-				q.held[i] = 1 << 40
-				given++
-			}
-		}
-		numbered(t, send, 0, bad) // the kernel comes upon them
-		collect(t, s, bad, func(*nic.Packet) {})
-		for until := time.Now().Add(patience); ; time.Sleep(time.Millisecond) {
-			numbered(t, send, 0, 1)
-			collect(t, s, 1, func(*nic.Packet) {})
-			if err := s.Refresh(); err != nil {
-				t.Fatal(err)
-			}
-			k := s.Kernel()[0]
-			if k.Astray >= bad-mostHeld && k.Astray <= bad {
-				break
-			}
-			if time.Now().After(until) {
-				t.Fatalf("%d chunks were given back wrongly: %+v", bad, k)
-			}
-		}
-	})
-	t.Run("too long for a chunk", func(t *testing.T) {
-		for _, end := range []struct {
-			ns   *netns.NS
-			name string
-		}{{p.Rx, "feed0"}, {p.Tx, "gen0"}} {
-			if err := end.ns.Do(func() error { return mtu(end.name, 1700) }); err != nil {
-				t.Fatal(err)
-			}
-		}
-		var h Host
-		s := open(t, p, &h, small(on("feed0", groupA)))
-		for _, end := range []struct {
-			ns   *netns.NS
-			name string
-		}{{p.Rx, "feed0"}, {p.Tx, "gen0"}} { // behind our back
-			if err := end.ns.Do(func() error { return mtu(end.name, 3000) }); err != nil {
-				t.Fatal(err)
-			}
-		}
-		send := sender(t, p, groupA, "gen0")
-		if _, err := send.Send([][]byte{make([]byte, 2500)}); err != nil {
-			t.Fatal(err)
-		}
-		lost(t, s, 1, func(k *KernelCounters) (uint64, uint64) { return k.RxDropped, k.RxRingFull + k.FillEmpty })
-		if err := p.Rx.Do(func() error { _, err := h.Open(small(on("feed0", groupB))); return err }); err == nil || !strings.Contains(err.Error(), "MTU 3000") {
-			// the interface is known to this host with the MTU of before: another one has to look anew
-			var other Host
-			err = p.Rx.Do(func() error { _, err := other.Open(small(on("feed0", groupB))); return err })
-			if err == nil {
-				t.Error("a second owner was let in")
-			}
-		}
-	})
-}
-
-func mtu(name string, n int) error {
-	l, err := netlink.LinkByName(name)
-	if err != nil {
-		return err
-	}
-	return netlink.LinkSetMTU(l, n)
-}
-
-// lost waits until the program has seen n frames, and wants the named counter to have moved and the others not.
-func lost(t *testing.T, s *Source, n uint64, counters func(*KernelCounters) (moved, others uint64)) {
-	t.Helper()
-	for until := time.Now().Add(patience); ; time.Sleep(time.Millisecond) {
-		if err := s.Refresh(); err != nil {
-			t.Fatal(err)
-		}
-		moved, others := counters(&s.Kernel()[0])
-		if s.Kernel()[0].Program.Seen >= n && moved != 0 {
-			if others != 0 {
-				t.Errorf("others moved too: %+v", s.Kernel()[0])
-			}
-			return
-		}
-		if time.Now().After(until) {
-			t.Fatalf("the counter did not move: %+v", s.Kernel()[0])
-		}
-	}
-}
-
 // TestFlows: VLAN tags, senders that were not asked for, flows that come and go.
 func TestFlows(t *testing.T) {
 	p := nstest.Pair(t, netns.Options{})
@@ -527,40 +389,6 @@ func TestRefusals(t *testing.T) {
 	}
 }
 
-var times = flag.Int("times", 30, "set-ups and tear-downs of TestManyTimes")
-
-// TestManyTimes: set-up and tear-down, again and again: the queue is free each time, and nothing stays attached.
-func TestManyTimes(t *testing.T) {
-	p := nstest.Pair(t, netns.Options{})
-	send := sender(t, p, groupA, "gen0")
-	for i := range *times {
-		var h Host
-		o := small(on("feed0", groupA))
-		o.Ring, o.Frames = 64, 128
-		if i%10 == 9 {
-			o.Mode = Generic
-		}
-		var s *Source
-		if err := p.Rx.Do(func() (err error) { s, err = h.Open(o); return err }); err != nil {
-			t.Fatalf("time %d: %v", i, err)
-		}
-		numbered(t, send, 0, 2)
-		collect(t, s, 2, func(*nic.Packet) {})
-		if err := s.Close(); err != nil {
-			t.Fatalf("time %d: %v", i, err)
-		}
-	}
-	if err := p.Rx.Do(func() error {
-		l, err := netlink.LinkByName("feed0")
-		if err == nil && l.Attrs().Xdp != nil && l.Attrs().Xdp.Attached {
-			err = errors.New("a program is still attached")
-		}
-		return err
-	}); err != nil {
-		t.Error(err)
-	}
-}
-
 // TestWokenAgain: a kernel that says it waits for chunks is woken though no packet comes, at last after some polls, and not by each of them.
 func TestWokenAgain(t *testing.T) {
 	p := nstest.Pair(t, netns.Options{})
@@ -584,6 +412,126 @@ func TestWokenAgain(t *testing.T) {
 		t.Errorf("%d calls in %d polls", n, 10*nudgeEvery)
 	}
 }
+
+// TestLadder: where the driver does not take the program, generic mode does, and it is said why; where the user wants no less than the driver's, nothing is opened.
+func TestLadder(t *testing.T) {
+	p := nstest.Pair(t, netns.Options{MTU: 3700}) // more than veth's XDP takes in one piece, less than a chunk
+	for _, tc := range []struct {
+		mode, least, want Mode
+		tried             []string
+	}{
+		{ZeroCopy, Generic, Generic, []string{"mode zerocopy: attaching to feed0", "mode copy: attaching to feed0"}},
+		{Copy, Generic, Generic, []string{"mode copy: attaching to feed0"}},
+		{Generic, Generic, Generic, nil},
+		{ZeroCopy, Copy, 0, []string{"mode zerocopy: attaching to feed0", "mode copy: attaching to feed0"}},
+	} {
+		var h Host
+		o := small(on("feed0", groupA))
+		o.FrameSize, o.Mode, o.Least = 4096, tc.mode, tc.least
+		var s *Source
+		err := p.Rx.Do(func() (err error) { s, err = h.Open(o); return err })
+		said := fmt.Sprint(err)
+		if err == nil {
+			said = strings.Join(s.Warnings(), "\n")
+			if s.Mode() != tc.want {
+				t.Errorf("%s to %s: mode %s, want %s", tc.mode, tc.least, s.Mode(), tc.want)
+			}
+			long := bytes.Repeat([]byte("long"), 900)
+			if _, err := sender(t, p, groupA, "gen0").Send([][]byte{long}); err != nil {
+				t.Fatal(err)
+			}
+			collect(t, s, 1, func(k *nic.Packet) {
+				if !bytes.Equal(k.Data, long) {
+					t.Errorf("%d bytes came", len(k.Data))
+				}
+			})
+			if err := s.Close(); err != nil {
+				t.Fatal(err)
+			}
+		} else if tc.want != 0 {
+			t.Errorf("%s to %s: %v", tc.mode, tc.least, err)
+		}
+		if tc.want == 0 && err == nil {
+			t.Errorf("%s to %s was opened", tc.mode, tc.least)
+		}
+		for _, what := range tc.tried {
+			if !strings.Contains(said, what) {
+				t.Errorf("%s to %s: no word of %q in\n%s", tc.mode, tc.least, what, said)
+			}
+		}
+	}
+}
+
+// TestAskedForTime: where the NIC's time is wanted the program asks for it, and where a frame has none the kernel's stands in.
+func TestAskedForTime(t *testing.T) {
+	p := nstest.Pair(t, netns.Options{})
+	for _, asked := range []bool{true, false} {
+		var h Host
+		o := small(on("feed0", groupA))
+		if asked {
+			o.Stamp = func(string) func(uint64) (uint64, bool) {
+				return func(hw uint64) (uint64, bool) {
+					t.Errorf("a stamp %d of a device that has no clock", hw)
+					return hw, true
+				}
+			}
+		}
+		s := open(t, p, &h, o)
+		numbered(t, sender(t, p, groupA, "gen0"), 0, 20)
+		collect(t, s, 20, func(k *nic.Packet) {
+			if k.Stamp != nic.StampKernel {
+				t.Errorf("a stamp of %s", k.Stamp)
+			}
+		})
+		if err := s.Refresh(); err != nil {
+			t.Fatal(err)
+		}
+		none, never := uint64(20), uint64(0)
+		if !asked {
+			none, never = never, none
+		}
+		if c := s.Kernel()[0].Program; c.StampOK != 0 || c.StampNone != none || c.StampNever != never || s.Counters().Hardware != 0 {
+			t.Errorf("asked %v: %+v", asked, c)
+		}
+		if err := s.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// TestOtherMeta: findings of another version than ours, or that lead out of the frame, are no packet; nor is what lies in a chunk from before read where the
+// program puts nothing in front.
+func TestOtherMeta(t *testing.T) {
+	for _, tc := range []struct {
+		name string
+		m    bpf.Meta
+		ok   bool
+	}{
+		{"ours", bpf.Meta{Version: bpf.MetaVersion, Payload: leastHead}, true},
+		{"none: the chunk is as it was mapped", bpf.Meta{}, false},
+		{"a later version", bpf.Meta{Version: bpf.MetaVersion + 1, Payload: leastHead}, false},
+		{"a payload before the headers' end", bpf.Meta{Version: bpf.MetaVersion, Payload: leastHead - 1}, false},
+		{"a payload behind the frame", bpf.Meta{Version: bpf.MetaVersion, Payload: 1500}, false},
+	} {
+		s, q, kernel := fakeQueue(false)
+		*(*bpf.Meta)(q.umem.before(headroom)) = tc.m
+		kernel.submit(1)
+		packets := make([]nic.Packet, 1)
+		if n, err := s.Poll(packets); (n == 1) != tc.ok || err != nil || (s.counters.BadFrames == 0) != tc.ok {
+			t.Errorf("%s: %d packets, %v, %+v", tc.name, n, err, s.counters)
+		}
+	}
+	s, q, kernel := fakeQueue(true)
+	*(*bpf.Meta)(q.umem.before(headroom)) = bpf.Meta{HWNs: 5, TAINs: 5, Flow: 77, TCI: 9, Source: bpf.SourceHW, Version: bpf.MetaVersion, Payload: 1500}
+	kernel.submit(1)
+	packets := make([]nic.Packet, 1)
+	if n, err := s.Poll(packets); n != 1 || err != nil || packets[0].TsRecv != 0 || packets[0].Stamp != nic.StampNone || packets[0].VLAN != 0 || packets[0].Flow != 0 {
+		t.Errorf("%d packets, %v: %+v", n, err, packets[0])
+	}
+}
+
+// before is where findings lie that belong to the frame at an address.
+func (u *umem) before(addr uint64) unsafe.Pointer { return unsafe.Add(u.base, addr-bpf.MetaBytes) }
 
 // TestInterfaceGone: a source whose interface vanished says so.
 func TestInterfaceGone(t *testing.T) {

@@ -1,6 +1,8 @@
 package link
 
 import (
+	"errors"
+	"net/netip"
 	"testing"
 	"time"
 
@@ -8,6 +10,7 @@ import (
 
 	"github.com/tickwire/tickwire/internal/netns"
 	"github.com/tickwire/tickwire/internal/netns/nstest"
+	"github.com/tickwire/tickwire/nic/udp"
 )
 
 const patience = 20 * time.Second
@@ -141,5 +144,53 @@ func TestClose(t *testing.T) {
 		case <-late:
 			t.Fatal("it goes on")
 		}
+	}
+}
+
+// TestStats: the counters are those of the interface, in the namespace that was asked.
+func TestStats(t *testing.T) {
+	p := nstest.Pair(t, netns.Options{})
+	var s *Stats
+	index := 0
+	if err := p.Rx.Do(func() (err error) {
+		l, err := netlink.LinkByName("feed0")
+		if err != nil {
+			return err
+		}
+		index = l.Attrs().Index
+		s, err = OpenStats()
+		return err
+	}); err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	var before, after Counters
+	if err := s.Read(index, &before); err != nil {
+		t.Fatal(err)
+	}
+	if err := p.Tx.Do(func() error {
+		s, err := udp.NewSender(netip.MustParseAddrPort("233.54.12.111:26477"), "gen0", 1)
+		if err != nil {
+			return err
+		}
+		for range 10 {
+			if _, err := s.Send([][]byte{make([]byte, 100)}); err != nil {
+				return errors.Join(err, s.Close())
+			}
+		}
+		return s.Close()
+	}); err != nil {
+		t.Fatal(err)
+	}
+	for until := time.Now().Add(patience); after.RxPackets < before.RxPackets+10 || after.RxBytes < before.RxBytes+10*142; time.Sleep(time.Millisecond) {
+		if err := s.Read(index, &after); err != nil || time.Now().After(until) {
+			t.Fatalf("%+v before, %+v after, %v", before, after, err)
+		}
+	}
+	if after.RxErrors+after.RxCRC+after.RxMissed != 0 {
+		t.Errorf("%+v", after)
+	}
+	if err := s.Read(99, &after); err == nil {
+		t.Error("there are counters of an interface that is not there")
 	}
 }

@@ -10,7 +10,7 @@ import (
 type Counters struct {
 	Messages uint64 // seen, whatever became of them
 	Unknown  uint64 // of a type that is not known: stepped over by their length
-	Short    uint64 // shorter than their type: refused, neighbours kept
+	Short    uint64 // shorter than their type: refused, each the last one of its call; neighbours kept
 	Extended uint64 // types that came longer than known: their known part is decoded; counted once a type
 	Empty    uint64 // of length 0: they have a number and nothing else
 
@@ -26,7 +26,7 @@ const (
 // Append decodes length-prefixed messages (u16 length, then the message: MoldUDP64 blocks and BinaryFILE alike) from b into
 // out. midnight is the start of the venue's day in ns since the Unix epoch, sequence the number of the first message; each
 // message has one, whether it becomes a row or not. Append stops after max messages, before a message that is cut off,
-// and when out may be full. It returns the bytes and the messages it used. Columns that a row's kind does not have (tick.Kind)
+// when out may be full, and behind a message that it refuses: one that is shorter than its type, which Short counts. It returns the bytes and the messages it used. Columns that a row's kind does not have (tick.Kind)
 // hold anything. Hot path: no allocation.
 func Append(b []byte, midnight, sequence uint64, max int, out *tick.Batch, c *Counters) (used, messages int) {
 	return appendBest(b, midnight, sequence, max, out, c)
@@ -34,6 +34,9 @@ func Append(b []byte, midnight, sequence uint64, max int, out *tick.Batch, c *Co
 
 // appendPortable is the definition of Append: what other ways there are (columns_amd64.go) must give the same.
 func appendPortable(b []byte, midnight, sequence uint64, max int, out *tick.Batch, c *Counters) (used, messages int) {
+	if out.Full() { // a side table may have no room for the next message
+		return 0, 0
+	}
 	n := out.N
 	for messages < max && n < tick.MaxRows {
 		if len(b)-used < 2 {
@@ -58,7 +61,7 @@ func appendPortable(b []byte, midnight, sequence uint64, max int, out *tick.Batc
 			}
 			if len(m) < want {
 				c.Short++
-				continue
+				break
 			}
 			c.extended(m[0])
 		}

@@ -147,10 +147,10 @@ func appendColumns(way int, b []byte, midnight, sequence uint64, max int, out *t
 			continue
 		}
 		// A message that is none for a group, or the end is near. Where one is strange others are too: not back at once.
-		most := min(max-messages, strangeRun)
+		most, short := min(max-messages, strangeRun), c.Short
 		u, m := appendPortable(b[used:], midnight, sequence+uint64(messages), most, out, c)
 		used, messages = used+u, messages+m
-		if m < most || out.Full() {
+		if m < most || out.Full() || c.Short != short {
 			return used, messages
 		}
 	}

@@ -19,5 +19,8 @@ func (d *Decoder) Start(midnight uint64) { d.midnight = midnight }
 // Refused counts messages shorter than their type.
 func (d *Decoder) Refused() uint64 { return d.Counters.Short }
 
+// StopsAtRefused says that Append stops behind a message that it refuses.
+func (d *Decoder) StopsAtRefused() {}
+
 // Instruments calls fn with nothing: ITCH has one channel, so its instruments are all there are.
 func (d *Decoder) Instruments(func(id uint32) bool) {}

@@ -351,7 +351,13 @@ func TestTransportExamples(t *testing.T) {
 		whole, used := moldudp64.Walk(blocks, count)
 		b := newBatch(t)
 		var c Counters
-		_, n := Append(blocks[:used], midnight, h.Sequence, whole, b, &c)
+		done, n := 0, 0
+		for n < whole { // it stops behind one that it refuses
+			u, m := Append(blocks[done:used], midnight, h.Sequence+uint64(n), whole-n, b, &c)
+			if done, n = done+u, n+m; m == 0 {
+				break
+			}
+		}
 		got := outcome{rows: b.N, messages: n, unknown: c.Unknown, short: c.Short, extended: c.Extended, emptys: c.Empty, missing: count - whole}
 		if whole == count {
 			got.trailing = len(blocks) - used
@@ -370,7 +376,7 @@ func TestTransportExamples(t *testing.T) {
 	}
 }
 
-// Each type: one byte short is refused and its neighbours are kept, one byte long is decoded and counted once.
+// Each type: one byte short is refused, the last one of its call, and its neighbours are kept; one byte long is decoded and counted once.
 func TestLengths(t *testing.T) {
 	neighbour := make([]byte, 19)
 	neighbour[0] = 'D'
@@ -396,6 +402,13 @@ func TestLengths(t *testing.T) {
 			var c Counters
 			in := framed(neighbour, tc.message, neighbour)
 			used, messages := Append(in, midnight, 1, 10, b, &c)
+			if tc.short != 0 {
+				if messages != 2 || used != len(framed(neighbour, tc.message)) || b.N != 1 {
+					t.Errorf("%c: %d messages taken, %d bytes, %d rows, want it to stop behind the refused one", typ, messages, used, b.N)
+				}
+				u, m := Append(in[used:], midnight, 1+uint64(messages), 10, b, &c)
+				used, messages = used+u, messages+m
+			}
 			if used != len(in) || messages != 3 || b.N != tc.rows || c.Short != tc.short || c.Extended != tc.extended || b.Kind[b.N-1] != tick.KindDelete {
 				t.Errorf("%c %s: used %d of %d, %d messages, %d rows, short %d, extended %d", typ, tc.name, used, len(in), messages, b.N, c.Short, c.Extended)
 			}
@@ -507,6 +520,40 @@ func TestFullBatch(t *testing.T) {
 	}
 }
 
+// A batch that is full when it comes takes nothing, whichever of its bounds is reached and whatever the message: neither bytes nor rows, and no counter moves.
+func TestFullBeforehand(t *testing.T) {
+	b := newBatch(t)
+	bounds := []*int{&b.N, &b.Sides.Statuses, &b.Sides.Imbalances, &b.Sides.Definitions, &b.Sides.Statistics, &b.Sides.Exts}
+	for i, bound := range bounds {
+		levels := []int{tick.MaxRows}
+		if i > 0 {
+			levels = []int{tick.MaxSideRows - tick.SideRoom + 1, tick.MaxSideRows}
+		}
+		for typ := range 256 {
+			m := make([]byte, Length(byte(typ)))
+			if len(m) == 0 {
+				continue
+			}
+			m[0] = byte(typ)
+			var in []byte
+			for range 20 { // enough for every way to decode
+				in = append(in, framed(m)...)
+			}
+			for _, level := range levels {
+				for _, way := range variants() {
+					b.Reset()
+					*bound = level
+					before, rows := b.Sides, b.N
+					var c Counters
+					if used, n := way.append(in, 0, 1, 20, b, &c); used != 0 || n != 0 || b.N != rows || b.Sides != before || c != (Counters{}) {
+						t.Errorf("%s: %c, bound %d at %d: %d bytes, %d messages taken; %d rows, %+v", way.name, typ, i, level, used, n, b.N, b.Sides)
+					}
+				}
+			}
+		}
+	}
+}
+
 func TestMidnight(t *testing.T) {
 	for _, tc := range []struct {
 		y    int
@@ -583,7 +630,10 @@ func FuzzAppend(f *testing.F) {
 		if used > len(in) || n > int(most) || b.N > n {
 			t.Fatalf("used %d of %d, %d messages of %d, %d rows", used, len(in), n, most, b.N)
 		}
-		if !b.Full() && (n != whole || used != walked) {
+		if c.Short != 0 { // it stops behind the one it refused
+			whole, walked = moldudp64.Walk(in, n)
+		}
+		if !b.Full() && (n != whole || used != walked || c.Short > 1) {
 			t.Fatalf("%d messages in %d bytes, the walk finds %d in %d", n, used, whole, walked)
 		}
 		if got := uint64(b.N) + c.Unknown + c.Short + c.Empty; got != uint64(n) {

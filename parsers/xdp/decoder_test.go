@@ -199,6 +199,16 @@ func TestLies(t *testing.T) {
 		binary.LittleEndian.PutUint16(m, n)
 		return m
 	}
+	run := func(lie, size int) (b []byte) {
+		for i := range 29 {
+			m := deleted(1, 5, uint32(1+i))
+			if i == lie {
+				binary.LittleEndian.PutUint16(m, uint16(size))
+			}
+			b = append(b, m...)
+		}
+		return b
+	}
 	for _, tc := range []struct {
 		name   string
 		blocks []byte
@@ -213,6 +223,8 @@ func TestLies(t *testing.T) {
 		{"size 65535", slices.Concat(good, sized(65535)), 2, 1},
 		{"count too large", slices.Concat(good, good), 3, 2},
 		{"count too small", slices.Concat(good, good), 1, 1},
+		{"size beyond the end, in a run", run(20, 25*9+1), 29, 20},
+		{"size to the end, in a run", run(20, 25*9), 21, 21},
 		{"three bytes left", slices.Concat(good, good[:3]), 2, 1},
 		{"nothing", nil, 1, 0},
 	} {
@@ -293,6 +305,26 @@ func TestUnknown(t *testing.T) {
 	}
 	if got := show(b, 0); got != "5 @1000000000001 #9 delete 8" {
 		t.Error(got)
+	}
+}
+
+// Every code of messages 34, as DBN has it.
+func TestStates(t *testing.T) {
+	for code, want := range map[byte]uint16{'3': 8, '4': 8, '5': 7, '6': 10, 'A': 14, 'C': 14, 'D': 14, 'I': 6, 'G': 6, 'T': 6, 'R': 6, 'P': 1, 'B': 1, 'E': 7, 'O': 7, 'L': 7, 'X': 12, '?': 0} {
+		var s tick.Status
+		(&Decoder{version: V25}).state(code, '~', &s)
+		if s.Action != want || s.Reason != 0 {
+			t.Errorf("%c: action %d, reason %d, want %d", code, s.Action, s.Reason, want)
+		}
+	}
+	for condition, want := range map[byte]uint16{'~': 0, ' ': 0, 0: 0, 'D': 31, 'I': 40, 'P': 30, 'M': 50, 'X': 60, '1': 120, '2': 121, '3': 122, 'A': 70, 'C': 10, 'E': 80, 'F': 90,
+		'N': 100, 'O': 110, 'V': 130, '6': 0, 'S': 0, 'Z': 0} {
+		if got := reasonOf(condition); got != want {
+			t.Errorf("%q: reason %d, want %d", condition, got, want)
+		}
+		if want := condition != '~' && condition != ' ' && condition != 0; halted(condition) != want {
+			t.Errorf("%q: halted %v", condition, !want)
+		}
 	}
 }
 

@@ -1,6 +1,9 @@
 package xdp
 
-import "testing"
+import (
+	"strings"
+	"testing"
+)
 
 // TestSizes holds the table against the directory of messages (sheet section 1).
 func TestSizes(t *testing.T) {
@@ -28,6 +31,72 @@ func TestSizes(t *testing.T) {
 			if m.need > Size(typ, v) {
 				t.Errorf("%d needs %d bytes of %d in version %s", typ, m.need, Size(typ, v), v)
 			}
+		}
+	}
+}
+
+func TestLooks(t *testing.T) {
+	data := msg(102, 1, 5, 1, uint64(8), byte(0))
+	late := packet(DeliveryOriginal, 5, data)
+	late[15] = 0xFF // more nanoseconds than a second has
+	lie := packet(DeliveryOriginal, 5, data)
+	lie[3] = 2
+	for _, tc := range []struct {
+		name string
+		p    []byte
+		want int
+	}{
+		{"data", packet(DeliveryOriginal, 5, data), 95},
+		{"one of two is known", packet(DeliveryOriginal, 5, []byte{4, 0, 99, 0}, data), 95},
+		{"a request", packet(DeliveryOriginal, 5, msg(12, "TENLETTERS")), 95},
+		{"types that are not known", packet(DeliveryOriginal, 5, []byte{4, 0, 99, 0}), 30},
+		{"known, but too short to be it", packet(DeliveryOriginal, 5, []byte{4, 0, 102, 0}), 30},
+		{"heartbeat", packet(DeliveryHeartbeat, 5), 50},
+		{"flag 14", packet(14, 5, data), 0},
+		{"count", lie, 0},
+		{"time", late, 0},
+		{"size", append(packet(DeliveryOriginal, 5, data), 0), 0},
+		{"nothing", nil, 0},
+	} {
+		if got := Looks(tc.p); got != tc.want {
+			t.Errorf("%s: %d, want %d", tc.name, got, tc.want)
+		}
+	}
+}
+
+func TestEachMessage(t *testing.T) {
+	data, cut, stray := msg(102, 1, 5, 1, uint64(8), byte(0)), msg(102, 1, 5), []byte{5, 0, 99, 0, 7}
+	all := packet(DeliveryOriginal, 7, data, cut, stray, data)
+	got := ""
+	err := EachMessage(all, "", func(sequence uint64, typ string, raw, fields []byte, err error) bool {
+		got += typ + " "
+		if err != nil {
+			got += "(" + err.Error() + ": " + string(fields) + ") "
+		}
+		return sequence < 9
+	})
+	want := `delete_order delete_order (xdp: message 102 (delete_order) has 12 bytes, want 24 at least: {"source_time_ns":1,"symbol_index":5}) 99 `
+	if err != nil || got != want {
+		t.Errorf("%v\ngot  %s\nwant %s", err, got, want)
+	}
+	none := func(uint64, string, []byte, []byte, error) bool { return true }
+	bad := packet(DeliveryOriginal, 7, data, data)
+	bad[16] = 3
+	more := packet(DeliveryOriginal, 7, data, stray)
+	more[3] = 1
+	for _, tc := range []struct {
+		p    []byte
+		v    string
+		want string
+	}{
+		{all[:20], "", "pkt_size 83 of 20 bytes, delivery_flag 11, number_msgs 4"},
+		{all[:3], "", "3 bytes"},
+		{all, "9", `version "9" is not known`},
+		{bad, "", "message 1 of 2 at byte 16 is not whole: msg_size 3 with 50 bytes left, want 4 at least"},
+		{more, "", "5 bytes follow the last of 1 messages"},
+	} {
+		if err := EachMessage(tc.p, tc.v, none); err == nil || !strings.Contains(err.Error(), tc.want) {
+			t.Errorf("%v, want %s", err, tc.want)
 		}
 	}
 }

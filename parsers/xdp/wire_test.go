@@ -15,6 +15,11 @@ func newBatch(t testing.TB) *tick.Batch {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { b.Free() })
+	for i := range tick.MaxRows { // of a column that is not filled in, anything may be left
+		b.Kind[i], b.Sub[i], b.Side[i], b.Flags[i], b.Instrument[i] = 99, 0xA5, '?', 0xFF, 1<<32-2
+		b.TsEvent[i], b.Sequence[i], b.OrderID[i], b.Aux[i], b.Price[i], b.Size[i] = 11, 12, 13, 14, 15, 16
+		b.OldPrice[i], b.OldSize[i] = 17, 18
+	}
 	return b
 }
 

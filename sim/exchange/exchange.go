@@ -55,9 +55,6 @@ func New(o Options) (_ *Exchange, err error) {
 	var books *glimpse.State
 	if s := &e.o.Snapshots; s.Addr.IsValid() {
 		books = &glimpse.State{}
-		if s.Session == "" {
-			s.Session = e.o.Session
-		}
 		if e.snapshots, err = glimpse.NewServer(s.Addr, books, s.Options); err != nil {
 			return nil, err
 		}

@@ -192,13 +192,10 @@ func (r *recorder) change(id [10]byte) error {
 		}
 		r.mu.Unlock()
 	}
-	if r.sessions == 1 {
-		return nil
-	}
 	if r.books != nil {
-		r.books.Reset()
+		r.books.Begin(name(id))
 	}
-	if r.path == "" {
+	if r.sessions == 1 || r.path == "" {
 		return nil
 	}
 	return errors.Join(r.finish(), r.create(fmt.Sprintf("%s.%d", r.path, r.sessions)))

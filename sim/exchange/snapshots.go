@@ -11,7 +11,7 @@ import (
 type Snapshots struct {
 	// Addr is where it listens, port 0: any free one. The zero value is no server.
 	Addr netip.AddrPort
-	// Options are logins and faults, among others. Options.Session is the first session's name by default.
+	// Options are logins and faults, among others. Options.Session is the present session's name by default.
 	glimpse.Options
 }
 

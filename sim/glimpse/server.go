@@ -18,7 +18,7 @@ import (
 type Options struct {
 	// User and Password a login must have, in upper or lower case. The default, no user, is that any login will do.
 	User, Password string
-	// Session is told to clients. The default is "SIM".
+	// Session is told to clients, whatever the session is. The default is the present one's name where the Snapshotter knows it (Sessioner), else "SIM".
 	Session string
 	// Clients bounds the connections at a time; one more is closed at once, and counted. The default is 16.
 	Clients int
@@ -31,9 +31,6 @@ type Options struct {
 }
 
 func (o *Options) defaults() {
-	if o.Session == "" {
-		o.Session = "SIM"
-	}
 	if o.Clients <= 0 {
 		o.Clients = 16
 	}
@@ -165,6 +162,8 @@ type client struct {
 	mu   sync.Mutex // of writing
 	last time.Time  // of the latest packet
 	cut  bool       // a fault ended the connection
+
+	session string // that the client was told
 }
 
 func (s *Server) serve(c net.Conn) {
@@ -222,11 +221,12 @@ func (k *client) answer(payload []byte) bool {
 		return true
 	}
 	o, reason := &k.s.o, k.f.Refuse
+	k.session = k.s.session()
 	switch {
 	case reason != 0:
 	case o.User != "" && !(strings.EqualFold(l.User, o.User) && strings.EqualFold(l.Password, o.Password)):
 		reason = soupbin.NotAuthorised
-	case l.Session != "" && l.Session != o.Session || l.Sequence > 1: // each connection is a stream of its own
+	case l.Session != "" && l.Session != k.session || l.Sequence > 1: // each connection is a stream of its own
 		reason = soupbin.SessionNotAvailable
 	}
 	if reason != 0 {
@@ -234,8 +234,21 @@ func (k *client) answer(payload []byte) bool {
 		k.write(soupbin.AppendRejected(nil, reason))
 		return false
 	}
-	b, _ := soupbin.AppendAccepted(nil, soupbin.Accepted{Session: o.Session, Sequence: 1})
+	b, _ := soupbin.AppendAccepted(nil, soupbin.Accepted{Session: k.session, Sequence: 1})
 	return k.write(b)
+}
+
+// session is what a client is told now.
+func (s *Server) session() string {
+	if s.o.Session != "" {
+		return s.o.Session
+	}
+	if src, ok := s.src.(Sessioner); ok {
+		if name := src.Session(); name != "" {
+			return name
+		}
+	}
+	return "SIM"
 }
 
 // read takes what the client sends, until it logs out, leaves or falls silent.
@@ -328,6 +341,9 @@ func (k *client) snapshot() bool {
 		return false
 	}
 	blocks, next := k.s.src.Snapshot(nil)
+	if k.s.session() != k.session { // another one began meanwhile: this is none of what the client was told
+		return false
+	}
 	if !k.sleep(k.f.Late) {
 		return false
 	}

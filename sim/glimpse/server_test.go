@@ -108,6 +108,39 @@ func TestServer(t *testing.T) {
 	}
 }
 
+// moving is a venue whose next session begins while a client waits for its snapshot.
+type moving struct {
+	fixed
+	begins bool
+	name   string
+}
+
+func (m *moving) Session() string { return m.name }
+
+func (m *moving) Snapshot(dst []byte) ([]byte, uint64) {
+	if m.begins {
+		m.name = "SECOND"
+	}
+	return m.fixed.Snapshot(dst)
+}
+
+// TestSession: clients are told the session's own name, and get nothing of another one than they were told.
+func TestSession(t *testing.T) {
+	for _, m := range []*moving{{name: "FIRST"}, {name: "FIRST", begins: true}} {
+		s, err := glimpse.NewServer(loopback, m, glimpse.Options{})
+		must(t, err)
+		got, err := talk(t, s, soupbin.Login{Sequence: 1}, true)
+		want := 5 // the login, three messages, the end
+		if m.begins {
+			want = 1
+		}
+		if len(got) != want || got[0] != "A     FIRST                   1" || (err == nil) == m.begins {
+			t.Errorf("another session begins: %v: %q, %v", m.begins, got, err)
+		}
+		must(t, s.Close())
+	}
+}
+
 // TestHeartbeats: a server that has nothing to say says so, one that is silent does not, and a silent client is dropped.
 func TestHeartbeats(t *testing.T) {
 	s, err := glimpse.NewServer(loopback, fixed{}, glimpse.Options{Heartbeat: 10 * time.Millisecond, Patience: 200 * time.Millisecond})

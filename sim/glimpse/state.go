@@ -13,10 +13,16 @@ type Snapshotter interface {
 	Snapshot(dst []byte) (blocks []byte, next uint64)
 }
 
+// Sessioner is a Snapshotter that knows the name of the session; empty: it does not.
+type Sessioner interface {
+	Session() string
+}
+
 // State is a Snapshotter that is kept by the messages of a session. The zero value is a session before its first message. All methods are
 // safe for concurrent use; Apply waits while a snapshot is made, some 50 ms for a million orders.
 type State struct {
 	mu     sync.Mutex
+	name   string // of the session
 	next   uint64 // number of the message to come, less 1
 	system []byte
 	about  map[uint16]*listing
@@ -40,11 +46,19 @@ type resting struct {
 	price  uint32
 }
 
-// Reset starts another session.
-func (s *State) Reset() {
+// Begin starts another session, or the first one; clients are told its name at their login.
+func (s *State) Begin(session string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.name = session
 	s.next, s.system, s.about, s.order, s.live, s.orders, s.dead = 0, nil, nil, nil, nil, nil, 0
+}
+
+// Session is the present one's name, as Begin was told.
+func (s *State) Session() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.name
 }
 
 // Next is the number of the message to come: 1 at first.

@@ -128,9 +128,9 @@ func TestStateOfBadMessages(t *testing.T) {
 			t.Errorf("%s: %d orders, next %d; want %d, %d", tc.name, s.Orders(), s.Next(), tc.orders, i+2)
 		}
 	}
-	s.Reset()
+	s.Begin("")
 	if blocks, next := s.Snapshot(nil); len(blocks) != 0 || next != 1 {
-		t.Errorf("after Reset: %d bytes, next %d", len(blocks), next)
+		t.Errorf("after Begin: %d bytes, next %d", len(blocks), next)
 	}
 }
 

@@ -241,6 +241,9 @@ func (g *Gen) Messages() uint64 { return g.sent }
 // Resting is how many orders rest once the latest message's event is over.
 func (g *Gen) Resting() int { return int(g.pool.count) }
 
+// Price is where the price of the symbol with locate n+1 walks around, 1e-4.
+func (g *Gen) Price(n uint16) uint32 { return g.symbols[n].base }
+
 // endless says that the session has no last message.
 func (g *Gen) endless() bool { return g.o.Messages == 0 }
 

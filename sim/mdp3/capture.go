@@ -22,34 +22,29 @@ var (
 // CaptureOptions of a capture file. The zero value works.
 type CaptureOptions struct {
 	Channel ChannelOptions
-	// Lines are the lines' groups, delays and faults. Damage is not among those.
+	// Lines are the lines' groups, delays and faults.
 	Lines mold.LinesOptions
 	// Progress is called now and then with the packets so far, and at the end. It may be nil.
 	Progress func(packets uint64)
 }
 
 // lineDefaults completes lines for this protocol: each packet is one message of a session without a name.
-func lineDefaults(o *mold.LinesOptions) error {
+func lineDefaults(o *mold.LinesOptions) {
 	for i, l := range []*mold.Line{&o.A, &o.B} {
 		if !l.Group.IsValid() {
 			l.Group = []netip.AddrPort{GroupA, GroupB}[i]
 		}
-		if l.CorruptPPM != 0 {
-			return fmt.Errorf("mdp3: line %c: damage is not made for this protocol", 'A'+i)
-		}
 	}
-	o.Messages = func(packet []byte) (session [10]byte, first uint64, count int) {
+	o.Numbers = func(packet []byte) (session [10]byte, first uint64, count int) {
 		return session, uint64(binary.LittleEndian.Uint32(packet)), 1
 	}
-	return nil
+	o.Damage = damage
 }
 
 // WriteCapture writes all of a market's events as a capture (pcap, ns) of both lines, in the order of their times, and says what the lines did. The first
 // packet and the last are never lost: a receiver knows then what it lacks.
 func WriteCapture(w io.Writer, m Market, o CaptureOptions) (mold.Counters, error) {
-	if err := lineDefaults(&o.Lines); err != nil {
-		return mold.Counters{}, err
-	}
+	lineDefaults(&o.Lines)
 	out := pcap.NewWriter(w)
 	var lines *mold.Lines
 	var from [2]netip.AddrPort

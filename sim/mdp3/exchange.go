@@ -99,9 +99,7 @@ func NewExchange(m Market, o Options) (_ *Exchange, err error) {
 	if o.Rate < 0 || o.LoopLossPPM > 1_000_000 || o.LoopEvery < 0 || o.ResetEvery < 0 {
 		return nil, fmt.Errorf("mdp3: %g events a second, loops each %s with %d ppm lost, resets each %s: want nothing below 0, and at most all lost", o.Rate, o.LoopEvery, o.LoopLossPPM, o.ResetEvery)
 	}
-	if err = lineDefaults(&e.o.Lines); err != nil {
-		return nil, err
-	}
+	lineDefaults(&e.o.Lines)
 	e.o.Lines.A.Exact, e.o.Lines.B.Exact = true, true
 	for i, group := range []netip.AddrPort{e.o.Lines.A.Group, e.o.Lines.B.Group} {
 		if e.senders[i], err = udp.NewSender(group, o.Interfaces[i], o.TTL); err != nil {

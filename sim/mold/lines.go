@@ -124,15 +124,25 @@ type LinesOptions struct {
 	Silences []Silence
 	// Lost is told of messages that neither line has, in order. It may be nil.
 	Lost func(session [10]byte, first uint64, count int)
-	// Messages says which messages a packet has. The default reads MoldUDP64; damage (CorruptPPM) knows no other protocol.
-	Messages func(packet []byte) (session [10]byte, first uint64, count int)
+
+	// Numbers tells a packet's session, first number and messages. The default is by MoldUDP64's header; other framings say so themselves.
+	Numbers func(packet []byte) (session [10]byte, first uint64, count int)
+	// Damage spoils a packet in its memory, and says how many messages a receiver can still use, and whether one of them is another than was sent; how
+	// picks. The default is what Line.Corrupt says of MoldUDP64 packets.
+	Damage func(packet []byte, ways Corruption, how uint64) (out []byte, whole int, poisoned bool)
 }
 
 func (o *LinesOptions) defaults() {
 	o.A.defaults(&defaultA)
 	o.B.defaults(&defaultB)
-	if o.Messages == nil {
-		o.Messages = moldMessages
+	if o.Numbers == nil {
+		o.Numbers = moldNumbers
+	}
+	if o.Damage == nil {
+		o.Damage = func(b []byte, ways Corruption, how uint64) ([]byte, int, bool) {
+			b, d := corrupt(b, ways, how)
+			return b, d.whole, d.poisoned
+		}
 	}
 }
 
@@ -247,7 +257,7 @@ func (l *Lines) send(ts uint64, packet []byte, sure bool) error {
 	if l.inBoth > 0 && !sure {
 		l.inBoth--
 	}
-	if session, first, count := l.o.Messages(packet); there < count {
+	if session, first, count := l.o.Numbers(packet); there < count {
 		l.c.LostBoth++
 		l.c.LostMessages += uint64(count - there)
 		if l.o.Lost != nil {
@@ -257,19 +267,19 @@ func (l *Lines) send(ts uint64, packet []byte, sure bool) error {
 	return nil
 }
 
-// moldMessages is which messages a MoldUDP64 packet has.
-func moldMessages(packet []byte) (session [10]byte, first uint64, count int) {
-	h, _, _ := moldudp64.Parse(packet)
-	return h.Session, h.Sequence, messages(packet)
-}
-
-// messages is how many a packet has.
-func messages(packet []byte) int {
+// moldNumbers are those of a MoldUDP64 packet.
+func moldNumbers(packet []byte) (session [10]byte, first uint64, count int) {
 	h, _, err := moldudp64.Parse(packet)
 	if err != nil || h.Count == moldudp64.EndOfSession {
-		return 0
+		return h.Session, h.Sequence, 0
 	}
-	return int(h.Count)
+	return h.Session, h.Sequence, int(h.Count)
+}
+
+// messages is how many a MoldUDP64 packet has.
+func messages(packet []byte) int {
+	_, _, count := moldNumbers(packet)
+	return count
 }
 
 // carry puts a packet on one line, and says how many of its messages come, from the first on. It draws as often whatever happens, so
@@ -294,13 +304,12 @@ func (l *Lines) carry(i int, ts uint64, packet []byte, sure bool) int {
 		l.last[i] = at
 	}
 	b := append(l.buffer(), packet...)
-	_, _, there := l.o.Messages(packet)
+	_, _, there := l.o.Numbers(packet)
 	if damaged {
-		var d damage
-		b, d = corrupt(b, line.Corrupt, how)
-		there = d.whole
+		poisoned := false
+		b, there, poisoned = l.o.Damage(b, line.Corrupt, how)
 		c.Corrupted++
-		if d.poisoned {
+		if poisoned {
 			c.Poisoned++
 		}
 	}

@@ -13,6 +13,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"strings"
 	"sync"
 	"time"
 
@@ -25,6 +26,8 @@ type Config struct {
 	Server string
 	// User and Password are at most 6 and 10 characters. They appear in no error and no log.
 	User, Password string
+	// Session is the one that the snapshot is to be of, padded or not: what a server offers of another one is not taken. The default is whatever it offers.
+	Session string
 	// HeartbeatTimeoutMs makes the login one of version 4, with this time-out, ms. The default, 0, is version 3.
 	HeartbeatTimeoutMs uint32
 	// Dial bounds the making of a connection, with the resolving of a name. The default is 5 s.
@@ -59,6 +62,7 @@ func (c *Config) defaults() {
 // Errors of Fetch, wrapped with what was seen. A dial or a connection that fails is the network's own error.
 var (
 	ErrRejected = errors.New("login rejected")
+	ErrSession  = errors.New("snapshot is of another session")
 	ErrEnded    = errors.New("session ended before the snapshot did")
 	ErrProtocol = errors.New("not what the protocol allows")
 	ErrTooMuch  = errors.New("snapshot is larger than is believed")
@@ -230,6 +234,9 @@ func (s *stream) packet(p soupbin.Packet) (next uint64, whole bool, err error) {
 		}
 		if a.Sequence != 1 {
 			return 0, false, fmt.Errorf("%w: the snapshot begins with message %d, want 1: its start is missing", ErrProtocol, a.Sequence)
+		}
+		if want := strings.TrimSpace(s.cfg.Session); want != "" && strings.TrimSpace(a.Session) != want {
+			return 0, false, fmt.Errorf("%w: it is of %q, wanted is %q", ErrSession, a.Session, want)
 		}
 		s.accepted = true
 		return 0, false, nil

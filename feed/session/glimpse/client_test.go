@@ -56,6 +56,18 @@ func TestFetch(t *testing.T) {
 	}
 }
 
+// TestSession: the session is compared without its padding, and one that nobody asks for is any.
+func TestSession(t *testing.T) {
+	state := session(t)
+	s := serve(t, state, server.Options{Session: "A1"})
+	for want, ok := range map[string]bool{"": true, "A1": true, "        A1": true, "A1        ": true, "A": false, "A12": false, "a1": false} {
+		next, err := Fetch(t.Context(), Config{Server: s.Addr().String(), Session: want}, func([]byte, int) error { return nil })
+		if ok != (err == nil) || ok != (next != 0) || !ok && !errors.Is(err, ErrSession) {
+			t.Errorf("wanted %q: %d, %v", want, next, err)
+		}
+	}
+}
+
 // TestFaults: each thing that a server may do wrong ends in its own error, in time.
 func TestFaults(t *testing.T) {
 	state := session(t)
@@ -68,6 +80,7 @@ func TestFaults(t *testing.T) {
 	}{
 		{"wrong password", server.Faults{}, Config{Password: "hunter2"}, ErrRejected},
 		{"not authorised", server.Faults{Refuse: 'A'}, Config{}, ErrRejected},
+		{"another session", server.Faults{}, Config{Session: "SIM0000002"}, ErrSession},
 		{"session not available", server.Faults{Refuse: 'S'}, Config{}, ErrRejected},
 		{"another reason", server.Faults{Refuse: '?'}, Config{}, ErrRejected},
 		{"silent from the start", server.Faults{Silent: true}, Config{Silence: short}, ErrSilent},

@@ -1,0 +1,307 @@
+package xdp
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	wire "github.com/tickwire/tickwire/parsers/xdp"
+)
+
+// RequestOptions of a request server. Addr, Product and Channel must be given; the rest works at zero.
+type RequestOptions struct {
+	// Addr is where it listens, on one interface's address; port 0: any free one, see Server.Addr.
+	Addr netip.AddrPort
+	// Product and Channel it serves.
+	Product, Channel uint8
+	// Sources are the ids that may ask. The default, none, is that any id that is well formed may.
+	Sources []string
+	// Heartbeat is how often clients get one. The default is 60 s.
+	Heartbeat time.Duration
+	// Patience is how long the answer to a heartbeat may take, and a client may take what is sent. The default is 5 s.
+	Patience time.Duration
+	// MostMessages of one retransmission; Retransmissions, Refreshes, and refreshes or mappings of all symbols, of a source id's day. The
+	// defaults are 1,000; 10,000, 5,000 and 500.
+	MostMessages, Retransmissions, Refreshes, All int
+	// Legacy refuses ranges that are not there with status 2 and 6, as servers before Pillar did; the default is message 31.
+	Legacy bool
+	// Clients bounds the connections at a time; one more is closed at once. The default is 16.
+	Clients int
+	// PayloadBytes is the longest packet's. The default is 1,400.
+	PayloadBytes int
+	// PerSecond is the most packets of a second on both multicast channels. The default is 20,000.
+	PerSecond int
+	// ChannelHeartbeat is how often both multicast channels have a heartbeat. The default is 1 s.
+	ChannelHeartbeat time.Duration
+	// Faults are none by default; SetFaults changes them. Seed is theirs.
+	Faults Faults
+	Seed   uint64
+}
+
+func (o *RequestOptions) defaults() {
+	for _, d := range []struct {
+		at  *time.Duration
+		def time.Duration
+	}{{&o.Heartbeat, time.Minute}, {&o.Patience, 5 * time.Second}, {&o.ChannelHeartbeat, time.Second}} {
+		if *d.at <= 0 {
+			*d.at = d.def
+		}
+	}
+	for _, d := range []struct {
+		at  *int
+		def int
+	}{
+		{&o.MostMessages, wire.MostRetransmitted}, {&o.Retransmissions, 10_000}, {&o.Refreshes, 5_000}, {&o.All, 500}, {&o.Clients, 16},
+		{&o.PayloadBytes, MaxPayload}, {&o.PerSecond, 20_000},
+	} {
+		if *d.at <= 0 {
+			*d.at = d.def
+		}
+	}
+}
+
+// Validate reports all faults at once.
+func (o RequestOptions) Validate() error {
+	var errs []error
+	if a := o.Addr.Addr(); !a.IsValid() || a.IsUnspecified() || a.IsMulticast() {
+		errs = append(errs, fmt.Errorf("xdp: requests at %s: want the address of one interface, such as 127.0.0.1", o.Addr))
+	}
+	if o.PayloadBytes != 0 && (o.PayloadBytes < MinPayload || o.PayloadBytes > MaxPayload) {
+		errs = append(errs, fmt.Errorf("xdp: answers of %d bytes, want %d to %d", o.PayloadBytes, MinPayload, MaxPayload))
+	}
+	for _, name := range o.Sources {
+		if _, err := wire.ParseSourceID(name); err != nil {
+			errs = append(errs, err)
+		}
+	}
+	for _, ppm := range []uint32{o.Faults.LossPPM, o.Faults.RefreshLossPPM, o.Faults.SpoilPPM} {
+		if ppm > perMillion {
+			errs = append(errs, fmt.Errorf("xdp: %d packets of %d, want at most all", ppm, perMillion))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// RequestCounters count what a server did.
+type RequestCounters struct {
+	Connections   uint64
+	TooMany       uint64 // connections closed at once
+	Replaced      uint64 // connections closed because their source id came again
+	Malformed     uint64 // connections closed for what they sent
+	Dropped       uint64 // clients that did not answer a heartbeat, or did not take what was sent
+	Requests      uint64
+	Refused       uint64 // of those, with a status other than 0
+	Retransmitted uint64 // messages
+	Unavailable   uint64 // messages 31
+	Refreshed     uint64 // symbols
+	Packets       uint64 // on both multicast channels, heartbeats not counted
+	Lost          uint64 // packets that a fault took
+	Spoilt        uint64 // packets that a fault spoilt, sent all the same
+	SendFails     uint64 // packets that the kernel refused
+	Limited       uint64 // requests accepted and dropped: too many were waiting
+}
+
+// Sender takes datagrams of one multicast group: nic/udp has one.
+type Sender interface {
+	Send(packets [][]byte) (int, error)
+}
+
+// Server is a request server with its two multicast channels.
+type Server struct {
+	o                       RequestOptions
+	rec                     *Record
+	retransmission, refresh Sender
+	listener                net.Listener
+	faults                  atomic.Pointer[Faults]
+	jobs                    chan job
+	stop                    chan struct{}
+	c                       [15]atomic.Uint64
+
+	mu      sync.Mutex
+	conns   map[net.Conn]bool
+	sources map[wire.SourceID]*source
+	closed  bool
+	running sync.WaitGroup
+}
+
+// source is what is known of a source id.
+type source struct {
+	conn                            net.Conn
+	retransmissions, refreshes, all int
+}
+
+const (
+	cConnections = iota
+	cTooMany
+	cReplaced
+	cMalformed
+	cDropped
+	cRequests
+	cRefused
+	cRetransmitted
+	cUnavailable
+	cRefreshed
+	cPackets
+	cLost
+	cSpoilt
+	cSendFails
+	cLimited
+)
+
+// NewServer serves a channel's record until Close. The senders are used by one goroutine, and stay the caller's.
+func NewServer(rec *Record, retransmission, refresh Sender, o RequestOptions) (*Server, error) {
+	if err := o.Validate(); err != nil {
+		return nil, err
+	}
+	o.defaults()
+	l, err := net.Listen("tcp", o.Addr.String())
+	if err != nil {
+		return nil, fmt.Errorf("xdp: requests: %w", err)
+	}
+	s := &Server{
+		o: o, rec: rec, retransmission: retransmission, refresh: refresh, listener: l, jobs: make(chan job, mostJobs), stop: make(chan struct{}),
+		conns: map[net.Conn]bool{}, sources: map[wire.SourceID]*source{},
+	}
+	s.SetFaults(o.Faults)
+	s.running.Go(s.accept)
+	s.running.Go(s.send)
+	return s, nil
+}
+
+// Addr is where the server listens.
+func (s *Server) Addr() netip.AddrPort { return s.listener.Addr().(*net.TCPAddr).AddrPort() }
+
+// SetFaults changes what goes wrong from now on.
+func (s *Server) SetFaults(f Faults) { s.faults.Store(&f) }
+
+// Counters are a copy.
+func (s *Server) Counters() RequestCounters {
+	c := func(i int) uint64 { return s.c[i].Load() }
+	return RequestCounters{
+		Connections: c(cConnections), TooMany: c(cTooMany), Replaced: c(cReplaced), Malformed: c(cMalformed), Dropped: c(cDropped),
+		Requests: c(cRequests), Refused: c(cRefused), Retransmitted: c(cRetransmitted), Unavailable: c(cUnavailable), Refreshed: c(cRefreshed),
+		Packets: c(cPackets), Lost: c(cLost), Spoilt: c(cSpoilt), SendFails: c(cSendFails), Limited: c(cLimited),
+	}
+}
+
+// DropClients closes all connections: clients come back.
+func (s *Server) DropClients() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for c := range s.conns {
+		_ = c.Close()
+	}
+}
+
+// Close drops all clients and waits until nothing of the server runs. Closing again does nothing.
+func (s *Server) Close() (err error) {
+	s.mu.Lock()
+	if !s.closed {
+		s.closed = true
+		close(s.stop)
+		err = s.listener.Close()
+	}
+	for c := range s.conns {
+		_ = c.Close()
+	}
+	s.mu.Unlock()
+	s.running.Wait()
+	return err
+}
+
+func (s *Server) accept() {
+	for {
+		c, err := s.listener.Accept()
+		if errors.Is(err, net.ErrClosed) {
+			return
+		}
+		if err != nil {
+			time.Sleep(10 * time.Millisecond) // out of descriptors, perhaps: some will be given back
+			continue
+		}
+		s.c[cConnections].Add(1)
+		s.mu.Lock()
+		room := !s.closed && len(s.conns) < s.o.Clients
+		if room {
+			s.conns[c] = true
+			s.running.Go(func() { s.serve(c) })
+		}
+		s.mu.Unlock()
+		if !room {
+			s.c[cTooMany].Add(1)
+			_ = c.Close()
+		}
+	}
+}
+
+// of is what is known of a source id that has just spoken on c: only its latest connection lives. nil: it may not ask.
+func (s *Server) of(id wire.SourceID, c net.Conn) *source {
+	if !id.Valid() || len(s.o.Sources) > 0 && !slices.Contains(s.o.Sources, id.String()) {
+		return nil
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	src := s.sources[id]
+	if src == nil {
+		src = &source{}
+		s.sources[id] = src
+	}
+	if src.conn != nil && src.conn != c && s.conns[src.conn] {
+		s.c[cReplaced].Add(1)
+		_ = src.conn.Close()
+	}
+	src.conn = c
+	return src
+}
+
+// verdict is the status of a request. Limits are counted here.
+func (s *Server) verdict(r *wire.Request, src *source) byte {
+	f := s.faults.Load()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch {
+	case f.Refuse != 0:
+		return f.Refuse
+	case src == nil:
+		return wire.UnknownSource
+	case r.Product != s.o.Product:
+		return wire.UnknownProduct
+	case r.Channel != s.o.Channel:
+		return wire.UnknownChannel
+	}
+	if r.Type == wire.TypeRetransmissionReq {
+		return s.ranged(r, src)
+	}
+	if r.Symbol == 0 {
+		if src.all++; src.all > s.o.All {
+			return wire.TooManyRefreshes
+		}
+	}
+	if src.refreshes++; src.refreshes > s.o.Refreshes {
+		return wire.TooManyRefreshes
+	}
+	return wire.Accepted
+}
+
+// ranged is verdict for a retransmission.
+func (s *Server) ranged(r *wire.Request, src *source) byte {
+	next, oldest := s.rec.bounds()
+	invalid := r.Begin == 0 || r.Begin > r.End
+	switch {
+	case invalid && s.o.Legacy, s.o.Legacy && uint64(r.End) >= next:
+		return wire.InvalidRange
+	case !invalid && uint64(r.End)-uint64(r.Begin) >= uint64(s.o.MostMessages):
+		return wire.TooLong
+	case s.o.Legacy && uint64(r.Begin) < oldest:
+		return wire.TooOld
+	}
+	if src.retransmissions++; src.retransmissions > s.o.Retransmissions {
+		return wire.TooManyRequests
+	}
+	return wire.Accepted
+}

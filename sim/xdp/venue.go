@@ -1,0 +1,359 @@
+package xdp
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+	"sync"
+	"time"
+
+	"github.com/tickwire/tickwire/nic/pace"
+	"github.com/tickwire/tickwire/nic/udp"
+	wire "github.com/tickwire/tickwire/parsers/xdp"
+	"github.com/tickwire/tickwire/sim/mold"
+)
+
+// Groups of the retransmission and the refresh channel by default.
+var (
+	RetransmissionGroup = netip.MustParseAddrPort("239.255.78.13:13064")
+	RefreshGroup        = netip.MustParseAddrPort("239.255.78.14:14064")
+)
+
+// Options of a venue. Source or Packets, Product and Channel must be given; the rest works at zero: lines on lo, without faults and without a request server.
+type Options struct {
+	// Source gives the messages: package xdpgen's. Live(…) makes one of a generator whose times are the caller's.
+	Source mold.Source
+	// Packets plays packets in the place of a Source's messages: recorded.File's. It calls send with each one, due at ts, ns since the first, as
+	// PlayOptions' send is called; epoch is what times of sending are counted from.
+	Packets func(p *pace.Pacer, epoch uint64, send func(ts uint64, packet []byte, sure bool) error) error
+	// Pace is "recorded", "x10", "100000/s" or "max", as package pace has it. The default is recorded.
+	Pace string
+	// Version of the layouts, for refreshes.
+	Version wire.Version
+	// Product and Channel of what the source gives.
+	Product, Channel uint8
+	// Play says how packets are cut; Epoch is ignored: packets carry the time when they are due.
+	Play PlayOptions
+	// Lines are groups, delays and faults, with their seed. Delays are taken as they are. The default groups are GroupA and GroupB.
+	Lines mold.LinesOptions
+	// Interfaces that lines A and B leave by; the other two channels leave as A does. The default is lo, and A's for B.
+	Interfaces [2]string
+	// TTL of packets. On lo it is 0: nothing leaves this host. The default on any other interface is 1.
+	TTL int
+	// Requests is the request server; the default, no Addr, is none.
+	Requests RequestOptions
+	// Retransmission and Refresh are the groups of its two channels.
+	Retransmission, Refresh netip.AddrPort
+	// Keep is how many messages are sent again, the latest ones. The default is 4 million.
+	Keep int
+	// Linger is how long heartbeats follow the last message. The default is what Play.Ends take.
+	Linger time.Duration
+}
+
+const defaultKeep = 4_000_000
+
+func (o Options) withDefaults() Options {
+	if o.Pace == "" {
+		o.Pace = "recorded"
+	}
+	if o.Interfaces[0] == "" {
+		o.Interfaces[0] = "lo"
+	}
+	if o.Interfaces[1] == "" {
+		o.Interfaces[1] = o.Interfaces[0]
+	}
+	if o.TTL == 0 && o.Interfaces[0] != "lo" && o.Interfaces[1] != "lo" {
+		o.TTL = 1
+	}
+	if o.Keep == 0 {
+		o.Keep = defaultKeep
+	}
+	orGroup := func(p *netip.AddrPort, group netip.AddrPort) {
+		if !p.IsValid() {
+			*p = group
+		}
+	}
+	orGroup(&o.Lines.A.Group, GroupA)
+	orGroup(&o.Lines.B.Group, GroupB)
+	orGroup(&o.Retransmission, RetransmissionGroup)
+	orGroup(&o.Refresh, RefreshGroup)
+	o.Lines.A.Exact, o.Lines.B.Exact = true, true
+	o.Requests.Product, o.Requests.Channel = o.Product, o.Channel
+	o.Play.defaults()
+	if n := int(o.Linger / time.Duration(o.Play.HeartbeatNs)); o.Linger > 0 {
+		o.Play.Ends = max(n, 1)
+	}
+	return o
+}
+
+// Validate reports all faults at once.
+func (o Options) Validate() error {
+	o = o.withDefaults()
+	var errs []error
+	if (o.Source == nil) == (o.Packets == nil) {
+		errs = append(errs, errors.New("xdp: want either a source of messages or packets"))
+	}
+	if _, err := pace.Parse(o.Pace); err != nil {
+		errs = append(errs, err)
+	}
+	errs = append(errs, o.Lines.Validate())
+	for i, name := range o.Interfaces {
+		if name == "lo" && o.TTL != 0 || o.TTL < 0 || o.TTL > 255 {
+			errs = append(errs, fmt.Errorf("xdp: line %c: TTL %d on %s, want 0 on lo, else 0 to 255", 'A'+i, o.TTL, name))
+		}
+	}
+	if o.Requests.Addr.IsValid() {
+		errs = append(errs, o.Requests.Validate())
+	}
+	return errors.Join(errs...)
+}
+
+// Counters of a venue.
+type Counters struct {
+	mold.Counters
+	Messages  uint64 // published
+	SendFails uint64 // packets that the kernel refused
+	Requests  RequestCounters
+}
+
+// Venue plays one run. All methods but Run are safe for concurrent use.
+type Venue struct {
+	o       Options
+	rec     *Record
+	lines   [2]*udp.Sender
+	again   [2]*udp.Sender // retransmission, refresh
+	server  *Server
+	mu      sync.Mutex
+	c       Counters
+	started time.Time
+	closed  bool
+}
+
+// New opens all sockets and the server, in the network namespace of the calling thread, and sends nothing yet.
+func New(o Options) (_ *Venue, err error) {
+	if err := o.Validate(); err != nil {
+		return nil, err
+	}
+	v := &Venue{o: o.withDefaults()}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, v.Close())
+		}
+	}()
+	v.rec = NewRecord(v.o.Version, v.o.Keep)
+	for i, group := range []netip.AddrPort{v.o.Lines.A.Group, v.o.Lines.B.Group} {
+		if v.lines[i], err = udp.NewSender(group, v.o.Interfaces[i], v.o.TTL); err != nil {
+			return nil, err
+		}
+	}
+	if !v.o.Requests.Addr.IsValid() {
+		return v, nil
+	}
+	for i, group := range []netip.AddrPort{v.o.Retransmission, v.o.Refresh} {
+		if v.again[i], err = udp.NewSender(group, v.o.Interfaces[0], v.o.TTL); err != nil {
+			return nil, err
+		}
+	}
+	v.server, err = NewServer(v.rec, v.again[0], v.again[1], v.o.Requests)
+	return v, err
+}
+
+// RequestAddr is where the request server listens; not valid when there is none.
+func (v *Venue) RequestAddr() netip.AddrPort {
+	if v.server == nil {
+		return netip.AddrPort{}
+	}
+	return v.server.Addr()
+}
+
+// Server is the request server, nil: there is none.
+func (v *Venue) Server() *Server { return v.server }
+
+// Record is what was published so far.
+func (v *Venue) Record() *Record { return v.rec }
+
+// Counters as of some moment ago.
+func (v *Venue) Counters() Counters {
+	v.mu.Lock()
+	c := v.c
+	v.mu.Unlock()
+	if v.server != nil {
+		c.Requests = v.server.Counters()
+	}
+	return c
+}
+
+// Run plays until the source has ended, or ctx: then the result is nil. It may be called once. The server goes on until Close.
+func (v *Venue) Run(ctx context.Context) error {
+	p, err := pace.Parse(v.o.Pace)
+	if err != nil {
+		return err
+	}
+	paced := !p.Max()
+	v.started = time.Now()
+	lines, err := newLines(v.o.Lines, func(line int, at uint64, packet []byte) error {
+		if paced {
+			if err := v.wait(ctx, at); err != nil {
+				return err
+			}
+		}
+		return v.out(line, packet)
+	})
+	if err != nil {
+		return err
+	}
+	epoch := uint64(v.started.UnixNano())
+	send := func(ts uint64, packet []byte, sure bool) error {
+		if err := lines.Advance(ts); err != nil {
+			return err
+		}
+		if paced {
+			if err := v.wait(ctx, ts); err != nil {
+				return err
+			}
+		} else if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		return v.publish(lines, ts, packet, sure)
+	}
+	if v.o.Packets != nil {
+		err = v.packets(p, epoch, send)
+	} else {
+		play := v.o.Play
+		play.Epoch = epoch
+		err = Play(&pacedSource{Source: v.o.Source, p: p}, play, send)
+	}
+	if err == nil {
+		err = lines.Flush()
+	}
+	v.mu.Lock()
+	v.c.Counters = lines.Counters()
+	v.mu.Unlock()
+	if ctx.Err() != nil {
+		return nil
+	}
+	return err
+}
+
+// publish records a packet, before it can be missed, and gives it to the lines.
+func (v *Venue) publish(lines *mold.Lines, ts uint64, packet []byte, sure bool) error {
+	if err := v.rec.Take(packet); err != nil {
+		return err
+	}
+	send := lines.Send
+	if sure {
+		send = lines.SendSurely
+	}
+	err := errors.Join(send(ts, packet), lines.Advance(ts))
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.c.Counters, v.c.Messages = lines.Counters(), v.rec.Next()-1
+	return err
+}
+
+// packets plays those that are made elsewhere, and then heartbeats.
+func (v *Venue) packets(p *pace.Pacer, epoch uint64, send func(ts uint64, packet []byte, sure bool) error) error {
+	last := uint64(0)
+	err := v.o.Packets(p, epoch, func(ts uint64, packet []byte, sure bool) error {
+		last = ts
+		return send(ts, packet, sure)
+	})
+	for i := 0; i < v.o.Play.Ends && err == nil; i++ {
+		last += v.o.Play.HeartbeatNs
+		err = send(last, packet(wire.DeliveryHeartbeat, 0, v.rec.Next(), epoch+last, nil), true)
+	}
+	return err
+}
+
+// wait sleeps until a time of the schedule, ns since Run began.
+func (v *Venue) wait(ctx context.Context, at uint64) error {
+	left := time.Until(v.started.Add(time.Duration(at)))
+	if left <= 0 {
+		return ctx.Err()
+	}
+	t := time.NewTimer(left)
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-t.C:
+		return nil
+	}
+}
+
+func (v *Venue) out(line int, packet []byte) error {
+	if _, err := v.lines[line].Send([][]byte{packet}); err != nil {
+		v.mu.Lock()
+		v.c.SendFails++
+		v.mu.Unlock()
+	}
+	return nil
+}
+
+// Close ends the server and closes everything. Run has returned before.
+func (v *Venue) Close() error {
+	if v.closed {
+		return nil
+	}
+	v.closed = true
+	var errs []error
+	if v.server != nil {
+		errs = append(errs, v.server.Close())
+	}
+	for _, s := range []*udp.Sender{v.lines[0], v.lines[1], v.again[0], v.again[1]} {
+		if s != nil {
+			errs = append(errs, s.Close())
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// pacedSource gives a source's messages the times at which they are due, ns since the run began.
+type pacedSource struct {
+	mold.Source
+	p  *pace.Pacer
+	at uint64
+}
+
+func (s *pacedSource) Next(dst []byte) ([]byte, bool) {
+	out, ok := s.Source.Next(dst)
+	if ok {
+		s.at = uint64(s.p.Offset(s.Source.Time(), 1))
+	}
+	return out, ok
+}
+
+func (s *pacedSource) Time() uint64 { return s.at }
+
+// Generator makes messages at the caller's times: package xdpgen's, with Options.Live.
+type Generator interface {
+	NextAt(dst []byte, nsSinceMidnight uint64) []byte
+	Done() bool
+}
+
+// Live is a source of a generator's messages, so many a second from now on, which is so long since the venue's midnight. Its times are those
+// of the schedule: Options.Pace stays "recorded".
+func Live(g Generator, perSecond float64, sinceMidnight uint64) mold.Source {
+	return &live{g: g, step: 1e9 / perSecond, from: sinceMidnight}
+}
+
+type live struct {
+	g    Generator
+	step float64
+	from uint64
+	n    float64
+	at   uint64
+}
+
+func (l *live) Next(dst []byte) ([]byte, bool) {
+	if l.g.Done() {
+		return dst, false
+	}
+	l.at = l.from + uint64(l.n*l.step)
+	l.n++
+	out := l.g.NextAt(dst, l.at)
+	return out, len(out) > len(dst)
+}
+
+func (l *live) Time() uint64 { return l.at }
