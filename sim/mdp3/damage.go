@@ -28,10 +28,10 @@ func damage(b []byte, ways mold.Corruption, how uint64) (out []byte, whole int, 
 		return b, 0, false
 	case mold.CorruptPayload:
 		const at = wire.PacketBytes + wire.MessageBytes // behind the first message's header
-		if len(b) == at {
+		m, _ := wire.Next(b[wire.PacketBytes:])
+		if len(m) <= wire.MessageBytes {
 			return b, 1, false // there is no byte to change
 		}
-		m, _ := wire.Next(b[wire.PacketBytes:])
 		b[at+pick(len(m)-wire.MessageBytes)] ^= 1 << pick(8)
 		return b, 1, true
 	}
