@@ -56,8 +56,8 @@ func replays(t *testing.T, a *sim.Archive, server sim.ReplayOptions, o ReplayOpt
 	return s, r
 }
 
-// collect takes answers off the link until there are so many, or nothing comes for a while.
-func collect(t *testing.T, l *Link, want int) (packets [][]byte) {
+// answersOf takes answers off the link until there are so many, or nothing comes for a while.
+func answersOf(t *testing.T, l *Link, want int) (packets [][]byte) {
 	t.Helper()
 	for end := time.Now().Add(10 * time.Second); len(packets) < want && time.Now().Before(end); {
 		a, ok := l.answer()
@@ -89,7 +89,7 @@ func TestReplay(t *testing.T) {
 	l.ask(request{first: 5, count: 3000})
 	l.ask(request{first: 100, count: 50}) // spared: the first one brings it
 	l.ask(request{first: uint64(last), count: 1})
-	got := collect(t, l, 2001)
+	got := answersOf(t, l, 2001)
 	for i, p := range got {
 		want := uint32(5 + i)
 		if i == 2000 {
