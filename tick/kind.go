@@ -21,7 +21,7 @@ const (
 	KindStatistics Kind = 13 // Aux: rows of Statistics
 	KindExt        Kind = 14 // Aux: rows of Exts
 	KindSystem     Kind = 15 // Sub: System… code; the whole channel
-	KindClear      Kind = 16 // the instrument's book is empty from here on
+	KindClear      Kind = 16 // the instrument's book is empty from here on; with FlagSnapshot its whole state follows: the book is not suspect any more
 
 	// Of venues other than Nasdaq:
 

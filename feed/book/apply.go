@@ -451,6 +451,9 @@ func (b *Books) clearRow(batch *tick.Batch, i int) {
 	h := b.instrument(n)
 	batch.Before[i] = *h.pair()
 	b.clear(h)
+	if batch.Flags[i]&tick.FlagSnapshot != 0 { // the whole state follows: what was lost before is of no matter
+		h.flags &^= flagSuspect
+	}
 	finishBoth(batch, i, h, tick.StateApplied)
 }
 

@@ -23,6 +23,8 @@ func (f *Feed) validateVenue(fs *faults, key string) {
 		if len(r.Servers) > 0 && r.ProductID == 0 {
 			fs.add(at+".product_id", "is missing: requests name the venue's number of the feed, such as 11 for NYSE Integrated")
 		}
+	case "fix":
+		oneOf(fs, key+".product", f.Product, "", "levels", "prices", "orders")
 	case "mdp3":
 		oneOf(fs, key+".product", f.Product, "", "both", "mbp", "mbo")
 		if r.PasswordFile != "" && r.User == "" {

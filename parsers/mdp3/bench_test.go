@@ -10,7 +10,6 @@ import (
 	"github.com/tickwire/tickwire/parsers/itch"
 	"github.com/tickwire/tickwire/parsers/mdp3"
 	"github.com/tickwire/tickwire/sim/itchgen"
-	"github.com/tickwire/tickwire/tick"
 )
 
 // mixed is packets as a busy futures channel sends them: orders alone, levels with their orders, trades with volume, of 2,000 instruments.
@@ -57,8 +56,12 @@ func mixed(tb testing.TB, packets int) (out [][]byte, messages int) {
 
 // BenchmarkAppend is decoding of a mixed stream beside ITCH's of a generated day, by the byte, in turns.
 //
-//	budget  0 allocs/op; a byte takes at most twice what ITCH's portable decoder takes
-//	seen    see the report of the last honest run
+//	budget  a byte takes at most twice what ITCH's portable decoder takes (-tags purego); no allocation (TestAppendDoesNotAllocate)
+//	seen    73 ns/msg, 26 ns/row, 1.6 GB/s; ITCH portable 3.1 GB/s (1.96 x), with AVX-512 5.2 GB/s (3.2 x); two-core EPYC VM with other work on both
+//	        cores, Go 1.26, 2026-11-25
+//
+// Both streams lie in memory one packet behind the other, are decoded in passes of some 512 rows, and are timed by the chunk: what counts is a
+// chunk's median over the runs, for what else the machine does hits some runs of a chunk, seldom most of them.
 func BenchmarkAppend(b *testing.B) {
 	packets, messages := mixed(b, 100_000)
 	d, out := newDecoder(b, mdp3.Options{}), newBatch(b)
@@ -68,60 +71,84 @@ func BenchmarkAppend(b *testing.B) {
 	}
 	day := itchgen.AppendAll(nil, g, nil)
 	total, rows := 0, 0
-	slab := slices.Concat(packets...) // one behind the other, as the day is
+	slab := slices.Concat(packets...)
 	bodies := make([][]byte, len(packets))
 	for i, p := range packets {
 		bodies[i] = slab[total+mdp3.PacketBytes : total+len(p)]
 		total += len(p)
 	}
-	ours := func() time.Duration {
-		begin := time.Now()
+	ours := func(lap func()) {
+		rows = 0
 		for i, body := range bodies {
 			d.Append(body, uint64(i+1), 1, out)
 			if out.N > 512 {
 				rows += out.N
 				out.Reset()
 			}
-		}
-		return time.Since(begin)
-	}
-	theirs := func() time.Duration {
-		var c itch.Counters
-		begin := time.Now()
-		for at := 0; at < len(day); {
-			used, n := itch.Append(day[at:], 0, 1, 512, out, &c)
-			out.Reset()
-			if n == 0 {
-				break
+			if i%500 == 499 {
+				lap()
 			}
-			at += used
 		}
-		return time.Since(begin)
+		lap()
 	}
-	ours()
-	theirs()
+	theirs := func(lap func()) {
+		var c itch.Counters
+		for at, n := 0, 0; at < len(day); n++ {
+			used, _ := itch.Append(day[at:], 0, 1, 512, out, &c)
+			out.Reset()
+			at += used
+			if n%4 == 3 {
+				lap()
+			}
+		}
+		lap()
+	}
+	var laps, itchLaps laps
+	ours(func() {})
+	theirs(func() {})
 	runtime.GC()
-	var mdp, it []float64
-	rows = 0
-	b.ReportAllocs()
 	for b.Loop() {
-		mdp = append(mdp, float64(ours().Nanoseconds()))
-		it = append(it, float64(theirs().Nanoseconds()))
+		ours(laps.begin())
+		theirs(itchLaps.begin())
 	}
-	slices.Sort(mdp)
-	slices.Sort(it)
-	m, i := mdp[len(mdp)/2], it[len(it)/2]
+	m, i := laps.median(), itchLaps.median()
 	b.ReportMetric(m/float64(messages), "ns/msg")
-	b.ReportMetric(m/float64(rows/len(mdp)), "ns/row")
+	b.ReportMetric(m/float64(rows), "ns/row")
 	b.ReportMetric(float64(total)/m, "GB/s")
 	b.ReportMetric(float64(len(day))/i, "itch-GB/s")
 	b.ReportMetric(m/float64(total)/(i/float64(len(day))), "x-itch/byte")
-	b.ReportMetric(mdp[0]/float64(messages), "min-ns/msg")
-	b.ReportMetric(mdp[0]/float64(total)/(it[0]/float64(len(day))), "min-x")
 	b.ReportMetric(0, "ns/op")
 	if d.Refused() != 0 || d.Counters.Unknown != 0 {
 		b.Fatalf("%+v", d.Counters)
 	}
+}
+
+// laps are the times of a stream's chunks, by run.
+type laps struct{ runs [][]float64 }
+
+// begin begins a run; what it gives is to be called at the end of each chunk.
+func (l *laps) begin() (lap func()) {
+	l.runs = append(l.runs, make([]float64, 0, 1024))
+	run := &l.runs[len(l.runs)-1]
+	last := time.Now()
+	return func() {
+		now := time.Now()
+		*run = append(*run, float64(now.Sub(last).Nanoseconds()))
+		last = now
+	}
+}
+
+// median is a run that is the median of all in each chunk.
+func (l *laps) median() (sum float64) {
+	for k := range l.runs[0] {
+		var of []float64
+		for _, run := range l.runs {
+			of = append(of, run[k])
+		}
+		slices.Sort(of)
+		sum += of[len(of)/2]
+	}
+	return sum
 }
 
 // TestAppendDoesNotAllocate: once the instruments are known.
@@ -145,5 +172,3 @@ func TestAppendDoesNotAllocate(t *testing.T) {
 		t.Errorf("%+v", d.Counters)
 	}
 }
-
-var _ = tick.MaxRows

@@ -16,6 +16,7 @@ type Decoder struct {
 	orders int // chain of rows of orders
 	of     instruments
 	newer  *relay // by Options.Schema
+	exact  uint16 // version of that one, 0: there is none
 	trades pending
 	todo   sweep
 
@@ -30,6 +31,7 @@ type Decoder struct {
 	open     bool   // it has messages, and its end has not come
 	start    int    // first row of it that the call under way made
 	sequence uint64 // of the packet under way
+	week     uint64 // Start's midnight from which definitions are kept
 	batch    uint32 // number of the call's batch, ours
 	last     *tick.Batch
 	lastOut  int      // rows of it when the last call ended
@@ -50,6 +52,7 @@ func NewDecoder(o Options) (*Decoder, error) {
 		if d.newer, err = newRelay(s); err != nil {
 			return nil, err
 		}
+		d.exact = s.Version
 	}
 	d.planDefinitions()
 	d.planSnapshots()
@@ -58,8 +61,13 @@ func NewDecoder(o Options) (*Decoder, error) {
 	return d, nil
 }
 
-// Start begins a session (pipeline.Decoder). Definitions stay: CME sends them again at the start of the week and not after a channel reset.
-func (d *Decoder) Start(uint64) {
+// Start begins a session (pipeline.Decoder). Definitions stay if they are of the same week: CME sends them again at its start, and not after a channel
+// reset. Those of another week are void.
+func (d *Decoder) Start(midnight uint64) {
+	if midnight < d.week || midnight-d.week >= 6*dayNs {
+		d.week = midnight
+		d.of.reset()
+	}
 	d.of.forget()
 	d.trades.reset()
 	d.todo = sweep{}
@@ -90,7 +98,7 @@ func (d *Decoder) Append(body []byte, first uint64, max int, out *tick.Batch) (u
 		d.interrupt()
 	}
 	d.first = first
-	for d.drain(out) && used < len(body) {
+	for (d.todo.kinds == 0 || d.drain(out)) && used < len(body) {
 		m, size := Next(body[used:])
 		if size == 0 { // the session's Walk has seen that there is none such
 			d.Counters.Refused++
@@ -107,7 +115,9 @@ func (d *Decoder) Append(body []byte, first uint64, max int, out *tick.Batch) (u
 		messages = 1
 		d.Counters.Packets++
 	}
-	d.hold(out)
+	if d.open {
+		d.hold(out)
+	}
 	d.lastOut = out.N
 	return used, messages
 }

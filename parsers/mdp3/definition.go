@@ -226,6 +226,9 @@ func (d *Decoder) learn(n uint32, v *tick.Definition, block []byte, p *definitio
 	s.group, s.asset = pack6(block[group.Offset:]), pack6(block[asset.Offset:])
 	s.class, s.under = v.InstrumentClass, v.UnderlyingID
 	s.flags |= defined
+	if v.SecurityUpdateAction == 'D' {
+		s.flags &^= defined
+	}
 	copy(d.of.symbols[n][:], v.RawSymbol[:20])
 }
 

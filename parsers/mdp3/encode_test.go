@@ -10,8 +10,11 @@ import (
 	"github.com/tickwire/tickwire/parsers/mdp3/sbe"
 )
 
-// f is the fields of a block by name. What is not named is null, or zero where it cannot be.
-type f map[string]any
+// fields is the fields of a block by name. What is not named is null, or zero where it cannot be.
+type fields map[string]any
+
+// f is short for it: tests are full of them.
+type f = fields
 
 // message builds one message of a template by the schema's tables: nothing of it is the decoder's.
 func message(tb testing.TB, s *sbe.Schema, id, version uint16, root f, groups map[string][]f) []byte {

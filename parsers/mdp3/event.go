@@ -126,9 +126,6 @@ func (d *Decoder) aside(out *tick.Batch, kind tick.Kind) (i int) {
 
 // hold flags the rows of an event that the call leaves open, and remembers their instruments.
 func (d *Decoder) hold(out *tick.Batch) {
-	if !d.open {
-		return
-	}
 	for i := d.start; i < out.N; i++ {
 		i := i & tick.RowMask
 		chains := d.chainsOf(out.Kind[i], out.Sub[i])

@@ -185,6 +185,16 @@ func TestChannelReset(t *testing.T) {
 	}
 }
 
+// TestRowsBehindReset: an instrument's first row after a reset is of another event, so the clear is the last one of its own.
+func TestRowsBehindReset(t *testing.T) {
+	rpt := map[int]int{}
+	d, out := newDecoder(t, mdp3.Options{}), newBatch(t)
+	feed(t, d, out, packet(1, bookOf(t, 1, 0x84, rpt, 1, 2)))
+	rpt = map[int]int{}
+	feed(t, d, out, packet(2, msg(t, 4, at(2, 0x80), nil), bookOf(t, 2, 0x84, rpt, 2, 1)))
+	same(t, "rows", rowsOf(out)[2:], []string{"clear 1", "clear 2", "level C 2 B1 1 @ 1.00, 0 orders", "level C 1 B1 1 @ 1.00, 0 orders"})
+}
+
 // TestGroupStatus: every instrument of the group, or of the product in it.
 func TestGroupStatus(t *testing.T) {
 	const n = 3000
@@ -207,6 +217,17 @@ func TestGroupStatus(t *testing.T) {
 	status["SecurityGroup"] = "ES"
 	if rows, _ := take(t, d, out, packet(1, msg(t, 30, status, nil))); len(rows) != n/2 {
 		t.Errorf("%d rows after Start", len(rows))
+	}
+	gone := future(1001, "F1", "ES", "B")
+	gone["SecurityUpdateAction"] = int('D')
+	feed(t, d, out, packet(2, msg(t, 54, gone, nil)))
+	out.Reset()
+	if rows, _ := take(t, d, out, packet(3, msg(t, 30, status, nil))); len(rows) != n/2-1 {
+		t.Errorf("%d rows after one is gone", len(rows))
+	}
+	d.Start(7 * 86_400_000_000_000) // another week
+	if rows, _ := take(t, d, out, packet(1, msg(t, 30, status, nil))); len(rows) != 1 {
+		t.Errorf("%d rows in another week", len(rows))
 	}
 }
 
@@ -231,6 +252,17 @@ fill 1 12 A 2 @ 1.00 aux 1
 fill 2 21 B 2 @ 1.00 aux 2`
 	if got := strings.Join(rowsOf(out), "\n"); got != want || d.Counters.LateAggressor != 1 || d.Counters.FillsUnplaced != 1 {
 		t.Errorf("rows are\n%s\nwant\n%s\n%+v", got, want, d.Counters)
+	}
+}
+
+// TestTradeOfAnotherEvent: order entries that did not come by the end of their event do not come at all.
+func TestTradeOfAnotherEvent(t *testing.T) {
+	d, out := newDecoder(t, mdp3.Options{}), newBatch(t)
+	feed(t, d, out, packet(1, msg(t, 48, at(5, 0x80), groups{"NoMDEntries": {{"MDEntryPx": px(1), "MDEntrySize": 4, "SecurityID": 1, "RptSeq": 1, "NumberOfOrders": 2}}}),
+		msg(t, 48, at(5, 0x81), groups{"NoOrderIDEntries": {{"OrderID": 4, "LastQty": 2}}})))
+	same(t, "rows", rowsOf(out), []string{"trade 1 0 N 4 @ 1.00"})
+	if d.Counters.FillsUnplaced != 1 {
+		t.Errorf("%+v", d.Counters)
 	}
 }
 
@@ -267,6 +299,10 @@ func TestPriority(t *testing.T) {
 		return msg(t, 47, at(1, 0x84), groups{"NoMDEntries": {{"OrderID": id, "MDOrderPriority": priority, "MDEntryPx": px(1), "MDDisplayQty": size, "SecurityID": 7, "MDUpdateAction": action, "MDEntryType": int('0')}}})
 	}
 	got := decode(t, mdp3.Options{}, packet(1, o(0, 1, 100, 5), o(0, 2, 101, 5), o(1, 1, 100, 3), o(1, 1, 102, 9), o(1, 2, 101, 4), o(1, 1, 102, 8), o(2, 1, 102, 8)))
+	d, out := newDecoder(t, mdp3.Options{}), newBatch(t)
+	snapshot := msg(t, 53, f{"SecurityID": 7, "TransactTime": 1, "NoChunks": 1, "CurrentChunk": 1}, groups{"NoMDEntries": {{"OrderID": 1, "MDOrderPriority": 50, "MDEntryPx": px(1), "MDDisplayQty": 5, "MDEntryType": int('0')}}})
+	feed(t, d, out, packet(1, o(0, 1, 100, 5), snapshot, o(1, 1, 50, 4), o(1, 1, 51, 6))) // a new week: numbers begin anew
+	same(t, "priorities of a snapshot", rowsOf(out)[3:], []string{"modify 7 1 B 4 @ 1.00 aux 50", "modify T 7 1 B 6 @ 1.00 aux 51"})
 	same(t, "priorities", got, []string{"add 7 1 B 5 @ 1.00", "add 7 2 B 5 @ 1.00", "modify 7 1 B 3 @ 1.00 aux 100", "modify T 7 1 B 9 @ 1.00 aux 102", "modify 7 2 B 4 @ 1.00 aux 101",
 		"modify 7 1 B 8 @ 1.00 aux 102", "delete 7 1 B 8 @ 1.00"})
 }

@@ -29,7 +29,8 @@ type instruments struct {
 	symbols [][20]byte // Symbol by slot, zeros: not known
 	index   []uint64   // slot + 1, and the SecurityID above it; 0: nothing
 	shift   uint
-	last    uint32 // slot that was found last: entries of one instrument stand together
+	last    uint32 // slot + 1 that was found last: entries of one instrument stand together
+	lastID  uint32
 }
 
 func (t *instruments) reset() {
@@ -63,14 +64,18 @@ func (t *instruments) place(id uint32) uint32 {
 
 // find gives an instrument's slot, met for the first time or not. Hot path.
 func (t *instruments) find(id uint32) uint32 {
-	if int(t.last) < len(t.slots) && t.slots[t.last].id == id {
-		return t.last
+	if id == t.lastID && t.last != 0 {
+		return t.last - 1
 	}
+	return t.search(id)
+}
+
+func (t *instruments) search(id uint32) uint32 {
 	n := uint32(t.index[t.place(id)])
 	if n == 0 {
 		return t.meet(id)
 	}
-	t.last = n - 1
+	t.last, t.lastID = n, id
 	return n - 1
 }
 
@@ -80,9 +85,9 @@ func (t *instruments) meet(id uint32) uint32 {
 	}
 	t.slots = append(t.slots, instrument{id: id, class: ' '})
 	t.symbols = append(t.symbols, [20]byte{})
-	t.last = uint32(len(t.slots) - 1)
-	t.index[t.place(id)] = uint64(id)<<32 | uint64(t.last+1)
-	return t.last
+	t.last, t.lastID = uint32(len(t.slots)), id
+	t.index[t.place(id)] = uint64(id)<<32 | uint64(t.last)
+	return t.last - 1
 }
 
 // known gives an instrument's slot, and not of one that was never met.

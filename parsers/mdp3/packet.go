@@ -60,12 +60,13 @@ func ParsePacket(p []byte) (h Packet, body []byte, err error) {
 		if next == 0 {
 			return h, body, nil
 		}
-		switch m.Template() {
-		case ChannelReset:
+		switch id := m.Template(); {
+		case m.Schema() != SchemaID:
+		case id == ChannelReset:
 			if h.Reset == 0 && len(m) >= MessageBytes+8 && m.BlockLength() >= 8 {
 				h.Reset = binary.LittleEndian.Uint64(m[MessageBytes:])
 			}
-		case AdminHeartbeat:
+		case id == AdminHeartbeat:
 			h.Heartbeat = next == len(body)
 		}
 		rest = rest[next:]

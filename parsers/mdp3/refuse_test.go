@@ -46,7 +46,7 @@ func TestRefused(t *testing.T) {
 		{"group blocks shorter than their fields", edit(good, 21, 26, 0)},
 		{"group blocks longer than the message", edit(good, 21, 0xFF, 0xFF)},
 		{"more entries than the message has", edit(good, 23, 200)},
-		{"null number of entries", edit(good, 23, 255)},
+		{"null number of entries", msg(t, 37, at(5, 0x80), groups{"NoMDEntries": make([]f, 255)})},
 		{"more order entries than the message has", edit(good, 21+3+64+7, 2)},
 		{"blocks of no bytes", edit(good, 21, 0, 0)},
 		{"update action 9", level(f{"MDUpdateAction": 9})},
@@ -102,6 +102,12 @@ func TestStepsOver(t *testing.T) {
 	want := mdp3.Counters{Packets: 1, Messages: 6, Unknown: 1, Foreign: 1, Newer: 1, Admin: 1}
 	if d.Counters != want {
 		t.Errorf("%+v", d.Counters)
+	}
+	if h, body, err := mdp3.ParsePacket(packet(9, msg(t, 12, nil, nil))); !h.Heartbeat || len(body) != mdp3.MessageBytes || err != nil {
+		t.Errorf("heartbeat is %+v, %v", h, err)
+	}
+	if h, _, _ := mdp3.ParsePacket(packet(9, msg(t, 12, nil, nil), m)); h.Heartbeat {
+		t.Error("a packet with data is a heartbeat")
 	}
 	var said []string
 	_ = mdp3.EachMessage(packet(1, m, edit(m, 4, 0xE7, 3), edit(m, 6, 2), edit(m, 2, 0xFF, 0xFF), m), "", func(_ uint64, typ string, _, fields []byte, err error) bool {
@@ -173,32 +179,58 @@ func FuzzAppend(f *testing.F) {
 		f.Fatal(err)
 	}
 	f.Fuzz(func(t *testing.T, body []byte, first uint64) {
-		d := newDecoder(t, mdp3.Options{})
-		for round := range uint64(3) {
-			rest := body
-			for calls := 0; ; calls++ {
-				used, n := d.Append(rest, first+round, 1, out)
-				if used < 0 || used > len(rest) || n < 0 || n > 1 || out.N > tick.MaxRows || calls > 100 {
-					t.Fatalf("Append gives %d, %d, %d rows in call %d", used, n, out.N, calls)
-				}
-				for i := range out.N {
-					first, n := tick.SplitSideRows(out.Aux[i])
-					if k := out.Kind[i]; k == 0 || k >= tick.KindCount || (k == tick.KindStatistics || k == tick.KindStatus || k == tick.KindDefinition) && n != 1 || k == tick.KindExt && (n > tick.SideRoom || first+n > out.Sides.Exts && n > 0) {
-						t.Fatalf("row %d is of kind %d with %d entries", i, k, n)
-					}
-				}
-				rest = rest[used:]
-				if n == 1 {
-					break
-				}
-				if out.N == 0 {
-					t.Fatal("an empty batch took nothing")
-				}
-				out.Reset()
-			}
-		}
-		out.Reset()
+		appendAll(t, newDecoder(t, mdp3.Options{}), out, body, first)
 	})
+}
+
+// FuzzAppendNewer: the same by a schema that was given at run time.
+func FuzzAppendNewer(f *testing.F) {
+	path := schemaFile(f, next)
+	s, err := sbe.Load(path)
+	if err != nil {
+		f.Fatal(err)
+	}
+	for _, m := range s.Messages {
+		gs := groups{}
+		for i := range m.Groups {
+			gs[m.Groups[i].Name] = []fields{ones(&m.Groups[i].Block)}
+		}
+		f.Add(message(f, s, m.ID, 14, ones(&m.Block), gs), uint64(1))
+	}
+	out, err := tick.NewBatch()
+	if err != nil {
+		f.Fatal(err)
+	}
+	d := newDecoder(f, mdp3.Options{Schema: path})
+	f.Fuzz(func(t *testing.T, body []byte, first uint64) { appendAll(t, d, out, body, first) })
+}
+
+// appendAll takes a body three times, and checks that rows stay in bounds and that every call gets on.
+func appendAll(t *testing.T, d *mdp3.Decoder, out *tick.Batch, body []byte, first uint64) {
+	for round := range uint64(3) {
+		rest := body
+		for calls := 0; ; calls++ {
+			used, n := d.Append(rest, first+round, 1, out)
+			if used < 0 || used > len(rest) || n < 0 || n > 1 || out.N > tick.MaxRows || calls > 1000 {
+				t.Fatalf("Append gives %d, %d, %d rows in call %d", used, n, out.N, calls)
+			}
+			for i := range out.N {
+				first, n := tick.SplitSideRows(out.Aux[i])
+				if k := out.Kind[i]; k == 0 || k >= tick.KindCount || (k == tick.KindStatistics || k == tick.KindStatus || k == tick.KindDefinition) && n != 1 || k == tick.KindExt && (n > tick.SideRoom || first+n > out.Sides.Exts && n > 0) {
+					t.Fatalf("row %d is of kind %d with %d entries", i, k, n)
+				}
+			}
+			rest = rest[used:]
+			if n == 1 {
+				break
+			}
+			if out.N == 0 {
+				t.Fatal("an empty batch took nothing")
+			}
+			out.Reset()
+		}
+	}
+	out.Reset()
 }
 
 // FuzzEachMessage: any bytes as a packet. What it prints is JSON of a bounded size.

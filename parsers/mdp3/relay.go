@@ -192,7 +192,7 @@ func (d *Decoder) relaid(m Message) Message {
 
 // local is a message as the built-in schema has it; nil: it was counted as something else. Hot path.
 func (d *Decoder) local(m Message) Message {
-	if m.Version() > builtin || d.newer != nil && m.Version() == d.newer.schema.Version {
+	if v := m.Version(); v > builtin || v == d.exact {
 		return d.relaid(m)
 	}
 	return m

@@ -119,6 +119,17 @@ level N 7 A1 9 @ 1.50, 0 orders`
 	}
 }
 
+// TestSchemaOfThisVersion: a schema of the built-in version goes before it.
+func TestSchemaOfThisVersion(t *testing.T) {
+	path := schemaFile(t, strings.Replace(next, `version="14"`, `version="13"`, 1))
+	s, err := sbe.Load(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := message(t, s, 46, 13, f{"TransactTime": 5, "MatchEventIndicator": 0x84}, groups{"NoMDEntries": {{"SecurityID": 7, "MDEntrySize": 9, "MDEntryPx": px(1.5), "RptSeq": 1, "MDEntryType": int('1'), "MDPriceLevel": 3}}})
+	same(t, "rows", decode(t, mdp3.Options{Schema: path}, packet(1, m)), []string{"level N 7 A3 9 @ 1.50, 0 orders"})
+}
+
 // TestSchemaRefused: a schema by which rows would be wrong is refused at the start.
 func TestSchemaRefused(t *testing.T) {
 	for _, tc := range []struct{ old, new, want string }{

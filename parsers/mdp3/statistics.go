@@ -221,4 +221,3 @@ func quantity64(size uint64) (q int64, ok bool) {
 	}
 	return int64(size), size < math.MaxInt64
 }
-
