@@ -33,6 +33,13 @@ const (
 	KindCount        = 22
 )
 
+// Codes in Sub of a KindClear row: which of an instrument's books is empty, where the venue has two.
+const (
+	ClearBoth   byte = 0
+	ClearLevels byte = 'L'
+	ClearOrders byte = 'O'
+)
+
 // Codes in Sub of a KindModify row.
 const (
 	ModifyKeep byte = 0   // the order keeps its place in the queue unless its price changes

@@ -79,7 +79,7 @@ type Message struct {
 }
 
 // All are the entries, in the order in which they are told.
-var All = []*Protocol{ITCH, XDP, IEX, IEXTops, FIX}
+var All = []*Protocol{ITCH, XDP, MDP3, IEX, IEXTops, FIX}
 
 // Find gives the protocol of a name. Case does not matter.
 func Find(name string) (*Protocol, error) {
