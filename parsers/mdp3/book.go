@@ -35,6 +35,11 @@ var modifyMask = [4]uint64{1: math.MaxUint64}
 
 // book decodes templates 46 and 32: price levels, then the orders behind them. Hot path.
 func (d *Decoder) book(m Message, scale int64, out *tick.Batch) error {
+	return d.bookFrom(m, scale, 0, 0, out)
+}
+
+// bookFrom is book from an entry of each group on: those before are done.
+func (d *Decoder) bookFrom(m Message, scale int64, level, order int, out *tick.Batch) error {
 	block, rest, ok := root(m, 9)
 	if !ok {
 		return errBlock
@@ -49,7 +54,7 @@ func (d *Decoder) book(m Message, scale int64, out *tick.Batch) error {
 	}
 	head := (*wire.MDIncrementalRefreshBook46)(block)
 	d.begin(head.TransactTime(), out)
-	for i := range levels.n {
+	for i := level; i < levels.n; i++ {
 		e := (*wire.MDIncrementalRefreshBook46MDEntries)(levels.at(i))
 		n := d.of.find(uint32(e.SecurityID()))
 		d.refs[i&0xFF] = n
@@ -64,7 +69,7 @@ func (d *Decoder) book(m Message, scale int64, out *tick.Batch) error {
 		}
 	}
 	if d.opts.Feed != FeedMBP {
-		for i := range orders.n {
+		for i := order; i < orders.n; i++ {
 			o := (*wire.MDIncrementalRefreshBook46OrderIDEntries)(orders.at(i))
 			ref := int(o.ReferenceID()) - 1
 			if ref < 0 || ref >= levels.n {
@@ -242,6 +247,11 @@ func (d *Decoder) order(out *tick.Batch, s *instrument, id, priority uint64, man
 
 // orderBook decodes templates 47 and 43: orders without levels. Hot path.
 func (d *Decoder) orderBook(m Message, scale int64, out *tick.Batch) error {
+	return d.orderBookFrom(m, scale, 0, out)
+}
+
+// orderBookFrom is orderBook from an entry on.
+func (d *Decoder) orderBookFrom(m Message, scale int64, order int, out *tick.Batch) error {
 	block, rest, ok := root(m, 9)
 	if !ok {
 		return errBlock
@@ -253,7 +263,7 @@ func (d *Decoder) orderBook(m Message, scale int64, out *tick.Batch) error {
 	head := (*wire.MDIncrementalRefreshOrderBook47)(block)
 	d.begin(head.TransactTime(), out)
 	if d.opts.Feed != FeedMBP {
-		for i := range orders.n {
+		for i := order; i < orders.n; i++ {
 			o := (*wire.MDIncrementalRefreshOrderBook47MDEntries)(orders.at(i))
 			s := &d.of.slots[d.of.find(uint32(o.SecurityID()))]
 			if err := d.order(out, s, o.OrderID(), o.MDOrderPriority(), o.MDEntryPx(), scale, o.MDDisplayQty(), o.MDUpdateAction(), o.MDEntryType()); err != nil {

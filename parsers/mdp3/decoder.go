@@ -17,6 +17,7 @@ type Decoder struct {
 	of     instruments
 	newer  *relay // by Options.Schema
 	exact  uint16 // version of that one, 0: there is none
+	slow   bool   // no message goes the quick way
 	trades pending
 	todo   sweep
 
@@ -29,6 +30,7 @@ type Decoder struct {
 	event    uint32 // number of the event, ours
 	time     uint64 // its TransactTime
 	open     bool   // it has messages, and its end has not come
+	before   int    // rows before the message under way
 	start    int    // first row of it that the call under way made
 	sequence uint64 // of the packet under way
 	week     uint64 // Start's midnight from which definitions are kept
@@ -41,6 +43,7 @@ type Decoder struct {
 // NewDecoder makes one channel's decoder. An error says what is wrong with Options.Schema.
 func NewDecoder(o Options) (*Decoder, error) {
 	d := &Decoder{opts: o, heldBack: make([]uint32, 0, tick.MaxRows)}
+	d.slow = o.Feed != FeedBoth
 	if o.Feed == FeedMBP {
 		d.orders = chainLevels
 	}
@@ -99,6 +102,11 @@ func (d *Decoder) Append(body []byte, first uint64, max int, out *tick.Batch) (u
 	}
 	d.first = first
 	for (d.todo.kinds == 0 || d.drain(out)) && used < len(body) {
+		if !sidesFull(&out.Sides) {
+			if used += d.quick(body[used:], out); used == len(body) {
+				break
+			}
+		}
 		m, size := Next(body[used:])
 		if size == 0 { // the session's Walk has seen that there is none such
 			d.Counters.Refused++

@@ -112,12 +112,16 @@ func (d *Decoder) chainsOf(kind tick.Kind, sub byte) uint8 {
 // mark notes that an instrument's last row of a chain is i, and that the one before it in the event is not. Hot path.
 func (d *Decoder) mark(out *tick.Batch, s *instrument, i, chain int) {
 	chain &= 1
-	if s.event[chain] == d.event && s.row[chain]/tick.MaxRows == d.batch {
-		out.Flags[s.row[chain]&tick.RowMask] |= tick.FlagMore
+	here := d.here()
+	if was := s.chain[chain]; was^here < tick.MaxRows {
+		out.Flags[was&tick.RowMask] |= tick.FlagMore
 	}
-	s.event[chain], s.row[chain] = d.event, d.batch*tick.MaxRows+uint32(i)
+	s.chain[chain] = here | uint64(i)
 	s.flags = s.flags&^(held<<chain) | seen
 }
+
+// here is the number of row 0 of the batch in the event: the event's number, the batch's, the row's, in 32, 20 and 12 bits.
+func (d *Decoder) here() uint64 { return uint64(d.event)<<32 | uint64(d.batch)*tick.MaxRows }
 
 // aside fills in a row that is about no instrument.
 func (d *Decoder) aside(out *tick.Batch, kind tick.Kind) (i int) {

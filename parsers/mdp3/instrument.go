@@ -4,8 +4,7 @@ package mdp3
 type instrument struct {
 	id    uint32
 	rpt   uint32    // the RptSeq that comes next, 0: not known
-	event [2]uint32 // by chain: the last event that had a row of it …
-	row   [2]uint32 // … and that row: its place, and above it the number of its batch
+	chain [2]uint64 // by chain: the last row of it, as Decoder.here counts rows
 	past  uint32    // RptSeq that were missing
 	under uint32    // UnderlyingSecurityID of its definition
 	top   uint64    // highest MDOrderPriority that one of its orders had
@@ -100,7 +99,7 @@ func (t *instruments) known(id uint32) (slot uint32, ok bool) {
 func (t *instruments) forget() {
 	for i := range t.slots {
 		s := &t.slots[i]
-		s.rpt, s.event, s.top, s.past, s.flags = 0, [2]uint32{}, 0, 0, s.flags&defined
+		s.rpt, s.chain, s.top, s.past, s.flags = 0, [2]uint64{}, 0, 0, s.flags&defined
 	}
 }
 

@@ -1,0 +1,368 @@
+//go:build !purego
+
+#include "go_asm.h"
+#include "textflag.h"
+
+// book and orderBook (book.go) for messages of the common shape, which quick_amd64.go draws, with what the loop needs in registers. Offsets are those of the
+// Go files, from go_asm.h.
+//
+//	SI the message    R10 the entry            R12 its instrument     R8 row              R14 price, then anything
+//	DX the decoder    R11 behind the levels    R13 behind the orders  R9 Decoder.here     R15 size, then anything
+//	DI the batch      CX  the column that was written last
+
+#define NULL 0x7FFFFFFF // of 32 bits; what is larger, unsigned, is negative
+
+#define PUT1(value, column) \
+	MOVQ column(DI), CX     \
+	MOVB value, (CX)(R8*1)
+
+#define PUT8(value, column) \
+	MOVQ column(DI), CX     \
+	MOVQ value, (CX)(R8*8)
+
+// The message is there, of a version that is known, and there is room for its rows: R13 is its end, AX its blockLength and templateId.
+#define HEAD \
+	LEAQ const_quickLeast(SI), AX   \
+	CMPQ AX, end-8(SP)              \
+	JHI  done                       \
+	MOVWLZX (SI), BX                \
+	LEAQ (SI)(BX*1), R13            \
+	CMPQ R13, end-8(SP)             \
+	JHI  done                       \
+	CMPL BX, $const_quickLeast      \
+	JCS  done                       \
+	CMPQ R8, $const_quickRows       \
+	JGT  done                       \
+	MOVL 6(SI), CX                  \ // schemaId, version
+	SUBL $const_SchemaID, CX        \
+	RORL $16, CX                    \ // larger than any version where the schema is another
+	CMPL CX, $const_builtin         \
+	JHI  done                       \
+	CMPW CX, Decoder_exact(DX)      \
+	JEQ  done                       \
+	MOVL 2(SI), AX
+
+// begin and end of the message as part of its event (event.go).
+#define BEGIN(open, same) \
+	MOVQ 10(SI), AX                 \
+	CMPB Decoder_open(DX), $0       \
+	JNE  open                       \
+	MOVQ R8, Decoder_start(DX)      \
+	MOVB $1, Decoder_open(DX)       \
+	JMP  same                       \
+open:                               \
+	CMPQ AX, Decoder_time(DX)       \
+	JNE  done                       \
+same:                               \
+	MOVQ AX, Decoder_time(DX)       \
+	MOVQ R8, Decoder_before(DX)     \
+	INCQ (Decoder_Counters+Counters_Messages)(DX)
+
+// The instrument of number AX: R12, and its slot in R15. One that was not met is other's.
+#define FIND(probe, miss, found, other) \
+	IMUL3L $-1640531527, AX, BX     \ // hash (instrument.go)
+	MOVQ (Decoder_of+instruments_shift)(DX), CX \
+	SHRL CX, BX                     \
+	MOVQ (Decoder_of+instruments_index)(DX), R14 \
+probe:                              \
+	MOVQ (R14)(BX*8), R12           \
+	MOVQ R12, CX                    \
+	SHRQ $32, CX                    \
+	CMPL CX, AX                     \
+	JNE  miss                       \
+	TESTQ R12, R12                  \
+	JNE  found                      \
+miss:                               \
+	TESTQ R12, R12                  \
+	JEQ  other                      \
+	INCL BX                         \
+	MOVL (Decoder_of+instruments_index+8)(DX), CX \
+	DECL CX                         \
+	ANDL CX, BX                     \
+	JMP  probe                      \
+found:                              \
+	DECL R12                        \
+	MOVL R12, R15                   \
+	SHLQ $const_instrumentShift, R12 \
+	ADDQ (Decoder_of+instruments_slots)(DX), R12
+
+// Columns of any row.
+#define SHARED \
+	PUT8(R14, const_batchPrice)     \
+	PUT8(R15, const_batchSize)      \
+	MOVL instrument_id(R12), R14    \
+	MOVQ const_batchInstrument(DI), CX \
+	MOVL R14, (CX)(R8*4)            \
+	MOVQ 10(SI), R14                \
+	PUT8(R14, const_batchTsEvent)   \
+	MOVQ Decoder_sequence(DX), R15  \
+	PUT8(R15, const_batchSequence)
+
+// mark (event.go). CX is the column of flags.
+#define MARK(chain, alone) \
+	MOVQ (instrument_chain+8*chain)(R12), AX \
+	MOVQ AX, R14                    \
+	XORQ R9, R14                    \
+	CMPQ R14, $const_maxRows        \
+	JCC  alone                      \
+	ANDL $const_rowMask, AX         \
+	ORB  $const_flagMore, (CX)(AX*1) \
+alone:                              \
+	MOVQ R9, AX                     \
+	ORQ  R8, AX                     \
+	MOVQ AX, (instrument_chain+8*chain)(R12) \
+	MOVBLZX instrument_flags(R12), AX \
+	ANDL $(0xFF-(const_held<<chain)), AX \
+	ORL  $const_seen, AX            \
+	MOVB AX, instrument_flags(R12)
+
+// order: R10 begins with its id and priority. AX is its action, BX levelCodes of its entry.
+#define ORDER(priced, sized, alone, other) \
+	CMPB BX, $const_kindLevel       \
+	JNE  other                      \
+	CMPL AX, $3                     \
+	JCC  other                      \
+	CMPQ (R10), $-1                 \
+	JEQ  other                      \
+	CMPQ 8(R10), $-1                \
+	JEQ  other                      \
+	LEAQ 1(R14), CX                 \ // null is the largest number: the only one that gets smaller
+	CMPQ CX, R14                    \
+	JGT  priced                     \
+	CMPL AX, $2                     \ // what is deleted needs no price, and no size
+	JNE  other                      \
+priced:                             \
+	CMPL R15, $NULL                 \
+	JCS  sized                      \
+	CMPL AX, $2                     \
+	JNE  other                      \
+	XORL R15, R15                   \
+sized:                              \
+	SHARED                          \
+	SHRL $8, BX                     \
+	PUT1(BX, const_batchSide)       \
+	LEAQ ·orderKinds(SB), BX        \
+	MOVBLZX (BX)(AX*1), BX          \
+	PUT1(BX, const_batchKind)       \
+	LEAQ ·modifyMask(SB), BX        \
+	MOVQ (BX)(AX*8), BX             \
+	MOVQ 8(R10), AX                 \
+	MOVQ AX, R14                    \
+	ANDQ BX, R14                    \
+	PUT8(R14, const_batchAux)       \
+	MOVQ (R10), R14                 \
+	PUT8(R14, const_batchOrderID)   \
+	ANDL $const_modifyTail, BX      \
+	XORL R15, R15                   \
+	MOVQ instrument_top(R12), R14   \
+	TESTQ R14, R14                  \
+	CMOVLEQ R15, BX                 \ // no order's number is known yet
+	CMPQ AX, R14                    \
+	CMOVLLS R15, BX                 \ // it kept its place
+	CMOVQLS R14, AX                 \
+	MOVQ AX, instrument_top(R12)    \
+	PUT1(BX, const_batchSub)        \
+	PUT1($0, const_batchFlags)      \
+	MARK(const_chainOrders, alone)  \
+	INCQ R8
+
+// func quickColumns(d *Decoder, out *tick.Batch, begin unsafe.Pointer, size uint64) (used, way, entry uint64)
+TEXT ·quickColumns(SB), NOSPLIT, $8-56
+	MOVQ d+0(FP), DX
+	MOVQ out+8(FP), DI
+	MOVQ begin+16(FP), SI
+	MOVQ size+24(FP), AX
+	ADDQ SI, AX
+	MOVQ AX, end-8(SP)
+	MOVQ const_batchN(DI), R8
+	MOVL Decoder_event(DX), R9
+	SHLQ $32, R9
+	MOVL Decoder_batch(DX), AX
+	SHLQ $const_rowBits, AX
+	ORQ  AX, R9
+	MOVQ $0, way+40(FP)
+	MOVQ $0, entry+48(FP)
+
+message:
+	HEAD
+	CMPL AX, $const_bookHead
+	JNE  alone
+
+	CMPW 21(SI), $const_levelBytes
+	JNE  done
+	MOVBLZX 23(SI), AX
+	CMPL AX, $255
+	JEQ  done
+	SHLQ $const_levelShift, AX
+	LEAQ const_entryAt(SI)(AX*1), R11
+	LEAQ 8(R11), R10
+	CMPQ R10, R13
+	JHI  done
+	CMPW (R11), $const_orderBytes
+	JNE  done
+	MOVBLZX 7(R11), AX
+	CMPL AX, $255
+	JEQ  done
+	LEAQ (AX)(AX*2), AX
+	LEAQ (R10)(AX*8), AX
+	CMPQ AX, R13
+	JHI  done
+	MOVQ AX, R13
+	BEGIN(bookOpen, bookSame)
+	LEAQ const_entryAt(SI), R10
+	CMPQ R10, R11
+	JEQ  orders
+
+level:
+	MOVL 12(R10), AX
+	FIND(levelProbe, levelMiss, levelFound, oddLevel)
+	MOVQ R10, CX
+	SUBQ SI, CX
+	SHRQ $3, CX // 3 + 4 × the entry's number
+	MOVL R15, (Decoder_refs-3)(DX)(CX*1)
+	MOVL 16(R10), AX
+	CMPL AX, instrument_rpt(R12)
+	JNE  oddLevel
+	MOVBLZX 26(R10), BX
+	LEAQ ·levelCodes(SB), CX
+	MOVWLZX (CX)(BX*2), BX
+	TESTL BX, BX
+	JEQ  oddLevel
+	CMPB 25(R10), $3 // ranges, and an overlay, are rare
+	JCC  oddLevel
+	CMPB 24(R10), $0
+	JEQ  oddLevel
+	MOVQ (R10), R14
+	LEAQ 1(R14), CX
+	CMPQ CX, R14
+	JLT  oddLevel
+	MOVL 8(R10), R15
+	CMPL R15, $NULL
+	JCC  oddLevel
+	INCL AX
+	MOVL AX, instrument_rpt(R12)
+	SHARED
+	PUT1(BX, const_batchKind)
+	MOVL BX, AX
+	SHRL $8, AX
+	PUT1(AX, const_batchSide)
+	MOVBLZX 25(R10), AX
+	LEAQ ·levelSubs(SB), CX
+	MOVBLZX (CX)(AX*1), AX
+	PUT1(AX, const_batchSub)
+	XORL R15, R15
+	PUT8(R15, const_batchOrderID)
+	MOVL 20(R10), AX
+	CMPL AX, $NULL
+	CMOVLCC R15, AX
+	SHLQ $32, AX
+	MOVBLZX 24(R10), R14
+	ORQ  R14, AX
+	PUT8(AX, const_batchAux)
+	PUT1($0, const_batchFlags)
+	CMPB BX, $const_kindLevel
+	JNE  implied
+	MARK(const_chainLevels, levelAlone)
+	JMP  levelDone
+
+implied:
+	ORB  $const_seen, instrument_flags(R12)
+
+levelDone:
+	INCQ R8
+	ADDQ $const_levelBytes, R10
+	CMPQ R10, R11
+	JNE  level
+
+orders:
+	LEAQ 8(R11), R10
+	CMPQ R10, R13
+	JEQ  over
+
+order:
+	MOVBLZX 20(R10), AX
+	DECL AX
+	MOVBLZX 23(SI), CX
+	CMPL AX, CX
+	JCC  oddOrder
+	MOVL Decoder_refs(DX)(AX*4), R12
+	SHLQ $const_instrumentShift, R12
+	ADDQ (Decoder_of+instruments_slots)(DX), R12
+	SHLQ $const_levelShift, AX
+	MOVQ const_entryAt(SI)(AX*1), R14
+	MOVBLZX (const_entryAt+26)(SI)(AX*1), BX
+	LEAQ ·levelCodes(SB), CX
+	MOVWLZX (CX)(BX*2), BX
+	MOVL 16(R10), R15
+	MOVBLZX 21(R10), AX
+	ORDER(orderPriced, orderSized, orderAlone, oddOrder)
+	ADDQ $const_orderBytes, R10
+	CMPQ R10, R13
+	JNE  order
+
+over:
+	TESTB $const_EndOfEvent, 18(SI)
+	JEQ  goesOn
+	MOVB $0, Decoder_open(DX)
+	INCL Decoder_event(DX)
+	MOVQ $(1<<32), AX
+	ADDQ AX, R9
+
+goesOn:
+	MOVWLZX (SI), AX
+	ADDQ AX, SI
+	JMP  message
+
+alone:
+	CMPL AX, $const_aloneHead
+	JNE  done
+	CMPW 21(SI), $const_aloneBytes
+	JNE  done
+	MOVBLZX 23(SI), AX
+	CMPL AX, $255
+	JEQ  done
+	LEAQ const_entryAt(SI), R10
+	LEAQ (AX)(AX*4), AX
+	LEAQ (R10)(AX*8), AX
+	CMPQ AX, R13
+	JHI  done
+	MOVQ AX, R13
+	BEGIN(aloneOpen, aloneSame)
+	CMPQ R10, R13
+	JEQ  over
+
+aloneOrder:
+	MOVL 28(R10), AX
+	FIND(aloneProbe, aloneMiss, aloneFound, oddAlone)
+	MOVQ 16(R10), R14
+	MOVL 24(R10), R15
+	MOVBLZX 33(R10), BX
+	LEAQ ·levelCodes(SB), CX
+	MOVWLZX (CX)(BX*2), BX
+	MOVBLZX 32(R10), AX
+	ORDER(alonePriced, aloneSized, aloneAlone, oddAlone)
+	ADDQ $const_aloneBytes, R10
+	CMPQ R10, R13
+	JNE  aloneOrder
+	JMP  over
+
+oddLevel:
+	MOVQ $const_oddLevel, way+40(FP)
+	JMP  odd
+
+oddOrder:
+	MOVQ $const_oddOrder, way+40(FP)
+	JMP  odd
+
+oddAlone:
+	MOVQ $const_oddAlone, way+40(FP)
+
+odd:
+	SUBQ SI, R10
+	MOVQ R10, entry+48(FP)
+
+done:
+	MOVQ R8, const_batchN(DI)
+	SUBQ begin+16(FP), SI
+	MOVQ SI, used+32(FP)
+	RET
