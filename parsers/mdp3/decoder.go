@@ -12,14 +12,15 @@ import (
 type Decoder struct {
 	Counters Counters
 
-	opts   Options
-	orders int // chain of rows of orders
-	of     instruments
-	newer  *relay // by Options.Schema
-	exact  uint16 // version of that one, 0: there is none
-	slow   bool   // no message goes the quick way
-	trades pending
-	todo   sweep
+	opts      Options
+	orders    int // chain of rows of orders
+	of        instruments
+	newer     *relay // by Options.Schema
+	exact     uint16 // version of that one, 0: there is none
+	slow      bool   // no message goes the quick way …
+	statsMost int    // … nor does one when there are more statistics than so many
+	trades    pending
+	todo      sweep
 
 	refs [256]uint32 // slots of a message's entries, for the orders that refer to them
 

@@ -10,12 +10,15 @@ import (
 // Electronic volume, limit prices and price bands.
 
 // volume decodes template 37: the electronic volume of the session.
-func (d *Decoder) volume(m Message, out *tick.Batch) error {
+func (d *Decoder) volume(m Message, out *tick.Batch) error { return d.volumesFrom(m, 0, out) }
+
+// volumesFrom is volume from an entry on.
+func (d *Decoder) volumesFrom(m Message, entry int, out *tick.Batch) error {
 	group, indicator, err := d.entriesOf(m, len(wire.MDIncrementalRefreshVolume37MDEntries{}), out)
 	if err != nil {
 		return err
 	}
-	for i := range group.n {
+	for i := entry; i < group.n; i++ {
 		e := (*wire.MDIncrementalRefreshVolume37MDEntries)(group.at(i))
 		s := &d.of.slots[d.of.find(uint32(e.SecurityID()))]
 		d.report(s, e.RptSeq())

@@ -166,8 +166,8 @@ sized:                              \
 	MARK(const_chainOrders, alone)  \
 	INCQ R8
 
-// func quickColumns(d *Decoder, out *tick.Batch, begin unsafe.Pointer, size uint64) (used, way, entry uint64)
-TEXT ·quickColumns(SB), NOSPLIT, $8-56
+// func quickColumns(d *Decoder, out *tick.Batch, begin unsafe.Pointer, size uint64) (used, way, entry, fill uint64)
+TEXT ·quickColumns(SB), NOSPLIT, $24-64
 	MOVQ d+0(FP), DX
 	MOVQ out+8(FP), DI
 	MOVQ begin+16(FP), SI
@@ -311,11 +311,13 @@ over:
 goesOn:
 	MOVWLZX (SI), AX
 	ADDQ AX, SI
-	JMP  message
+	CMPQ way+40(FP), $0
+	JEQ  message
+	JMP  done
 
 alone:
 	CMPL AX, $const_aloneHead
-	JNE  done
+	JNE  trades
 	CMPW 21(SI), $const_aloneBytes
 	JNE  done
 	MOVBLZX 23(SI), AX
@@ -346,6 +348,202 @@ aloneOrder:
 	JNE  aloneOrder
 	JMP  over
 
+trades:
+	CMPL AX, $const_tradesHead
+	JNE  volumes
+	CMPW 21(SI), $const_tradeBytes
+	JNE  done
+	MOVBLZX 23(SI), AX
+	CMPL AX, $255
+	JEQ  done
+	SHLQ $const_levelShift, AX
+	LEAQ const_entryAt(SI)(AX*1), R11
+	LEAQ 8(R11), R10
+	CMPQ R10, R13
+	JHI  done
+	CMPW (R11), $const_fillBytes
+	JNE  done
+	MOVBLZX 7(R11), AX
+	CMPL AX, $255
+	JEQ  done
+	SHLQ $const_fillShift, AX
+	LEAQ (R10)(AX*1), AX
+	CMPQ AX, R13
+	JHI  done
+	MOVQ AX, R13
+	MOVQ R11, last-16(SP)
+	MOVQ R10, R11 // from here on the order entry that comes next
+	BEGIN(tradesOpen, tradesSame)
+	LEAQ const_entryAt(SI), R10
+	CMPQ R10, last-16(SP)
+	JEQ  tradesOver
+
+trade:
+	MOVL 12(R10), AX
+	FIND(tradeProbe, tradeMiss, tradeFound, oddTrade)
+	MOVL 16(R10), AX
+	CMPL AX, instrument_rpt(R12)
+	JNE  oddTrade
+	CMPB 25(R10), $0
+	JNE  oddTrade
+	CMPL 26(R10), $-1 // without an id
+	JEQ  oddTrade
+	MOVQ (R10), R14
+	LEAQ 1(R14), CX
+	CMPQ CX, R14
+	JLT  oddTrade
+	MOVL 8(R10), R15
+	CMPL R15, $NULL
+	JHI  oddTrade
+	MOVL 20(R10), BX
+	XORL CX, CX
+	CMPL BX, $NULL
+	CMOVLCC CX, BX
+	SHLQ $const_fillShift, BX
+	ADDQ R11, BX
+	CMPQ BX, R13
+	JHI  oddTrade // some of its orders come in another message
+	MOVQ BX, fills-24(SP)
+	INCL AX
+	MOVL AX, instrument_rpt(R12)
+	SHARED
+	MOVBLZX 24(R10), BX
+	LEAQ ·aggressors(SB), CX
+	MOVWLZX (CX)(BX*2), BX
+	PUT1(BX, const_batchSide)
+	PUT1($const_kindTrade, const_batchKind)
+	PUT1($0, const_batchSub)
+	MOVL 26(R10), AX
+	PUT8(AX, const_batchAux)
+	XORL AX, AX
+	CMPB BX, $const_sideNone
+	JEQ  tradeOrder
+	CMPQ R11, fills-24(SP)
+	JEQ  tradeOrder
+	MOVQ (R11), AX
+	ADDQ $const_fillBytes, R11
+
+tradeOrder:
+	PUT8(AX, const_batchOrderID)
+	PUT1($0, const_batchFlags)
+	MARK(const_chainOrders, tradeAlone)
+	INCQ R8
+	SHRL $8, BX
+	CMPQ R11, fills-24(SP)
+	JEQ  tradeDone
+
+fill:
+	MOVQ (R10), R14
+	MOVL 8(R11), R15
+	CMPL R15, $NULL
+	JHI  oddFill
+	SHARED
+	PUT1(BX, const_batchSide)
+	PUT1($const_kindFill, const_batchKind)
+	PUT1($0, const_batchSub)
+	MOVL 26(R10), AX
+	PUT8(AX, const_batchAux)
+	MOVQ (R11), AX
+	PUT8(AX, const_batchOrderID)
+	PUT1($0, const_batchFlags)
+	MARK(const_chainOrders, fillAlone)
+	INCQ R8
+	ADDQ $const_fillBytes, R11
+	CMPQ R11, fills-24(SP)
+	JNE  fill
+
+tradeDone:
+	ADDQ $const_tradeBytes, R10
+	CMPQ R10, last-16(SP)
+	JNE  trade
+
+tradesOver:
+	SUBQ R11, R13
+	SHRQ $const_fillShift, R13
+	ADDQ R13, (Decoder_Counters+Counters_FillsUnplaced)(DX)
+	JMP  over
+
+volumes:
+	CMPL AX, $const_volumesHead
+	JNE  done
+	CMPW 21(SI), $const_volumeBytes
+	JNE  done
+	MOVBLZX 23(SI), AX
+	CMPL AX, $255
+	JEQ  done
+	LEAQ const_entryAt(SI), R10
+	SHLQ $const_volumeShift, AX
+	ADDQ R10, AX
+	CMPQ AX, R13
+	JHI  done
+	MOVQ AX, R13
+	BEGIN(volumesOpen, volumesSame)
+	CMPQ R10, R13
+	JEQ  over
+
+volume:
+	MOVL 4(R10), AX
+	FIND(volumeProbe, volumeMiss, volumeFound, oddVolume)
+	MOVL 8(R10), AX
+	CMPL AX, instrument_rpt(R12)
+	JNE  oddVolume
+	INCL AX
+	MOVL AX, instrument_rpt(R12)
+	ORB  $const_seen, instrument_flags(R12)
+	MOVQ $const_undefPrice, R14
+	XORL R15, R15
+	SHARED // it leaves Sequence in R15
+	PUT1($const_kindStatistics, const_batchKind)
+	PUT1($0, const_batchSub)
+	PUT1($const_sideNone, const_batchSide)
+	PUT1($0, const_batchFlags)
+	XORL BX, BX
+	PUT8(BX, const_batchOrderID)
+	MOVQ const_batchStatisticsN(DI), AX
+	MOVL AX, BX
+	BTSQ $32, BX // one entry
+	PUT8(BX, const_batchAux)
+	LEAQ (AX)(AX*4), BX
+	SHLQ $4, BX // entries of 80 bytes
+	ADDQ const_batchStatistics(DI), BX
+	INCQ AX
+	MOVQ AX, const_batchStatisticsN(DI)
+	MOVL 4(R10), AX
+	SHLQ $32, AX
+	ORQ  $const_statHeader, AX
+	MOVQ AX, 0(BX)
+	MOVQ 10(SI), AX
+	MOVQ AX, 8(BX)
+	MOVQ $0, 16(BX)
+	MOVQ $-1, 24(BX)
+	MOVQ $const_undefPrice, AX
+	MOVQ AX, 32(BX)
+	MOVLQSX (R10), AX
+	MOVQ AX, 40(BX)
+	MOVL R15, R15
+	MOVQ R15, 48(BX)
+	XORL AX, AX
+	CMPB 12(R10), $2
+	SETEQ AX
+	INCL AX // statNew, statDelete
+	SHLL $16, AX
+	MOVWLZX (Decoder_opts+Options_Channel)(DX), CX
+	ORL  CX, AX
+	SHLQ $16, AX
+	ORQ  $const_statVolume, AX
+	MOVQ AX, 56(BX)
+	MOVQ $0, 64(BX)
+	MOVQ $0, 72(BX)
+	INCQ R8
+	ADDQ $const_volumeBytes, R10
+	CMPQ R10, R13
+	JNE  volume
+	MOVQ const_batchStatisticsN(DI), AX
+	CMPQ AX, Decoder_statsMost(DX)
+	JLE  over
+	MOVQ $const_fullSides, way+40(FP)
+	JMP  over
+
 oddLevel:
 	MOVQ $const_oddLevel, way+40(FP)
 	JMP  odd
@@ -356,6 +554,20 @@ oddOrder:
 
 oddAlone:
 	MOVQ $const_oddAlone, way+40(FP)
+	JMP  odd
+
+oddFill:
+	MOVQ $const_oddFill, way+40(FP)
+	JMP  odd
+
+oddVolume:
+	MOVQ $const_oddVolume, way+40(FP)
+	JMP  odd
+
+oddTrade:
+	MOVQ $const_oddTrade, way+40(FP)
+	SUBQ SI, R11
+	MOVQ R11, fill+56(FP)
 
 odd:
 	SUBQ SI, R10

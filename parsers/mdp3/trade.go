@@ -51,6 +51,11 @@ func aggressor(code uint8) byte {
 
 // tradeSummary decodes templates 48 and 42. Hot path.
 func (d *Decoder) tradeSummary(m Message, scale int64, out *tick.Batch) error {
+	return d.tradesFrom(m, scale, 0, 0, out)
+}
+
+// tradesFrom is tradeSummary from a trade and an order entry on: those before are done.
+func (d *Decoder) tradesFrom(m Message, scale int64, first, order int, out *tick.Batch) error {
 	block, rest, ok := root(m, 9)
 	if !ok {
 		return errBlock
@@ -65,11 +70,11 @@ func (d *Decoder) tradeSummary(m Message, scale int64, out *tick.Batch) error {
 	}
 	head := (*wire.MDIncrementalRefreshTradeSummary48)(block)
 	d.begin(head.TransactTime(), out)
-	orders, err := d.waiting(out, orders)
+	orders, err := d.waiting(out, orders.from(order))
 	if err != nil {
 		return err
 	}
-	for i := range trades.n {
+	for i := first; i < trades.n; i++ {
 		b := trades.at(i)
 		e := (*wire.MDIncrementalRefreshTradeSummary48MDEntries)(b)
 		var id uint32
