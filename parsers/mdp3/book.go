@@ -54,6 +54,9 @@ func (d *Decoder) bookFrom(m Message, scale int64, level, order int, out *tick.B
 	}
 	head := (*wire.MDIncrementalRefreshBook46)(block)
 	d.begin(head.TransactTime(), out)
+	for i := range level {
+		d.refs[i&0xFF] = d.of.find(uint32((*wire.MDIncrementalRefreshBook46MDEntries)(levels.at(i)).SecurityID()))
+	}
 	for i := level; i < levels.n; i++ {
 		e := (*wire.MDIncrementalRefreshBook46MDEntries)(levels.at(i))
 		n := d.of.find(uint32(e.SecurityID()))

@@ -12,17 +12,23 @@ import (
 type Decoder struct {
 	Counters Counters
 
-	opts      Options
-	orders    int // chain of rows of orders
-	of        instruments
-	newer     *relay // by Options.Schema
-	exact     uint16 // version of that one, 0: there is none
-	slow      bool   // no message goes the quick way …
-	statsMost int    // … nor does one when there are more statistics than so many
-	trades    pending
-	todo      sweep
+	opts   Options
+	orders int // chain of rows of orders
+	of     instruments
+	newer  *relay // by Options.Schema
+	exact  uint16 // version of that one, 0: there is none
+	trades pending
+	todo   sweep
 
 	refs [256]uint32 // slots of a message's entries, for the orders that refer to them
+
+	// The quick way's: the batch that it may fill, nil: none; schemaId and version of its latest message; instruments of the message under way;
+	// rows before that; and how many statistics there may be before another message.
+	fit       *tick.Batch
+	usual     uint32
+	met       [256]met
+	before    int
+	statsMost int
 
 	definitions []definitionPlan
 	snapshots   []snapshotPlan
@@ -31,7 +37,6 @@ type Decoder struct {
 	event    uint32 // number of the event, ours
 	time     uint64 // its TransactTime
 	open     bool   // it has messages, and its end has not come
-	before   int    // rows before the message under way
 	start    int    // first row of it that the call under way made
 	sequence uint64 // of the packet under way
 	week     uint64 // Start's midnight from which definitions are kept
@@ -44,7 +49,6 @@ type Decoder struct {
 // NewDecoder makes one channel's decoder. An error says what is wrong with Options.Schema.
 func NewDecoder(o Options) (*Decoder, error) {
 	d := &Decoder{opts: o, heldBack: make([]uint32, 0, tick.MaxRows)}
-	d.slow = o.Feed != FeedBoth
 	if o.Feed == FeedMBP {
 		d.orders = chainLevels
 	}
@@ -57,6 +61,9 @@ func NewDecoder(o Options) (*Decoder, error) {
 			return nil, err
 		}
 		d.exact = s.Version
+	}
+	if d.usual = SchemaID | builtin<<16; d.exact == builtin {
+		d.usual = SchemaID | (builtin-1)<<16
 	}
 	d.planDefinitions()
 	d.planSnapshots()
@@ -135,7 +142,12 @@ func (d *Decoder) Append(body []byte, first uint64, max int, out *tick.Batch) (u
 func (d *Decoder) into(out *tick.Batch) {
 	if out != d.last || out.N < d.lastOut || out.N == 0 {
 		d.batch = (d.batch + 1) % (1 << 20)
-		d.last = out
+		if d.last = out; d.fit != out {
+			d.fit = nil
+			if d.fits(out) {
+				d.fit = out
+			}
+		}
 	}
 }
 

@@ -5,6 +5,8 @@ package mdp3
 import (
 	"unsafe"
 
+	"golang.org/x/sys/cpu"
+
 	"github.com/tickwire/tickwire/tick"
 )
 
@@ -42,7 +44,7 @@ const (
 	quickRows  = tick.MaxRows - roomRows               // beyond them no message begins
 )
 
-// Why the assembly stopped where another message might follow: at an entry of some kind, or because a side table may be full.
+// Where the assembly stopped within a message: at an entry of some kind.
 const (
 	oddLevel = 1 + iota
 	oddOrder
@@ -50,7 +52,6 @@ const (
 	oddTrade
 	oddFill // its message is refused
 	oddVolume
-	fullSides
 )
 
 // What the assembly calls by other names, or multiplies by shifting.
@@ -69,19 +70,8 @@ const (
 	undefPrice      = tick.UndefPrice
 	statHeader      = 20 | uint16(tick.RTypeStatistics)<<8
 
-	batchN          = unsafe.Offsetof(tick.Batch{}.N)
-	batchKind       = unsafe.Offsetof(tick.Batch{}.Kind)
-	batchSub        = unsafe.Offsetof(tick.Batch{}.Sub)
-	batchSide       = unsafe.Offsetof(tick.Batch{}.Side)
-	batchFlags      = unsafe.Offsetof(tick.Batch{}.Flags)
-	batchInstrument = unsafe.Offsetof(tick.Batch{}.Instrument)
-	batchTsEvent    = unsafe.Offsetof(tick.Batch{}.TsEvent)
-	batchSequence   = unsafe.Offsetof(tick.Batch{}.Sequence)
-	batchOrderID    = unsafe.Offsetof(tick.Batch{}.OrderID)
-	batchAux        = unsafe.Offsetof(tick.Batch{}.Aux)
-	batchPrice      = unsafe.Offsetof(tick.Batch{}.Price)
-	batchSize       = unsafe.Offsetof(tick.Batch{}.Size)
-
+	batchN           = unsafe.Offsetof(tick.Batch{}.N)
+	batchKind        = unsafe.Offsetof(tick.Batch{}.Kind)
 	batchStatistics  = unsafe.Offsetof(tick.Batch{}.Statistics)
 	batchStatisticsN = unsafe.Offsetof(tick.Batch{}.Sides) + unsafe.Offsetof(tick.SideCounts{}.Statistics)
 
@@ -90,39 +80,80 @@ const (
 	_ = -(tick.MaxRows ^ 1<<rowBits)
 	_ = -(unsafe.Sizeof(instrument{}) ^ 1<<instrumentShift)
 	_ = -(unsafe.Sizeof(tick.Kind(0)) ^ 1)
-	_ = -(unsafe.Sizeof(entryKind{}) ^ 2)
+	_ = -(unsafe.Sizeof(met{}) ^ 16)
 )
 
-// levelCodes is entryKinds of levels alone: Kind, and above it Side; 0: no level.
-var levelCodes = func() (t [256]uint16) {
+// Distances of columns from the first, in bytes, as NewBatch has them (spread): the assembly has no register for each.
+const (
+	stagger      = 192
+	atKind       = 0
+	atSub        = 1*tick.MaxRows + 1*stagger
+	atSide       = 2*tick.MaxRows + 2*stagger
+	atFlags      = 3*tick.MaxRows + 3*stagger
+	atInstrument = 4*tick.MaxRows + 4*stagger
+	atTsEvent    = 8*tick.MaxRows + 5*stagger
+	atSequence   = 24*tick.MaxRows + 7*stagger
+	atOrderID    = 32*tick.MaxRows + 8*stagger
+	atAux        = 40*tick.MaxRows + 9*stagger
+	atPrice      = 48*tick.MaxRows + 10*stagger
+	atSize       = 56*tick.MaxRows + 11*stagger
+)
+
+// spread says that a batch's columns lie as the assembly takes them to.
+func spread(out *tick.Batch) bool {
+	first := unsafe.Pointer(out.Kind)
+	return unsafe.Pointer(out.Sub) == unsafe.Add(first, atSub) && unsafe.Pointer(out.Side) == unsafe.Add(first, atSide) &&
+		unsafe.Pointer(out.Flags) == unsafe.Add(first, atFlags) && unsafe.Pointer(out.Instrument) == unsafe.Add(first, atInstrument) &&
+		unsafe.Pointer(out.TsEvent) == unsafe.Add(first, atTsEvent) && unsafe.Pointer(out.Sequence) == unsafe.Add(first, atSequence) &&
+		unsafe.Pointer(out.OrderID) == unsafe.Add(first, atOrderID) && unsafe.Pointer(out.Aux) == unsafe.Add(first, atAux) &&
+		unsafe.Pointer(out.Price) == unsafe.Add(first, atPrice) && unsafe.Pointer(out.Size) == unsafe.Add(first, atSize)
+}
+
+// quickTables are the tables of book.go and trade.go in one place.
+type quickTables struct {
+	codes [256]uint16 // by MDEntryType, of levels: Kind, and above it Side; 0: no level
+	sides [256]uint16 // by AggressorSide: the aggressor's, and above it that of the orders that it met
+	subs  [8]byte
+	kinds [4]tick.Kind
+	masks [4]uint64
+}
+
+var tables = func() (t quickTables) {
 	for typ, k := range entryKinds {
 		if k.kind == tick.KindLevel || k.kind == tick.KindImplied {
-			t[typ] = uint16(k.kind) | uint16(k.side)<<8
+			t.codes[typ] = uint16(k.kind) | uint16(k.side)<<8
 		}
+		side := aggressor(uint8(typ))
+		t.sides[typ] = uint16(side) | uint16(tick.OppositeSide(side))<<8
 	}
+	copy(t.kinds[:], orderKinds[:])
+	t.subs, t.masks = levelSubs, modifyMask
 	return t
 }()
 
-// aggressors is aggressor by code, and above it the side of the orders that it met.
-var aggressors = func() (t [256]uint16) {
-	for code := range t {
-		side := aggressor(uint8(code))
-		t[code] = uint16(side) | uint16(tick.OppositeSide(side))<<8
-	}
-	return t
-}()
+// met is an instrument of the message under way, and the code of the level that named it. Instruments do not move while the assembly runs.
+type met struct {
+	at   uintptr
+	code uint32
+	_    uint32
+}
 
 //go:noescape
 func quickColumns(d *Decoder, out *tick.Batch, begin unsafe.Pointer, size uint64) (used, way, entry, fill uint64)
+
+// fits says whether messages may go the quick way into a batch.
+func (d *Decoder) fits(out *tick.Batch) bool {
+	return cpu.X86.HasBMI2 && d.opts.Feed == FeedBoth && spread(out)
+}
 
 // quick decodes messages of the common shape, until there is another one, and says how many bytes it used.
 func (d *Decoder) quick(b []byte, out *tick.Batch) int {
 	at := 0
 	d.statsMost = tick.MaxSideRows - roomSides - out.Sides.Exts - out.Sides.Definitions - out.Sides.Statuses
-	for len(b)-at >= quickLeast && !d.slow && len(d.trades.room) == 0 && len(d.heldBack) == 0 {
+	for len(b)-at >= quickLeast && d.fit == out && len(d.trades.room) == 0 && len(d.heldBack) == 0 {
 		used, way, entry, fill := quickColumns(d, out, unsafe.Pointer(&b[at]), uint64(len(b)-at))
 		at += int(used)
-		if way == 0 || way == fullSides {
+		if way == 0 {
 			break
 		}
 		m, size := Next(b[at:])

@@ -8,25 +8,19 @@
 //
 //	SI the message    R10 the entry            R12 its instrument     R8 row              R14 price, then anything
 //	DX the decoder    R11 behind the levels    R13 behind the orders  R9 Decoder.here     R15 size, then anything
-//	DI the batch      CX  the column that was written last
+//	DI the first column, from which the others have constant distances               CX quickTables
 
 #define NULL 0x7FFFFFFF // of 32 bits; what is larger, unsigned, is negative
 
 // How far before its use a line is asked for, in bytes: the machine's own prefetch ends at a page.
 #define AHEAD 2048
 
-#define PUT1(value, column) \
-	MOVQ column(DI), CX     \
-	MOVB value, (CX)(R8*1)
-
-#define PUT8(value, column) \
-	MOVQ column(DI), CX     \
-	MOVQ value, (CX)(R8*8)
+#define PUT1(value, column) MOVB value, column(DI)(R8*1)
+#define PUT8(value, column) MOVQ value, column(DI)(R8*8)
 
 // The message is there, of a version that is known, and there is room for its rows: R13 is its end, AX its blockLength and templateId.
 #define HEAD \
-	LEAQ const_quickLeast(SI), AX   \
-	CMPQ AX, end-8(SP)              \
+	CMPQ SI, most-16(SP)            \
 	JHI  done                       \
 	MOVWLZX (SI), BX                \
 	PREFETCHT0 AHEAD(SI)            \
@@ -34,17 +28,12 @@
 	LEAQ (SI)(BX*1), R13            \
 	CMPQ R13, end-8(SP)             \
 	JHI  done                       \
-	CMPL BX, $const_quickLeast      \
-	JCS  done                       \
 	CMPQ R8, $const_quickRows       \
 	JGT  done                       \
-	MOVL 6(SI), CX                  \ // schemaId, version
-	SUBL $const_SchemaID, CX        \
-	RORL $16, CX                    \ // larger than any version where the schema is another
-	CMPL CX, $const_builtin         \
-	JHI  done                       \
-	CMPW CX, Decoder_exact(DX)      \
-	JEQ  done                       \
+	MOVL 6(SI), AX                  \ // schemaId, version
+	CMPL AX, Decoder_usual(DX)      \
+	JNE  unusual                    \
+usual:                              \
 	MOVL 2(SI), AX
 
 // begin and end of the message as part of its event (event.go).
@@ -63,17 +52,17 @@ same:                               \
 	MOVQ R8, Decoder_before(DX)     \
 	INCQ (Decoder_Counters+Counters_Messages)(DX)
 
-// The instrument of number AX: R12, and its slot in R15. One that was not met is other's.
+// The instrument of number AX: R12. One that was not met is other's.
 #define FIND(probe, miss, found, other) \
 	IMUL3L $-1640531527, AX, BX     \ // hash (instrument.go)
-	MOVQ (Decoder_of+instruments_shift)(DX), CX \
-	SHRL CX, BX                     \
+	MOVQ (Decoder_of+instruments_shift)(DX), R15 \
+	SHRXL R15, BX, BX               \
 	MOVQ (Decoder_of+instruments_index)(DX), R14 \
 probe:                              \
 	MOVQ (R14)(BX*8), R12           \
-	MOVQ R12, CX                    \
-	SHRQ $32, CX                    \
-	CMPL CX, AX                     \
+	MOVQ R12, R15                   \
+	SHRQ $32, R15                   \
+	CMPL R15, AX                    \
 	JNE  miss                       \
 	TESTQ R12, R12                  \
 	JNE  found                      \
@@ -81,29 +70,27 @@ miss:                               \
 	TESTQ R12, R12                  \
 	JEQ  other                      \
 	INCL BX                         \
-	MOVL (Decoder_of+instruments_index+8)(DX), CX \
-	DECL CX                         \
-	ANDL CX, BX                     \
+	MOVL (Decoder_of+instruments_index+8)(DX), R15 \
+	DECL R15                        \
+	ANDL R15, BX                    \
 	JMP  probe                      \
 found:                              \
 	DECL R12                        \
-	MOVL R12, R15                   \
 	SHLQ $const_instrumentShift, R12 \
 	ADDQ (Decoder_of+instruments_slots)(DX), R12
 
 // Columns of any row.
 #define SHARED \
-	PUT8(R14, const_batchPrice)     \
-	PUT8(R15, const_batchSize)      \
+	PUT8(R14, const_atPrice)     \
+	PUT8(R15, const_atSize)      \
 	MOVL instrument_id(R12), R14    \
-	MOVQ const_batchInstrument(DI), CX \
-	MOVL R14, (CX)(R8*4)            \
+	MOVL R14, const_atInstrument(DI)(R8*4) \
 	MOVQ 10(SI), R14                \
-	PUT8(R14, const_batchTsEvent)   \
+	PUT8(R14, const_atTsEvent)   \
 	MOVQ Decoder_sequence(DX), R15  \
-	PUT8(R15, const_batchSequence)
+	PUT8(R15, const_atSequence)
 
-// mark (event.go). CX is the column of flags.
+// mark (event.go).
 #define MARK(chain, alone) \
 	MOVQ (instrument_chain+8*chain)(R12), AX \
 	MOVQ AX, R14                    \
@@ -111,7 +98,7 @@ found:                              \
 	CMPQ R14, $const_maxRows        \
 	JCC  alone                      \
 	ANDL $const_rowMask, AX         \
-	ORB  $const_flagMore, (CX)(AX*1) \
+	ORB  $const_flagMore, const_atFlags(DI)(AX*1) \
 alone:                              \
 	MOVQ R9, AX                     \
 	ORQ  R8, AX                     \
@@ -119,7 +106,7 @@ alone:                              \
 	ORB  $const_seen, instrument_flags(R12) // no row is held back (quick)
 
 // order: R10 begins with its id and priority. AX is its action, BX levelCodes of its entry.
-#define ORDER(priced, sized, alone, other) \
+#define ORDER(sizeAt, priced, sized, alone, other) \
 	CMPB BX, $const_kindLevel       \
 	JNE  other                      \
 	CMPL AX, $3                     \
@@ -128,12 +115,13 @@ alone:                              \
 	JEQ  other                      \
 	CMPQ 8(R10), $-1                \
 	JEQ  other                      \
-	LEAQ 1(R14), CX                 \ // null is the largest number: the only one that gets smaller
-	CMPQ CX, R14                    \
+	LEAQ 1(R14), R15                \ // null is the largest number: the only one that gets smaller
+	CMPQ R15, R14                   \
 	JGT  priced                     \
 	CMPL AX, $2                     \ // what is deleted needs no price, and no size
 	JNE  other                      \
 priced:                             \
+	MOVL sizeAt(R10), R15           \
 	CMPL R15, $NULL                 \
 	JCS  sized                      \
 	CMPL AX, $2                     \
@@ -142,18 +130,16 @@ priced:                             \
 sized:                              \
 	SHARED                          \
 	SHRL $8, BX                     \
-	PUT1(BX, const_batchSide)       \
-	LEAQ ·orderKinds(SB), BX        \
-	MOVBLZX (BX)(AX*1), BX          \
-	PUT1(BX, const_batchKind)       \
-	LEAQ ·modifyMask(SB), BX        \
-	MOVQ (BX)(AX*8), BX             \
+	PUT1(BX, const_atSide)       \
+	MOVBLZX quickTables_kinds(CX)(AX*1), BX \
+	PUT1(BX, const_atKind)       \
+	MOVQ quickTables_masks(CX)(AX*8), BX \
 	MOVQ 8(R10), AX                 \
 	MOVQ AX, R14                    \
 	ANDQ BX, R14                    \
-	PUT8(R14, const_batchAux)       \
+	PUT8(R14, const_atAux)       \
 	MOVQ (R10), R14                 \
-	PUT8(R14, const_batchOrderID)   \
+	PUT8(R14, const_atOrderID)   \
 	ANDL $const_modifyTail, BX      \
 	XORL R15, R15                   \
 	MOVQ instrument_top(R12), R14   \
@@ -163,27 +149,30 @@ sized:                              \
 	CMOVLLS R15, BX                 \ // it kept its place
 	CMOVQLS R14, AX                 \
 	MOVQ AX, instrument_top(R12)    \
-	PUT1(BX, const_batchSub)        \
-	PUT1($0, const_batchFlags)      \
+	PUT1(BX, const_atSub)        \
+	PUT1($0, const_atFlags)      \
 	MARK(const_chainOrders, alone)  \
 	INCQ R8
 
 // func quickColumns(d *Decoder, out *tick.Batch, begin unsafe.Pointer, size uint64) (used, way, entry, fill uint64)
-TEXT ·quickColumns(SB), NOSPLIT, $24-64
+TEXT ·quickColumns(SB), NOSPLIT, $32-64
 	MOVQ d+0(FP), DX
-	MOVQ out+8(FP), DI
+	MOVQ out+8(FP), AX
 	MOVQ begin+16(FP), SI
-	MOVQ size+24(FP), AX
-	ADDQ SI, AX
-	MOVQ AX, end-8(SP)
-	MOVQ const_batchN(DI), R8
+	MOVQ size+24(FP), BX
+	ADDQ SI, BX
+	MOVQ BX, end-8(SP)
+	SUBQ $const_quickLeast, BX
+	MOVQ BX, most-16(SP)
+	MOVQ const_batchKind(AX), DI
+	MOVQ const_batchN(AX), R8
 	MOVL Decoder_event(DX), R9
 	SHLQ $32, R9
 	MOVL Decoder_batch(DX), AX
 	SHLQ $const_rowBits, AX
 	ORQ  AX, R9
+	LEAQ ·tables(SB), CX
 	MOVQ $0, way+40(FP)
-	MOVQ $0, entry+48(FP)
 
 message:
 	HEAD
@@ -218,25 +207,25 @@ message:
 level:
 	MOVL 12(R10), AX
 	FIND(levelProbe, levelMiss, levelFound, oddLevel)
-	MOVQ R10, CX
-	SUBQ SI, CX
-	SHRQ $3, CX // 3 + 4 × the entry's number
-	MOVL R15, (Decoder_refs-3)(DX)(CX*1)
+	MOVQ R10, R15
+	SUBQ SI, R15
+	SHRQ $1, R15 // 12 + 16 × the entry's number
+	MOVQ R12, (Decoder_met-12)(DX)(R15*1)
 	MOVL 16(R10), AX
 	CMPL AX, instrument_rpt(R12)
 	JNE  oddLevel
 	MOVBLZX 26(R10), BX
-	LEAQ ·levelCodes(SB), CX
-	MOVWLZX (CX)(BX*2), BX
+	MOVWLZX quickTables_codes(CX)(BX*2), BX
 	TESTL BX, BX
 	JEQ  oddLevel
+	MOVL BX, (Decoder_met-12+8)(DX)(R15*1)
 	CMPB 25(R10), $3 // ranges, and an overlay, are rare
 	JCC  oddLevel
 	CMPB 24(R10), $0
 	JEQ  oddLevel
 	MOVQ (R10), R14
-	LEAQ 1(R14), CX
-	CMPQ CX, R14
+	LEAQ 1(R14), R15
+	CMPQ R15, R14
 	JLT  oddLevel
 	MOVL 8(R10), R15
 	CMPL R15, $NULL
@@ -244,24 +233,23 @@ level:
 	INCL AX
 	MOVL AX, instrument_rpt(R12)
 	SHARED
-	PUT1(BX, const_batchKind)
+	PUT1(BX, const_atKind)
 	MOVL BX, AX
 	SHRL $8, AX
-	PUT1(AX, const_batchSide)
+	PUT1(AX, const_atSide)
 	MOVBLZX 25(R10), AX
-	LEAQ ·levelSubs(SB), CX
-	MOVBLZX (CX)(AX*1), AX
-	PUT1(AX, const_batchSub)
+	MOVBLZX quickTables_subs(CX)(AX*1), AX
+	PUT1(AX, const_atSub)
 	XORL R15, R15
-	PUT8(R15, const_batchOrderID)
+	PUT8(R15, const_atOrderID)
 	MOVL 20(R10), AX
 	CMPL AX, $NULL
 	CMOVLCC R15, AX
 	SHLQ $32, AX
 	MOVBLZX 24(R10), R14
 	ORQ  R14, AX
-	PUT8(AX, const_batchAux)
-	PUT1($0, const_batchFlags)
+	PUT8(AX, const_atAux)
+	PUT1($0, const_atFlags)
 	CMPB BX, $const_kindLevel
 	JNE  implied
 	MARK(const_chainLevels, levelAlone)
@@ -282,22 +270,17 @@ orders:
 	JEQ  over
 
 order:
-	MOVBLZX 20(R10), AX
-	DECL AX
-	MOVBLZX 23(SI), CX
-	CMPL AX, CX
+	MOVBLZX 20(R10), AX // of the level, from 1
+	LEAL -1(AX), R15
+	MOVBLZX 23(SI), R14
+	CMPL R15, R14
 	JCC  oddOrder
-	MOVL Decoder_refs(DX)(AX*4), R12
-	SHLQ $const_instrumentShift, R12
-	ADDQ (Decoder_of+instruments_slots)(DX), R12
-	SHLQ $const_levelShift, AX
-	MOVQ const_entryAt(SI)(AX*1), R14
-	MOVBLZX (const_entryAt+26)(SI)(AX*1), BX
-	LEAQ ·levelCodes(SB), CX
-	MOVWLZX (CX)(BX*2), BX
-	MOVL 16(R10), R15
+	SHLL $4, AX
+	MOVQ (Decoder_met-16)(DX)(AX*1), R12
+	MOVL (Decoder_met-16+8)(DX)(AX*1), BX
+	MOVQ (const_entryAt-const_levelBytes)(SI)(AX*2), R14
 	MOVBLZX 21(R10), AX
-	ORDER(orderPriced, orderSized, orderAlone, oddOrder)
+	ORDER(16, orderPriced, orderSized, orderAlone, oddOrder)
 	ADDQ $const_orderBytes, R10
 	CMPQ R10, R13
 	JNE  order
@@ -313,9 +296,7 @@ over:
 goesOn:
 	MOVWLZX (SI), AX
 	ADDQ AX, SI
-	CMPQ way+40(FP), $0
-	JEQ  message
-	JMP  done
+	JMP  message
 
 alone:
 	CMPL AX, $const_aloneHead
@@ -339,12 +320,10 @@ aloneOrder:
 	MOVL 28(R10), AX
 	FIND(aloneProbe, aloneMiss, aloneFound, oddAlone)
 	MOVQ 16(R10), R14
-	MOVL 24(R10), R15
 	MOVBLZX 33(R10), BX
-	LEAQ ·levelCodes(SB), CX
-	MOVWLZX (CX)(BX*2), BX
+	MOVWLZX quickTables_codes(CX)(BX*2), BX
 	MOVBLZX 32(R10), AX
-	ORDER(alonePriced, aloneSized, aloneAlone, oddAlone)
+	ORDER(24, alonePriced, aloneSized, aloneAlone, oddAlone)
 	ADDQ $const_aloneBytes, R10
 	CMPQ R10, R13
 	JNE  aloneOrder
@@ -373,11 +352,11 @@ trades:
 	CMPQ AX, R13
 	JHI  done
 	MOVQ AX, R13
-	MOVQ R11, last-16(SP)
+	MOVQ R11, last-32(SP)
 	MOVQ R10, R11 // from here on the order entry that comes next
 	BEGIN(tradesOpen, tradesSame)
 	LEAQ const_entryAt(SI), R10
-	CMPQ R10, last-16(SP)
+	CMPQ R10, last-32(SP)
 	JEQ  tradesOver
 
 trade:
@@ -390,33 +369,32 @@ trade:
 	JNE  oddTrade
 	CMPL 26(R10), $-1 // without an id
 	JEQ  oddTrade
-	MOVQ (R10), R14
-	LEAQ 1(R14), CX
-	CMPQ CX, R14
-	JLT  oddTrade
-	MOVL 8(R10), R15
-	CMPL R15, $NULL
-	JHI  oddTrade
 	MOVL 20(R10), BX
-	XORL CX, CX
+	XORL R14, R14
 	CMPL BX, $NULL
-	CMOVLCC CX, BX
+	CMOVLCC R14, BX
 	SHLQ $const_fillShift, BX
 	ADDQ R11, BX
 	CMPQ BX, R13
 	JHI  oddTrade // some of its orders come in another message
+	MOVQ (R10), R14
+	LEAQ 1(R14), R15
+	CMPQ R15, R14
+	JLT  oddTrade
+	MOVL 8(R10), R15
+	CMPL R15, $NULL
+	JHI  oddTrade
 	MOVQ BX, fills-24(SP)
 	INCL AX
 	MOVL AX, instrument_rpt(R12)
 	SHARED
 	MOVBLZX 24(R10), BX
-	LEAQ ·aggressors(SB), CX
-	MOVWLZX (CX)(BX*2), BX
-	PUT1(BX, const_batchSide)
-	PUT1($const_kindTrade, const_batchKind)
-	PUT1($0, const_batchSub)
+	MOVWLZX quickTables_sides(CX)(BX*2), BX
+	PUT1(BX, const_atSide)
+	PUT1($const_kindTrade, const_atKind)
+	PUT1($0, const_atSub)
 	MOVL 26(R10), AX
-	PUT8(AX, const_batchAux)
+	PUT8(AX, const_atAux)
 	XORL AX, AX
 	CMPB BX, $const_sideNone
 	JEQ  tradeOrder
@@ -426,8 +404,8 @@ trade:
 	ADDQ $const_fillBytes, R11
 
 tradeOrder:
-	PUT8(AX, const_batchOrderID)
-	PUT1($0, const_batchFlags)
+	PUT8(AX, const_atOrderID)
+	PUT1($0, const_atFlags)
 	MARK(const_chainOrders, tradeAlone)
 	INCQ R8
 	SHRL $8, BX
@@ -440,14 +418,14 @@ fill:
 	CMPL R15, $NULL
 	JHI  oddFill
 	SHARED
-	PUT1(BX, const_batchSide)
-	PUT1($const_kindFill, const_batchKind)
-	PUT1($0, const_batchSub)
+	PUT1(BX, const_atSide)
+	PUT1($const_kindFill, const_atKind)
+	PUT1($0, const_atSub)
 	MOVL 26(R10), AX
-	PUT8(AX, const_batchAux)
+	PUT8(AX, const_atAux)
 	MOVQ (R11), AX
-	PUT8(AX, const_batchOrderID)
-	PUT1($0, const_batchFlags)
+	PUT8(AX, const_atOrderID)
+	PUT1($0, const_atFlags)
 	MARK(const_chainOrders, fillAlone)
 	INCQ R8
 	ADDQ $const_fillBytes, R11
@@ -456,7 +434,7 @@ fill:
 
 tradeDone:
 	ADDQ $const_tradeBytes, R10
-	CMPQ R10, last-16(SP)
+	CMPQ R10, last-32(SP)
 	JNE  trade
 
 tradesOver:
@@ -495,21 +473,22 @@ volume:
 	MOVQ $const_undefPrice, R14
 	XORL R15, R15
 	SHARED // it leaves Sequence in R15
-	PUT1($const_kindStatistics, const_batchKind)
-	PUT1($0, const_batchSub)
-	PUT1($const_sideNone, const_batchSide)
-	PUT1($0, const_batchFlags)
+	PUT1($const_kindStatistics, const_atKind)
+	PUT1($0, const_atSub)
+	PUT1($const_sideNone, const_atSide)
+	PUT1($0, const_atFlags)
 	XORL BX, BX
-	PUT8(BX, const_batchOrderID)
-	MOVQ const_batchStatisticsN(DI), AX
+	PUT8(BX, const_atOrderID)
+	MOVQ out+8(FP), R14
+	MOVQ const_batchStatisticsN(R14), AX
 	MOVL AX, BX
 	BTSQ $32, BX // one entry
-	PUT8(BX, const_batchAux)
+	PUT8(BX, const_atAux)
 	LEAQ (AX)(AX*4), BX
 	SHLQ $4, BX // entries of 80 bytes
-	ADDQ const_batchStatistics(DI), BX
+	ADDQ const_batchStatistics(R14), BX
 	INCQ AX
-	MOVQ AX, const_batchStatisticsN(DI)
+	MOVQ AX, const_batchStatisticsN(R14)
 	MOVL 4(R10), AX
 	SHLQ $32, AX
 	ORQ  $const_statHeader, AX
@@ -529,8 +508,8 @@ volume:
 	SETEQ AX
 	INCL AX // statNew, statDelete
 	SHLL $16, AX
-	MOVWLZX (Decoder_opts+Options_Channel)(DX), CX
-	ORL  CX, AX
+	MOVWLZX (Decoder_opts+Options_Channel)(DX), R14
+	ORL  R14, AX
 	SHLQ $16, AX
 	ORQ  $const_statVolume, AX
 	MOVQ AX, 56(BX)
@@ -540,11 +519,23 @@ volume:
 	ADDQ $const_volumeBytes, R10
 	CMPQ R10, R13
 	JNE  volume
-	MOVQ const_batchStatisticsN(DI), AX
+	MOVQ out+8(FP), R14
+	MOVQ const_batchStatisticsN(R14), AX
 	CMPQ AX, Decoder_statsMost(DX)
 	JLE  over
-	MOVQ $const_fullSides, way+40(FP)
+	MOVQ $0, most-16(SP) // no more messages
 	JMP  over
+
+unusual: // of another version than the one before, or of another schema
+	MOVL AX, BX
+	SUBL $const_SchemaID, BX
+	RORL $16, BX
+	CMPL BX, $const_builtin // another schema makes it larger than any version
+	JHI  done
+	CMPW BX, Decoder_exact(DX)
+	JEQ  done
+	MOVL AX, Decoder_usual(DX)
+	JMP  usual
 
 oddLevel:
 	MOVQ $const_oddLevel, way+40(FP)
@@ -576,7 +567,8 @@ odd:
 	MOVQ R10, entry+48(FP)
 
 done:
-	MOVQ R8, const_batchN(DI)
+	MOVQ out+8(FP), AX
+	MOVQ R8, const_batchN(AX)
 	SUBQ begin+16(FP), SI
 	MOVQ SI, used+32(FP)
 	RET
