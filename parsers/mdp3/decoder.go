@@ -25,6 +25,7 @@ type Decoder struct {
 	// The quick way's: the batch that it may fill, nil: none; schemaId and version of its latest message; instruments of the message under way;
 	// rows before that; and how many statistics there may be before another message.
 	fit       *tick.Batch
+	slow      bool // for tests: it is not taken
 	usual     uint32
 	met       [256]met
 	before    int

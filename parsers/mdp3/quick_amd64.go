@@ -141,9 +141,11 @@ type met struct {
 //go:noescape
 func quickColumns(d *Decoder, out *tick.Batch, begin unsafe.Pointer, size uint64) (used, way, entry, fill uint64)
 
+const hasQuick = true
+
 // fits says whether messages may go the quick way into a batch.
 func (d *Decoder) fits(out *tick.Batch) bool {
-	return cpu.X86.HasBMI2 && d.opts.Feed == FeedBoth && spread(out)
+	return cpu.X86.HasBMI2 && !d.slow && d.opts.Feed == FeedBoth && spread(out)
 }
 
 // quick decodes messages of the common shape, until there is another one, and says how many bytes it used.

@@ -240,8 +240,9 @@ level:
 	MOVBLZX 25(R10), AX
 	MOVBLZX quickTables_subs(CX)(AX*1), AX
 	PUT1(AX, const_atSub)
+	MOVL 16(R10), AX
+	PUT8(AX, const_atOrderID)
 	XORL R15, R15
-	PUT8(R15, const_atOrderID)
 	MOVL 20(R10), AX
 	CMPL AX, $NULL
 	CMOVLCC R15, AX
