@@ -1,10 +1,10 @@
 // Package feedbench measures what a message of any venue's capture costs, from memory, beside ITCH in the same run.
 //
 //	frame      packet headers and message lengths: the floor
-//	decode     every field into tick.Batch columns
+//	decode     frame, and every field into tick.Batch columns
 //	books      decode, and the venue's books (orders, levels, or both) completing the rows
 //
-// The same three are measured over a generated ITCH day in turns with the capture, so that a noisy minute hits both: the ratio
+// The same three are measured over a generated ITCH day, in MoldUDP64 packets, in turns with the capture, so that a noisy minute hits both: the ratio
 // per byte says whether a format is read as fast as ITCH is. Stages run once to warm up, then as often as there are runs; medians are shown.
 package feedbench
 
@@ -22,6 +22,7 @@ import (
 	"github.com/tickwire/tickwire/feed/protocol"
 	"github.com/tickwire/tickwire/nic"
 	"github.com/tickwire/tickwire/nic/pcap"
+	"github.com/tickwire/tickwire/parsers/moldudp64"
 	"github.com/tickwire/tickwire/tick"
 )
 
@@ -83,9 +84,24 @@ func Load(path string, p *protocol.Protocol, o protocol.Options) (*Day, error) {
 	return d, nil
 }
 
-// ITCH makes a day of length-prefixed ITCH messages, to be measured beside.
+// itchPayload is how long the packets of the ITCH day get, in bytes.
+const itchPayload = 1_400
+
+// ITCH puts length-prefixed ITCH messages into full packets, to be measured beside.
 func ITCH(blocks []byte, messages uint64) *Day {
-	return &Day{Protocol: protocol.ITCH, Midnight: 1_767_589_200_000_000_000, Messages: messages, Bytes: blocks}
+	d := &Day{Protocol: protocol.ITCH, Midnight: 1_767_589_200_000_000_000, Messages: messages}
+	h := moldudp64.Header{Session: [10]byte([]byte("BENCH     ")), Sequence: 1}
+	for len(blocks) > 0 {
+		whole, used := moldudp64.Walk(blocks[:min(len(blocks), itchPayload-moldudp64.HeaderBytes)], moldudp64.MaxRequest)
+		if whole == 0 {
+			break // bytes that are no message
+		}
+		h.Count = uint16(whole)
+		d.Bytes = append(moldudp64.AppendHeader(d.Bytes, h), blocks[:used]...)
+		d.ends = append(d.ends, len(d.Bytes))
+		h.Sequence, blocks = h.Sequence+uint64(whole), blocks[used:]
+	}
+	return d
 }
 
 // Stage is what was measured of one day.
@@ -225,11 +241,6 @@ func (w *work) reset() (err error) {
 
 // run is one stage over the whole day.
 func (w *work) run(stage int) (faults uint64, err error) {
-	if w.day.ends == nil {
-		err := w.blocks(w.day.Bytes, 1, int(w.day.Messages), stage)
-		w.flush(stage)
-		return w.faults(stage), err
-	}
 	framing, at := w.day.Protocol.Framing, 0
 	for _, end := range w.day.ends {
 		h, blocks, err := framing.Parse(w.day.Bytes[at:end])
@@ -252,13 +263,6 @@ func (w *work) run(stage int) (faults uint64, err error) {
 
 // blocks takes whole messages through a stage. Passes are emptied as a lane does, when they are full.
 func (w *work) blocks(b []byte, first uint64, count, stage int) error {
-	if stage == 0 { // ITCH's own framing: lengths
-		for len(b) >= 2 {
-			n := 2 + int(b[0])<<8 + int(b[1])
-			b, w.framed = b[n:], w.framed+n
-		}
-		return nil
-	}
 	for count > 0 {
 		used, n := w.decoder.Append(b, first, min(count, pipeline.PassReplay), w.batch)
 		if used == 0 && n == 0 && w.batch.N == 0 {
