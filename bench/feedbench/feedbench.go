@@ -299,7 +299,7 @@ func (w *work) faults(stage int) uint64 {
 		}
 		if w.kept.Prices != nil {
 			p := w.kept.Prices.Counters()
-			n += p.Absent + p.Duplicate + p.OutOfOrder + p.PriceMismatch + p.TopMismatch
+			n += p.Absent + p.Duplicate + p.OutOfOrder + p.PriceMismatch // TopMismatch is no message's fault: a message's levels come before its orders
 		}
 	}
 	return n
