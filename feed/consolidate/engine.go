@@ -157,7 +157,7 @@ func (e *Engine) Status(v int, id uint32, action uint16, at uint64) {
 	switch action {
 	case tick.StatusTrading, tick.StatusQuoting:
 		q.halted = false
-	case tick.StatusHalt, tick.StatusPause, tick.StatusNotAvail:
+	case tick.StatusHalt, tick.StatusPause, tick.StatusSuspend, tick.StatusNotAvail:
 		q.halted = true
 	default:
 		return
@@ -178,13 +178,17 @@ func (e *Engine) Silent(v int, silent bool, at uint64) {
 	}
 }
 
-// Forget empties a venue: its session, or its feed, began anew. Its numbers mean nothing until they are known again.
-func (e *Engine) Forget(v int, at uint64) {
-	clear(e.venues[v].ids)
-	for own := range e.instruments {
-		q := &e.instruments[own].quotes[v]
+// Forget empties a venue's instruments: their session, or their feed, began anew. Their numbers mean nothing until they are known again.
+func (e *Engine) Forget(v int, at uint64, ids ...uint32) {
+	for _, id := range ids {
+		own := e.venues[v].ids[id]
+		if own == 0 {
+			continue
+		}
+		delete(e.venues[v].ids, id)
+		q := &e.instruments[own-1].quotes[v]
 		*q = quote{VenueQuote: ringbuf.VenueQuote{BidPx: tick.UndefPrice, AskPx: tick.UndefPrice, Publisher: e.venues[v].publisher}}
-		e.changed(uint32(own)+1, at)
+		e.changed(own, at)
 	}
 }
 
