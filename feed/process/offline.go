@@ -173,7 +173,12 @@ func (f *Offline) Summary() []string {
 	}
 	p := f.Lane.Parser()
 	say(p.Short, "%d messages are shorter than their type: refused, table gaps names them, books are suspect from there on")
-	say(p.Unknown, "%d messages are of an unknown type: skipped")
+	refused, ofType := f.Capture.Refused(), f.Capture.Unknown()
+	if f.Capture.decoders == nil { // a BinaryFILE
+		refused, ofType = p.Short, p.Unknown
+	}
+	say(refused-min(refused, p.Short), "%d messages contradict themselves or name a symbol that was not told: refused, books are suspect from there on")
+	say(ofType, "%d messages are of an unknown type: skipped")
 	say(p.Extended, "%d types came longer than known: their known part was read")
 	c := f.kept.Orders.Counters()
 	var unknown uint64
@@ -184,8 +189,9 @@ func (f *Offline) Summary() []string {
 	say(c.Duplicate, "%d order references were given out again while they rested: the stale orders were removed")
 	say(c.Clamped, "%d executions or cancels took more than there was: clamped")
 	say(c.NoRoom+c.OverReference+c.OverInstrument+c.BadSize+c.BadSide+c.BadPrice+c.ZeroSize, "%d orders could not rest: refused")
-	unrecognised, beyond := f.Capture.Strangers()
-	say(unrecognised, "%d packets are of no protocol that was asked for: dropped (--protocol says which)")
+	unrecognised, beyond, elsewhere := f.Capture.Strangers()
+	say(unrecognised, "%d packets are not of the protocol that is read, "+f.Capture.Protocol().Name+": dropped (--protocol says which)")
+	say(elsewhere, "%d packets are of another session, beside the one that is followed: dropped")
 	say(beyond, "%d packets are of channels beyond the 64 that are followed: dropped")
 	for _, s := range f.Capture.Channels() {
 		say(s.Session.LostMessages, "%d messages are missing on both lines: table gaps names them")
@@ -194,6 +200,8 @@ func (f *Offline) Summary() []string {
 			say(l.Short+l.Malformed, "%d packets are malformed: whole messages in them were used")
 			say(l.Zero, "%d packets claim message number 0, which no session has: dropped (tickwire decode shows them)")
 			say(l.Foreign, "%d packets belong to another session: dropped")
+			say(l.Far, "%d packets are numbered too far ahead to be believed: dropped")
+			say(l.Aside, "%d packets are outside the sequence, such as a refresh or another product: not used")
 		}
 	}
 	if n := f.Capture.Packets(); n != nil {
