@@ -42,11 +42,12 @@ type channels struct {
 	held    []*heldGroup
 	seed    maphash.Seed
 	now     uint64 // time of the latest packet
+	market  uint16 // protocol.Market; 0: none said so yet
 	err     error
 
 	Unrecognised uint64 // packets of no channel: another protocol's
 	Beyond       uint64 // packets of channels beyond those that are followed
-	Elsewhere    uint64 // packets of another session, on a group of its own
+	Elsewhere    uint64 // packets of another session, or another market, on groups of their own
 }
 
 type member struct {
@@ -58,6 +59,7 @@ type fileChannel struct {
 	session *session.Channel
 	port    uint16
 	lines   int
+	market  uint16
 	recent  [recentSeen]uint64    // hashes of its packets, by hash
 	numbers [recentSeen][2]uint64 // number and hash of its packets of messages, by number
 }
@@ -92,6 +94,10 @@ func (c *channels) route(p *nic.Packet) *session.Channel {
 		c.Beyond++
 		return nil
 	}
+	if c.foreign(m.channel, p) {
+		c.Elsewhere++
+		return nil
+	}
 	p.Line = m.line
 	if c.proto.Channels && m.channel.lines == 1 {
 		if h == 0 {
@@ -100,6 +106,20 @@ func (c *channels) route(p *nic.Packet) *session.Channel {
 		c.remember(m.channel, p, h)
 	}
 	return m.channel.session
+}
+
+// foreign says that a channel is of another market than the first that said which it is. Its instruments have the same numbers, so that two markets' orders
+// would make one book.
+func (c *channels) foreign(ch *fileChannel, p *nic.Packet) bool {
+	if c.proto.Market == nil {
+		return false
+	}
+	if ch.market == 0 {
+		if ch.market = c.proto.Market(p.Data); ch.market != 0 && c.market == 0 {
+			c.market = ch.market
+		}
+	}
+	return ch.market != 0 && ch.market != c.market
 }
 
 // belongs says whether a packet of a group that is not known is of the protocol, and of the session that is followed.
@@ -231,6 +251,10 @@ func (c *channels) settle(g *heldGroup, ch *fileChannel) (m member) {
 		}
 		p := &g.packets[i]
 		p.Line = m.line
+		if c.foreign(m.channel, p) {
+			c.Elsewhere++
+			continue
+		}
 		if ch == nil {
 			m.channel.recent[g.hashes[i]%recentSeen] = g.hashes[i]
 		}

@@ -7,6 +7,8 @@ import (
 	"sync/atomic"
 	"testing"
 
+	"github.com/tickwire/tickwire/feed/protocol"
+	"github.com/tickwire/tickwire/internal/config"
 	"github.com/tickwire/tickwire/nic/pcap"
 	"github.com/tickwire/tickwire/parsers/xdp"
 )
@@ -122,5 +124,40 @@ func TestOthersInACapture(t *testing.T) {
 	s := c.Channels()[0].Session
 	if len(c.Channels()) != 1 || s.Messages != 12 || s.Sessions != 1 || unrecognised != 100 || elsewhere != 2 {
 		t.Errorf("%d channels, %d unrecognised, %d elsewhere, %+v", len(c.Channels()), unrecognised, elsewhere, s)
+	}
+}
+
+// TestMarketsOfACapture: two markets of the group number their symbols alike. What is of the one is no order in the other's books.
+func TestMarketsOfACapture(t *testing.T) {
+	mapping := func(market byte) []byte {
+		m := make([]byte, 44)
+		m[0], m[2], m[4], m[20], m[22], m[23], m[24] = 44, 3, 7, market, 1, 'N', 4
+		copy(m[8:], "IBM")
+		return m
+	}
+	var all []sentPacket
+	for n := range 20 {
+		for i, group := range []string{groupA, groupC, "224.0.59.78:11078"} {
+			data := xdpPacket(i, 2+n)
+			if n == 0 {
+				data = xdp.AppendPacket(nil, xdp.DeliveryOriginal, 1, 1, 1_767_623_400, uint32(i), mapping([]byte{1, 3, 255}[i]))
+			}
+			all = append(all, sentPacket{n * 20, group, data})
+		}
+	}
+	c := captureOf(t, all)
+	if _, _, elsewhere := c.Strangers(); elsewhere != 20 || len(c.Channels()) != 3 || c.Channels()[1].Session.Messages != 0 || c.Channels()[2].Session.Messages != 20 {
+		t.Errorf("%d elsewhere, %d channels", elsewhere, len(c.Channels()))
+	}
+}
+
+// TestChannelNumbers: no two channels of a feed have the same number, whatever lanes they are on.
+func TestChannelNumbers(t *testing.T) {
+	f := &config.Feed{Channel: []config.Channel{{Name: "1", Lane: "a"}, {Name: "2", Lane: "a"}, {Name: "3", Lane: "b"}}}
+	if a, b := firstChannel(protocol.XDP, f, "a", 0), firstChannel(protocol.XDP, f, "b", 1); a != 0 || b != 2 {
+		t.Errorf("lanes begin with channels %d and %d", a, b)
+	}
+	if n := firstChannel(protocol.XDP, &config.Feed{}, "x", 3); n != 3 {
+		t.Errorf("a lane of a file has %d", n)
 	}
 }

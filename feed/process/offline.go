@@ -177,7 +177,7 @@ func (f *Offline) Summary() []string {
 	if f.Capture.decoders == nil { // a BinaryFILE
 		refused, ofType = p.Short, p.Unknown
 	}
-	say(refused-min(refused, p.Short), "%d messages contradict themselves or name a symbol that was not told: refused, books are suspect from there on")
+	say(refused-min(refused, p.Short), "%d messages contradict themselves, or are of symbols that were not defined before: refused, books are suspect from there on")
 	say(ofType, "%d messages are of an unknown type: skipped")
 	say(p.Extended, "%d types came longer than known: their known part was read")
 	c := f.kept.Orders.Counters()
@@ -191,7 +191,7 @@ func (f *Offline) Summary() []string {
 	say(c.NoRoom+c.OverReference+c.OverInstrument+c.BadSize+c.BadSide+c.BadPrice+c.ZeroSize, "%d orders could not rest: refused")
 	unrecognised, beyond, elsewhere := f.Capture.Strangers()
 	say(unrecognised, "%d packets are not of the protocol that is read, "+f.Capture.Protocol().Name+": dropped (--protocol says which)")
-	say(elsewhere, "%d packets are of another session, beside the one that is followed: dropped")
+	say(elsewhere, "%d packets are of another session or market than the one that is followed: dropped")
 	say(beyond, "%d packets are of channels beyond the 64 that are followed: dropped")
 	for _, s := range f.Capture.Channels() {
 		say(s.Session.LostMessages, "%d messages are missing on both lines: table gaps names them")
