@@ -47,6 +47,13 @@ func scanCapture(path string, o process.CaptureOptions) (s *scan, err error) {
 		decoder.Start(midnight)
 		return s, scanDay(path, func(span []byte, count int) { s.walk(decoder, span, count) })
 	}
+	if kind == nic.FileFIX {
+		decoder, err := c.Decoder()
+		if err != nil {
+			return nil, err
+		}
+		return s, scanMessages(path, func(msg []byte, count int) { s.walk(decoder, msg, count) })
+	}
 	return s, c.Scan(func(d pipeline.Decoder) session.Sink { return &scanSink{scan: s, capture: c, decoder: d} })
 }
 
@@ -122,6 +129,24 @@ func scanDay(path string, walk func(blocks []byte, count int)) error {
 		if err != nil {
 			return err
 		}
+	}
+}
+
+func scanMessages(path string, walk func(blocks []byte, count int)) error {
+	m, err := process.OpenMessages(path)
+	if err != nil {
+		return err
+	}
+	defer m.Close()
+	for {
+		msg, err := m.Next()
+		if errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		walk(msg, 1)
 	}
 }
 

@@ -21,6 +21,7 @@ import (
 	"github.com/tickwire/tickwire/nic/pcap"
 	"github.com/tickwire/tickwire/parsers/iex"
 	"github.com/tickwire/tickwire/parsers/itch"
+	"github.com/tickwire/tickwire/parsers/mdp3"
 	"github.com/tickwire/tickwire/parsers/xdp"
 )
 
@@ -31,6 +32,7 @@ type Capture struct {
 	path     string
 	packets  *pcap.Reader
 	day      *file.Reader
+	messages *Messages
 	channels *channels
 	decoders []pipeline.Decoder // of Run's channels
 
@@ -67,12 +69,14 @@ func OpenCapture(path string, o CaptureOptions) (*Capture, error) {
 		c.packets, err = pcap.Open(path)
 	case nic.FileBinary:
 		c.day, err = file.Open(path)
+	case nic.FileFIX:
+		c.messages, err = OpenMessages(path)
 	case nic.FileEmpty:
 		err = nic.ErrEmpty
 	case nic.FileText:
 		err = nic.ErrText
 	default:
-		err = fmt.Errorf("this is %s; want a pcap or pcapng capture or a BinaryFILE day, plain or under gzip or zstd", kind)
+		err = fmt.Errorf("this is %s; want a pcap or pcapng capture, a BinaryFILE day or a file of FIX messages, plain or under gzip or zstd", kind)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
@@ -105,10 +109,14 @@ func protocolOf(path string, kind nic.FileKind, name string) (p *protocol.Protoc
 		}
 	}
 	if kind != nic.FilePcap && kind != nic.FilePcapNG {
-		if p == nil {
-			p = protocol.ITCH
+		holds := protocol.ITCH
+		if kind == nic.FileFIX {
+			holds = protocol.FIX
 		}
-		return p, "", nil
+		if p != nil && p != holds && (kind == nic.FileFIX || kind == nic.FileBinary) {
+			return nil, "", fmt.Errorf("this is %s, which holds %s, not %s", kind, holds.Name, p.Name)
+		}
+		return holds, "", nil
 	}
 	first := "" // what the first packet that is nobody's begins with
 	err = firstPackets(path, func(k *nic.Packet) bool {
@@ -183,6 +191,12 @@ func (c *Capture) tellDay(date string) error {
 		t = name
 	case c.packets != nil:
 		return nil
+	case c.messages != nil:
+		ns, err := firstSent(c.path)
+		if err == nil {
+			c.midnight, err = c.proto.MidnightBefore(ns)
+		}
+		return err
 	default:
 		st, err := os.Stat(c.path)
 		if err != nil {
@@ -212,12 +226,15 @@ func (c *Capture) Midnight(now uint64) (uint64, error) {
 }
 
 // Stampless says that the file has no times of arrival.
-func (c *Capture) Stampless() bool { return c.day != nil }
+func (c *Capture) Stampless() bool { return c.packets == nil }
 
 // Progress is how many bytes of the file have been read.
 func (c *Capture) Progress() (done int64) {
-	if c.day != nil {
+	switch {
+	case c.day != nil:
 		return c.day.Offset()
+	case c.messages != nil:
+		return c.messages.read
 	}
 	return c.packets.Consumed()
 }
@@ -246,12 +263,12 @@ func (c *Capture) Channels() []*session.Channel {
 }
 
 // Strangers are how many packets of a capture were of no channel that is followed: of another protocol, of channels beyond the most there may be, of
-// another session beside the one that is followed.
-func (c *Capture) Strangers() (unrecognised, beyond, elsewhere uint64) {
+// another session or market beside the one that is followed, of loops that repeat what is known.
+func (c *Capture) Strangers() (unrecognised, beyond, elsewhere, loops uint64) {
 	if c.channels == nil {
-		return 0, 0, 0
+		return 0, 0, 0, 0
 	}
-	return c.channels.Unrecognised, c.channels.Beyond, c.channels.Elsewhere
+	return c.channels.Unrecognised, c.channels.Beyond, c.channels.Elsewhere, c.channels.Loops
 }
 
 // Refused are how many messages the decoders could not take: what they said, and of whom, is not known.
@@ -271,6 +288,8 @@ func (c *Capture) Unknown() (n uint64) {
 		case *xdp.Decoder:
 			n += d.Counters().Unknown
 		case *iex.Decoder:
+			n += d.Counters.Unknown
+		case *mdp3.Decoder:
 			n += d.Counters.Unknown
 		}
 	}
@@ -301,9 +320,13 @@ func (c *Capture) Run(lane *pipeline.Lane, o PlayOptions, stop *atomic.Bool) err
 	if err != nil {
 		return err
 	}
-	if c.day != nil {
+	c.decoders = []pipeline.Decoder{lane.Main().Decoder()}
+	switch {
+	case c.day != nil:
 		err = c.playDay(lane, pacer, &o, stop)
-	} else {
+	case c.messages != nil:
+		err = c.playMessages(lane, pacer, &o, stop)
+	default:
 		err = c.playPackets(lane, pacer, &o, stop)
 	}
 	if err != nil {
@@ -314,7 +337,6 @@ func (c *Capture) Run(lane *pipeline.Lane, o PlayOptions, stop *atomic.Bool) err
 
 // playPackets plays a capture of packets: its own times are the lane's clock, so that a replay is exact.
 func (c *Capture) playPackets(lane *pipeline.Lane, pacer *pace.Pacer, o *PlayOptions, stop *atomic.Bool) error {
-	c.decoders = []pipeline.Decoder{lane.Main().Decoder()}
 	c.channels = newChannels(c.proto, o.Session, func(channel uint8) (session.Sink, error) {
 		if channel == 0 {
 			return lane, nil
@@ -481,6 +503,8 @@ func (c *Capture) Close() error {
 		return c.packets.Close()
 	case c.day != nil:
 		return c.day.Close()
+	case c.messages != nil:
+		return c.messages.Close()
 	}
 	return nil
 }

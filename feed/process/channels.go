@@ -47,6 +47,7 @@ type channels struct {
 
 	Unrecognised uint64 // packets of no channel: another protocol's
 	Beyond       uint64 // packets of channels beyond those that are followed
+	Loops        uint64 // packets of groups that repeat what is known
 	Elsewhere    uint64 // packets of another session, or another market, on groups of their own
 }
 
@@ -126,10 +127,15 @@ func (c *channels) foreign(ch *fileChannel, p *nic.Packet) bool {
 func (c *channels) belongs(p *nic.Packet) bool {
 	looks := c.proto.Looks(p.Data, p.Group)
 	if c.proto.Channels {
-		if looks == 0 {
+		switch {
+		case looks == 0:
 			c.Unrecognised++
+		case c.proto.Loop != nil && c.proto.Loop(p.Data):
+			c.Loops++
+		default:
+			return true
 		}
-		return looks != 0
+		return false
 	}
 	h, blocks, err := c.proto.Framing.Parse(p.Data)
 	sound := err == nil && h.Kind != session.PacketAside

@@ -120,7 +120,7 @@ func TestOthersInACapture(t *testing.T) {
 	}
 	all = append(all, sentPacket{21_000, groupA, packet(9, 4)})
 	c := captureOf(t, all)
-	unrecognised, _, elsewhere := c.Strangers()
+	unrecognised, _, elsewhere, _ := c.Strangers()
 	s := c.Channels()[0].Session
 	if len(c.Channels()) != 1 || s.Messages != 12 || s.Sessions != 1 || unrecognised != 100 || elsewhere != 2 {
 		t.Errorf("%d channels, %d unrecognised, %d elsewhere, %+v", len(c.Channels()), unrecognised, elsewhere, s)
@@ -146,7 +146,7 @@ func TestMarketsOfACapture(t *testing.T) {
 		}
 	}
 	c := captureOf(t, all)
-	if _, _, elsewhere := c.Strangers(); elsewhere != 20 || len(c.Channels()) != 3 || c.Channels()[1].Session.Messages != 0 || c.Channels()[2].Session.Messages != 20 {
+	if _, _, elsewhere, _ := c.Strangers(); elsewhere != 20 || len(c.Channels()) != 3 || c.Channels()[1].Session.Messages != 0 || c.Channels()[2].Session.Messages != 20 {
 		t.Errorf("%d elsewhere, %d channels", elsewhere, len(c.Channels()))
 	}
 }

@@ -98,7 +98,7 @@ func (f *Offline) open(o *OfflineOptions) (err error) {
 		return err
 	}
 	f.Lane, err = pipeline.New(pipeline.Config{
-		Publisher: o.Publisher, Decoder: decoder, Books: f.kept.Orders, Prices: f.kept.Prices, Levels: f.kept.Levels, Symbols: directory, Out: f.shared.out, Midnight: f.Capture.Midnight,
+		Publisher: o.Publisher, Decoder: decoder, Books: f.kept.Orders, Prices: f.kept.Prices, Levels: f.kept.Levels, Mends: f.Capture.Protocol().Mends, Symbols: directory, Out: f.shared.out, Midnight: f.Capture.Midnight,
 		FileStamps: f.Capture.Stampless(), MaxPass: pipeline.PassReplay, Depth: o.Depth, Only: o.Only, From: o.From, To: o.To,
 	})
 	return err
@@ -173,12 +173,9 @@ func (f *Offline) Summary() []string {
 	}
 	p := f.Lane.Parser()
 	say(p.Short, "%d messages are shorter than their type: refused, table gaps names them, books are suspect from there on")
-	refused, ofType := f.Capture.Refused(), f.Capture.Unknown()
-	if f.Capture.decoders == nil { // a BinaryFILE
-		refused, ofType = p.Short, p.Unknown
-	}
+	refused := f.Capture.Refused()
 	say(refused-min(refused, p.Short), "%d messages contradict themselves, or are of symbols that were not defined before: refused, books are suspect from there on")
-	say(ofType, "%d messages are of an unknown type: skipped")
+	say(f.Capture.Unknown(), "%d messages are of an unknown type: skipped")
 	say(p.Extended, "%d types came longer than known: their known part was read")
 	c := f.kept.Orders.Counters()
 	var unknown uint64
@@ -189,8 +186,9 @@ func (f *Offline) Summary() []string {
 	say(c.Duplicate, "%d order references were given out again while they rested: the stale orders were removed")
 	say(c.Clamped, "%d executions or cancels took more than there was: clamped")
 	say(c.NoRoom+c.OverReference+c.OverInstrument+c.BadSize+c.BadSide+c.BadPrice+c.ZeroSize, "%d orders could not rest: refused")
-	unrecognised, beyond, elsewhere := f.Capture.Strangers()
+	unrecognised, beyond, elsewhere, loops := f.Capture.Strangers()
 	say(unrecognised, "%d packets are not of the protocol that is read, "+f.Capture.Protocol().Name+": dropped (--protocol says which)")
+	say(loops, "%d packets are of snapshot loops, of moments that the feed beside them is past: not used")
 	say(elsewhere, "%d packets are of another session or market than the one that is followed: dropped")
 	say(beyond, "%d packets are of channels beyond the 64 that are followed: dropped")
 	for _, s := range f.Capture.Channels() {

@@ -4,12 +4,15 @@
 //	[[feed]]              name, protocol, publisher, dataset, source, path, pace, idle, date, depth
 //	[feed.rings]          slots of each kind of ring
 //	[[feed.lane]]         name, core, max_pass, sched, priority
-//	[[feed.channel]]      name, lane
+//	[[feed.channel]]      name, lane, id
+//	[[feed.channel.service]] kind, interface, group, source_ip
 //	[[feed.channel.line]] name, interface, group, source_ip, queue, vlan
 //	[feed.afxdp]          mode, least, frame_size, frames, ring
 //	[feed.runtime]        lock_memory, gc, release
+//	[feed.fix]            version, address, sender, target, symbols, …
 //	[feed.recovery]       wait, hold_max, hold_packets, hold_messages, servers, interface, retry, tries, silent_after, snapshot…
 //	[consolidate]         name, feeds, stale_after, slots
+//	[serve.fix]           address, sender, clients, …
 //	[serve]               sql, metrics, memory, threads
 //
 // A variable TICKWIRE_SERVE__SQL overrides serve.sql; two underscores go one level down, a number picks from a list:
@@ -67,6 +70,7 @@ type Feed struct {
 	AFXDP    AFXDP     `toml:"afxdp"`
 	Runtime  Runtime   `toml:"runtime"`
 	Recovery Recovery  `toml:"recovery"`
+	FIX      FIX       `toml:"fix"`
 }
 
 // Rings are slots of each kind: powers of two from 1,024. The defaults are the kinds' own (ringbuf).
@@ -116,7 +120,10 @@ type Runtime struct {
 type Channel struct {
 	Name string `toml:"name"`
 	Lane string `toml:"lane"` // the default is the first lane
-	Line []Line `toml:"line"`
+	// ID is the venue's own number of the channel, where what is missing is asked for by it (xdp, mdp3).
+	ID      uint16    `toml:"id"`
+	Line    []Line    `toml:"line"`
+	Service []Service `toml:"service"` // groups that what is missing, or the whole state, comes by
 }
 
 // Line is one of the two copies of a channel.
@@ -129,14 +136,36 @@ type Line struct {
 	VLAN      uint16         `toml:"vlan"`      // 802.1Q tag that the group's packets carry, 0: none (source afxdp)
 }
 
+// Kinds of Service.
+const (
+	ServiceRetransmission = "retransmission" // xdp: what was asked for again
+	ServiceRefresh        = "refresh"        // xdp: states of symbols, as asked for
+	ServiceLevels         = "levels"         // mdp3: the loop of price books
+	ServiceOrders         = "orders"         // mdp3: the loop of order books
+	ServiceDefinitions    = "definitions"    // mdp3: the loop of instruments
+)
+
+// Service is a multicast group beside a channel's lines, which recovery listens to. It is joined by ordinary sockets, off the lane.
+type Service struct {
+	Kind      string         `toml:"kind"`      // retransmission, refresh; levels, orders, definitions
+	Interface string         `toml:"interface"` // by name; the default is line A's
+	Group     netip.AddrPort `toml:"group"`
+	SourceIP  netip.Addr     `toml:"source_ip"` // only packets from there; the default is anybody
+}
+
 // Recovery is what happens when numbers are missing.
 type Recovery struct {
 	Wait         Duration `toml:"wait"`          // for the other line; the default is 2 ms
 	HoldMax      Duration `toml:"hold_max"`      // how long a hole may stay open when the venue is asked, from when it was noticed; the default is 50 ms
 	HoldPackets  int      `toml:"hold_packets"`  // the default is 4,096
 	HoldMessages int      `toml:"hold_messages"` // the default is 100,000
-	// Servers answer requests for missing messages (MoldUDP64), host:port each; asked in turn. The default is none.
+	// Servers answer requests for what is missing, host:port each, asked in turn: MoldUDP64 re-requests (itch), gap fill (iex), request servers
+	// (xdp), TCP replay (mdp3). The default is none.
 	Servers []string `toml:"servers"`
+	// User names us to the servers: source id (xdp), logon (mdp3). The default is none.
+	User         string `toml:"user"`
+	PasswordFile string `toml:"password_file"` // of mdp3's logon: first line, without its line end
+	ProductID    uint8  `toml:"product_id"`    // xdp: the venue's number of the feed, which requests name
 	// Interface is the one that requests leave by. The default is where the routes to the servers lead.
 	Interface string   `toml:"interface"`
 	Retry     Duration `toml:"retry"` // before the same is asked again, doubled each time; the default is 5 ms
@@ -169,6 +198,50 @@ type Consolidate struct {
 	Slots uint64 `toml:"slots"`
 }
 
+// FIX is a session at a venue that speaks FIX, for protocol fix and source tcp.
+type FIX struct {
+	Version string `toml:"version"` // 4.2, 4.4 (default) or 5.0SP2
+	Address string `toml:"address"` // host:port of the venue
+	Sender  string `toml:"sender"`  // SenderCompID: ours
+	Target  string `toml:"target"`  // TargetCompID: the venue's
+	// Heartbeat is HeartBtInt. The default is 30 s.
+	Heartbeat Duration `toml:"heartbeat"`
+	Reset     bool     `toml:"reset"`     // ResetSeqNumFlag at each logon; the default is that numbers go on
+	StoreDir  string   `toml:"store_dir"` // where numbers outlive the process; the default is none: they begin with 1 each time
+	// CredentialsFile has user and password, a line each; only its owner may read it. The default is none.
+	CredentialsFile string   `toml:"credentials_file"`
+	Symbols         []string `toml:"symbols"`      // to subscribe to
+	List            bool     `toml:"list"`         // ask for the security list, and subscribe to all of it
+	Depth           int      `toml:"depth"`        // MarketDepth: 0 full (default), 1 top of book, N levels
+	FullRefresh     bool     `toml:"full_refresh"` // MDUpdateType 0: a whole book each time
+	TLS             TLS      `toml:"tls"`
+	// Start and End bound the session each day, HH:MM:SS in Zone (default UTC); StartDay and EndDay, both, make it one of a week. The default is always.
+	Start    string `toml:"start"`
+	End      string `toml:"end"`
+	StartDay string `toml:"start_day"`
+	EndDay   string `toml:"end_day"`
+	Zone     string `toml:"zone"`
+}
+
+// TLS of a FIX connection. The zero value is none.
+type TLS struct {
+	Use        bool   `toml:"use"`
+	Cert       string `toml:"cert"` // PEM: our certificate
+	Key        string `toml:"key"`
+	CA         string `toml:"ca"`          // PEM: the other side's authorities; a server with it wants certificates of its clients
+	ServerName string `toml:"server_name"` // in the venue's certificate; the default is the address's host
+}
+
+// ServeFIX is a port at which FIX clients subscribe to what the feeds publish.
+type ServeFIX struct {
+	Address  string   `toml:"address"` // the default is 127.0.0.1:5201
+	Sender   string   `toml:"sender"`  // SenderCompID: ours; the default is TICKWIRE
+	Clients  []string `toml:"clients"` // CompIDs that may log on; without any there is no port
+	Feed     string   `toml:"feed"`    // whose instruments are offered; the default is all feeds'
+	StoreDir string   `toml:"store_dir"`
+	TLS      TLS      `toml:"tls"`
+}
+
 // Serve is the process that owns the store and every query port.
 type Serve struct {
 	// SQL is the address of the PostgreSQL port. The default is 127.0.0.1:5433.
@@ -179,6 +252,8 @@ type Serve struct {
 	Memory Size `toml:"memory"`
 	// Threads bounds DuckDB's. The default is half the machine's cores, at least one.
 	Threads int `toml:"threads"`
+	// FIX is the port at which FIX clients subscribe. Without clients there is none.
+	FIX ServeFIX `toml:"fix"`
 	// Users may log in; without any, whoever reaches the port may ask. Passwords are SCRAM verifiers or read from a file.
 	Users []User `toml:"user"`
 	// TLSCert and TLSKey are PEM files. Without them the port speaks clear text.

@@ -91,3 +91,24 @@ func TestExampleFile(t *testing.T) {
 		t.Errorf("with everything switched on: %v", err)
 	}
 }
+
+// TestVenuesExample: the example of several venues is good, but for what this machine lacks.
+func TestVenuesExample(t *testing.T) {
+	text, err := os.ReadFile("../../examples/venues.toml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, err := Parse(text, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(c.Feed) != 2 || len(c.Feed[0].Channel[0].Service) != 2 || len(c.Feed[1].Channel[0].Service) != 3 {
+		t.Fatalf("the example has lost its services: %+v", c.Feed)
+	}
+	if got := c.Feed[0].Channel[0].Service[0].Interface; got != "eth2" {
+		t.Errorf("a service without an interface is joined on %q, want line A's", got)
+	}
+	if got := fmt.Sprint(c.Publishers()); got != "[9 1]" {
+		t.Errorf("publishers of the consolidated view: %s", got)
+	}
+}

@@ -11,7 +11,9 @@ var protocols = map[string]struct {
 	dataset   string
 }{
 	"itch":     {2, "XNAS.ITCH"},
+	"mdp3":     {1, "GLBX.MDP3"},
 	"xdp":      {9, "XNYS.PILLAR"},
+	"fix":      {40_101, "FIX.MD"},
 	"iex":      {40_100, "IEXG.DEEP"},
 	"iex-tops": {38, "IEXG.TOPS"},
 }

@@ -1,0 +1,276 @@
+package fix_test
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	session "github.com/tickwire/tickwire/feed/session/fix"
+	"github.com/tickwire/tickwire/ringbuf"
+	"github.com/tickwire/tickwire/tick"
+)
+
+// lane is a lane's files, as a feed process writes them.
+type lane struct {
+	t     *testing.T
+	dir   string
+	mbp1  *ringbuf.Writer
+	mbp10 *ringbuf.Writer
+	side  *ringbuf.Writer
+	inst  *ringbuf.InstWriter
+	last  *ringbuf.LastWriter
+	now   uint64
+}
+
+func makeLane(t *testing.T, dir string) *lane {
+	t.Helper()
+	l := &lane{t: t, dir: dir, now: uint64(time.Date(2026, 11, 25, 15, 0, 0, 0, time.UTC).UnixNano())}
+	must := func(err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	var err error
+	for kind, w := range map[ringbuf.Kind]**ringbuf.Writer{ringbuf.KindMbp1: &l.mbp1, ringbuf.KindMbp10: &l.mbp10, ringbuf.KindEvents: &l.side} {
+		*w, err = ringbuf.Create(ringbuf.Path(dir, "test", "venue", "0", kind), ringbuf.Options{Kind: kind, TestSlots: 64, Publisher: 2})
+		must(err)
+		(*w).SetState(ringbuf.StateRunning)
+	}
+	l.inst, err = ringbuf.CreateInst(ringbuf.SidePath(dir, "test", "venue", "0", ringbuf.ExtInst), 64, ringbuf.SideOptions{})
+	must(err)
+	l.last, err = ringbuf.CreateLast(ringbuf.SidePath(dir, "test", "venue", "0", ringbuf.ExtLast), l.inst, 2, ringbuf.SideOptions{})
+	must(err)
+	l.beat()
+	t.Cleanup(l.stop)
+	return l
+}
+
+func (l *lane) beat() {
+	for _, w := range []*ringbuf.Writer{l.mbp1, l.mbp10, l.side} {
+		w.PublishHint()
+		w.Beat(ringbuf.MonotonicNow())
+	}
+}
+
+func (l *lane) stop() {
+	if l.mbp1 == nil {
+		return
+	}
+	for _, w := range []*ringbuf.Writer{l.mbp1, l.mbp10, l.side} {
+		_ = w.Close()
+	}
+	_, _ = l.last.Close(), l.inst.Close()
+	l.mbp1 = nil
+}
+
+func (l *lane) define(id uint32, symbol string) {
+	d := tick.Definition{Header: tick.Header{PublisherID: 2, InstrumentID: id}, InstrumentClass: 'K'}
+	copy(d.RawSymbol[:], symbol)
+	copy(d.Exchange[:], "XTST")
+	copy(d.Currency[:], "USD")
+	if err := l.inst.Put(&d, 0); err != nil {
+		l.t.Fatal(err)
+	}
+}
+
+func (l *lane) header(rtype uint8, id uint32) tick.Header {
+	l.now += 1000
+	return tick.Header{RType: rtype, PublisherID: 2, InstrumentID: id, TsEvent: l.now}
+}
+
+// top publishes a top of book, in cents; 0: an empty side.
+func (l *lane) top(id uint32, bid, ask int64, flags uint8) {
+	rec := ringbuf.Mbp1Slot{Mbp1: tick.Mbp1{Trade: tick.Trade{Header: l.header(tick.RTypeMbp1, id), Action: tick.ActionAdd, Flags: flags}}, TsPublish: l.now}
+	rec.Levels[0] = tick.EmptyPair
+	if bid != 0 {
+		rec.Levels[0].BidPx, rec.Levels[0].BidSz, rec.Levels[0].BidCt = bid*1e7, 100, 1
+	}
+	if ask != 0 {
+		rec.Levels[0].AskPx, rec.Levels[0].AskSz, rec.Levels[0].AskCt = ask*1e7, 200, 2
+	}
+	ringbuf.PublishSlice(l.mbp1, []ringbuf.Mbp1Slot{rec})
+	l.last.Put(id, &rec)
+	l.beat()
+}
+
+func (l *lane) trade(id uint32, px int64, size uint32) {
+	rec := ringbuf.Mbp1Slot{Mbp1: tick.Mbp1{Trade: tick.Trade{Header: l.header(tick.RTypeMbp1, id), Action: tick.ActionTrade, Price: px * 1e7, Size: size}}, TsPublish: l.now}
+	ringbuf.PublishSlice(l.mbp1, []ringbuf.Mbp1Slot{rec})
+	l.beat()
+}
+
+func (l *lane) deep(id uint32, bids ...int64) {
+	rec := ringbuf.Mbp10Slot{Mbp10: tick.Mbp10{Trade: tick.Trade{Header: l.header(tick.RTypeMbp10, id), Action: tick.ActionAdd}}, TsPublish: l.now}
+	for i := range rec.Levels {
+		rec.Levels[i] = tick.EmptyPair
+		if i < len(bids) {
+			rec.Levels[i].BidPx, rec.Levels[i].BidSz = bids[i]*1e7, uint32(i+1)
+		}
+	}
+	ringbuf.PublishSlice(l.mbp10, []ringbuf.Mbp10Slot{rec})
+	l.beat()
+}
+
+func (l *lane) status(id uint32, action uint16) {
+	var e ringbuf.EventSlot
+	e.PutStatus(&tick.Status{Header: l.header(tick.RTypeStatus, id), Action: action})
+	ringbuf.PublishSlice(l.side, []ringbuf.EventSlot{e})
+	l.beat()
+}
+
+// Goal: tickwire as a venue: what a real ring holds and then publishes reaches a FIX client as W and X. Method: a lane's files written by the test, a
+// client by hand.
+func TestServerOnRings(t *testing.T) {
+	dir := t.TempDir()
+	l := makeLane(t, dir)
+	l.define(7, "AAPL")
+	l.define(9, "MSFT")
+	l.top(7, 10025, 10050, 0)
+	l.deep(9, 500, 499, 498)
+	market, err := session.OpenRings(session.RingOptions{RingDir: dir, Log: testLog(t)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	stop := make(chan struct{})
+	defer close(stop)
+	s, err := session.Serve(session.ServerConfig{Address: "127.0.0.1:0", SenderCompID: "VENUE", Clients: []string{"ME"}, Log: testLog(t)}, market)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	c := dialVenue(t, session.V50SP2, s.Addr().String())
+	c.logon("141=Y|")
+	c.expect("35=A")
+	l.beat()
+	c.send("x|320=L|559=4|")
+	c.expect("35=y", "146=2", "55=AAPL", "207=XTST", "15=USD")
+	l.beat()
+	c.send("V|262=T|263=1|264=1|265=1|267=3|269=0|269=1|269=2|146=1|55=AAPL|")
+	c.expect("35=W", "55=AAPL", "268=2", "270=100.25", "271=100", "346=2", "270=100.5", "272=20261125", "1021=1")
+	l.top(7, 10025, 10049, 0)
+	m := c.expect("35=X", "262=T", "268=2", "83=2")
+	if want := "279=2|269=1|55=AAPL|270=100.5|272=20261125|273=15:00:00.000|83=1|279=0|269=1|55=AAPL|270=100.49|271=200|"; !strings.Contains(m, want) {
+		t.Errorf("%s: has no %s", m, want)
+	}
+	l.trade(7, 10049, 30)
+	c.expect("35=X", "279=0", "269=2", "270=100.49", "271=30")
+	l.top(7, 0, 10049, tick.FlagMaybeBadBook)
+	m = c.expect("35=X", "279=2", "269=0", "270=100.25")
+	if !strings.Contains(m, "279=1|269=1|55=AAPL|270=100.49|271=200|272=20261125|273=15:00:00.000|276=I|") {
+		t.Errorf("%s: the suspect book is not marked", m)
+	}
+	c.send("V|262=D|263=1|264=2|265=1|267=1|269=0|146=1|55=MSFT|")
+	c.expect("35=W", "55=MSFT", "268=2", "270=5", "270=4.99", "1021=2")
+	l.deep(9, 501, 500, 499)
+	m = c.expect("35=X", "262=D")
+	if !strings.Contains(m, "279=2|269=0|55=MSFT|270=4.99|") || !strings.Contains(m, "279=0|269=0|55=MSFT|270=5.01|271=1|") || strings.Contains(m, "270=4.98") {
+		t.Errorf("%s", m)
+	}
+	for _, bad := range [][2]string{
+		{"264=2|265=1|267=1|269=0|146=1|55=AAPL|", "58=of AAPL the top of book is had: MarketDepth 1"},
+		{"264=0|265=1|267=1|269=0|146=1|55=MSFT|", "58=of MSFT the full book is not had, MarketDepth 1 to 10 is"},
+		{"264=11|265=1|267=1|269=0|146=1|55=MSFT|", "58=MarketDepth 11 is not had of MSFT, 1 to 10 is"},
+	} {
+		c.send("V|262=B|263=1|" + bad[0])
+		c.expect("35=Y", "262=B", "281=5", bad[1])
+	}
+	c.send("e|324=S|55=AAPL|263=1|")
+	c.expect("35=f", "55=AAPL")
+	l.status(7, tick.StatusHalt)
+	c.expect("35=f", "324=S", "55=AAPL", "326=2")
+	l.define(11, "NEW")
+	l.top(11, 100, 101, 0)
+	c.send("V|262=N|263=0|264=1|267=1|269=0|146=1|55=NEW|")
+	for end := time.Now().Add(3 * time.Second); ; time.Sleep(20 * time.Millisecond) {
+		l.beat()
+		m, err := c.read(5 * time.Second)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if strings.Contains(m, "|35=W|") {
+			break
+		}
+		if time.Now().After(end) || !strings.Contains(m, "|35=Y|") {
+			t.Fatal(m)
+		}
+		c.send("V|262=N|263=0|264=1|267=1|269=0|146=1|55=NEW|")
+	}
+}
+
+// Goal: the market of rings says what was missed, what a silent producer's books are worth, and finds a producer that starts again.
+func TestRingMarket(t *testing.T) {
+	dir := t.TempDir()
+	l := makeLane(t, dir)
+	l.define(7, "AAPL")
+	l.top(7, 10025, 10050, 0)
+	m, err := session.OpenRings(session.RingOptions{RingDir: dir, Instance: "test", Feed: "venue", Log: testLog(t)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer m.Close()
+	var events []string
+	poll := func() {
+		events = events[:0]
+		m.Poll(1000, func(e *session.Event) {
+			text := fmt.Sprintf("%d of %d", e.Kind, e.ID)
+			if e.Book != nil {
+				text += fmt.Sprint(" ", e.Book.Pairs[0].BidPx/1e7)
+			}
+			events = append(events, text)
+		})
+	}
+	want := func(all ...string) {
+		t.Helper()
+		if strings.Join(events, ", ") != strings.Join(all, ", ") {
+			t.Errorf("events %q, want %q", events, all)
+		}
+	}
+	var b session.Book
+	poll()
+	want()
+	if i, ok := m.Find("AAPL"); !ok || i.Exchange != "XTST" || !m.Book(i.ID, false, &b) || b.Pairs[0].BidPx != 10025e7 || m.Book(i.ID, true, &b) {
+		t.Errorf("%+v, %v", i, b.Pairs[0])
+	}
+	l.top(7, 10026, 10050, 0)
+	l.trade(7, 10050, 1)
+	poll()
+	want("0 of 0 10026", "2 of 0")
+	for i := range int64(200) { // three laps
+		l.top(7, 10100+i, 10500, 0)
+	}
+	poll()
+	if len(events) != 1 || events[0] != fmt.Sprintf("%d of 0", session.EventLost) {
+		t.Errorf("events %q, want a loss, and nothing that .last has already", events)
+	}
+	if m.Book(0, false, &b); b.Pairs[0].BidPx != 10299e7 {
+		t.Errorf("after a loss the bid is %d", b.Pairs[0].BidPx)
+	}
+	l.stop()
+	for range 3000 { // the header is looked at now and then
+		if poll(); len(events) > 0 {
+			break
+		}
+	}
+	want(fmt.Sprintf("%d of 0", session.EventLost))
+	if m.Book(0, false, &b); !b.Suspect {
+		t.Error("the book of a producer that is gone is taken for firm")
+	}
+	l = makeLane(t, dir)
+	l.define(8, "AAPL") // another number today
+	l.top(8, 20000, 20001, 0)
+	found := false
+	for end := time.Now().Add(5 * time.Second); !found && time.Now().Before(end); time.Sleep(time.Millisecond) {
+		l.beat()
+		poll()
+		m.Book(0, false, &b)
+		found = b.Pairs[0].BidPx == 20000e7 && !b.Suspect
+	}
+	if !found {
+		t.Errorf("the new producer is not found: %v", b.Pairs[0])
+	}
+	l.top(8, 20001, 20002, 0)
+	poll()
+	want("0 of 0 20001")
+}

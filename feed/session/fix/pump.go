@@ -1,0 +1,430 @@
+package fix
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+	"time"
+)
+
+// serverRequest is what a client asks, as its session read it.
+type serverRequest struct {
+	kind  askKind
+	x     *serverSession
+	epoch uint64
+
+	id      string
+	how     byte // 263
+	depth   int  // 264, -1: not to be read
+	update  byte // 265
+	orders  bool // 266 is N
+	types   []string
+	symbols []string
+}
+
+type askKind uint8
+
+const (
+	askLogon askKind = iota
+	askLogout
+	askRefresh // the client has lost messages: W for all it has
+	askMarketData
+	askList
+	askStatus
+)
+
+// pump is the goroutine that reads the market and knows who wants what of it.
+//
+//	requests ──► legs: one an instrument of a subscription     dirty legs ──► W, once their client has caught up
+//	market ────► events ──► the instrument's legs ──► X, or dirty
+type pump struct {
+	s        *Server
+	subs     map[*serverSession]map[string]*subscription
+	legs     map[uint32][]*leg
+	watchers map[uint32][]*watcher
+	dirty    []*leg
+	stamp    stamp
+	lines    []entry
+	open     []*subscription // those that have entries in this turn
+	book     Book
+}
+
+type subscription struct {
+	client *serverSession
+	id     string
+	levels int
+	deep   bool // of the market's deep books
+	once   bool // a snapshot, nothing after it
+	full   bool // W each time
+	want   wanted
+	legs   []*leg
+	gone   bool
+	x      increments // of this turn
+}
+
+// leg is one instrument of a subscription.
+type leg struct {
+	sub   *subscription
+	inst  Instrument
+	was   Book // as the client has it
+	rpt   uint64
+	dirty bool // the client has no book, or an old one: W is due
+	again bool // it had one
+}
+
+// watcher wants an instrument's status.
+type watcher struct {
+	x    *serverSession
+	id   string
+	inst Instrument
+}
+
+const (
+	pumpEvents   = 512                    // of the market in a turn
+	pumpRequests = 64                     // in a turn
+	pumpCatchups = 256                    // W in a turn
+	mostEntries  = 64                     // of an X
+	pumpNap      = 500 * time.Microsecond // while there is nothing
+)
+
+func (p *pump) start(s *Server) {
+	*p = pump{s: s, subs: map[*serverSession]map[string]*subscription{}, legs: map[uint32][]*leg{}, watchers: map[uint32][]*watcher{}}
+}
+
+func (p *pump) run() {
+	for {
+		busy := false
+		for range pumpRequests {
+			select {
+			case <-p.s.done:
+				return
+			case r := <-p.s.requests:
+				busy = true
+				p.request(&r)
+				continue
+			default:
+			}
+			break
+		}
+		n := p.s.market.Poll(pumpEvents, p.event)
+		p.flush()
+		if p.catchUp() == 0 && n == 0 && !busy {
+			p.s.market.Wait(pumpNap)
+		}
+	}
+}
+
+func (p *pump) request(r *serverRequest) {
+	if r.epoch != r.x.epoch.Load() && r.kind != askLogout {
+		return
+	}
+	switch r.kind {
+	case askLogon, askLogout:
+		p.forget(r.x)
+	case askRefresh:
+		for _, sub := range p.subs[r.x] {
+			for _, l := range sub.legs {
+				p.soil(l)
+			}
+		}
+	case askMarketData:
+		p.marketData(r)
+	case askList:
+		p.list(r)
+	case askStatus:
+		p.status(r)
+	}
+}
+
+// marketData grants or refuses V.
+func (p *pump) marketData(r *serverRequest) {
+	if r.how == '2' {
+		sub := p.subs[r.x][r.id]
+		if sub == nil {
+			p.refuse(r, '4', "no request with this MDReqID runs")
+			return
+		}
+		p.drop(sub)
+		return
+	}
+	if p.subs[r.x][r.id] != nil {
+		p.refuse(r, '1', "duplicate MDReqID")
+		return
+	}
+	sub := &subscription{client: r.x, id: r.id, once: r.how == '0', full: r.update == '0'}
+	for _, t := range r.types {
+		switch t {
+		case "0":
+			sub.want.bids = true
+		case "1":
+			sub.want.offers = true
+		case "2":
+			sub.want.trades = true
+		default:
+			p.refuse(r, '8', "MDEntryType "+t+" is not had; 0, 1 and 2 are")
+			return
+		}
+	}
+	if r.orders {
+		p.refuse(r, '7', "entries are had one a price, not one an order: AggregatedBook Y")
+		return
+	}
+	if reason, text := p.place(r, sub); reason != 0 {
+		p.refuse(r, reason, text)
+		return
+	}
+	if p.subs[r.x] == nil {
+		p.subs[r.x] = map[string]*subscription{}
+	}
+	p.subs[r.x][r.id] = sub
+	for _, l := range sub.legs {
+		p.legs[l.inst.ID] = append(p.legs[l.inst.ID], l)
+		l.dirty = true
+		p.dirty = append(p.dirty, l)
+	}
+	p.s.counters.Subscriptions.Add(1)
+}
+
+// place finds the instruments of a request and how deep it goes; reason 0: it can be granted.
+func (p *pump) place(r *serverRequest, sub *subscription) (reason byte, text string) {
+	have := 0
+	for _, other := range p.subs[r.x] {
+		have += len(other.legs)
+	}
+	if have+len(r.symbols) > p.s.c.MaxSymbols {
+		return '2', fmt.Sprintf("%d symbols with those that run already, at most %d are had", have+len(r.symbols), p.s.c.MaxSymbols)
+	}
+	if r.depth < 0 {
+		return '5', "MarketDepth is no number that can be had"
+	}
+	sub.levels, sub.deep = r.depth, r.depth != 1
+	for _, symbol := range r.symbols {
+		inst, ok := p.s.market.Find(symbol)
+		if !ok {
+			return '0', "unknown symbol " + symbol
+		}
+		if slices.ContainsFunc(sub.legs, func(l *leg) bool { return l.inst.ID == inst.ID }) {
+			return '0', "symbol " + symbol + " is named twice"
+		}
+		most, full := p.s.market.Levels(inst.ID)
+		most = min(most, MostLevels)
+		switch {
+		case most == 0 || most == 1 && !full && r.depth != 1:
+			return '5', "of " + symbol + " the top of book is had: MarketDepth 1"
+		case r.depth == 0 && !full:
+			return '5', "of " + symbol + " the full book is not had, MarketDepth 1 to " + strconv.Itoa(most) + " is"
+		case r.depth == 0:
+			sub.levels = MostLevels
+		case r.depth > most && !full:
+			return '5', "MarketDepth " + strconv.Itoa(r.depth) + " is not had of " + symbol + ", 1 to " + strconv.Itoa(most) + " is"
+		}
+		sub.legs = append(sub.legs, &leg{sub: sub, inst: inst})
+	}
+	sub.levels = min(sub.levels, MostLevels)
+	return 0, ""
+}
+
+func (p *pump) refuse(r *serverRequest, reason byte, text string) {
+	p.s.counters.Denied.Add(1)
+	r.x.send(refusal(r.id, reason, text))
+}
+
+func (p *pump) list(r *serverRequest) {
+	var all []Instrument
+	p.s.market.Each(func(i *Instrument) bool {
+		if len(r.symbols) == 0 || i.Symbol == r.symbols[0] {
+			all = append(all, *i)
+		}
+		return true
+	})
+	for _, m := range list(r.x.v, r.id, all) {
+		r.x.send(m)
+	}
+}
+
+func (p *pump) status(r *serverRequest) {
+	if r.how == '2' {
+		for id, list := range p.watchers {
+			p.watchers[id] = slices.DeleteFunc(list, func(w *watcher) bool { return w.x == r.x && w.id == r.id })
+		}
+		return
+	}
+	inst, ok := p.s.market.Find(r.symbols[0])
+	if !ok {
+		r.x.send(statusMessage(r.id, r.symbols[0], 0))
+		return
+	}
+	r.x.send(statusMessage(r.id, inst.Symbol, p.s.market.Status(inst.ID)))
+	mine := func(w *watcher) bool { return w.x == r.x }
+	if r.how == '1' && !slices.ContainsFunc(p.watchers[inst.ID], mine) {
+		p.watchers[inst.ID] = append(p.watchers[inst.ID], &watcher{r.x, r.id, inst})
+	}
+}
+
+// event sends what a market's event means to whom.
+func (p *pump) event(e *Event) {
+	switch e.Kind {
+	case EventLost:
+		for _, list := range p.legs {
+			for _, l := range list {
+				p.soil(l)
+			}
+		}
+		return
+	case EventStatus:
+		for _, w := range p.watchers[e.ID] {
+			w.x.send(statusMessage(w.id, w.inst.Symbol, e.Status))
+		}
+		return
+	}
+	for _, l := range p.legs[e.ID] {
+		if e.Kind == EventTrade {
+			p.trade(l, e)
+		} else if l.sub.deep == (e.Kind == EventDeep) {
+			p.change(l, e)
+		}
+	}
+}
+
+func (p *pump) trade(l *leg, e *Event) {
+	sub := l.sub
+	if !sub.want.trades || sub.once || l.dirty && !l.again {
+		return
+	}
+	if sub.client.congested() {
+		p.s.counters.LostTrades.Add(1)
+		return
+	}
+	p.lines = append(p.lines[:0], entry{action: '0', typ: '2', px: e.Price, size: e.Size})
+	p.add(l, e.TsEvent)
+}
+
+// add puts entries into the X of this turn: what happens at the same time goes out as one message, so that a burst costs few.
+func (p *pump) add(l *leg, ns uint64) {
+	sub := l.sub
+	if sub.x.count == 0 {
+		p.open = append(p.open, sub)
+	}
+	sub.x.add(sub.client.v, l.inst.Symbol, p.lines, ns, &l.rpt, &p.stamp)
+	p.s.counters.Entries.Add(uint64(len(p.lines)))
+	if sub.x.count >= mostEntries {
+		p.sendX(sub)
+	}
+}
+
+// flush sends the X of this turn.
+func (p *pump) flush() {
+	for _, sub := range p.open {
+		p.sendX(sub)
+	}
+	clear(p.open)
+	p.open = p.open[:0]
+}
+
+func (p *pump) sendX(sub *subscription) {
+	if sub.x.count > 0 && !sub.gone {
+		sub.client.send(sub.x.message(sub.id))
+		p.s.counters.Increments.Add(1)
+	}
+}
+
+func (p *pump) change(l *leg, e *Event) {
+	sub := l.sub
+	if l.dirty {
+		if l.again {
+			p.s.counters.Conflated.Add(1)
+		}
+		return
+	}
+	p.lines = p.lines[:0]
+	if sub.want.bids {
+		p.lines = changes(p.lines, &l.was, e.Book, sub.levels, '0')
+	}
+	if sub.want.offers {
+		p.lines = changes(p.lines, &l.was, e.Book, sub.levels, '1')
+	}
+	switch {
+	case len(p.lines) == 0:
+		return
+	case sub.client.congested():
+		p.s.counters.Conflated.Add(1)
+		p.soil(l)
+		return
+	case sub.full:
+		sub.client.send(snapshot(sub.client.v, sub.id, l.inst.Symbol, e.Book, sub.levels, sub.want, &p.stamp))
+		p.s.counters.Snapshots.Add(1)
+	default:
+		p.add(l, e.Book.TsEvent)
+	}
+	l.was = *e.Book
+}
+
+// soil makes W due.
+func (p *pump) soil(l *leg) {
+	if l.dirty || l.sub.once {
+		return
+	}
+	l.dirty, l.again = true, true
+	p.dirty = append(p.dirty, l)
+}
+
+// catchUp sends W that are due to clients that can take them, and says how many.
+func (p *pump) catchUp() (sent int) {
+	left := p.dirty[:0]
+	for i, l := range p.dirty {
+		if sent == pumpCatchups {
+			left = append(left, p.dirty[i:]...)
+			break
+		}
+		if l.sub.gone {
+			continue
+		}
+		if l.sub.client.congested() || !p.s.market.Book(l.inst.ID, l.sub.deep, &p.book) {
+			left = append(left, l)
+			continue
+		}
+		sub := l.sub
+		sub.client.send(snapshot(sub.client.v, sub.id, l.inst.Symbol, &p.book, sub.levels, sub.want, &p.stamp))
+		p.s.counters.Snapshots.Add(1)
+		if l.again {
+			p.s.counters.Catchups.Add(1)
+		}
+		l.was, l.dirty = p.book, false
+		sent++
+		if sub.once && !slices.ContainsFunc(sub.legs, func(l *leg) bool { return l.dirty }) {
+			p.drop(sub)
+		}
+	}
+	clear(p.dirty[len(left):])
+	p.dirty = left
+	return sent
+}
+
+// drop ends a subscription.
+func (p *pump) drop(sub *subscription) {
+	sub.gone = true
+	delete(p.subs[sub.client], sub.id)
+	for _, l := range sub.legs {
+		list := slices.DeleteFunc(p.legs[l.inst.ID], func(o *leg) bool { return o == l })
+		if len(list) == 0 {
+			delete(p.legs, l.inst.ID)
+		} else {
+			p.legs[l.inst.ID] = list
+		}
+	}
+}
+
+// forget ends all that a session asked for.
+func (p *pump) forget(x *serverSession) {
+	for _, sub := range p.subs[x] {
+		p.drop(sub)
+	}
+	delete(p.subs, x)
+	for id, list := range p.watchers {
+		if list = slices.DeleteFunc(list, func(w *watcher) bool { return w.x == x }); len(list) == 0 {
+			delete(p.watchers, id)
+		} else {
+			p.watchers[id] = list
+		}
+	}
+}
