@@ -55,6 +55,7 @@ type Channel struct {
 
 	lineNext [2]uint64 // a line: number behind its furthest packet, 0: it had none in this session
 	began    uint64    // lane time of the session's first packet
+	joinSent uint64    // when the venue sent it; 0: not known
 	looked   uint64    // lane time when the lines were last looked after
 
 	busy bool // something is missing, or was at the last Tick

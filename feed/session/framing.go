@@ -77,7 +77,7 @@ func (c *Channel) skip(blocks []byte, n int) []byte {
 
 // special takes what is no ordinary packet of the sequence, and says whether it goes on as one. A reset does: it has a number, which most
 // often is 1. It comes several times over, on both lines, so it is acted on when its epoch is later than the last one's; and when none was
-// seen yet, unless the sequence was joined just now, by what came behind it.
+// seen yet, unless the sequence was joined just now, by what came behind it: then the venue sent that later, as far as it says.
 func (c *Channel) special(h *Header, at uint8, now uint64) bool {
 	line := &c.Lines[at]
 	if h.Kind != PacketReset {
@@ -88,7 +88,7 @@ func (c *Channel) special(h *Header, at uint8, now uint64) bool {
 	if h.Epoch <= c.epoch || c.next > 1 && h.Sequence >= c.next { // a repetition, or a reset that numbers go on behind
 		return true
 	}
-	young := c.epoch == 0 && since(&c.began, now) < uint64(c.cfg.Quiet)
+	young := c.epoch == 0 && since(&c.began, now) < uint64(c.cfg.Quiet) && (c.joinSent == 0 || h.Epoch <= c.joinSent)
 	c.epoch, c.resetSent = h.Epoch, h.Sent
 	if c.next == 0 || young {
 		return true
