@@ -85,7 +85,11 @@ func (c *Channel) special(h *Header, at uint8, now uint64) bool {
 		return false
 	}
 	line.Resets++
-	if h.Epoch <= c.epoch || c.next > 1 && h.Sequence >= c.next { // a repetition, or a reset that numbers go on behind
+	if h.Epoch <= c.epoch {
+		return true
+	}
+	if c.next > 1 && (h.Sequence >= c.next || h.Sequence > 1 && c.gone.has(h.Sequence, h.Sequence+1)) { // numbers go on behind it, or did when it was given up
+		c.epoch = h.Epoch // its copy on the other line comes when they have gone on
 		return true
 	}
 	young := c.epoch == 0 && since(&c.began, now) < uint64(c.cfg.Quiet) && (c.joinSent == 0 || h.Epoch <= c.joinSent)

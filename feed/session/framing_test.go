@@ -108,3 +108,24 @@ func TestResetBehindJoin(t *testing.T) {
 		}
 	}
 }
+
+// TestResetThatGoesOn: numbers go on behind a reset, as CME's do: it is a packet like any other, and so is the copy that the other line brings, however
+// far behind, and even in a hole.
+func TestResetThatGoesOn(t *testing.T) {
+	data := func(first uint64) []byte { return word(PacketData, first, 0, 1) }
+	reset := word(PacketReset, 5002, 9, 1)
+	want := []string{"start \x00\x00\x00", "gap 1-4999 state3", "5000-5000", "5001-5001", "5002-5002", "5003-5003", "5004-5004"}
+	for name, steps := range map[string][]step{
+		"line B is behind":     {{0, 0, data(5000)}, {6000, 0, data(5001)}, {6001, 0, reset}, {6002, 1, reset}, {6003, 0, data(5003)}, {6004, 1, reset}, {6005, 0, data(5004)}},
+		"line A did not bring": {{0, 0, data(5000)}, {6000, 0, data(5001)}, {6001, 0, data(5003)}, {6002, 1, reset}, {6003, 0, reset}, {6004, 0, data(5004)}},
+	} {
+		if _, l := play(t, Config{Framing: wordFraming{}, Wait: 10 * time.Millisecond}, steps); !slices.Equal(l.lines, want) {
+			t.Errorf("%s:\n got %q\nwant %q", name, l.lines, want)
+		}
+	}
+	late := []step{{0, 0, data(5000)}, {6000, 0, data(5001)}, {6001, 0, data(5003)}, {6050, 0, data(5004)}, {6060, 1, reset}, {6061, 0, data(5005)}}
+	want = []string{"start \x00\x00\x00", "gap 1-4999 state3", "5000-5000", "5001-5001", "gap 5002-5002 state3", "5003-5003", "5004-5004", "5005-5005"}
+	if _, l := play(t, Config{Framing: wordFraming{}, Wait: 10 * time.Millisecond}, late); !slices.Equal(l.lines, want) {
+		t.Errorf("it comes when it was given up:\n got %q\nwant %q", l.lines, want)
+	}
+}
