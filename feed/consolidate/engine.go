@@ -123,7 +123,7 @@ func (e *Engine) Knows(v int, id uint32) bool { return e.venues[v].ids[id] != 0 
 
 var empty = tick.ConsolidatedPair{BidPx: tick.UndefPrice, AskPx: tick.UndefPrice}
 
-// Update takes a record of a venue's mbp1 ring, whose number there is slot. An instrument without a symbol (Know) is nobody's: false.
+// Update takes a record of a venue's mbp1 ring, whose number there is slot, or 0 when it is a latest value. An instrument without a symbol (Know) is nobody's: false.
 func (e *Engine) Update(v int, m *ringbuf.Mbp1Slot, slot uint64) bool {
 	own := e.venues[v].ids[m.InstrumentID]
 	if own == 0 {
@@ -134,7 +134,7 @@ func (e *Engine) Update(v int, m *ringbuf.Mbp1Slot, slot uint64) bool {
 	}
 	in := &e.instruments[own-1]
 	q, level := &in.quotes[v], &m.Levels[0]
-	if m.TsRecv < q.TsRecv {
+	if slot == 0 && m.TsRecv < q.TsRecv { // a ring is in order; its times need not be, where the lane's clock stood in for a packet's
 		e.Counters.Older++
 		return true
 	}

@@ -216,6 +216,16 @@ func TestWhatQuotesAreWorth(t *testing.T) {
 	gap(a, tick.GapClosed, 0, 5, quoteOf(5, 0, 100, 3, 102, 4, 0))
 	look("rebuilt", "AAPL 3×100@2 / 4×102@2 live1 stale0")
 
+	a.at += 1000 // the lane's clock, which is ahead of the stamps of packets that it has yet to take
+	gap(a, tick.GapLost, tick.FlagMaybeBadBook, 5, quoteOf(5, 0, 100, 3, 102, 4, 0))
+	look("another loss", "AAPL -@0 / -@0 live0 stale0")
+	a.at -= 1000
+	a.quote(5, 100, 3, 103, 4)
+	look("a packet of before that", "AAPL 3×100@2 / 4×103@2 live1 stale0")
+	a.quote(5, 100, 3, 102, 4)
+	look("and another", "AAPL 3×100@2 / 4×102@2 live1 stale0")
+	a.at += 1000
+
 	must(t, a.inst.SetStatus(2, 5, uint8(tick.StatusHalt)))
 	for range 3000 {
 		rec := ringbuf.EventSlot{}
