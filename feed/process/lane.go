@@ -230,7 +230,11 @@ func (r *laneRunner) run(p *Process) error {
 	}
 	if r.capture != nil {
 		between := func(now uint64) { r.export.export(now) }
-		return r.capture.Run(r.lane, PlayOptions{Pace: p.feed.Pace, Between: between}, &p.stop)
+		err := r.capture.Run(r.lane, PlayOptions{Pace: p.feed.Pace, Between: between}, &p.stop)
+		for _, line := range summary(r.capture, r.lane, &r.kept) {
+			p.log.Warn(line, "lane", r.name)
+		}
+		return err
 	}
 	before := r.input.Counters
 	r.input.Between = func(now uint64) {
