@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/tickwire/tickwire/feed/symbols"
+	"github.com/tickwire/tickwire/ringbuf"
 	"github.com/tickwire/tickwire/tick"
 )
 
@@ -42,5 +43,15 @@ func TestHalt(t *testing.T) {
 	b.lane.EndPass()
 	if in, _ := b.inst.Lookup(2, 7); in.StatusAction != uint8(tick.StatusPause) {
 		t.Errorf("a short-sale status made it %d", in.StatusAction)
+	}
+}
+
+// TestGapBeforeTheFirstRow: no venue's time is known yet; the gap is of today all the same.
+func TestGapBeforeTheFirstRow(t *testing.T) {
+	b := newBench(t, nil)
+	b.lane.Gap(lostGap(1, 9))
+	var slot [1]ringbuf.EventSlot
+	if n, _, _ := ringbuf.PollSlice(b.readers[ringbuf.KindEvents], slot[:]); n != 1 || slot[0].Gap() == nil || slot[0].Gap().TsEvent < testMidnight {
+		t.Errorf("%d records, %+v", n, slot[0].Gap())
 	}
 }
