@@ -377,11 +377,11 @@ func TestSlowClient(t *testing.T) {
 	slow, _, held := open("ME")
 	other, _, _ := open("OTHER")
 	venue.Begin()
-	until(t, 20*time.Second, "the day over", func() bool { return venue.Steps() == steps })
+	until(t, time.Minute, "the day over", func() bool { return venue.Steps() == steps })
 	close(held)
 	for name, r := range map[string]*reader{"slow": slow, "other": other} {
 		var last error
-		for end := time.Now().Add(10 * time.Second); time.Now().Before(end); time.Sleep(10 * time.Millisecond) {
+		for end := time.Now().Add(time.Minute); time.Now().Before(end); time.Sleep(10 * time.Millisecond) {
 			last = nil
 			for _, symbol := range []string{"SYM0001", "SYM0002", "SYM0003"} {
 				b, _ := venue.Book(symbol)

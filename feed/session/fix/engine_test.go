@@ -127,7 +127,7 @@ func (p *peer) count(kind string) int {
 
 func (p *peer) await(kind string, n int) {
 	p.t.Helper()
-	until(p.t, 20*time.Second, fmt.Sprintf("%q said %d times by the peer", kind, n), func() bool { return p.count(kind) >= n })
+	until(p.t, time.Minute, fmt.Sprintf("%q said %d times by the peer", kind, n), func() bool { return p.count(kind) >= n })
 }
 
 func (p *peer) tell(command string) { _, _ = io.WriteString(p.in, command+"\n") }
@@ -288,7 +288,10 @@ func dialIn(ns *netns.NS) func(context.Context, string) (net.Conn, error) {
 func TestClientOfEngine(t *testing.T) {
 	for _, v := range session.Versions {
 		t.Run(v.String(), func(t *testing.T) {
-			const updates = 100_000
+			updates := 100_000
+			if raceEnabled {
+				updates = 20_000
+			}
 			ns := nstest.Pair(t, netns.Options{}).Rx
 			venue := startPeer(t, ns, []string{"HALT=1"}, nil, "acceptor", peerConfig(t, v, "acceptor", 5001), strconv.Itoa(updates), "0")
 			p := startProxy(t, ns, "127.0.0.1:5001", func(n int, raw []byte) []byte {
@@ -296,9 +299,9 @@ func TestClientOfEngine(t *testing.T) {
 				case fieldOf(raw, "35") != "X":
 				case n == 1000, n >= 3000 && n < 3010, n == updates/2-10:
 					return nil
-				case n%17000 == 0:
+				case n%(updates/6) == 0:
 					return spoil(raw, false)
-				case n%23000 == 0:
+				case n%(updates/5) == 0:
 					return spoil(raw, true)
 				}
 				return raw
@@ -335,12 +338,12 @@ func TestClientOfEngine(t *testing.T) {
 			p.cut()
 			venue.tell("go")
 			venue.await("finished", 1)
-			until(t, 30*time.Second, "all updates there", func() bool { mu.Lock(); defer mu.Unlock(); return next > updates || len(faults) > 0 })
+			until(t, time.Minute, "all updates there", func() bool { mu.Lock(); defer mu.Unlock(); return next > updates || len(faults) > 0 })
 			want := 2
 			if v != session.V42 {
 				want += 3
 			}
-			until(t, 10*time.Second, "all books there", func() bool { return c.Status().Live == want })
+			until(t, time.Minute, "all books there", func() bool { return c.Status().Live == want })
 			if err := c.Close(); err != nil {
 				t.Error(err)
 			}
@@ -372,6 +375,9 @@ func TestEngineAtServer(t *testing.T) {
 		for _, resend := range []bool{true, false} {
 			t.Run(fmt.Sprintf("%s/resend=%v", v, resend), func(t *testing.T) {
 				steps := 100_000
+				if raceEnabled {
+					steps = 20_000
+				}
 				ns := nstest.Pair(t, netns.Options{}).Rx
 				var l net.Listener
 				if err := ns.Do(func() (err error) { l, err = net.Listen("tcp", "127.0.0.1:0"); return err }); err != nil {
@@ -413,20 +419,20 @@ func TestEngineAtServer(t *testing.T) {
 					}
 				}, "initiator", peerConfig(t, v, "initiator", p.port()), "5", "SYM0001", "SYM0002", "SYM0003", "SYM0004")
 				client.await("logon", 1)
-				until(t, 10*time.Second, "books there", func() bool { w, _, _ := r.counts(); return w >= 4 })
+				until(t, time.Minute, "books there", func() bool { w, _, _ := r.counts(); return w >= 4 })
 				venue.Begin()
 				if !resend {
-					until(t, 20*time.Second, "half of the day over", func() bool { return venue.Steps() > uint64(steps/2) })
+					until(t, time.Minute, "half of the day over", func() bool { return venue.Steps() > uint64(steps/2) })
 					p.cut()
 				}
-				until(t, 30*time.Second, "the day over", func() bool {
+				until(t, time.Minute, "the day over", func() bool {
 					return venue.Steps() == uint64(steps) && (!resend || uint64(r.entryCount()) >= venue.Counters().Entries.Load())
 				})
 				if !resend {
 					client.await("logon", 2)
 				}
 				var last error
-				for end := time.Now().Add(10 * time.Second); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
+				for end := time.Now().Add(time.Minute); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
 					last = nil
 					for _, symbol := range []string{"SYM0001", "SYM0002", "SYM0003", "SYM0004"} {
 						b, _ := venue.Book(symbol)

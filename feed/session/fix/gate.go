@@ -108,6 +108,7 @@ func (g *gate) Read(p []byte) (int, error) {
 			}
 			continue
 		}
+		g.breathe()
 		if err := g.receive(); err != nil {
 			g.fail(err)
 		}
@@ -115,6 +116,16 @@ func (g *gate) Read(p []byte) (int, error) {
 	n := copy(p, g.pending)
 	g.pending = g.pending[n:]
 	return n, nil
+}
+
+// breathe waits while the library has much to do, a few seconds at most: should it have left messages aside, their number does not fall.
+func (g *gate) breathe() {
+	for range 5000 {
+		if g.order.next == nil || g.order.reset || g.isDone() || !g.kept.full(g.order.next.Load()) {
+			return
+		}
+		time.Sleep(time.Millisecond)
+	}
 }
 
 func (g *gate) fail(err error) {
