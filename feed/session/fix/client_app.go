@@ -129,6 +129,13 @@ func (a clientApp) FromApp(env *qf.Message, _ qf.SessionID) qf.MessageRejectErro
 		a.lost("a message breaks the rules of tag=value")
 		return reject(f)
 	}
+	if a.dict != nil {
+		if rejected := against(&a.strict, f.frame, a.dict); rejected != nil {
+			a.counters.Malformed.Add(1)
+			a.lost("a message breaks the dictionary")
+			return rejected
+		}
+	}
 	typ, _ := env.MsgType()
 	if !a.look(typ, f.frame) {
 		a.counters.Stale.Add(1)
@@ -159,6 +166,23 @@ func reject(f keptFrame) qf.MessageRejectError {
 	}
 	tag := qf.Tag(f.badTag)
 	return qf.NewMessageRejectError(text, f.bad, &tag)
+}
+
+// against checks a frame with a dictionary; nil: it is good, and m has it.
+func against(m *codec.Message, frame []byte, d *codec.Dictionary) qf.MessageRejectError {
+	err := m.Parse(frame, d)
+	if err == nil {
+		err = m.Validate(codec.Checks{AllowUserTags: true, AllowAnyOrder: true})
+	}
+	fault, bad := err.(*codec.Fault)
+	if !bad {
+		return nil
+	}
+	tag := qf.Tag(fault.Tag)
+	if tag == 0 {
+		return qf.NewMessageRejectError(fault.Text(), int(fault.Reason), nil)
+	}
+	return qf.NewMessageRejectError(fault.Text(), int(fault.Reason), &tag)
 }
 
 // look reads what concerns requests; false: the message belongs to one that is over.

@@ -148,6 +148,17 @@ func TestClientConversations(t *testing.T) {
 					t.Errorf("%d breaks, %d malformed", s.Breaks(), k.Counters().Malformed.Load())
 				}
 			}},
+		{"a strict client rejects what its dictionary does not have", func(c *session.Config) { c.Strict = true },
+			func(t *testing.T, w *wireVenue, k *session.Client, s *session.Source, poll func(int) []string) {
+				c := w.accept()
+				id := c.begin()
+				c.send("W|55=AA|262=" + id + "|268=2|269=0|270=1|271=2|")
+				c.expect("35=3", "45=2", "371=268", "373=16")
+				c.send("W|55=AA|262=" + id + "|" + entry)
+				if poll(1); s.Breaks() != 1 || k.Counters().Malformed.Load() != 1 {
+					t.Errorf("%d breaks, %d malformed", s.Breaks(), k.Counters().Malformed.Load())
+				}
+			}},
 		{"the venue has lost our request", nil,
 			func(t *testing.T, w *wireVenue, k *session.Client, s *session.Source, poll func(int) []string) {
 				c := w.accept()

@@ -154,7 +154,7 @@ func peerConfig(t *testing.T, v session.Version, kind string, port int) string {
 	}
 	var b strings.Builder
 	fmt.Fprintf(&b, "[DEFAULT]\nConnectionType=%s\nStartTime=00:00:00\nEndTime=00:00:00\nFileStorePath=%s\nUseDataDictionary=Y\n", kind, dir)
-	fmt.Fprintf(&b, "SenderCompID=PEER\nTargetCompID=ME\nReconnectInterval=1\nHeartBtInt=30\n")
+	fmt.Fprintf(&b, "SenderCompID=PEER\nTargetCompID=ME\nReconnectInterval=1\nHeartBtInt=5\n")
 	if kind == "acceptor" {
 		fmt.Fprintf(&b, "SocketAcceptPort=%d\nSocketReuseAddress=Y\n", port)
 	} else {

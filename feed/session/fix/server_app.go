@@ -147,17 +147,9 @@ func (a serverApp) FromApp(env *qf.Message, id qf.SessionID) qf.MessageRejectErr
 		return reject(f)
 	}
 	m := &x.m
-	err := m.Parse(f.frame, a.dicts[x.v])
-	if err == nil {
-		err = m.Validate(codec.Checks{AllowUserTags: true, AllowAnyOrder: true})
-	}
-	if fault, bad := err.(*codec.Fault); bad {
+	if rejected := against(m, f.frame, a.dicts[x.v]); rejected != nil {
 		a.counters.Malformed.Add(1)
-		tag := qf.Tag(fault.Tag)
-		if tag == 0 {
-			return qf.NewMessageRejectError(fault.Text(), int(fault.Reason), nil)
-		}
-		return qf.NewMessageRejectError(fault.Text(), int(fault.Reason), &tag)
+		return rejected
 	}
 	switch string(m.MsgType()) {
 	case "V":
