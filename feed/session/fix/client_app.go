@@ -44,9 +44,20 @@ func (a clientApp) OnLogout(qf.SessionID) {
 }
 
 func (a clientApp) ToAdmin(m *qf.Message, _ qf.SessionID) {
-	if typ, _ := m.MsgType(); typ == "A" && a.user != "" {
-		m.Body.SetString(553, a.user)
-		m.Body.SetString(554, a.password)
+	switch typ, _ := m.MsgType(); typ {
+	case "A":
+		if a.user != "" {
+			m.Body.SetString(553, a.user)
+			m.Body.SetString(554, a.password)
+		}
+	case "4": // not earlier: a request made before the fill has its end would be a number that it fills
+		first, _ := m.Header.GetInt(34)
+		behind, _ := m.Body.GetInt(36)
+		a.mu.Lock()
+		defer a.mu.Unlock()
+		if a.up && a.subs.filled(uint64(max(0, first)), uint64(max(0, behind))) {
+			a.subs.stale = true // what was asked has to be asked again
+		}
 	}
 }
 
@@ -73,13 +84,6 @@ func (a clientApp) FromAdmin(m *qf.Message, _ qf.SessionID) qf.MessageRejectErro
 	switch typ {
 	case "2":
 		a.counters.Resends.Add(1)
-		first, _ := m.Body.GetInt(7)
-		last, _ := m.Body.GetInt(16)
-		a.mu.Lock()
-		if a.up && a.subs.askedFrom(uint64(max(0, first)), uint64(max(0, last))) {
-			a.subs.stale = true // the answer is a gap fill: what was asked has to be asked again
-		}
-		a.mu.Unlock()
 	case "3":
 		seq, _ := m.Body.GetInt(45)
 		text, _ := m.Body.GetString(58)
