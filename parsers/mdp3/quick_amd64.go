@@ -83,31 +83,20 @@ const (
 	_ = -(unsafe.Sizeof(met{}) ^ 16)
 )
 
-// Distances of columns from the first, in bytes, as NewBatch has them (spread): the assembly has no register for each.
+// Columns from the first on (tick.Batch.Spread): the assembly has no register for each.
 const (
-	stagger      = 192
 	atKind       = 0
-	atSub        = 1*tick.MaxRows + 1*stagger
-	atSide       = 2*tick.MaxRows + 2*stagger
-	atFlags      = 3*tick.MaxRows + 3*stagger
-	atInstrument = 4*tick.MaxRows + 4*stagger
-	atTsEvent    = 8*tick.MaxRows + 5*stagger
-	atSequence   = 24*tick.MaxRows + 7*stagger
-	atOrderID    = 32*tick.MaxRows + 8*stagger
-	atAux        = 40*tick.MaxRows + 9*stagger
-	atPrice      = 48*tick.MaxRows + 10*stagger
-	atSize       = 56*tick.MaxRows + 11*stagger
+	atSub        = tick.AtSub
+	atSide       = tick.AtSide
+	atFlags      = tick.AtFlags
+	atInstrument = tick.AtInstrument
+	atTsEvent    = tick.AtTsEvent
+	atSequence   = tick.AtSequence
+	atOrderID    = tick.AtOrderID
+	atAux        = tick.AtAux
+	atPrice      = tick.AtPrice
+	atSize       = tick.AtSize
 )
-
-// spread says that a batch's columns lie as the assembly takes them to.
-func spread(out *tick.Batch) bool {
-	first := unsafe.Pointer(out.Kind)
-	return unsafe.Pointer(out.Sub) == unsafe.Add(first, atSub) && unsafe.Pointer(out.Side) == unsafe.Add(first, atSide) &&
-		unsafe.Pointer(out.Flags) == unsafe.Add(first, atFlags) && unsafe.Pointer(out.Instrument) == unsafe.Add(first, atInstrument) &&
-		unsafe.Pointer(out.TsEvent) == unsafe.Add(first, atTsEvent) && unsafe.Pointer(out.Sequence) == unsafe.Add(first, atSequence) &&
-		unsafe.Pointer(out.OrderID) == unsafe.Add(first, atOrderID) && unsafe.Pointer(out.Aux) == unsafe.Add(first, atAux) &&
-		unsafe.Pointer(out.Price) == unsafe.Add(first, atPrice) && unsafe.Pointer(out.Size) == unsafe.Add(first, atSize)
-}
 
 // quickTables are the tables of book.go and trade.go in one place.
 type quickTables struct {
@@ -145,7 +134,7 @@ const hasQuick = true
 
 // fits says whether messages may go the quick way into a batch.
 func (d *Decoder) fits(out *tick.Batch) bool {
-	return cpu.X86.HasBMI2 && !d.slow && d.opts.Feed == FeedBoth && spread(out)
+	return cpu.X86.HasBMI2 && !d.slow && d.opts.Feed == FeedBoth && out.Spread()
 }
 
 // quick decodes messages of the common shape, until there is another one, and says how many bytes it used.

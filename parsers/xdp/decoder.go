@@ -1,5 +1,7 @@
 package xdp
 
+import "github.com/tickwire/tickwire/tick"
+
 // Options of a channel's decoder. The zero value takes Pillar 2.5 and whichever product message 1 names.
 type Options struct {
 	Version string // one of Versions. The default is 2.5
@@ -39,7 +41,11 @@ type Decoder struct {
 	need  [256]uint8 // bytes that a type needs, 0: the product does not have it
 	tail  [2 * window]byte
 
-	dense  []symbol
+	dense []symbol
+
+	asked   *tick.Batch // the batch that was looked at last …
+	spreads bool        // … and whether assembly may write it
+
 	sparse map[uint32]*symbol
 	none   symbol // stands for symbols that are not mapped
 

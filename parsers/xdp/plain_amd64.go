@@ -22,7 +22,7 @@ type stretch struct {
 	table   unsafe.Pointer
 	symbols uint64
 
-	kind, sub, side, flags, instrument, tsEvent, seq, orderID, aux, price, size, oldPrice, oldSize unsafe.Pointer
+	columns unsafe.Pointer // the first one; the others have constant distances from it (tick.Batch.Spread)
 
 	plans, seconds, byType unsafe.Pointer
 }
@@ -42,6 +42,20 @@ const (
 	quoteKind  = tick.KindQuote
 	quoteFlags = tick.FlagTOB
 	sideNone   = tick.SideNone
+
+	atKind       = 0
+	atSub        = tick.AtSub
+	atSide       = tick.AtSide
+	atFlags      = tick.AtFlags
+	atInstrument = tick.AtInstrument
+	atTsEvent    = tick.AtTsEvent
+	atSequence   = tick.AtSequence
+	atOrderID    = tick.AtOrderID
+	atAux        = tick.AtAux
+	atPrice      = tick.AtPrice
+	atSize       = tick.AtSize
+	atOldPrice   = tick.AtOldPrice
+	atOldSize    = tick.AtOldSize
 )
 
 //go:noescape
@@ -56,9 +70,17 @@ const (
 	fewBytes    = 300
 )
 
+// spread asks once a batch whether its columns are where the assembly takes them to be.
+func (d *Decoder) spread(out *tick.Batch) bool {
+	if d.asked != out {
+		d.asked, d.spreads = out, out.Spread()
+	}
+	return d.spreads
+}
+
 // fast is plain, by assembly where the stretch is long enough for it.
 func (d *Decoder) fast(b []byte, end int, sequence, step uint64, max int, out *tick.Batch) (used, messages int) {
-	if end < fewBytes || max < fewMessages || len(d.dense) == 0 {
+	if end < fewBytes || max < fewMessages || len(d.dense) == 0 || !d.spread(out) {
 		return d.plain(b, end, d.dense, sequence, step, max, out)
 	}
 	var s stretch
@@ -72,12 +94,11 @@ func (d *Decoder) fast(b []byte, end int, sequence, step uint64, max int, out *t
 
 // fastQuotes is quotes, in the same way.
 func (d *Decoder) fastQuotes(b []byte, sequence, step uint64, max int, out *tick.Batch) (used, messages int) {
-	if len(b) < fewBytes || max < fewMessages || len(d.dense) == 0 || !d.plans[TypeQuote].inside {
+	if len(b) < fewBytes || max < fewMessages || len(d.dense) == 0 || !d.spread(out) || !d.plans[TypeQuote].inside {
 		return d.quotes(b, sequence, step, max, out)
 	}
 	var s stretch
 	s.begins(d, b, len(b), sequence, step, max, out)
-	s.oldPrice, s.oldSize = unsafe.Pointer(out.OldPrice), unsafe.Pointer(out.OldSize)
 	quoteColumns(&s)
 	messages = int(s.row) - out.N
 	out.N = int(s.row)
@@ -91,8 +112,6 @@ func (s *stretch) begins(d *Decoder, b []byte, end int, sequence, step uint64, m
 	s.row, s.stop = uint64(out.N), uint64(min(out.N+max, tick.MaxRows-spare+1))
 	s.sequence, s.step = sequence, step
 	s.table, s.symbols = unsafe.Pointer(unsafe.SliceData(d.dense)), uint64(len(d.dense))
-	s.kind, s.sub, s.side, s.flags = unsafe.Pointer(out.Kind), unsafe.Pointer(out.Sub), unsafe.Pointer(out.Side), unsafe.Pointer(out.Flags)
-	s.instrument, s.tsEvent, s.seq = unsafe.Pointer(out.Instrument), unsafe.Pointer(out.TsEvent), unsafe.Pointer(out.Sequence)
-	s.orderID, s.aux, s.price, s.size = unsafe.Pointer(out.OrderID), unsafe.Pointer(out.Aux), unsafe.Pointer(out.Price), unsafe.Pointer(out.Size)
+	s.columns = unsafe.Pointer(out.Kind)
 	s.plans, s.seconds, s.byType = unsafe.Pointer(&d.plans), unsafe.Pointer(&d.base), unsafe.Pointer(&d.c.ByType)
 }

@@ -7,7 +7,7 @@
 //
 //	SI  the message         R8   table      R10  row           DX  its plan      R14  its symbol
 //	R13 the one behind it   R9   plans      R11  sequence      CX  its type      R15  its symbol's scale
-//	DI  the stretch         R12  seconds
+//	DI  the stretch         R12  columns
 
 // How far before its use a line is asked for, in bytes: the machine's own prefetch ends at a page.
 #define AHEAD 2048
@@ -21,7 +21,7 @@
 	MOVQ stretch_plans(DI), R9      \
 	MOVQ stretch_row(DI), R10       \
 	MOVQ stretch_sequence(DI), R11  \
-	MOVQ stretch_seconds(DI), R12
+	MOVQ stretch_columns(DI), R12
 
 // The message's size and type: AX, CX.
 #define HEAD \
@@ -55,31 +55,24 @@
 	MOVL 12(SI), AX                 \
 	CMPL AX, symbol_next(R14)       \
 	JNE  done                       \
-	MOVQ stretch_instrument(DI), R13 \
-	MOVL BX, (R13)(R10*4)           \
+	MOVL BX, const_atInstrument(R12)(R10*4) \
 	MOVBLZX symbol_system(R14), BX  \
-	MOVQ (R12)(BX*8), BX            \
+	MOVQ stretch_seconds(DI), R13   \
+	MOVQ (R13)(BX*8), BX            \
 	TESTQ BX, BX                    \
 	JEQ  done                       \
 	MOVL 4(SI), R13                 \
 	CMPL R13, $const_second         \
 	JAE  done                       \
 	ADDQ R13, BX                    \
-	MOVQ stretch_tsEvent(DI), R13   \
-	MOVQ BX, (R13)(R10*8)           \
+	MOVQ BX, const_atTsEvent(R12)(R10*8) \
 	INCL AX                         \
 	MOVL AX, symbol_next(R14)       \
-	MOVQ stretch_seq(DI), AX        \
-	MOVQ R11, (AX)(R10*8)           \
+	MOVQ R11, const_atSequence(R12)(R10*8) \
 	ADDQ stretch_step(DI), R11
 
-#define PUT1(value, column) \
-	MOVQ column(DI), R13  \
-	MOVB value, (R13)(R10*1)
-
-#define PUT8(value, column) \
-	MOVQ column(DI), R13  \
-	MOVQ value, (R13)(R10*8)
+#define PUT1(value, column) MOVB value, column(R12)(R10*1)
+#define PUT8(value, column) MOVQ value, column(R12)(R10*8)
 
 #define NEXT \
 	INCQ R10                        \
@@ -117,30 +110,30 @@ loop:
 	INCQ (AX)(CX*8)
 
 	MOVBLZX plan_kind(DX), AX
-	PUT1(AX, stretch_kind)
+	PUT1(AX, const_atKind)
 	MOVBLZX plan_sub(DX), AX
 	MOVBLZX (SI)(AX*1), AX
 	MOVQ plan_subs(DX), BX
 	MOVBLZX (BX)(AX*1), AX
-	PUT1(AX, stretch_sub)
+	PUT1(AX, const_atSub)
 	MOVBLZX plan_side(DX), AX
 	MOVBLZX (SI)(AX*1), AX
 	MOVQ plan_sides(DX), BX
 	MOVBLZX (BX)(AX*1), AX
-	PUT1(AX, stretch_side)
+	PUT1(AX, const_atSide)
 	MOVQ 16(SI), AX
-	PUT8(AX, stretch_orderID)
+	PUT8(AX, const_atOrderID)
 	MOVBLZX plan_price(DX), AX
 	MOVL (SI)(AX*1), AX
 	IMULQ R15, AX
-	PUT8(AX, stretch_price)
+	PUT8(AX, const_atPrice)
 	MOVBLZX plan_size(DX), AX
 	MOVL (SI)(AX*1), AX
-	PUT8(AX, stretch_size)
+	PUT8(AX, const_atSize)
 	MOVBLZX plan_aux(DX), AX
 	MOVQ (SI)(AX*1), AX
 	ANDQ plan_auxMask(DX), AX
-	PUT8(AX, stretch_aux)
+	PUT8(AX, const_atAux)
 	NEXT
 
 done:
@@ -174,17 +167,17 @@ loop:
 	CMPB 33(SI), AX
 	JNE  done
 	TAKE
-	PUT1($const_quoteFlags, stretch_flags)
-	PUT1($const_quoteKind, stretch_kind)
-	PUT1($0, stretch_sub)
-	PUT1($const_sideNone, stretch_side)
-	PUT8($0, stretch_aux)
+	PUT1($const_quoteFlags, const_atFlags)
+	PUT1($const_quoteKind, const_atKind)
+	PUT1($0, const_atSub)
+	PUT1($const_sideNone, const_atSide)
+	PUT8($0, const_atAux)
 	SIDE(16)
-	PUT8(AX, stretch_oldPrice)
-	PUT8(BX, stretch_oldSize)
+	PUT8(AX, const_atOldPrice)
+	PUT8(BX, const_atOldSize)
 	SIDE(24)
-	PUT8(AX, stretch_price)
-	PUT8(BX, stretch_size)
+	PUT8(AX, const_atPrice)
+	PUT8(BX, const_atSize)
 	NEXT
 
 done:
