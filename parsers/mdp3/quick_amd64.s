@@ -52,7 +52,7 @@ same:                               \
 	MOVQ R8, Decoder_before(DX)     \
 	INCQ (Decoder_Counters+Counters_Messages)(DX)
 
-// The instrument of number AX: R12. One that was not met is other's.
+// The instrument of number AX: R12. One that was not met in this session is other's.
 #define FIND(probe, miss, found, other) \
 	IMUL3L $-1640531527, AX, BX     \ // hash (instrument.go)
 	MOVQ (Decoder_of+instruments_shift)(DX), R15 \
@@ -77,7 +77,9 @@ miss:                               \
 found:                              \
 	DECL R12                        \
 	SHLQ $const_instrumentShift, R12 \
-	ADDQ (Decoder_of+instruments_slots)(DX), R12
+	ADDQ (Decoder_of+instruments_slots)(DX), R12 \
+	TESTB $const_seen, instrument_flags(R12) \
+	JEQ  other
 
 // Columns of any row.
 #define SHARED \
@@ -92,21 +94,17 @@ found:                              \
 
 // mark (event.go).
 #define MARK(chain, alone) \
-	MOVQ (instrument_chain+8*chain)(R12), AX \
-	MOVQ AX, R14                    \
-	XORQ R9, R14                    \
+	MOVQ (instrument_chain+8*chain)(R12), R14 \
+	SUBQ R9, R14                    \ // a row of this batch and event, or a large number
 	CMPQ R14, $const_maxRows        \
 	JCC  alone                      \
-	ANDL $const_rowMask, AX         \
-	ORB  $const_flagMore, const_atFlags(DI)(AX*1) \
+	ORB  $const_flagMore, const_atFlags(DI)(R14*1) \
 alone:                              \
-	MOVQ R9, AX                     \
-	ORQ  R8, AX                     \
-	MOVQ AX, (instrument_chain+8*chain)(R12) \
-	ORB  $const_seen, instrument_flags(R12) // no row is held back (quick)
+	LEAQ (R9)(R8*1), AX             \
+	MOVQ AX, (instrument_chain+8*chain)(R12)
 
 // order: R10 begins with its id and priority. AX is its action, BX levelCodes of its entry.
-#define ORDER(sizeAt, priced, sized, alone, other) \
+#define ORDER(sizeAt, sized, alone, other) \
 	CMPB BX, $const_kindLevel       \
 	JNE  other                      \
 	CMPL AX, $3                     \
@@ -115,17 +113,11 @@ alone:                              \
 	JEQ  other                      \
 	CMPQ 8(R10), $-1                \
 	JEQ  other                      \
-	LEAQ 1(R14), R15                \ // null is the largest number: the only one that gets smaller
-	CMPQ R15, R14                   \
-	JGT  priced                     \
-	CMPL AX, $2                     \ // what is deleted needs no price, and no size
-	JNE  other                      \
-priced:                             \
 	MOVL sizeAt(R10), R15           \
 	CMPL R15, $NULL                 \
 	JCS  sized                      \
 	CMPL AX, $2                     \
-	JNE  other                      \
+	JNE  other                      \ // what is deleted needs no size
 	XORL R15, R15                   \
 sized:                              \
 	SHARED                          \
@@ -252,12 +244,8 @@ level:
 	PUT8(AX, const_atAux)
 	PUT1($0, const_atFlags)
 	CMPB BX, $const_kindLevel
-	JNE  implied
+	JNE  levelDone // implied: of no chain
 	MARK(const_chainLevels, levelAlone)
-	JMP  levelDone
-
-implied:
-	ORB  $const_seen, instrument_flags(R12)
 
 levelDone:
 	INCQ R8
@@ -281,7 +269,7 @@ order:
 	MOVL (Decoder_met-16+8)(DX)(AX*1), BX
 	MOVQ (const_entryAt-const_levelBytes)(SI)(AX*2), R14
 	MOVBLZX 21(R10), AX
-	ORDER(16, orderPriced, orderSized, orderAlone, oddOrder)
+	ORDER(16, orderSized, orderAlone, oddOrder)
 	ADDQ $const_orderBytes, R10
 	CMPQ R10, R13
 	JNE  order
@@ -324,7 +312,14 @@ aloneOrder:
 	MOVBLZX 33(R10), BX
 	MOVWLZX quickTables_codes(CX)(BX*2), BX
 	MOVBLZX 32(R10), AX
-	ORDER(24, alonePriced, aloneSized, aloneAlone, oddAlone)
+	LEAQ 1(R14), R15 // null is the largest number: the only one that gets smaller
+	CMPQ R15, R14
+	JGT  alonePriced
+	CMPL AX, $2 // what is deleted needs no price
+	JNE  oddAlone
+
+alonePriced:
+	ORDER(24, aloneSized, aloneAlone, oddAlone)
 	ADDQ $const_aloneBytes, R10
 	CMPQ R10, R13
 	JNE  aloneOrder
@@ -470,7 +465,6 @@ volume:
 	JNE  oddVolume
 	INCL AX
 	MOVL AX, instrument_rpt(R12)
-	ORB  $const_seen, instrument_flags(R12)
 	MOVQ $const_undefPrice, R14
 	XORL R15, R15
 	SHARED // it leaves Sequence in R15
