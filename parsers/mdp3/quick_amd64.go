@@ -60,6 +60,7 @@ const (
 	rowMask         = tick.RowMask
 	rowBits         = 12
 	instrumentShift = 6
+	endShift        = 7
 	flagMore        = tick.FlagMore
 	kindLevel       = tick.KindLevel
 	kindTrade       = tick.KindTrade
@@ -81,6 +82,7 @@ const (
 	_ = -(unsafe.Sizeof(instrument{}) ^ 1<<instrumentShift)
 	_ = -(unsafe.Sizeof(tick.Kind(0)) ^ 1)
 	_ = -(unsafe.Sizeof(met{}) ^ 16)
+	_ = -(EndOfEvent ^ 1<<endShift)
 )
 
 // Columns from the first on (tick.Batch.Spread): the assembly has no register for each.

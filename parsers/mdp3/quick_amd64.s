@@ -36,19 +36,19 @@
 usual:                              \
 	MOVL 2(SI), AX
 
-// begin and end of the message as part of its event (event.go).
-#define BEGIN(open, same) \
+// begin (event.go), without a branch that depends on where events end: whether they do is anybody's guess.
+#define BEGIN \
 	MOVQ 10(SI), AX                 \
+	MOVQ Decoder_start(DX), R14     \
+	MOVQ Decoder_time(DX), R15      \
 	CMPB Decoder_open(DX), $0       \
-	JNE  open                       \
-	MOVQ R8, Decoder_start(DX)      \
-	MOVB $1, Decoder_open(DX)       \
-	JMP  same                       \
-open:                               \
-	CMPQ AX, Decoder_time(DX)       \
+	CMOVQEQ R8, R14                 \
+	CMOVQEQ AX, R15                 \
+	CMPQ AX, R15                    \
 	JNE  done                       \
-same:                               \
+	MOVQ R14, Decoder_start(DX)     \
 	MOVQ AX, Decoder_time(DX)       \
+	MOVB $1, Decoder_open(DX)       \
 	MOVQ R8, Decoder_before(DX)     \
 	INCQ (Decoder_Counters+Counters_Messages)(DX)
 
@@ -191,7 +191,7 @@ message:
 	CMPQ AX, R13
 	JHI  done
 	MOVQ AX, R13
-	BEGIN(bookOpen, bookSame)
+	BEGIN
 	LEAQ const_entryAt(SI), R10
 	CMPQ R10, R11
 	JEQ  orders
@@ -274,15 +274,15 @@ order:
 	CMPQ R10, R13
 	JNE  order
 
-over:
-	TESTB $const_EndOfEvent, 18(SI)
-	JEQ  goesOn
-	MOVB $0, Decoder_open(DX)
-	INCL Decoder_event(DX)
-	MOVQ $(1<<32), AX
+over: // end (event.go), in the same way
+	MOVBLZX 18(SI), AX
+	SHRL $const_endShift, AX
+	ADDL AX, Decoder_event(DX)
+	MOVL AX, BX
+	XORL $1, BX
+	MOVB BX, Decoder_open(DX)
+	SHLQ $32, AX
 	ADDQ AX, R9
-
-goesOn:
 	MOVWLZX (SI), AX
 	ADDQ AX, SI
 	JMP  message
@@ -301,7 +301,7 @@ alone:
 	CMPQ AX, R13
 	JHI  done
 	MOVQ AX, R13
-	BEGIN(aloneOpen, aloneSame)
+	BEGIN
 	CMPQ R10, R13
 	JEQ  over
 
@@ -350,7 +350,7 @@ trades:
 	MOVQ AX, R13
 	MOVQ R11, last-32(SP)
 	MOVQ R10, R11 // from here on the order entry that comes next
-	BEGIN(tradesOpen, tradesSame)
+	BEGIN
 	LEAQ const_entryAt(SI), R10
 	CMPQ R10, last-32(SP)
 	JEQ  tradesOver
@@ -453,7 +453,7 @@ volumes:
 	CMPQ AX, R13
 	JHI  done
 	MOVQ AX, R13
-	BEGIN(volumesOpen, volumesSame)
+	BEGIN
 	CMPQ R10, R13
 	JEQ  over
 
