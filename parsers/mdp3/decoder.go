@@ -22,14 +22,14 @@ type Decoder struct {
 
 	refs [256]uint32 // slots of a message's entries, for the orders that refer to them
 
-	// The quick way's: the batch that it may fill, nil: none; schemaId and version of its latest message; instruments of the message under way;
-	// rows before that; and how many statistics there may be before another message.
-	fit       *tick.Batch
-	slow      bool // for tests: it is not taken
-	usual     uint32
-	met       [256]met
-	before    int
-	statsMost int
+	// The quick way's: the batch that it may fill, nil: none; schemaId and version of its latest message; instruments of the message under way, rows
+	// before it; and where it stopped: at which entry, and which order entry of a trade comes next, in bytes from the message's begin.
+	fit         *tick.Batch
+	slow        bool // for tests: it is not taken
+	usual       uint32
+	met         [256]met
+	before      int
+	entry, fill int
 
 	definitions []definitionPlan
 	snapshots   []snapshotPlan
@@ -104,17 +104,17 @@ func (d *Decoder) Append(body []byte, first uint64, max int, out *tick.Batch) (u
 	if max < 1 {
 		return 0, 0
 	}
-	d.into(out)
+	if out != d.last || out.N < d.lastOut || out.N == 0 {
+		d.into(out)
+	}
 	d.sequence, d.start = first, out.N
 	if first != d.first && first != d.first+1 && d.first != 0 {
 		d.interrupt()
 	}
 	d.first = first
 	for (d.todo.kinds == 0 || d.drain(out)) && used < len(body) {
-		if !sidesFull(&out.Sides) {
-			if used += d.quick(body[used:], out); used == len(body) {
-				break
-			}
+		if used += d.quick(body[used:], out); used == len(body) {
+			break
 		}
 		m, size := Next(body[used:])
 		if size == 0 { // the session's Walk has seen that there is none such
@@ -141,13 +141,11 @@ func (d *Decoder) Append(body []byte, first uint64, max int, out *tick.Batch) (u
 
 // into notes that rows go to another batch than before, or to one that was emptied since.
 func (d *Decoder) into(out *tick.Batch) {
-	if out != d.last || out.N < d.lastOut || out.N == 0 {
-		d.batch = (d.batch + 1) % (1 << 20)
-		if d.last = out; d.fit != out {
-			d.fit = nil
-			if d.fits(out) {
-				d.fit = out
-			}
+	d.batch = (d.batch + 1) % (1 << 20)
+	if d.last = out; d.fit != out {
+		d.fit = nil
+		if d.fits(out) {
+			d.fit = out
 		}
 	}
 }

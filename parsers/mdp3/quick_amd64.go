@@ -57,6 +57,7 @@ const (
 // What the assembly calls by other names, or multiplies by shifting.
 const (
 	maxRows         = tick.MaxRows
+	sideRows        = tick.MaxSideRows
 	rowMask         = tick.RowMask
 	rowBits         = 12
 	instrumentShift = 6
@@ -71,10 +72,13 @@ const (
 	undefPrice      = tick.UndefPrice
 	statHeader      = 20 | uint16(tick.RTypeStatistics)<<8
 
-	batchN           = unsafe.Offsetof(tick.Batch{}.N)
-	batchKind        = unsafe.Offsetof(tick.Batch{}.Kind)
-	batchStatistics  = unsafe.Offsetof(tick.Batch{}.Statistics)
-	batchStatisticsN = unsafe.Offsetof(tick.Batch{}.Sides) + unsafe.Offsetof(tick.SideCounts{}.Statistics)
+	batchN            = unsafe.Offsetof(tick.Batch{}.N)
+	batchKind         = unsafe.Offsetof(tick.Batch{}.Kind)
+	batchStatistics   = unsafe.Offsetof(tick.Batch{}.Statistics)
+	batchStatisticsN  = unsafe.Offsetof(tick.Batch{}.Sides) + unsafe.Offsetof(tick.SideCounts{}.Statistics)
+	batchExtsN        = unsafe.Offsetof(tick.Batch{}.Sides) + unsafe.Offsetof(tick.SideCounts{}.Exts)
+	batchDefinitionsN = unsafe.Offsetof(tick.Batch{}.Sides) + unsafe.Offsetof(tick.SideCounts{}.Definitions)
+	batchStatusesN    = unsafe.Offsetof(tick.Batch{}.Sides) + unsafe.Offsetof(tick.SideCounts{}.Statuses)
 
 	_ = -(unsafe.Sizeof(tick.Statistics{}) ^ 80)
 	_ = -(unsafe.Offsetof(tick.Statistics{}.StatType) ^ 56)
@@ -129,8 +133,10 @@ type met struct {
 	_    uint32
 }
 
+// quickColumns takes messages until one is something else, and says how many bytes they had; way: it stopped within the message that follows them.
+//
 //go:noescape
-func quickColumns(d *Decoder, out *tick.Batch, begin unsafe.Pointer, size uint64) (used, way, entry, fill uint64)
+func quickColumns(d *Decoder, out *tick.Batch, begin unsafe.Pointer, size uint64) (used, way uint64)
 
 const hasQuick = true
 
@@ -140,32 +146,31 @@ func (d *Decoder) fits(out *tick.Batch) bool {
 }
 
 // quick decodes messages of the common shape, until there is another one, and says how many bytes it used.
-func (d *Decoder) quick(b []byte, out *tick.Batch) int {
-	at := 0
-	d.statsMost = tick.MaxSideRows - roomSides - out.Sides.Exts - out.Sides.Definitions - out.Sides.Statuses
-	for len(b)-at >= quickLeast && d.fit == out && len(d.trades.room) == 0 && len(d.heldBack) == 0 {
-		used, way, entry, fill := quickColumns(d, out, unsafe.Pointer(&b[at]), uint64(len(b)-at))
-		at += int(used)
+func (d *Decoder) quick(b []byte, out *tick.Batch) (used int) {
+	for len(b)-used >= quickLeast && d.fit == out && len(d.trades.room) == 0 && len(d.heldBack) == 0 && !sidesFull(&out.Sides) {
+		n, way := quickColumns(d, out, unsafe.Pointer(&b[used]), uint64(len(b)-used))
+		used += int(n)
 		if way == 0 {
 			break
 		}
-		m, size := Next(b[at:])
-		at += size
-		if err := d.resume(m, way, int(entry)-entryAt, int(fill), out); err != nil {
+		m, size := Next(b[used:])
+		used += size
+		if err := d.resume(m, way, out); err != nil {
 			d.refuse(d.before, out)
 		}
 	}
-	return at
+	return used
 }
 
-// resume goes on with a message from an entry on, so many bytes behind the first. fill is where the order entry of a trade that comes next is.
-func (d *Decoder) resume(m Message, way uint64, entry, fill int, out *tick.Batch) error {
+// resume goes on with a message from the entry on at which the assembly stopped.
+func (d *Decoder) resume(m Message, way uint64, out *tick.Batch) error {
+	entry := d.entry - entryAt
 	switch way {
 	case oddFill:
 		return errSize
 	case oddTrade:
 		fills := entryAt + int(m[entryAt-1])*tradeBytes + wide + 1
-		return d.tradesFrom(m, 1, entry/tradeBytes, (fill-fills)/fillBytes, out)
+		return d.tradesFrom(m, 1, entry/tradeBytes, (d.fill-fills)/fillBytes, out)
 	case oddVolume:
 		return d.volumesFrom(m, entry/volumeBytes, out)
 	case oddLevel:

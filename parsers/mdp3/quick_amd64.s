@@ -146,8 +146,8 @@ sized:                              \
 	MARK(const_chainOrders, alone)  \
 	INCQ R8
 
-// func quickColumns(d *Decoder, out *tick.Batch, begin unsafe.Pointer, size uint64) (used, way, entry, fill uint64)
-TEXT ·quickColumns(SB), NOSPLIT, $32-64
+// func quickColumns(d *Decoder, out *tick.Batch, begin unsafe.Pointer, size uint64) (used, way uint64)
+TEXT ·quickColumns(SB), NOSPLIT, $32-48
 	MOVQ d+0(FP), DX
 	MOVQ out+8(FP), AX
 	MOVQ begin+16(FP), SI
@@ -515,8 +515,11 @@ volume:
 	CMPQ R10, R13
 	JNE  volume
 	MOVQ out+8(FP), R14
-	MOVQ const_batchStatisticsN(R14), AX
-	CMPQ AX, Decoder_statsMost(DX)
+	MOVQ const_batchStatisticsN(R14), AX // sidesFull
+	ADDQ const_batchExtsN(R14), AX
+	ADDQ const_batchDefinitionsN(R14), AX
+	ADDQ const_batchStatusesN(R14), AX
+	CMPQ AX, $(const_sideRows-const_roomSides)
 	JLE  over
 	MOVQ $0, most-16(SP) // no more messages
 	JMP  over
@@ -555,11 +558,11 @@ oddVolume:
 oddTrade:
 	MOVQ $const_oddTrade, way+40(FP)
 	SUBQ SI, R11
-	MOVQ R11, fill+56(FP)
+	MOVQ R11, Decoder_fill(DX)
 
 odd:
 	SUBQ SI, R10
-	MOVQ R10, entry+48(FP)
+	MOVQ R10, Decoder_entry(DX)
 
 done:
 	MOVQ out+8(FP), AX

@@ -71,7 +71,9 @@ func (d *Decoder) alone(m Message, sequence uint64, out *tick.Batch, rows func(M
 	if m = d.local(m); m == nil {
 		return errBlock
 	}
-	d.into(out)
+	if out != d.last || out.N < d.lastOut || out.N == 0 {
+		d.into(out)
+	}
 	was := d.sequence
 	d.sequence = sequence
 	n := out.N
