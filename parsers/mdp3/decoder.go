@@ -112,21 +112,11 @@ func (d *Decoder) Append(body []byte, first uint64, max int, out *tick.Batch) (u
 		d.interrupt()
 	}
 	d.first = first
-	for (d.todo.kinds == 0 || d.drain(out)) && used < len(body) {
-		if used += d.quick(body[used:], out); used == len(body) {
-			break
-		}
-		m, size := Next(body[used:])
-		if size == 0 { // the session's Walk has seen that there is none such
-			d.Counters.Refused++
-			used = len(body)
-			break
-		}
-		if out.N > tick.MaxRows-roomRows || sidesFull(&out.Sides) {
-			break
-		}
-		used += size
-		d.message(m, out)
+	if d.todo.kinds == 0 {
+		used = d.quick(body, out)
+	}
+	if used < len(body) || d.todo.kinds != 0 {
+		used += d.decode(body[used:], out)
 	}
 	if used == len(body) && d.todo.kinds == 0 {
 		messages = 1
@@ -137,6 +127,26 @@ func (d *Decoder) Append(body []byte, first uint64, max int, out *tick.Batch) (u
 	}
 	d.lastOut = out.N
 	return used, messages
+}
+
+// decode takes messages one by one until the batch is full, and what there is to be done between them.
+func (d *Decoder) decode(body []byte, out *tick.Batch) (used int) {
+	for (d.todo.kinds == 0 || d.drain(out)) && used < len(body) {
+		m, size := Next(body[used:])
+		if size == 0 { // the session's Walk has seen that there is none such
+			d.Counters.Refused++
+			return len(body)
+		}
+		if out.N > tick.MaxRows-roomRows || sidesFull(&out.Sides) {
+			break
+		}
+		used += size
+		d.message(m, out)
+		if d.todo.kinds == 0 {
+			used += d.quick(body[used:], out)
+		}
+	}
+	return used
 }
 
 // into notes that rows go to another batch than before, or to one that was emptied since.
