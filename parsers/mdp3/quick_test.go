@@ -200,6 +200,38 @@ func FuzzQuick(f *testing.F) {
 	})
 }
 
+// TestQuickEveryByte: each byte of each kind of message, whatever it is, at a time when its instruments are known and nothing is open.
+func TestQuickEveryByte(t *testing.T) {
+	e := mdp3.EncodeV13
+	const now, id = 1_700_000_000_000_000_000, 77
+	level := mdp3.WireLevel{Price: 4e12, Size: 5, Security: id, Orders: 2, Level: 1, Type: '0'}
+	messages := func(rpt uint32) [][]byte {
+		level.RptSeq = rpt
+		trade := mdp3.WireTrade{Price: 4e12, Size: 3, Security: id, RptSeq: rpt, Orders: 2, Aggressor: 1, ID: 9}
+		return [][]byte{
+			e.AppendBook(nil, now, 0x84, []mdp3.WireLevel{level}, []mdp3.WireOrder{{ID: 5, Priority: 6, Size: 3, Reference: 1}}),
+			e.AppendOrders(nil, now, 0x84, []mdp3.WireOrderLevel{{ID: 5, Priority: 6, Price: 4e12, Size: 3, Security: id, Type: '1'}}),
+			e.AppendTrades(nil, now, 0x81, []mdp3.WireTrade{trade}, []mdp3.WireFill{{ID: 5, Size: 3}, {ID: 6, Size: 1}}),
+			e.AppendVolume(nil, now, 0x82, []mdp3.WireVolume{{Size: 9, Security: id, RptSeq: rpt}}),
+		}
+	}
+	p := newPair(t)
+	number := uint64(0)
+	for kind, m := range messages(2) {
+		for at := range m {
+			for _, value := range []byte{0, 1, 2, 3, 4, 5, 6, 7, 0x7F, 0x80, 0xFE, 0xFF} {
+				p.quick.Start(0)
+				p.slow.Start(0)
+				p.reset()
+				body := slices.Concat(messages(1)[0], m, messages(3)[kind])
+				body[len(messages(1)[0])+at] = value
+				number++
+				p.take(t, body, number, at%8 == 0)
+			}
+		}
+	}
+}
+
 // Fields of entries, as offset and bytes, by template: of its first group, then of its second one.
 var entryFields = map[uint16][2][][2]int{
 	46: {{{0, 8}, {8, 4}, {12, 4}, {16, 4}, {20, 4}, {24, 1}, {25, 1}, {26, 1}}, {{0, 8}, {8, 8}, {16, 4}, {20, 1}, {21, 1}}},
@@ -231,7 +263,7 @@ func spoil(r *rand.Rand, body []byte) {
 				if to := rest[r.IntN(n)*block:]; field[0]+field[1] <= block {
 					put := to[field[0] : field[0]+field[1]]
 					low, high := []byte{0, 0xFF, 0xFF, 0, byte(r.IntN(8))}, []byte{0, 0x7F, 0xFF, 0x80, 0}
-					k := r.IntN(5)
+					k := min(r.IntN(9), 4)
 					for i := range put {
 						put[i] = low[k]
 						if k == 4 && i > 0 {
