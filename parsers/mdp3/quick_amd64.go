@@ -10,10 +10,11 @@ import (
 	"github.com/tickwire/tickwire/tick"
 )
 
-// Templates 46 and 47 are nearly all of a channel. Where a message has the lengths that schemas 9 to 13 give it, both books are wanted, and nothing is
-// unusual, assembly takes it: a message is checked once, offsets are constants, columns are written where they belong, and nothing branches on an
-// entry's action or side. A packet's messages are taken until one is something else. An entry that is something else (a null, a reset, a RptSeq
-// that jumped, an instrument that was not met) stops it too: from that entry on its message goes the way of book.go, which is the definition.
+// Templates 46, 47, 48 and 37 are nearly all of a channel. Where a message has the lengths that schemas 9 to 13 give it, both books are wanted, and
+// nothing is unusual, assembly takes it: a message is checked once, offsets are constants, columns are written where they belong, and nothing branches on
+// an entry's action or side. A packet's messages are taken until one is something else. An entry that is something else (a null, a reset, a RptSeq that
+// jumped, an instrument that was not met, a trade whose orders come later) stops it too: from that entry on its message goes the way of book.go,
+// trade.go and limits.go, which are the definition. Where trades wait for orders, or rows are held back, no message goes this way.
 //
 //	0         2            10             18                 21          24             24 + 32 n       32 + 32 n
 //	+---------+------------+--------------+-----------+------+-----------+--------------+---------------+--------------+
@@ -21,6 +22,10 @@ import (
 //	+---------+------------+--------------+-----------+------+-----------+--------------+---------------+--------------+
 //	| MsgSize | header     | TransactTime | indicator | pad  | 40, n     | n orders     |                                   47
 //	+---------+------------+--------------+-----------+------+-----------+--------------+---------------+--------------+
+//	| MsgSize | header     | TransactTime | indicator | pad  | 32, n     | n trades     | 16, padding, m| m fills      |    48
+//	+---------+------------+--------------+-----------+------+-----------+--------------+---------------+--------------+
+//	| MsgSize | header     | TransactTime | indicator | pad  | 16, n     | n volumes    |                                   37
+//	+---------+------------+--------------+-----------+------+-----------+--------------+
 const (
 	rootBytes = 11
 	bookHead  = rootBytes | uint32(RefreshBook)<<16 // blockLength, templateId

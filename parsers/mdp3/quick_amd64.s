@@ -3,8 +3,8 @@
 #include "go_asm.h"
 #include "textflag.h"
 
-// book and orderBook (book.go) for messages of the common shape, which quick_amd64.go draws, with what the loop needs in registers. Offsets are those of the
-// Go files, from go_asm.h.
+// book and orderBook (book.go), tradeSummary (trade.go) and volume (limits.go) for messages of the common shape, which quick_amd64.go draws, with what the loop
+// needs in registers. Offsets are those of the Go files, from go_asm.h.
 //
 //	SI the message    R10 the entry            R12 its instrument     R8 row              R14 price, then anything
 //	DX the decoder    R11 behind the levels    R13 behind the orders  R9 Decoder.here     R15 size, then anything
@@ -92,7 +92,7 @@ found:                              \
 	MOVQ Decoder_sequence(DX), R15  \
 	PUT8(R15, const_atSequence)
 
-// mark (event.go).
+// mark (event.go). No row is held back while this runs (quick), and its instrument is seen: there are no flags to change.
 #define MARK(chain, alone) \
 	MOVQ (instrument_chain+8*chain)(R12), R14 \
 	SUBQ R9, R14                    \ // a row of this batch and event, or a large number
@@ -103,7 +103,7 @@ alone:                              \
 	LEAQ (R9)(R8*1), AX             \
 	MOVQ AX, (instrument_chain+8*chain)(R12)
 
-// order: R10 begins with its id and priority. AX is its action, BX levelCodes of its entry.
+// order: R10 begins with its id and priority. AX is its action, BX quickTables.codes of its entry.
 #define ORDER(sizeAt, sized, alone, other) \
 	CMPB BX, $const_kindLevel       \
 	JNE  other                      \
