@@ -30,7 +30,15 @@ const (
 	// FlagMore is of batch rows only, where a venue's event has several for one instrument: another one follows, so this one's records lack
 	// F_LAST. It is never published.
 	FlagMore uint8 = 0x01
+	// FlagMoreElse is of batch rows only, where a venue tells one instrument's orders and price levels in one event: what FlagMore says is true of records of the
+	// mbo ring alone, and the contrary is of those of mbp1 and mbp10. A row that is no part of an event has FlagMore: it ends none. Never published.
+	FlagMoreElse uint8 = 0x80
 )
+
+// More says whether records of the mbo ring, and of mbp1 and mbp10, follow in the event of a row with these flags. Hot path.
+func More(flags uint8) (orders, levels bool) {
+	return flags&FlagMore != 0, (flags&FlagMore != 0) != (flags&FlagMoreElse != 0)
+}
 
 // Record types: rtype of DBN, and from 0xE0 ours, which appear in shared memory only.
 const (

@@ -322,6 +322,9 @@ func TestRoomForRecords(t *testing.T) {
 			if kind == tick.KindLevel || kind == tick.KindImplied {
 				rows[i].sub = tick.LevelOverlay
 			}
+			if kind == tick.KindClear {
+				rows[i].sub = tick.ClearBoth
+			}
 		}
 		b.rows(rows...)
 		c := b.lane.Counters()
@@ -333,6 +336,59 @@ func TestRoomForRecords(t *testing.T) {
 		if got := [3]uint64{c.Mbo - 1, c.Mbp1, c.Ext}; got != want {
 			t.Errorf("kind %d: %d records, want %d", kind, got, want)
 		}
+	}
+}
+
+// An R of the mbo ring empties a reader's orders, so it is not sent when only the other book is empty; and the other way round.
+func TestClearOfOneBook(t *testing.T) {
+	orders := []string{"A 3000000000 B 1 5@10 f80 seq1", "R 3000000000 N 0 0@- f80 seq4"}
+	levels := []string{"A 3000000000 B 0 5@10 f90 seq2", "R 3000000000 N 0 0@- f80 seq3"}
+	for _, of := range []struct {
+		levels bool
+		mbo    []string
+	}{{false, orders}, {true, levels}} {
+		b := kindsBench(t, &pricebook.Options{}, of.levels)
+		rows := []aRow{order(1, 'B', 5, 10), level(tick.LevelNew, 'B', 1, 5, 10), {kind: tick.KindClear, sub: tick.ClearLevels}, {kind: tick.KindClear, sub: tick.ClearOrders}}
+		if of.levels {
+			rows[0] = aRow{kind: tick.KindExt}
+		}
+		for i := range rows {
+			rows[i].id = wide
+		}
+		b.rows(rows...)
+		check(t, b.mbo(t), of.mbo)
+		check(t, b.mbp1(t), []string{"A 3000000000 B 5@10 f80 5@10/0@-", "R 3000000000 N 0@- f80 0@-/0@-"})
+	}
+}
+
+// Orders and levels of one event are apart: each ring's last record of it has F_LAST, whatever else comes between and behind them.
+func TestOrdersAndLevelsOfOneEvent(t *testing.T) {
+	const onlyLevels, onlyOrders = tick.FlagMore | tick.FlagMoreElse, tick.FlagMoreElse // the last one of its own, no part of the others
+	b := kindsBench(t, &pricebook.Options{}, false)
+	with := func(r aRow, flags uint8) aRow { r.flags = flags; return r }
+	b.rows(order(1, 'B', 5, 10), level(tick.LevelNew, 'B', 1, 5, 10))
+	b.mbo(t)
+	b.mbp1(t)
+	b.rows(
+		aRow{kind: tick.KindTrade, id: wide, side: 'A', size: 2, price: 10, flags: tick.FlagMore},
+		aRow{kind: tick.KindStatistics, id: wide, flags: tick.FlagMore},
+		with(level(tick.LevelChange, 'B', 1, 3, 10), onlyLevels),
+		with(modified(1, tick.ModifyKeep, 3, 10), onlyOrders),
+		aRow{kind: tick.KindStatistics, id: wide, flags: tick.FlagMore},
+	)
+	b.rows(
+		with(level(tick.LevelChange, 'B', 1, 4, 10), tick.FlagMore), with(modified(1, tick.ModifyKeep, 4, 10), tick.FlagMore), // an event that goes on
+		aRow{kind: tick.KindExt, id: wide, flags: onlyLevels},
+		aRow{kind: tick.KindExt, id: wide, flags: onlyOrders},
+	)
+	check(t, b.mbo(t), []string{
+		"T 3000000000 A 0 2@10 f00 seq3", "M 3000000000 B 1 3@10 f80 seq6", "M 3000000000 B 1 4@10 f00 seq9", "N 3000000000 N 0 0@- f80 seq11",
+	})
+	check(t, b.mbp1(t), []string{
+		"T 3000000000 A 2@10 f00 5@10/0@-", "M 3000000000 B 3@10 f80 3@10/0@-", "M 3000000000 B 4@10 f00 4@10/0@-", "N 3000000000 N 0@- f80 4@10/0@-",
+	})
+	if len(b.lane.staged.open) != 0 {
+		t.Errorf("open: %v", b.lane.staged.open)
 	}
 }
 

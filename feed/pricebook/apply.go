@@ -69,7 +69,7 @@ func (b *Books) row(batch *tick.Batch, i int) {
 	case tick.KindAdd, tick.KindExec, tick.KindExecAt, tick.KindReduce, tick.KindDelete, tick.KindReplace, tick.KindModify:
 		h.flags |= flagOrders | flagTouched
 	}
-	if batch.Flags[i]&tick.FlagMore == 0 {
+	if _, more := tick.More(batch.Flags[i]); !more {
 		b.endOfEvent(h, place)
 	}
 	if h.flags&flagTouched != 0 {
