@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"github.com/tickwire/tickwire/feed/book"
+	"github.com/tickwire/tickwire/feed/pricebook"
 	"github.com/tickwire/tickwire/ringbuf"
 	"github.com/tickwire/tickwire/tick"
 )
@@ -30,7 +31,8 @@ import (
 //	Imbalance, Statistics                                                        as they are
 //
 // (*) M keeps the order's place in the queue unless the price changes, even when the order grew. Where it goes to the tail at an unchanged price, M could not
-// say so: C(old), A(new). (**) Only of a venue that has no orders (depth.price). Of a Level, New is A, Change and Overlay are M, the rest C; a Quote is the bid
+// say so: C(old), A(new). (**) Only of a venue that has no orders (depth.price). Of a level, a new one is A, a change M, one that goes C with the size it had; levels that
+// go without a row of their own (they fell off the end, another price was laid over them, a range went) are C before. A Quote is the bid
 // and then the ask, each of which replaces its side. Where there is a price book best prices are its, and orders have no record in mbp1.
 //
 // Only A, C, M and R change a book. T shows the top before the event, everything else the top after it. All records of a
@@ -346,10 +348,40 @@ func (l *Lane) level(i int) {
 	b := l.batch
 	action, flags := levelAction(b.Sub[i]), l.flags(i)
 	if l.depth.levels {
-		l.order(i, action, b.Side[i], 0, b.Price[i], b.Size[i], flags|tick.FlagMBP|l.last(i))
+		l.levels(i, action, flags|tick.FlagMBP)
 	}
 	if b.State[i]&tick.StateTop != 0 {
 		l.top(i, action, b.Side[i], b.Price[i], b.Size[i], flags|l.lastTop(i), &b.After[i])
+	}
+}
+
+// levels stages a level's records, those of levels first that left without a row of their own: a reader's book would keep them.
+func (l *Lane) levels(i int, action byte, flags uint8) {
+	b := l.batch
+	all := l.depth.prices.Gone()
+	at, _ := slices.BinarySearchFunc(all, i, func(g pricebook.Gone, row int) int { return g.Row - row })
+	end := at
+	for end < len(all) && all[end].Row == i {
+		end++
+	}
+	several := b.Sub[i] == tick.LevelThru || b.Sub[i] == tick.LevelFrom // they are named there, one and all
+	many := end-at >= mboPerRow
+	for k := range all[at:end] {
+		g := &all[at+k]
+		if many && len(l.staged.mbo) == cap(l.staged.mbo) {
+			l.flush()
+		}
+		f := flags
+		if several && at+k == end-1 {
+			f |= l.last(i)
+		}
+		l.order(i, tick.ActionCancel, g.Side, 0, g.Level.Price, g.Level.Size, f)
+	}
+	if many { // more than a row has room for: that of others
+		l.flush()
+	}
+	if !several {
+		l.order(i, action, b.Side[i], 0, b.Price[i], b.Size[i], flags|l.last(i))
 	}
 }
 

@@ -204,19 +204,19 @@ func TestLevelsBecomeRecords(t *testing.T) {
 	check(t, b.mbo(t), []string{
 		"R 3000000000 N 0 0@- f80 seq1",
 		"A 3000000000 B 0 5@10 f90 seq2", "A 3000000000 B 0 7@9 f90 seq3", "M 3000000000 B 0 4294967294@10 f90 seq4",
-		"M 3000000000 B 0 4@11 f94 seq7", "T 3000000000 A 0 1@11 f84 seq8", "C 3000000000 B 0 4@11 f94 seq9", "R 3000000000 N 0 0@- f84 seq10",
+		"C 3000000000 B 0 4294967294@10 f14 seq7", "A 3000000000 B 0 4@11 f94 seq7", "T 3000000000 A 0 1@11 f84 seq8", "C 3000000000 B 0 4@11 f94 seq9", "R 3000000000 N 0 0@- f84 seq10",
 	})
 	check(t, b.mbp1(t), []string{
 		"A 3000000000 B 5@10 f80 5@10/0@-", "M 3000000000 B 4294967294@10 f80 4294967294@10/0@-",
-		"M 3000000000 B 4@11 f84 4@11/0@-", "T 3000000000 A 1@11 f84 4@11/0@-", "C 3000000000 B 4@11 f84 7@9/0@-", "R 3000000000 N 0@- f84 0@-/0@-",
+		"A 3000000000 B 4@11 f84 4@11/0@-", "T 3000000000 A 1@11 f84 4@11/0@-", "C 3000000000 B 4@11 f84 7@9/0@-", "R 3000000000 N 0@- f84 0@-/0@-",
 	})
 	check(t, b.mbp10(t), []string{
 		"A B 5@10 f80 5@10/0@-", "A B 7@9 f80 5@10/0@- 7@9/0@-", "M B 4294967294@10 f80 4294967294@10/0@- 7@9/0@-",
-		"M B 4@11 f84 4@11/0@- 7@9/0@-", "T A 1@11 f84 4@11/0@- 7@9/0@-", "C B 4@11 f84 7@9/0@-", "R N 0@- f84",
+		"A B 4@11 f84 4@11/0@- 7@9/0@-", "T A 1@11 f84 4@11/0@- 7@9/0@-", "C B 4@11 f84 7@9/0@-", "R N 0@- f84",
 	})
 	check(t, b.ext(t), []string{
 		"1 ring1 ref3 3000000000: 4294967296 0 0x0", "1 ring2 ref1 3000000000: 4294967296 0 0x0",
-		fmt.Sprintf("5 ring0 ref0 3000000000: 10500000000 6 %#x", 'A'|1<<8|'A'<<16),
+		fmt.Sprintf("5 ring0 ref0 3000000000: 10500000000 6 %#x", 'A'|1<<8|'A'<<16), "1 ring1 ref4 3000000000: 4294967296 0 0x0",
 	})
 	if c := b.lane.depth.prices.Counters(); c.Absent != 1 {
 		t.Errorf("%+v", *c)
@@ -329,7 +329,7 @@ func TestRoomForRecords(t *testing.T) {
 		b.rows(rows...)
 		c := b.lane.Counters()
 		want := map[tick.Kind][3]uint64{ // mbo, mbp1, ext beside the first order's
-			tick.KindAdd: {2 * tick.MaxRows, 0, tick.MaxRows}, tick.KindModify: {tick.MaxRows, 0, 0}, tick.KindLevel: {tick.MaxRows, tick.MaxRows, 0},
+			tick.KindAdd: {2 * tick.MaxRows, 0, tick.MaxRows}, tick.KindModify: {tick.MaxRows, 0, 0}, tick.KindLevel: {2*tick.MaxRows - 1, tick.MaxRows, 0},
 			tick.KindImplied: {0, 0, tick.MaxRows}, tick.KindFill: {tick.MaxRows, 0, 0}, tick.KindQuote: {2 * tick.MaxRows, tick.MaxRows, 0},
 			tick.KindClear: {tick.MaxRows, 0, 0}, tick.KindTrade: {tick.MaxRows, tick.MaxRows, 0},
 		}[kind]
