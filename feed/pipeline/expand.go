@@ -464,7 +464,11 @@ func (l *Lane) print(i int) {
 		return // a cross that did not take place
 	}
 	flags, side := l.flags(i), printSide(b, i)
-	l.order(i, tick.ActionTrade, side, 0, b.Price[i], size, flags|l.last(i))
+	id := uint64(0)
+	if side != tick.SideNone { // who knows the side knows the order, or has 0 there
+		id = b.OrderID[i]
+	}
+	l.order(i, tick.ActionTrade, side, id, b.Price[i], size, flags|l.last(i))
 	l.top(i, tick.ActionTrade, side, b.Price[i], size, flags|l.lastTop(i), &b.Before[i])
 	l.tape(i, side, b.Price[i], size, flags)
 	if b.Kind[i] == tick.KindCross {

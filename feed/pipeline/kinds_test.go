@@ -392,6 +392,20 @@ func TestOrdersAndLevelsOfOneEvent(t *testing.T) {
 	}
 }
 
+// T carries the aggressor's order where the venue tells it; without a side nobody knows whose the row's number is.
+func TestAggressorsOrder(t *testing.T) {
+	b := kindsBench(t, nil, false)
+	b.rows(
+		aRow{kind: tick.KindTrade, id: wide, side: 'B', order: 77, size: 2, price: 10, flags: tick.FlagMore},
+		aRow{kind: tick.KindFill, id: wide, side: 'A', order: 5, size: 2, price: 10},
+		aRow{kind: tick.KindTrade, id: wide, side: 'N', order: 77, size: 2, price: 10},
+		aRow{kind: tick.KindCross, id: wide, side: 'B', order: 77, size: 2, price: 10},
+	)
+	check(t, b.mbo(t), []string{
+		"T 3000000000 B 77 2@10 f00 seq1", "F 3000000000 A 5 2@10 f80 seq2", "T 3000000000 N 0 2@10 f80 seq3", "T 3000000000 N 0 2@10 f80 seq4",
+	})
+}
+
 // Suspicion and the list of instruments are those of both sorts of books.
 func TestBothSortsOfBooks(t *testing.T) {
 	b := kindsBench(t, &pricebook.Options{}, false)
