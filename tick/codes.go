@@ -8,6 +8,7 @@ const (
 	StatusTrading   uint16 = 7
 	StatusHalt      uint16 = 8
 	StatusPause     uint16 = 9
+	StatusSuspend   uint16 = 10
 	StatusPreClose  uint16 = 11
 	StatusClose     uint16 = 12
 	StatusPostClose uint16 = 13

@@ -157,7 +157,7 @@ func (e *Engine) Status(v int, id uint32, action uint16, at uint64) {
 	switch action {
 	case tick.StatusTrading, tick.StatusQuoting:
 		q.halted = false
-	case tick.StatusHalt, tick.StatusPause, tick.StatusNotAvail:
+	case tick.StatusHalt, tick.StatusPause, tick.StatusSuspend, tick.StatusNotAvail:
 		q.halted = true
 	default:
 		return

@@ -143,12 +143,36 @@ func (l *Lane) define(d *tick.Definition) {
 	}
 }
 
+// isState says that a status tells in which state an instrument is from here on: not only that short sales are restricted, that a session began, or at what price an
+// auction might be.
+func isState(s *tick.Status) bool {
+	switch s.Action {
+	case statusNone, tick.StatusSSRChange:
+		return false
+	case statusIndication:
+		return s.IsTrading != '~'
+	}
+	return true
+}
+
+// Actions of DBN (section 4.10) that are no state, or seldom one.
+const (
+	statusNone       uint16 = 0
+	statusIndication uint16 = 6
+)
+
 // halt keeps the trading state of the directory and the books' flag. It never gates an order.
 func (l *Lane) halt(s *tick.Status) {
+	if l.rebuild != nil {
+		l.rebuild.toldStatus(s)
+	}
+	if !isState(s) {
+		return
+	}
 	switch s.Action {
 	case tick.StatusTrading, tick.StatusQuoting:
 		l.books.SetHalted(s.InstrumentID, false)
-	case tick.StatusHalt, tick.StatusPause:
+	case tick.StatusHalt, tick.StatusPause, tick.StatusSuspend, tick.StatusNotAvail:
 		l.books.SetHalted(s.InstrumentID, true)
 	}
 	if _, err := l.symbols.SetStatus(s.InstrumentID, s.Action); err != nil {
@@ -158,9 +182,6 @@ func (l *Lane) halt(s *tick.Status) {
 		if err := l.out.Instruments.SetStatus(l.publisher, s.InstrumentID, uint8(s.Action)); err != nil {
 			l.counters.Undefined++
 		}
-	}
-	if l.rebuild != nil {
-		l.rebuild.toldStatus(s)
 	}
 }
 

@@ -369,10 +369,13 @@ func (r *rebuild) toldStatus(s *tick.Status) {
 		return
 	}
 	t := &r.states[s.InstrumentID]
-	if s.Action == tick.StatusSSRChange {
+	switch {
+	case s.Action == tick.StatusSSRChange:
 		t.short = s.IsShortSellRestricted
-	} else {
+	case isState(s):
 		t.action = s.Action
+	default:
+		return
 	}
 	if r.shadow == nil {
 		return
