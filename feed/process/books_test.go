@@ -1,13 +1,15 @@
 package process
 
 import (
-	"bytes"
 	"encoding/binary"
 	"fmt"
+	"maps"
+	"math/rand/v2"
 	"net/netip"
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -395,6 +397,57 @@ func from[T any](list []T, k int) any {
 	return "nothing"
 }
 
+// joins checks what .snap is made of: books that follow the mbo ring's records are the lane's, each queue in the lane's order; and who takes them as of a
+// record between two events and the records from there on has the book of a reader that had all of them.
+func (c *booksCheck) joins(product string) {
+	t := c.t
+	books, err := book.New(c.f.Capture.Protocol().BookOptions(product))
+	must(t, err)
+	defer books.Close()
+	batch, err := tick.NewBatch()
+	must(t, err)
+	defer batch.Free()
+	s := &snapshotter{books: books, batch: batch}
+	half := len(c.mbo) / 2
+	var joined map[uint32]*readersBook
+	for from := 0; from < len(c.mbo); {
+		to := min(from+1024, len(c.mbo))
+		if from < half {
+			to = min(to, half)
+		}
+		s.take(c.mbo[from:to], uint64(from))
+		if from = to; from != half {
+			continue
+		}
+		joined = map[uint32]*readersBook{}
+		books.Instruments(func(id uint32) bool {
+			books.Walk(id, func(o book.Order) bool {
+				must(t, of(joined, id).take(&tick.Mbo{Action: tick.ActionAdd, Side: o.Side, OrderID: o.ID, Price: o.Price, Size: uint32(o.Size)}))
+				return true
+			})
+			return true
+		})
+	}
+	for i := range c.mbo[half:] {
+		r := &c.mbo[half+i]
+		if err := of(joined, r.InstrumentID).take(r); err != nil {
+			c.fault("joined late: instrument %d, sequence %d: %v", r.InstrumentID, r.Sequence, err)
+		}
+	}
+	queue := func(b *book.Books, id uint32) (q []book.Order) {
+		b.Walk(id, func(o book.Order) bool { o.MPID = 0; q = append(q, o); return true })
+		return q
+	}
+	for id, b := range c.books {
+		if j := of(joined, id); j.ten(false, 10) != b.ten(false, 10) || len(j.orders) != len(b.orders) {
+			c.fault("instrument %d: who joined late has another book: %v, want %v", id, j.ten(false, 10), b.ten(false, 10))
+		}
+		if got, want := queue(books, id), queue(c.f.kept.Orders, id); !slices.Equal(got, want) {
+			c.fault("instrument %d: by records orders are %v, by rows %v", id, got[:min(6, len(got))], want[:min(6, len(want))])
+		}
+	}
+}
+
 // checkBooks plays a file and checks what its readers see.
 func checkBooks(t *testing.T, path, proto, product string, whole bool, depth map[uint32]int) *booksCheck {
 	t.Helper()
@@ -438,6 +491,9 @@ func checkBooks(t *testing.T, path, proto, product string, whole bool, depth map
 	}
 	must(t, <-ran)
 	c.same()
+	if !c.levels {
+		c.joins(product)
+	}
 	if p := f.kept.Prices; p != nil {
 		c.mismatches = p.Counters().TopMismatch
 	}
@@ -539,12 +595,181 @@ func TestReadersBookFIX(t *testing.T) {
 	}
 }
 
-var (
-	_ = bytes.NewReader
-	_ = binary.LittleEndian
-	_ = netip.AddrPort{}
-	_ = book.Options{}
-	_ = pcap.NewWriter
-	_ = iex.HeaderBytes
-	_ = time.Now
-)
+// A session of orders in FIX, by hand: each has an id, under which it is changed, replaced and taken away, several of them in a message.
+func TestReadersBookFIXOrders(t *testing.T) {
+	r := rand.New(rand.NewPCG(1, 1))
+	sequence := 0
+	message := func(typ, body string) string {
+		sequence++
+		head := fmt.Sprintf("35=%s|49=V|56=C|34=%d|52=20261125-14:30:%02d.%03d|", typ, sequence, sequence/1000, sequence%1000)
+		m := strings.ReplaceAll(fmt.Sprintf("8=FIX.4.4|9=%d|%s%s", len(head)+len(body), head, body), "|", "\x01")
+		sum := 0
+		for _, c := range []byte(m) {
+			sum += int(c)
+		}
+		return fmt.Sprintf("%s10=%03d\x01", m, sum%256)
+	}
+	side := map[string]int{}
+	price := func(s int) float64 { return 100 + float64(2*s-1)*(0.5+float64(r.IntN(12))/4) }
+	path := create(t, "20261125.fix", func(f *os.File) error {
+		fmt.Fprint(f, message("W", "55=A|268=0|"))
+		for range 4000 {
+			body, n := "", 1+r.IntN(4)
+			for k := range n {
+				ids := slices.Sorted(maps.Keys(side))
+				what := r.IntN(5)
+				if len(ids) == 0 || what < 2 && len(ids) < 60 {
+					id := fmt.Sprint("o", sequence, "-", k)
+					side[id] = r.IntN(2)
+					body += fmt.Sprintf("279=0|269=%d|278=%s|55=A|270=%.2f|271=%d|", side[id], id, price(side[id]), 1+r.IntN(50))
+					continue
+				}
+				id := ids[r.IntN(len(ids))]
+				switch s := side[id]; what {
+				case 2:
+					body += fmt.Sprintf("279=1|269=%d|278=%s|55=A|270=%.2f|271=%d|", s, id, price(s), 1+r.IntN(50))
+				case 3:
+					again := fmt.Sprint("r", sequence, "-", k)
+					delete(side, id)
+					side[again] = s
+					body += fmt.Sprintf("279=1|269=%d|278=%s|280=%s|55=A|270=%.2f|271=%d|", s, again, id, price(s), 1+r.IntN(50))
+				default:
+					delete(side, id)
+					body += fmt.Sprintf("279=2|269=%d|278=%s|55=A|", s, id)
+				}
+			}
+			if r.IntN(10) == 0 {
+				n++
+				body += fmt.Sprintf("279=0|269=2|278=t%d|55=A|270=100|271=3|", sequence)
+			}
+			fmt.Fprint(f, message("X", fmt.Sprintf("268=%d|%s", n, body)))
+		}
+		return nil
+	})
+	c := checkBooks(t, path, "fix", "orders", true, nil)
+	if b := c.books[1]; len(b.orders) != len(side) {
+		t.Errorf("%d orders, want %d", len(b.orders), len(side))
+	}
+}
+
+// A session of IEX, by hand.
+func TestReadersBookIEX(t *testing.T) {
+	le := binary.LittleEndian
+	r := rand.New(rand.NewPCG(2, 1))
+	ts := uint64(time.Date(2026, 1, 5, 15, 0, 0, 0, time.UTC).UnixNano())
+	message := func(size int, typ, code byte, symbol int) []byte {
+		m := make([]byte, size)
+		m[0], m[1] = typ, code
+		le.PutUint64(m[2:], ts)
+		copy(m[10:18], fmt.Sprintf("SYM%d     ", symbol))
+		return m
+	}
+	price := func(s int) uint64 { return uint64(1_000_000 + (2*s-1)*(50+100*r.IntN(12))) }
+	type resting struct {
+		symbol, side int
+		size         uint32
+	}
+	orders := map[uint64]resting{}
+	deep := func(n int) []byte {
+		id, symbol, s := uint64(n+1), r.IntN(5), r.IntN(2)
+		if ids := slices.Sorted(maps.Keys(orders)); len(ids) > 0 && (r.IntN(5) > 1 || len(ids) > 200) {
+			id = ids[r.IntN(len(ids))]
+			o := orders[id]
+			switch r.IntN(4) {
+			case 0:
+				delete(orders, id)
+				m := message(26, 'R', 0, o.symbol)
+				le.PutUint64(m[18:], id)
+				return m
+			case 1:
+				m := message(46, 'L', 0, o.symbol)
+				took := 1 + r.Uint32N(o.size)
+				if o.size -= took; o.size == 0 {
+					delete(orders, id)
+				} else {
+					orders[id] = o
+				}
+				le.PutUint64(m[18:], id)
+				le.PutUint32(m[26:], took)
+				le.PutUint64(m[30:], price(o.side))
+				le.PutUint64(m[38:], uint64(n))
+				return m
+			default:
+				m := message(38, 'M', byte(r.IntN(2)), o.symbol)
+				o.size = 1 + r.Uint32N(500)
+				orders[id] = o
+				le.PutUint64(m[18:], id)
+				le.PutUint32(m[26:], o.size)
+				le.PutUint64(m[30:], price(o.side))
+				return m
+			}
+		}
+		if r.IntN(12) == 0 {
+			m := message(38, 'T', 0, symbol)
+			le.PutUint32(m[18:], 7)
+			le.PutUint64(m[22:], price(s))
+			le.PutUint64(m[30:], uint64(n))
+			return m
+		}
+		if r.IntN(200) == 0 {
+			maps.DeleteFunc(orders, func(_ uint64, o resting) bool { return o.symbol == symbol })
+			return message(iex.Length(iex.ProtocolDEEPPlus, 'C'), 'C', 0, symbol)
+		}
+		m := message(38, 'a', "85"[s], symbol)
+		orders[id] = resting{symbol, s, 1 + r.Uint32N(500)}
+		le.PutUint64(m[18:], id)
+		le.PutUint32(m[26:], orders[id].size)
+		le.PutUint64(m[30:], price(s))
+		return m
+	}
+	tops := func(n int) []byte {
+		symbol := r.IntN(5)
+		if r.IntN(8) == 0 {
+			m := message(38, 'T', 0, symbol)
+			le.PutUint32(m[18:], 7)
+			le.PutUint64(m[22:], price(1))
+			le.PutUint64(m[30:], uint64(n))
+			return m
+		}
+		m := message(42, 'Q', 0, symbol)
+		for s, at := range [2][2]int{{18, 22}, {38, 30}} {
+			if r.IntN(6) > 0 {
+				le.PutUint32(m[at[0]:], 1+r.Uint32N(500))
+				le.PutUint64(m[at[1]:], price(s))
+			}
+		}
+		return m
+	}
+	for _, tc := range []struct {
+		proto  string
+		number uint16
+		next   func(n int) []byte
+	}{{"iex", iex.ProtocolDEEPPlus, deep}, {"iex-tops", iex.ProtocolTOPS, tops}} {
+		path := create(t, "20260105.pcap", func(f *os.File) error {
+			w := pcap.NewWriter(f)
+			offset := uint64(0)
+			for n := 0; n < 12_000; n += 4 {
+				ts += 1_000_000
+				p := iex.AppendHeader(nil, &iex.Header{Protocol: tc.number, Channel: 1, Session: 7, Count: 4, Offset: offset, Sequence: uint64(n + 1), Sent: ts})
+				for k := range 4 {
+					m := tc.next(n + k)
+					p = append(le.AppendUint16(p, uint16(len(m))), m...)
+				}
+				iex.Finish(p)
+				offset += uint64(len(p) - iex.HeaderBytes)
+				must(t, w.WriteUDP(ts, netip.MustParseAddrPort("192.0.2.1:9"), netip.MustParseAddrPort("233.215.21.4:10378"), 0, p))
+			}
+			return w.Flush()
+		})
+		c := checkBooks(t, path, tc.proto, "", true, nil)
+		if tc.proto == "iex" {
+			n := 0
+			for _, b := range c.books {
+				n += len(b.orders)
+			}
+			if n != len(orders) {
+				t.Errorf("%d orders, want %d", n, len(orders))
+			}
+		}
+	}
+}
