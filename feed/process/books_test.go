@@ -511,6 +511,20 @@ func create(t *testing.T, name string, write func(*os.File) error) string {
 	return path
 }
 
+// cut leaves a capture's first packets, so many of a hundred: books are full then, while those of a whole day are empty.
+func cut(t *testing.T, path string, percent int) string {
+	t.Helper()
+	b, err := os.ReadFile(path)
+	must(t, err)
+	const head, each = 24, 16
+	for at := head; ; at += each + int(binary.LittleEndian.Uint32(b[at+8:])) {
+		if at >= len(b)/100*percent {
+			must(t, os.Truncate(path, int64(at)))
+			return path
+		}
+	}
+}
+
 func TestReadersBookITCH(t *testing.T) {
 	path := create(t, "20260105.pcap", func(f *os.File) error {
 		g, err := itchgen.New(itchgen.Options{Messages: 30_000, Symbols: 40, Seed: 3})
@@ -518,6 +532,7 @@ func TestReadersBookITCH(t *testing.T) {
 		return itchgen.WritePcap(f, g, itchgen.Lines{}, nil)
 	})
 	checkBooks(t, path, "itch", "", true, nil)
+	checkBooks(t, cut(t, path, 60), "itch", "", true, nil)
 }
 
 func TestReadersBookXDP(t *testing.T) {
@@ -528,6 +543,7 @@ func TestReadersBookXDP(t *testing.T) {
 			return xdpgen.WritePcap(f, g, itchgen.Lines{}, nil)
 		})
 		checkBooks(t, path, "xdp", "", true, nil)
+		checkBooks(t, cut(t, path, 60), "xdp", "", true, nil)
 	}
 }
 
@@ -592,6 +608,50 @@ func TestReadersBookFIX(t *testing.T) {
 		for _, product := range []string{"levels", "prices"} {
 			checkBooks(t, path, "fix", product, true, nil)
 		}
+	}
+}
+
+// Best prices alone, and prints alone, of NYSE, by hand.
+func TestReadersBookXDPQuotes(t *testing.T) {
+	le := binary.LittleEndian
+	r := rand.New(rand.NewPCG(3, 1))
+	seconds := uint32(time.Date(2026, 1, 5, 15, 0, 0, 0, time.UTC).Unix())
+	path := create(t, "20260105.pcap", func(f *os.File) error {
+		w := pcap.NewWriter(f)
+		sequence := uint32(1)
+		put := func(messages int, blocks []byte) {
+			p := xdp.AppendPacket(nil, 11, uint8(messages), sequence, seconds, 5, blocks)
+			must(t, w.WriteUDP(uint64(seconds)*1e9+uint64(sequence), netip.MustParseAddrPort("192.0.2.1:9"), netip.MustParseAddrPort("224.0.59.76:11076"), 0, p))
+			sequence += uint32(messages)
+		}
+		blocks := xdp.AppendTimeReference(nil, 1, seconds)
+		for n := range uint32(4) {
+			blocks = xdp.AppendMapping(blocks, &xdp.Mapping{Index: n + 1, Symbol: fmt.Sprint("SYM", n), Market: 1, System: 1, Scale: 4})
+		}
+		put(5, blocks)
+		var number [5]uint32
+		for range 4000 {
+			index := 1 + r.Uint32N(4)
+			number[index]++
+			m := make([]byte, 34)
+			le.PutUint16(m, 34)
+			le.PutUint16(m[2:], xdp.TypeQuote)
+			for i, v := range []uint32{7, index, number[index]} {
+				le.PutUint32(m[4+4*i:], v)
+			}
+			for s := range 2 { // ask, bid
+				if r.IntN(6) > 0 {
+					le.PutUint32(m[16+8*s:], 1_000_000+uint32(1-s)*5_000+100*r.Uint32N(12))
+					le.PutUint32(m[20+8*s:], 1+r.Uint32N(500))
+				}
+			}
+			m[32], m[33] = 'R', "  AB"[r.IntN(4)]
+			put(1, m)
+		}
+		return w.Flush()
+	})
+	if c := checkBooks(t, path, "xdp", "bbo", true, nil); c.records[tick.ActionAdd] != 8000 {
+		t.Errorf("%v", c.records)
 	}
 }
 
