@@ -205,6 +205,7 @@ type booksCheck struct {
 	gates      map[ringbuf.Kind]*atomic.Uint64
 	books      map[uint32]*readersBook // by the mbo ring
 	shown      map[uint32]*readersBook // tops and tens by mbp1 and mbp10
+	ten        map[uint32]*readersBook // events of mbp10
 	faults     int
 	trades     [3]map[[2]uint64]int // sequence and instrument: T in mbo, mbp1, trades
 	records    map[byte]int
@@ -282,6 +283,7 @@ func (c *booksCheck) drain() {
 		for i := range mbp10[:n] {
 			r := &mbp10[i]
 			b := of(c.shown, r.InstrumentID)
+			c.ends("mbp10", of(c.ten, r.InstrumentID), r.Sequence, r.TsEvent, r.Action, r.Flags, r.InstrumentID)
 			if r.Flags&tick.FlagLast != 0 && r.Levels != b.tens[len(b.tens)-1] {
 				b.tens = append(b.tens, r.Levels)
 			}
@@ -469,7 +471,7 @@ func checkBooks(t *testing.T, path, proto, product string, whole bool, depth map
 	defer f.Close()
 	c := &booksCheck{
 		t: t, f: f, levels: f.kept.Levels, whole: whole, depth: depth, readers: map[ringbuf.Kind]*ringbuf.Reader{}, gates: map[ringbuf.Kind]*atomic.Uint64{},
-		books: map[uint32]*readersBook{}, shown: map[uint32]*readersBook{}, records: map[byte]int{},
+		books: map[uint32]*readersBook{}, shown: map[uint32]*readersBook{}, ten: map[uint32]*readersBook{}, records: map[byte]int{},
 	}
 	for i := range c.trades {
 		c.trades[i] = map[[2]uint64]int{}
