@@ -143,33 +143,15 @@ func (l *Lane) define(d *tick.Definition) {
 	}
 }
 
-// isState says that a status tells in which state an instrument is from here on: not only that short sales are restricted, that a session began, or at what price an
-// auction might be.
-func isState(s *tick.Status) bool {
-	switch s.Action {
-	case statusNone, tick.StatusSSRChange:
-		return false
-	case statusIndication:
-		return s.IsTrading != '~'
-	}
-	return true
-}
-
-// Actions of DBN (section 4.10) that are no state, or seldom one.
-const (
-	statusNone       uint16 = 0
-	statusIndication uint16 = 6
-)
-
-// halt keeps the trading state of the directory and the books' flag. It never gates an order.
+// halt keeps the trading state of the directory and the books' flag. It never gates an order. A status that says nothing of the trading state, such as of
+// short sales, leaves it as it was.
 func (l *Lane) halt(s *tick.Status) {
 	if l.rebuild != nil {
 		l.rebuild.toldStatus(s)
 	}
-	if !isState(s) {
-		return
-	}
 	switch s.Action {
+	case tick.StatusNone, tick.StatusPriceIndication, tick.StatusSSRChange:
+		return
 	case tick.StatusTrading, tick.StatusQuoting:
 		l.books.SetHalted(s.InstrumentID, false)
 	case tick.StatusHalt, tick.StatusPause, tick.StatusSuspend, tick.StatusNotAvail:

@@ -406,33 +406,6 @@ func TestAggressorsOrder(t *testing.T) {
 	})
 }
 
-// A state lasts until another one comes: what is no state (a restriction of short sales, a session's begin, an indication) does not end a halt.
-func TestStatesLast(t *testing.T) {
-	b := kindsBench(t, nil, false)
-	b.rows(order(1, 'B', 5, 10))
-	state := func(action uint16, trading byte) {
-		l := b.lane
-		l.batch.Statuses[0] = tick.Status{Header: tick.Header{Length: 10, RType: tick.RTypeStatus, InstrumentID: wide}, Action: action, IsTrading: trading}
-		l.batch.Sides.Statuses = 1
-		b.rows(aRow{kind: tick.KindStatus, id: wide, aux: tick.SideRows(0, 1)})
-	}
-	for _, tc := range []struct {
-		action  uint16
-		trading byte
-		status  uint16
-		halted  bool
-	}{
-		{tick.StatusHalt, 'N', tick.StatusHalt, true}, {tick.StatusSSRChange, '~', tick.StatusHalt, true}, {0, '~', tick.StatusHalt, true}, {6, '~', tick.StatusHalt, true},
-		{6, 'N', 6, true}, {tick.StatusPreOpen, 'N', tick.StatusPreOpen, true}, {tick.StatusTrading, 'Y', tick.StatusTrading, false}, {tick.StatusSSRChange, '~', tick.StatusTrading, false},
-		{tick.StatusSuspend, 'N', tick.StatusSuspend, true}, {tick.StatusQuoting, 'N', tick.StatusQuoting, false}, {tick.StatusNotAvail, 'N', tick.StatusNotAvail, true},
-	} {
-		state(tc.action, tc.trading)
-		if in := b.lane.symbols.Lookup(wide); in.Status != tc.status || b.books.Halted(wide) != tc.halted {
-			t.Errorf("behind action %d: status %d, halted %v; want %d, %v", tc.action, in.Status, b.books.Halted(wide), tc.status, tc.halted)
-		}
-	}
-}
-
 // Suspicion and the list of instruments are those of both sorts of books.
 func TestBothSortsOfBooks(t *testing.T) {
 	b := kindsBench(t, &pricebook.Options{}, false)

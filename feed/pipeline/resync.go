@@ -365,17 +365,14 @@ func (l *Lane) tellStates(about *resync.About) {
 
 // toldStatus notes what was published of an instrument's state. What a snapshot says of it is out of date from here on.
 func (r *rebuild) toldStatus(s *tick.Status) {
-	if s.InstrumentID >= uint32(len(r.states)) {
+	if s.InstrumentID >= uint32(len(r.states)) || s.Action == tick.StatusNone || s.Action == tick.StatusPriceIndication {
 		return
 	}
 	t := &r.states[s.InstrumentID]
-	switch {
-	case s.Action == tick.StatusSSRChange:
+	if s.Action == tick.StatusSSRChange {
 		t.short = s.IsShortSellRestricted
-	case isState(s):
+	} else {
 		t.action = s.Action
-	default:
-		return
 	}
 	if r.shadow == nil {
 		return
