@@ -21,9 +21,9 @@ const (
 // Flags of a record (DBN section 5).
 const (
 	FlagLast              uint8 = 0x80 // last record of the venue event for this instrument
-	FlagTOB               uint8 = 0x40 // top-of-book message, not an order
+	FlagTOB               uint8 = 0x40 // top-of-book message, not an order: A is all that its side has
 	FlagSnapshot          uint8 = 0x20 // from a snapshot or a replay
-	FlagMBP               uint8 = 0x10 // an aggregated level, not an order
+	FlagMBP               uint8 = 0x10 // an aggregated level, not an order: A adds to what is at its price, C takes off, M sets it
 	FlagBadTsRecv         uint8 = 0x08 // ts_recv was made up or moved forward
 	FlagMaybeBadBook      uint8 = 0x04 // a loss on the channel was not recovered: the book is suspect
 	FlagPublisherSpecific uint8 = 0x02 // a plugin's verdict: see the ext ring
