@@ -83,7 +83,7 @@ func (l *Lane) cold(i int) {
 	case tick.KindStatistics:
 		for k := first; k < first+n; k++ {
 			s := &b.Statistics[k]
-			s.PublisherID, s.TsRecv, s.TsInDelta = l.publisher, b.TsRecv[i], delta(b.TsRecv[i], b.TsEvent[i])
+			s.PublisherID, s.TsRecv, s.TsInDelta = l.publisher, b.TsRecv[i], l.inDelta(i)
 			event(l, s)
 		}
 	case tick.KindDefinition:
@@ -184,7 +184,7 @@ func (l *Lane) crossStatistic(i int) {
 		Price:        b.Price[i],
 		Quantity:     int64(min(b.Size[i], math.MaxInt64-1)),
 		Sequence:     uint32(b.Sequence[i]),
-		TsInDelta:    delta(b.TsRecv[i], b.TsEvent[i]),
+		TsInDelta:    l.inDelta(i),
 		StatType:     kind,
 		ChannelID:    uint16(l.channelID),
 		UpdateAction: 1,

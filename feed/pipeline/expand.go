@@ -184,7 +184,7 @@ func (l *Lane) order(i int, action, side byte, id uint64, price int64, size uint
 		Action:    action,
 		Side:      side,
 		TsRecv:    b.TsRecv[i],
-		TsInDelta: delta(b.TsRecv[i], b.TsEvent[i]),
+		TsInDelta: l.inDelta(i),
 		Sequence:  uint32(b.Sequence[i]),
 	}
 	if size > tick.MaxSize {
@@ -230,7 +230,7 @@ func (l *Lane) trade(i int, length, rtype uint8, action, side byte, price int64,
 		Side:      side,
 		Flags:     flags,
 		TsRecv:    b.TsRecv[i],
-		TsInDelta: delta(b.TsRecv[i], b.TsEvent[i]),
+		TsInDelta: l.inDelta(i),
 		Sequence:  uint32(b.Sequence[i]),
 	}
 }
@@ -485,7 +485,17 @@ func printSide(b *tick.Batch, i int) byte {
 	return tick.SideNone
 }
 
-// delta is ts_recv − ts_event, clamped: an i32 of ns spans ±2.1 s and must not wrap.
+// inDelta is ts_in_delta of row i's records: from when the venue sent it, or, where it does not say that, from the event.
+func (l *Lane) inDelta(i int) int32 {
+	i &= tick.RowMask
+	from := l.batch.TsEvent[i]
+	if l.tells && l.sent[i] != 0 {
+		from = l.sent[i]
+	}
+	return delta(l.batch.TsRecv[i], from)
+}
+
+// delta is the time between, clamped: an i32 of ns spans ±2.1 s and must not wrap.
 func delta(recv, event uint64) int32 {
 	d := int64(recv - event)
 	return int32(max(math.MinInt32, min(math.MaxInt32, d)))

@@ -113,6 +113,9 @@ type Lane struct {
 	inPass   int
 	err      error // why the lane cannot go on
 
+	sent  *[tick.MaxRows]uint64 // by row of the batch: when the venue sent it, ns since the Unix epoch; 0: it does not say
+	tells bool                  // some packet said so
+
 	packets []nic.Packet
 }
 
@@ -149,7 +152,7 @@ func New(cfg Config) (*Lane, error) {
 	l := &Lane{
 		out: cfg.Out, books: cfg.Books, symbols: cfg.Symbols, batch: batch, staged: newStaging(cfg.MaxPass + 1),
 		midnight: cfg.Midnight, clock: cfg.Clock, depth: newDepth(cfg.Depth), only: newSelection(&cfg), rebuild: back,
-		packets: make([]nic.Packet, burst), publisher: cfg.Publisher, channelID: cfg.ChannelID, maxPass: cfg.MaxPass, files: cfg.FileStamps, mends: cfg.Mends,
+		packets: make([]nic.Packet, burst), sent: new([tick.MaxRows]uint64), publisher: cfg.Publisher, channelID: cfg.ChannelID, maxPass: cfg.MaxPass, files: cfg.FileStamps, mends: cfg.Mends,
 	}
 	l.depth.price(cfg.Prices, cfg.Levels)
 	l.main = l.stream(cfg.Decoder, cfg.ChannelID)

@@ -180,6 +180,7 @@ func (s *Stream) stamp(from int, at session.Arrival) {
 		l.counters.BadTsRecv++
 	}
 	l.lastRecv = ts
+	s.sentAt(from, at.Sent)
 	if s.plain {
 		for i := from; i < b.N; i++ {
 			b.TsRecv[i&tick.RowMask] = ts
@@ -193,10 +194,23 @@ func (s *Stream) stamp(from int, at session.Arrival) {
 	}
 }
 
+// sentAt notes when the venue sent the rows from on, where any of the lane's venues says that.
+func (s *Stream) sentAt(from int, sent uint64) {
+	l := s.l
+	if sent == 0 && !l.tells {
+		return
+	}
+	l.tells = true
+	for i := from; i < l.batch.N; i++ {
+		l.sent[i&tick.RowMask] = sent
+	}
+}
+
 // stampFile is stamp for files without times of arrival.
 func (s *Stream) stampFile(from int) {
 	l := s.l
 	b := l.batch
+	s.sentAt(from, 0) // times of sending are no times of arrival's
 	for i := from; i < b.N; i++ {
 		l.lastRecv = max(l.lastRecv, b.TsEvent[i&tick.RowMask])
 		b.TsRecv[i&tick.RowMask] = l.lastRecv
@@ -270,6 +284,7 @@ func (s *Stream) forget() {
 		i := b.N & tick.RowMask
 		b.Kind[i], b.Sub[i], b.Side[i], b.Flags[i] = tick.KindClear, 0, tick.SideNone, 0
 		b.Instrument[i], b.TsEvent[i], b.TsRecv[i], b.Sequence[i] = id, l.lastTime, max(l.now, l.lastRecv), 0
+		l.sent[i] = 0
 		b.N++
 		if b.Full() {
 			l.endBatch()

@@ -159,7 +159,7 @@ func TestReadersBookXDPQuotes(t *testing.T) {
 			m := make([]byte, 34)
 			le.PutUint16(m, 34)
 			le.PutUint16(m[2:], xdp.TypeQuote)
-			for i, v := range []uint32{7, index, number[index]} {
+			for i, v := range []uint32{3, index, number[index]} {
 				le.PutUint32(m[4+4*i:], v)
 			}
 			for s := range 2 { // ask, bid

@@ -23,6 +23,7 @@ type booksCheck struct {
 	levels     bool           // the venue has levels, not orders
 	depth      map[uint32]int // levels a side that are shown of an instrument; 0: ten
 	whole      bool           // an event is a message: one sequence
+	sends      bool           // times of sending lie between those of events and of arrival
 	readers    map[ringbuf.Kind]*ringbuf.Reader
 	gates      map[ringbuf.Kind]*atomic.Uint64
 	books      map[uint32]*readersBook // by the mbo ring
@@ -136,6 +137,9 @@ func (c *booksCheck) order(r *tick.Mbo) {
 	}
 	c.mbo = append(c.mbo, *r)
 	c.records[r.Action]++
+	if sent := r.TsRecv - uint64(r.TsInDelta); c.sends && r.Action != tick.ActionClear && (sent < r.TsEvent || sent > r.TsRecv) {
+		c.fault("instrument %d, sequence %d: event at %d, sent at %d, received at %d", r.InstrumentID, r.Sequence, r.TsEvent, sent, r.TsRecv)
+	}
 	b := of(c.books, r.InstrumentID)
 	c.ends("mbo", b, r.Sequence, r.TsEvent, r.Action, r.Flags, r.InstrumentID)
 	if err := b.take(r); err != nil {
@@ -292,7 +296,7 @@ func checkBooks(t *testing.T, path, proto, product string, whole bool, depth map
 	must(t, err)
 	defer f.Close()
 	c := &booksCheck{
-		t: t, f: f, levels: f.kept.Levels, whole: whole, depth: depth, readers: map[ringbuf.Kind]*ringbuf.Reader{}, gates: map[ringbuf.Kind]*atomic.Uint64{},
+		t: t, f: f, levels: f.kept.Levels, whole: whole, depth: depth, sends: proto != "fix", readers: map[ringbuf.Kind]*ringbuf.Reader{}, gates: map[ringbuf.Kind]*atomic.Uint64{},
 		books: map[uint32]*readersBook{}, shown: map[uint32]*readersBook{}, ten: map[uint32]*readersBook{}, records: map[byte]int{},
 	}
 	for i := range c.trades {
