@@ -136,7 +136,7 @@ func (r *laneRunner) join(proto *protocol.Protocol, f *config.Feed, p *Process, 
 		if ch.Lane != r.name {
 			continue
 		}
-		a, err := newAsker(proto, &f.Recovery)
+		a, err := p.newAsker(proto, ch)
 		if err != nil {
 			return fmt.Errorf("channel %s: %w", ch.Name, err)
 		}
@@ -147,9 +147,7 @@ func (r *laneRunner) join(proto *protocol.Protocol, f *config.Feed, p *Process, 
 		if err != nil {
 			return fmt.Errorf("channel %s: %w", ch.Name, err)
 		}
-		c := channelConfig(&f.Recovery, a)
-		c.Framing = proto.Framing
-		channel := session.NewChannel(c, sink)
+		channel := session.NewChannel(channelConfig(proto, &f.Recovery, a), sink)
 		r.input.Channels = append(r.input.Channels, channel)
 		if err := errors.Join(r.export.addChannel(r.name, ch, channel), r.addRecovery(ch.Name, channel, a)); err != nil {
 			return err
@@ -157,6 +155,11 @@ func (r *laneRunner) join(proto *protocol.Protocol, f *config.Feed, p *Process, 
 	}
 	if len(r.input.Channels) == 0 {
 		return errors.New("no channel names this lane")
+	}
+	if r.number == 0 {
+		if err := p.nyse.export(&r.kernel); err != nil {
+			return err
+		}
 	}
 	if r.listener, err = listen(f, r.name, r.input.Channels, p, log); err != nil {
 		return err
@@ -267,7 +270,7 @@ func (r *laneRunner) close() error {
 		errs = append(errs, r.snap.close())
 	}
 	for _, a := range r.askers {
-		errs = append(errs, a.Close())
+		errs = append(errs, a.close())
 	}
 	if r.listener != nil {
 		errs = append(errs, r.listener.Close())

@@ -16,16 +16,22 @@ import (
 	"github.com/tickwire/tickwire/internal/config"
 )
 
-// asker is the goroutine that asks the venue for one channel, with the copy of its counters that is exported.
+// asker is what asks the venue for one channel, with the copy of its counters that is exported.
 type asker struct {
-	*session.Requester
-	counters session.RequesterCounters
+	link     *session.Link
+	counters any    // a pointer to a struct
+	copy     func() // brings it up to date
+	close    func() error
 }
 
-// newAsker opens a requester for a channel; nil where no server is named.
-func newAsker(proto *protocol.Protocol, r *config.Recovery) (*asker, error) {
-	if len(r.Servers) == 0 {
+// newAsker opens what asks for a channel; nil where nobody is to be asked.
+func (p *Process) newAsker(proto *protocol.Protocol, ch *config.Channel) (*asker, error) {
+	r := &p.feed.Recovery
+	switch {
+	case len(r.Servers) == 0:
 		return nil, nil
+	case p.nyse != nil:
+		return p.nyse.asker(ch)
 	}
 	servers := make([]netip.AddrPort, len(r.Servers))
 	for i, name := range r.Servers {
@@ -39,17 +45,22 @@ func newAsker(proto *protocol.Protocol, r *config.Recovery) (*asker, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &asker{Requester: q}, nil
+	c := new(session.RequesterCounters)
+	return &asker{link: q.Link(), counters: c, copy: func() { *c = q.Counters() }, close: q.Close}, nil
 }
 
 // channelConfig is a channel's part of a feed's settings. a may be nil.
-func channelConfig(r *config.Recovery, a *asker) session.Config {
+func channelConfig(proto *protocol.Protocol, r *config.Recovery, a *asker) session.Config {
 	c := session.Config{
-		Wait: time.Duration(r.Wait), HoldPackets: r.HoldPackets, HoldMessages: r.HoldMessages, HoldMax: time.Duration(r.HoldMax),
+		Framing: proto.Framing,
+		Wait:    time.Duration(r.Wait), HoldPackets: r.HoldPackets, HoldMessages: r.HoldMessages, HoldMax: time.Duration(r.HoldMax),
 		Retry: time.Duration(r.Retry), Tries: r.Tries, SilentAfter: time.Duration(r.SilentAfter),
 	}
 	if a != nil {
-		c.Link = a.Link()
+		c.Link = a.link
+	}
+	if proto == protocol.XDP {
+		nyseConfig(&c)
 	}
 	return c
 }
@@ -61,8 +72,8 @@ func (r *laneRunner) addRecovery(name string, ch *session.Channel, a *asker) err
 	if a == nil {
 		return err
 	}
-	r.kernel.also(func() { a.counters = a.Counters() })
-	return errors.Join(err, r.export.add(at+".ask", &ch.Ask), r.export.add(at+".recovery", &ch.Recovery), r.kernel.add(at+".requester", &a.counters))
+	r.kernel.also(a.copy)
+	return errors.Join(err, r.export.add(at+".ask", &ch.Ask), r.export.add(at+".recovery", &ch.Recovery), r.kernel.add(at+".requester", a.counters))
 }
 
 // rebuilds makes what rebuilds the lane's books from a snapshot, where a server is named.

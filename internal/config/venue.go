@@ -23,6 +23,7 @@ func (f *Feed) validateVenue(fs *faults, key string) {
 		if len(r.Servers) > 0 && r.ProductID == 0 {
 			fs.add(at+".product_id", "is missing: requests name the venue's number of the feed, such as 11 for NYSE Integrated")
 		}
+		f.validateNYSE(fs, key)
 	case "mdp3":
 		oneOf(fs, key+".product", f.Product, "", "both", "mbp", "mbo")
 		if r.PasswordFile != "" && r.User == "" {
@@ -56,6 +57,34 @@ func (f *Feed) validateVenue(fs *faults, key string) {
 			if !s.Group.IsValid() || !s.Group.Addr().IsMulticast() || s.Group.Port() == 0 {
 				fs.add(at+".group", "= %q is no multicast address with a port", s.Group)
 			}
+		}
+	}
+}
+
+// validateNYSE checks what requests by channel need.
+func (f *Feed) validateNYSE(fs *faults, key string) {
+	if len(f.Recovery.Servers) == 0 {
+		return
+	}
+	refreshed := map[string]int{} // channels, by lane
+	for i := range f.Channel {
+		ch, at := &f.Channel[i], fmt.Sprintf("%s.channel[%d]", key, i)
+		has := func(kind string) bool {
+			return slices.ContainsFunc(ch.Service, func(s Service) bool { return s.Kind == kind })
+		}
+		if ch.ID == 0 || ch.ID > 255 {
+			fs.add(at+".id", "= %d, want the venue's number of the channel, 1 to 255: requests name it", ch.ID)
+		}
+		if !has(ServiceRetransmission) && !has(ServiceRefresh) {
+			fs.add(at+".service", "is missing: what the request servers are asked for comes by groups of kind retransmission and refresh")
+		}
+		if has(ServiceRefresh) {
+			refreshed[ch.Lane]++
+		}
+	}
+	for i := range f.Lane {
+		if n := refreshed[f.Lane[i].Name]; n > 1 {
+			fs.add(key+".lane", "%q has %d channels with a refresh: books are rebuilt where a lane has one channel", f.Lane[i].Name, n)
 		}
 	}
 }
