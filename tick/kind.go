@@ -21,7 +21,7 @@ const (
 	KindStatistics Kind = 13 // Aux: rows of Statistics
 	KindExt        Kind = 14 // Aux: rows of Exts
 	KindSystem     Kind = 15 // Sub: System… code; the whole channel
-	KindClear      Kind = 16 // the instrument's book is empty from here on
+	KindClear      Kind = 16 // the instrument's book is empty from here on; with FlagSnapshot its whole state follows: the book is not suspect any more
 
 	// Of venues other than Nasdaq:
 
@@ -31,6 +31,13 @@ const (
 	KindFill    Kind = 20 // OrderID, Side, Price, Size; Aux: match id. What an order got of a trade that another row reports; books are changed by rows of their own
 	KindQuote   Kind = 21 // both best prices: Price, Size the bid's, OldPrice, OldSize the ask's; UndefPrice: that side is empty. Aux: LevelAt's orders are not known
 	KindCount        = 22
+)
+
+// Codes in Sub of a KindClear row: which of an instrument's books is empty, where the venue has two.
+const (
+	ClearBoth   byte = 0
+	ClearLevels byte = 'L'
+	ClearOrders byte = 'O'
 )
 
 // Codes in Sub of a KindModify row.

@@ -14,6 +14,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/tickwire/tickwire/feed/process"
 	"github.com/tickwire/tickwire/feed/protocol"
 	"github.com/tickwire/tickwire/nic"
 	"github.com/tickwire/tickwire/nic/file"
@@ -111,6 +112,11 @@ func (d *decoder) file(path string) error {
 		return fmt.Errorf("this is %s, not DBN", kind)
 	case kind == nic.FilePcap || kind == nic.FilePcapNG:
 		return d.capture()
+	case kind == nic.FileFIX:
+		if d.protocol != nil && d.protocol != protocol.FIX {
+			return fmt.Errorf("this is %s, not %s", kind, d.protocol.Name)
+		}
+		return d.messages()
 	case kind == nic.FileBinary:
 		if d.protocol != nil && d.protocol != protocol.ITCH {
 			return fmt.Errorf("this is %s, which holds ITCH, not %s", kind, d.protocol.Name)
@@ -175,6 +181,33 @@ func (d *decoder) message(name string, frame uint64, m *protocol.Message) error 
 		d.complain("%s: frame %d sequence %d: %v; message refused, its neighbours kept", d.path, frame, m.Sequence, m.Err)
 	}
 	return d.print(frame, name, m.Sequence, m.Type, m.Raw, m.Fields)
+}
+
+// messages prints a file of FIX messages.
+func (d *decoder) messages() error {
+	m, err := process.OpenMessages(d.path)
+	if err != nil {
+		return err
+	}
+	defer m.Close()
+	for n := uint64(1); ; n++ {
+		msg, err := m.Next()
+		if err != nil {
+			if c := m.Counters(); c.Garbled > 0 {
+				d.complain("%s: %d places hold no whole message (wrong length, wrong sum, or garbage): passed over", d.path, c.Garbled)
+			}
+			if errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) {
+				return nil
+			}
+			return err
+		}
+		if err := protocol.FIX.Each(msg, d.version, func(one protocol.Message) bool { return d.message("fix", n, &one) == nil }); err != nil {
+			d.complain("%s: message %d: %v", d.path, n, err)
+		}
+		if d.failedWrite != nil {
+			return d.failedWrite
+		}
+	}
 }
 
 // binary prints the messages of a BinaryFILE.

@@ -46,6 +46,9 @@ func scanCapture(path string, o process.CaptureOptions) (s *scan, err error) {
 		s.decoder.Start(midnight)
 		return s, scanDay(path, s.walk)
 	}
+	if kind == nic.FileFIX {
+		return s, scanMessages(path, s.walk)
+	}
 	started := uint64(0)
 	framing := s.protocol.Framing
 	return s, scanPackets(path, func(p *nic.Packet) {
@@ -113,6 +116,24 @@ func scanDay(path string, walk func(blocks []byte, count int)) error {
 		if err != nil {
 			return err
 		}
+	}
+}
+
+func scanMessages(path string, walk func(blocks []byte, count int)) error {
+	m, err := process.OpenMessages(path)
+	if err != nil {
+		return err
+	}
+	defer m.Close()
+	for {
+		msg, err := m.Next()
+		if errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		walk(msg, 1)
 	}
 }
 

@@ -32,6 +32,8 @@ func serveCommand() *cobra.Command {
 PostgreSQL protocol. A query there cannot delay a feed. It may be started before the feeds, and again at any time: it takes
 what the rings still hold.
 
+With serve.fix clients of FIX 4.2, 4.4 and 5.0 SP2 subscribe to the same (V, W, X); by default from this machine only.
+
 With serve.metrics it also answers Prometheus, about every process and ring of the instance (docs/metrics.md).`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			cfg, err := loadConfig(path)
@@ -85,14 +87,26 @@ func serve(ctx context.Context, cfg *config.Config, log *slog.Logger) (err error
 		}
 		return errors.Join(err, engine.Close(), s.Close())
 	}
+	fix, err := fixPort(cfg, log)
+	if err != nil {
+		cancel()
+		wg.Wait()
+		if scrapes != nil {
+			err = errors.Join(err, scrapes.Close())
+		}
+		return errors.Join(err, l.Close(), engine.Close(), s.Close())
+	}
 	log.Info("listening", "sql", l.Addr().String(), "rings", cfg.Instance.RingDir+"/"+cfg.Instance.Name)
-	wg.Go(func() { errs[1] = export(ctx, cfg, s, server) })
+	wg.Go(func() { errs[1] = export(ctx, cfg, s, server, fixValues(fix)) })
 	if scrapes != nil {
 		log.Info("listening", "metrics", scrapes.Addr())
 		wg.Go(func() { errs[2] = scrapes.Serve(ctx) })
 	}
 	served := server.Serve(ctx, l)
 	cancel()
+	if fix != nil {
+		served = errors.Join(served, fix.Close())
+	}
 	wg.Wait()
 	return errors.Join(append(errs, served, engine.Close(), s.Close())...)
 }
@@ -134,18 +148,14 @@ func portOptions(c *config.Serve, log *slog.Logger) (o pgwire.Options, names []s
 const exportEvery = 10 * time.Millisecond
 
 // export shows the process's counters to status and SQL.
-func export(ctx context.Context, cfg *config.Config, s *store.Store, server *pgwire.Server) error {
+func export(ctx context.Context, cfg *config.Config, s *store.Store, server *pgwire.Server, more []fixValue) error {
 	w, err := ringbuf.CreateStats(ringbuf.SidePath(cfg.Instance.RingDir, cfg.Instance.Name, "serve", "", ringbuf.ExtStats), 0, ringbuf.SideOptions{Group: cfg.Instance.Group})
 	if err != nil {
 		return err
 	}
 	defer w.Close()
 	p := &server.Counters
-	values := []struct {
-		name string
-		kind ringbuf.StatKind
-		read func() uint64
-	}{
+	values := []fixValue{
 		{"store.rows", ringbuf.StatCounter, s.Rows.Load}, {"store.evicted_rows", ringbuf.StatCounter, s.Evicted.Load},
 		{"store.lost_records", ringbuf.StatCounter, s.LostRecords.Load}, {"store.inexact_sizes", ringbuf.StatGauge, s.Inexact.Load},
 		{"store.unnamed_rows", ringbuf.StatCounter, s.Unnamed.Load}, {"store.unknown_breaks", ringbuf.StatCounter, s.UnknownBreak.Load},
@@ -157,6 +167,7 @@ func export(ctx context.Context, cfg *config.Config, s *store.Store, server *pgw
 		{"sql.bytes_out", ringbuf.StatCounter, p.BytesOut.Load}, {"sql.protocol_faults", ringbuf.StatCounter, p.ProtocolFault.Load},
 		{"sql.panics", ringbuf.StatCounter, p.Panics.Load},
 	}
+	values = append(values, more...)
 	handles := make([]int, len(values))
 	for i, v := range values {
 		if handles[i], err = w.Add(v.name, v.kind); err != nil {

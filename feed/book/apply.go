@@ -438,6 +438,10 @@ func (b *Books) replace(batch *tick.Batch, i int) {
 
 func (b *Books) clearRow(batch *tick.Batch, i int) {
 	i &= tick.RowMask
+	if batch.Sub[i] == tick.ClearLevels { // of the venue's other book
+		b.leave(batch, i, tick.StateApplied)
+		return
+	}
 	n := b.place(batch.Instrument[i])
 	if n >= b.instruments {
 		if b.sparse { // not known: there is nothing to clear
@@ -451,6 +455,9 @@ func (b *Books) clearRow(batch *tick.Batch, i int) {
 	h := b.instrument(n)
 	batch.Before[i] = *h.pair()
 	b.clear(h)
+	if batch.Flags[i]&tick.FlagSnapshot != 0 { // the whole state follows: what was lost before is of no matter
+		h.flags &^= flagSuspect
+	}
 	finishBoth(batch, i, h, tick.StateApplied)
 }
 

@@ -72,7 +72,8 @@ func (x *mix) step(r *rand.Rand, live *[]naiveID) row {
 	case k < x.adds+28:
 		w.kind = [4]tick.Kind{tick.KindTrade, tick.KindSystem, tick.KindStatus, tick.KindCross}[r.IntN(4)]
 	case k >= 97 && x.hostile && r.IntN(150) == 0:
-		w.kind = tick.KindClear
+		w.kind, w.sub = tick.KindClear, [...]byte{tick.ClearBoth, tick.ClearLevels, tick.ClearOrders}[r.IntN(3)]
+		w.flags = [...]uint8{0, tick.FlagSnapshot}[r.IntN(2)]
 	case k >= x.adds+28 && k < x.adds+44 && x.modify:
 		w.kind, w.id, w.sub, w.side = tick.KindModify, pick(), [2]byte{tick.ModifyKeep, tick.ModifyTail}[r.IntN(2)], "BANNN"[r.IntN(5)]
 		if r.IntN(30) == 0 {

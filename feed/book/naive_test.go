@@ -108,6 +108,7 @@ func newNaive(o Options) *naive {
 type row struct {
 	kind       tick.Kind
 	sub        byte
+	flags      uint8
 	side       byte
 	instrument uint32
 	id, aux    uint64
@@ -125,14 +126,14 @@ type row struct {
 func (r *row) put(b *tick.Batch) {
 	i := b.N
 	b.N++
-	b.Kind[i], b.Sub[i], b.Side[i], b.Instrument[i] = r.kind, r.sub, r.side, r.instrument
+	b.Kind[i], b.Sub[i], b.Flags[i], b.Side[i], b.Instrument[i] = r.kind, r.sub, r.flags, r.side, r.instrument
 	b.OrderID[i], b.Aux[i], b.Price[i], b.Size[i] = r.id, r.aux, r.price, r.size
 	b.State[i], b.Left[i], b.OldPrice[i], b.OldSize[i] = 0xFF, 0, 0, 0
 }
 
 func rowOf(b *tick.Batch, i int) row {
 	return row{
-		b.Kind[i], b.Sub[i], b.Side[i], b.Instrument[i], b.OrderID[i], b.Aux[i], b.Price[i], b.Size[i],
+		b.Kind[i], b.Sub[i], b.Flags[i], b.Side[i], b.Instrument[i], b.OrderID[i], b.Aux[i], b.Price[i], b.Size[i],
 		b.State[i], b.Left[i], b.OldPrice[i], b.OldSize[i], b.Before[i], b.After[i],
 	}
 }
@@ -264,7 +265,7 @@ func (m *naive) apply(r *row) {
 		m.meets(r.instrument)
 	}
 	if !m.knows(r.instrument) {
-		if r.kind == tick.KindAdd || r.kind == tick.KindClear && !m.sparse {
+		if r.kind == tick.KindAdd || r.kind == tick.KindClear && !m.sparse && r.sub != tick.ClearLevels {
 			m.c.OverInstrument++
 			r.state = 0
 		}
@@ -329,6 +330,12 @@ func (m *naive) change(r *row, o *naiveOrder) {
 			r.state |= tick.StateGone
 		}
 	case tick.KindClear:
+		if r.sub == tick.ClearLevels {
+			break
+		}
+		if r.flags&tick.FlagSnapshot != 0 {
+			m.suspect[r.instrument] = false
+		}
 		for key, o := range m.orders {
 			if o.instrument == r.instrument {
 				delete(m.orders, key)

@@ -33,7 +33,10 @@ type Config struct {
 	// Prices are the venue's price books, from which best prices and depth come then. The default is none: they come from Books.
 	Prices *pricebook.Books
 	// Levels says that the venue has no orders, so that its levels stand for them in the mbo ring, with F_MBP.
-	Levels  bool
+	Levels bool
+	// Mends says that a clearing row with FlagSnapshot comes before the whole state of its instrument: the instrument alone is suspect after a loss,
+	// and no more from there on.
+	Mends   bool
 	Symbols *symbols.Directory
 	Out     Outputs
 
@@ -97,6 +100,7 @@ type Lane struct {
 	channelID uint8
 	maxPass   int
 	files     bool
+	mends     bool // Config.Mends
 
 	day      uint64 // the venue's midnight
 	now      uint64 // lane time of the present pass
@@ -144,7 +148,7 @@ func New(cfg Config) (*Lane, error) {
 	l := &Lane{
 		out: cfg.Out, books: cfg.Books, symbols: cfg.Symbols, batch: batch, staged: newStaging(cfg.MaxPass + 1),
 		midnight: cfg.Midnight, clock: cfg.Clock, depth: newDepth(cfg.Depth), only: newSelection(&cfg), rebuild: back,
-		packets: make([]nic.Packet, burst), publisher: cfg.Publisher, channelID: cfg.ChannelID, maxPass: cfg.MaxPass, files: cfg.FileStamps,
+		packets: make([]nic.Packet, burst), publisher: cfg.Publisher, channelID: cfg.ChannelID, maxPass: cfg.MaxPass, files: cfg.FileStamps, mends: cfg.Mends,
 	}
 	l.depth.price(cfg.Prices, cfg.Levels)
 	l.main = l.stream(cfg.Decoder, cfg.ChannelID)

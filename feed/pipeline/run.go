@@ -69,6 +69,9 @@ type BusyPoller interface {
 // with a Window must not have gated rings: their writer waits.
 type Input struct {
 	Source nic.Source
+	// Direct takes packets in the place of Route and Channels, of a source whose messages are in order already: a TCP session's. It publishes
+	// through a Stream. Route is not called then.
+	Direct func(p *nic.Packet, now uint64)
 	// Route finds the channel of a packet, nil: none, and the packet is counted and dropped.
 	Route    func(*nic.Packet) *session.Channel
 	Channels []*session.Channel
@@ -239,6 +242,10 @@ func (l *Lane) pass(in *Input) (int, error) {
 			}
 		}
 		in.Counters.stamp(p.Stamp)
+		if in.Direct != nil {
+			in.Direct(p, l.now)
+			continue
+		}
 		if c := in.Route(p); c != nil {
 			c.Packet(p, l.now)
 		} else {

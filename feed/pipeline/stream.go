@@ -147,11 +147,13 @@ func (s *Stream) refuse(first, last uint64) {
 // distrust makes the channel's books suspect: all of the lane's, when it has no other channel.
 func (s *Stream) distrust() {
 	l := s.l
-	if l.streams == 1 {
+	if l.streams == 1 && !l.mends {
 		l.distrust()
 		return
 	}
-	s.suspect = tick.FlagMaybeBadBook
+	if !l.mends { // else an instrument that is met later begins with its whole state
+		s.suspect = tick.FlagMaybeBadBook
+	}
 	s.decoder.Instruments(func(id uint32) bool {
 		l.setSuspect(id, true)
 		l.distrustLast(id)

@@ -55,9 +55,15 @@ func (b *Books) row(batch *tick.Batch, i int) {
 		b.quote(h, place, batch, i)
 		state = tick.StateApplied
 	case tick.KindClear:
+		state |= tick.StateApplied
+		if batch.Sub[i] == tick.ClearOrders { // of the venue's other book
+			break
+		}
 		h.n, h.beyond, h.top = [lists]uint8{}, [lists]uint32{}, tick.EmptyPair
 		h.flags = h.flags&^flagUnsorted | flagTouched
-		state |= tick.StateApplied
+		if batch.Flags[i]&tick.FlagSnapshot != 0 { // the whole state follows: what was lost before is of no matter
+			h.flags &^= flagSuspect
+		}
 	case tick.KindAdd, tick.KindExec, tick.KindExecAt, tick.KindReduce, tick.KindDelete, tick.KindReplace, tick.KindModify:
 		h.flags |= flagOrders | flagTouched
 	}

@@ -39,7 +39,7 @@ func step(r *rand.Rand, m *naive, instruments uint32, broken int) row {
 		}
 	case 6:
 		if r.IntN(4) == 0 {
-			w.kind = tick.KindClear
+			w.kind, w.sub = tick.KindClear, [...]byte{tick.ClearBoth, tick.ClearLevels, tick.ClearOrders}[r.IntN(3)]
 		}
 	}
 	if w.kind != tick.KindLevel && w.kind != tick.KindImplied {

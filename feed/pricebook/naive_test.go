@@ -116,7 +116,13 @@ func (m *naive) apply(r *row) {
 		k.suspect, k.overlaid, k.touched = false, false, true
 	case r.kind == tick.KindClear:
 		r.state |= tick.StateApplied
+		if r.sub == tick.ClearOrders {
+			break
+		}
 		k.lists, k.overlaid, k.touched = [4][]Level{}, false, true
+		if r.flags&tick.FlagSnapshot != 0 {
+			k.suspect = false
+		}
 	case r.kind >= tick.KindAdd && r.kind <= tick.KindReplace || r.kind == tick.KindModify:
 		k.orders, k.touched = true, true
 	}

@@ -28,6 +28,7 @@ type Capture struct {
 	path     string
 	packets  *pcap.Reader
 	day      *file.Reader
+	messages *Messages
 	channels *channels
 
 	midnight uint64 // 0: told by the packets' own time
@@ -63,12 +64,14 @@ func OpenCapture(path string, o CaptureOptions) (*Capture, error) {
 		c.packets, err = pcap.Open(path)
 	case nic.FileBinary:
 		c.day, err = file.Open(path)
+	case nic.FileFIX:
+		c.messages, err = OpenMessages(path)
 	case nic.FileEmpty:
 		err = nic.ErrEmpty
 	case nic.FileText:
 		err = nic.ErrText
 	default:
-		err = fmt.Errorf("this is %s; want a pcap or pcapng capture or a BinaryFILE day, plain or under gzip or zstd", kind)
+		err = fmt.Errorf("this is %s; want a pcap or pcapng capture, a BinaryFILE day or a file of FIX messages, plain or under gzip or zstd", kind)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
@@ -101,10 +104,14 @@ func protocolOf(path string, kind nic.FileKind, name string) (p *protocol.Protoc
 		}
 	}
 	if kind != nic.FilePcap && kind != nic.FilePcapNG {
-		if p == nil {
-			p = protocol.ITCH
+		holds := protocol.ITCH
+		if kind == nic.FileFIX {
+			holds = protocol.FIX
 		}
-		return p, "", nil
+		if p != nil && p != holds && (kind == nic.FileFIX || kind == nic.FileBinary) {
+			return nil, "", fmt.Errorf("this is %s, which holds %s, not %s", kind, holds.Name, p.Name)
+		}
+		return holds, "", nil
 	}
 	first := "" // what the first packet that is nobody's begins with
 	err = firstPackets(path, func(k *nic.Packet) bool {
@@ -179,6 +186,12 @@ func (c *Capture) tellDay(date string) error {
 		t = name
 	case c.packets != nil:
 		return nil
+	case c.messages != nil:
+		ns, err := firstSent(c.path)
+		if err == nil {
+			c.midnight, err = c.proto.MidnightBefore(ns)
+		}
+		return err
 	default:
 		st, err := os.Stat(c.path)
 		if err != nil {
@@ -208,12 +221,15 @@ func (c *Capture) Midnight(now uint64) (uint64, error) {
 }
 
 // Stampless says that the file has no times of arrival.
-func (c *Capture) Stampless() bool { return c.day != nil }
+func (c *Capture) Stampless() bool { return c.packets == nil }
 
 // Progress is how many bytes of the file have been read.
 func (c *Capture) Progress() (done int64) {
-	if c.day != nil {
+	switch {
+	case c.day != nil:
 		return c.day.Offset()
+	case c.messages != nil:
+		return c.messages.read
 	}
 	return c.packets.Consumed()
 }
@@ -273,9 +289,12 @@ func (c *Capture) Run(lane *pipeline.Lane, o PlayOptions, stop *atomic.Bool) err
 	if err != nil {
 		return err
 	}
-	if c.day != nil {
+	switch {
+	case c.day != nil:
 		err = c.playDay(lane, pacer, &o, stop)
-	} else {
+	case c.messages != nil:
+		err = c.playMessages(lane, pacer, &o, stop)
+	default:
 		err = c.playPackets(lane, pacer, &o, stop)
 	}
 	if err != nil {
@@ -388,6 +407,8 @@ func (c *Capture) Close() error {
 		return c.packets.Close()
 	case c.day != nil:
 		return c.day.Close()
+	case c.messages != nil:
+		return c.messages.Close()
 	}
 	return nil
 }

@@ -30,7 +30,8 @@ type laneRunner struct {
 	shared    *shared
 	input     pipeline.Input
 	latency   pipeline.Latency
-	listener  *listener      // nil: a file
+	listener  *listener      // nil: a file, or a FIX session
+	fix       *fixFeed       // nil: not one
 	askers    []*asker       // one a channel, where servers are named
 	resync    *resync.Resync // nil: no snapshot server is named
 	tap       *capture.Tap
@@ -98,7 +99,7 @@ func (r *laneRunner) open(c *config.Config, f *config.Feed, number int, p *Proce
 		return err
 	}
 	r.lane, err = pipeline.New(pipeline.Config{
-		Publisher: f.Publisher, ChannelID: uint8(number), Decoder: decoder, Books: r.books, Prices: r.kept.Prices, Levels: r.kept.Levels, Symbols: directory, Out: r.shared.out,
+		Publisher: f.Publisher, ChannelID: uint8(number), Decoder: decoder, Books: r.books, Prices: r.kept.Prices, Levels: r.kept.Levels, Mends: proto.Mends, Symbols: directory, Out: r.shared.out,
 		Midnight: midnight, FileStamps: paced && r.capture.Stampless(), MaxPass: f.Lane[number].MaxPass, Depth: f.Depth,
 		Clock: p.runtime.now(), Resync: r.resync,
 	})
@@ -110,7 +111,12 @@ func (r *laneRunner) open(c *config.Config, f *config.Feed, number int, p *Proce
 	if err := errors.Join(r.export.addLane(r.name, r), lost, r.addRebuilds()); err != nil {
 		return err
 	}
-	if r.capture == nil {
+	switch {
+	case f.Source == "tcp":
+		if err := r.dial(f, log); err != nil {
+			return err
+		}
+	case r.capture == nil:
 		if err := r.join(proto, f, p, log); err != nil {
 			return err
 		}
@@ -122,7 +128,7 @@ func (r *laneRunner) open(c *config.Config, f *config.Feed, number int, p *Proce
 		return ringbuf.SidePath(c.Instance.RingDir, c.Instance.Name, f.Name, r.name, ext)
 	}
 	r.snap, err = newSnapshotter(rings(ringbuf.KindMbo), side(ringbuf.ExtSnap), side(ringbuf.ExtInst), side(ringbuf.ExtLast),
-		f.Rings.Snapshot, uint8(number), f.Publisher, proto.BookOptions(), ringbuf.SideOptions{Group: c.Instance.Group})
+		f.Rings.Snapshot, uint8(number), f.Publisher, proto.BookOptions(product), ringbuf.SideOptions{Group: c.Instance.Group})
 	return err
 }
 
@@ -221,13 +227,21 @@ func (r *laneRunner) run(p *Process) error {
 			r.stamps.Store(uint32(from))
 			before = r.input.Counters
 		}
-		r.state.Store(uint32(ringState(r.input.Channels)))
+		r.state.Store(uint32(r.ringState()))
 		r.silent.Store(silentLines(r.input.Channels))
 		r.passed.note(r)
 		r.export.export(now)
 	}
 	r.input.BeforeSleep = r.bell
 	return r.lane.Run(&r.input, &p.stop)
+}
+
+// ringState is what the rings say: of a FIX session that is not logged on, that nothing comes.
+func (r *laneRunner) ringState() ringbuf.State {
+	if r.fix != nil && !r.fix.source.Up() {
+		return ringbuf.StateFeedDown
+	}
+	return ringState(r.input.Channels)
 }
 
 // ringState is what the rings say of the channels: the worst of them.
@@ -268,6 +282,9 @@ func (r *laneRunner) close() error {
 	var errs []error
 	if r.snap != nil {
 		errs = append(errs, r.snap.close())
+	}
+	if r.fix != nil {
+		errs = append(errs, r.fix.close())
 	}
 	for _, a := range r.askers {
 		errs = append(errs, a.close())

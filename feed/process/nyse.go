@@ -54,7 +54,13 @@ func (n *nyse) asker(ch *config.Channel) (*asker, error) {
 		return nil, err
 	}
 	c := new(session.XDPCounters)
-	return &asker{link: q.Link(), counters: c, copy: func() { *c = q.Counters() }, close: q.Close}, nil
+	return &asker{
+		configure: func(cfg *session.Config) {
+			cfg.Retry = max(cfg.Retry, nyseRetry)
+			q.Configure(cfg)
+		},
+		groups: q, counters: c, copy: func() { *c = q.Counters() }, close: q.Close,
+	}, nil
 }
 
 func (n *nyse) close() error {
@@ -67,11 +73,6 @@ func (n *nyse) close() error {
 // nyseRetry is the least time that an answer has: requests are counted by the venue, 10,000 a day, and an answer is several packets.
 const nyseRetry = 20 * time.Millisecond
 
-// nyseConfig is what session.XDPRequester wants of its channel.
-func nyseConfig(c *session.Config) {
-	c.AskMessages, c.AskAtOnce, c.Retry = 1000, 8, max(c.Retry, nyseRetry)
-}
-
 // groupsOf are the groups of a channel's services of one kind, lines A and B in the order of the configuration.
 func groupsOf(ch *config.Channel, kind string) (groups []udp.Group) {
 	for i := range ch.Service {
@@ -81,6 +82,3 @@ func groupsOf(ch *config.Channel, kind string) (groups []udp.Group) {
 	}
 	return groups
 }
-
-// describe names a channel in the log.
-func describe(ch *config.Channel) string { return fmt.Sprintf("channel %s (%d)", ch.Name, ch.ID) }

@@ -18,10 +18,17 @@ import (
 
 // asker is what asks the venue for one channel, with the copy of its counters that is exported.
 type asker struct {
-	link     *session.Link
-	counters any    // a pointer to a struct
-	copy     func() // brings it up to date
-	close    func() error
+	configure func(c *session.Config) // gives the channel's settings the link, and what the venue wants
+	counters  any                     // a pointer to a struct
+	copy      func()                  // brings it up to date
+	groups    regrouper               // nil: it has no multicast groups
+	close     func() error
+}
+
+// regrouper leaves its groups on an interface that comes up again, and joins them anew.
+type regrouper interface {
+	Leave(index int)
+	Rejoin(index int) error
 }
 
 // newAsker opens what asks for a channel; nil where nobody is to be asked.
@@ -46,7 +53,7 @@ func (p *Process) newAsker(proto *protocol.Protocol, ch *config.Channel) (*asker
 		return nil, err
 	}
 	c := new(session.RequesterCounters)
-	return &asker{link: q.Link(), counters: c, copy: func() { *c = q.Counters() }, close: q.Close}, nil
+	return &asker{configure: func(cfg *session.Config) { cfg.Link = q.Link() }, counters: c, copy: func() { *c = q.Counters() }, close: q.Close}, nil
 }
 
 // channelConfig is a channel's part of a feed's settings. a may be nil.
@@ -57,10 +64,7 @@ func channelConfig(proto *protocol.Protocol, r *config.Recovery, a *asker) sessi
 		Retry: time.Duration(r.Retry), Tries: r.Tries, SilentAfter: time.Duration(r.SilentAfter),
 	}
 	if a != nil {
-		c.Link = a.link
-	}
-	if proto == protocol.XDP {
-		nyseConfig(&c)
+		a.configure(&c)
 	}
 	return c
 }

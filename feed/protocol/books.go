@@ -14,37 +14,42 @@ type Kept struct {
 	Levels bool             // the venue has no orders: its levels stand for them
 }
 
+// Of is what a product of the venue needs of books.
+func (p *Protocol) Of(product string) Books {
+	if p.BooksOf != nil {
+		return p.BooksOf(product)
+	}
+	return p.Books
+}
+
 // Keep makes the books that a product of the venue needs. prefault is book.Options.Prefault.
 func (p *Protocol) Keep(product string, prefault int) (k Kept, err error) {
-	o := p.BookOptions()
-	o.Prefault = min(prefault, 1<<17)
-	if !p.Books.Orders || p.quotes(product) {
-		k.Levels = true
-		o.Prefault, o.MaxOrders = 0, 1<<10 // there will be none
+	b, o := p.Of(product), p.BookOptions(product)
+	if k.Levels = !b.Orders; !k.Levels {
+		o.Prefault = prefault
 	}
 	if k.Orders, err = book.New(o); err != nil {
 		return k, err
 	}
-	if p.Books.Prices || p.quotes(product) {
-		if k.Prices, err = pricebook.New(pricebook.Options{Depth: p.Books.Depth}); err != nil {
+	if b.Prices {
+		if k.Prices, err = pricebook.New(pricebook.Options{Depth: b.Depth}); err != nil {
 			return Kept{}, errors.Join(err, k.Orders.Close())
 		}
 	}
 	return k, nil
 }
 
-// BookOptions are what books of the venue's orders need, whoever keeps them.
-func (p *Protocol) BookOptions() book.Options {
-	o := book.Options{Sparse: p.Books.Sparse, ZeroPrice: p.Books.ZeroPrice}
+// BookOptions are what books of a product's orders need, whoever keeps them.
+func (p *Protocol) BookOptions(product string) book.Options {
+	b := p.Of(product)
+	o := book.Options{Sparse: b.Sparse, ZeroPrice: b.ZeroPrice}
 	if o.Sparse {
 		o.MaxInstruments = 1 << 18
 	}
+	if !b.Orders {
+		o.MaxOrders = 1 << 10 // there will be none
+	}
 	return o
-}
-
-// quotes says that a product has best prices and no orders.
-func (p *Protocol) quotes(product string) bool {
-	return p.Books.Quotes && product != "" && product != "integrated"
 }
 
 // Close frees them. Closing again does nothing.

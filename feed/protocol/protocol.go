@@ -37,8 +37,12 @@ type Protocol struct {
 	Product func(payload []byte) string
 	// Channels says that a feed has several, whose instruments are apart.
 	Channels bool
-	// Books says what the venue's numbers need of books.
-	Books Books
+	// Books says what the venue's numbers need of books; BooksOf the same, where its products differ in that.
+	Books   Books
+	BooksOf func(product string) Books
+	// Mends says that a row that empties a book, with FlagSnapshot, comes before the venue's whole state of the instrument: its book is to be
+	// trusted again, whatever was lost before.
+	Mends bool
 	// Looks says whether a packet's payload is the protocol's: 0 no, 100 certain. Two protocols never claim the same packet with the same number.
 	Looks func(payload []byte, to netip.AddrPort) int
 	// Each calls fn with the messages of a packet for tickwire decode, until it returns false. An error says what in the packet is wrong, and
@@ -59,7 +63,6 @@ type Books struct {
 	Sparse bool // numbers of orders and instruments are any 64 and 32 bits: they are hashed
 	Orders bool // it sends orders
 	Prices bool // it sends price levels: mbp1 and mbp10 come from them
-	Quotes bool // some of its products send best prices and no orders
 	// ZeroPrice says that 0 is a price like any other, as of a spread.
 	ZeroPrice bool
 	Depth     int // levels a side that the venue sends at most; 0: ten
@@ -76,7 +79,7 @@ type Message struct {
 }
 
 // All are the entries, in the order in which they are told.
-var All = []*Protocol{ITCH, XDP, IEX, IEXTops}
+var All = []*Protocol{ITCH, XDP, MDP3, IEX, IEXTops, FIX}
 
 // Find gives the protocol of a name. Case does not matter.
 func Find(name string) (*Protocol, error) {

@@ -14,7 +14,13 @@ var XDP = &Protocol{
 	Name: "xdp", Title: "NYSE XDP and Pillar: Integrated, BBO, Trades", Versions: versionsOf("2.5", xdp.Versions), Zone: "America/New_York",
 	Publisher: tick.PublisherXNYS, Dataset: "XNYS.PILLAR", Generated: tick.PublisherSimXDP, GenSet: "SIM.XDP",
 	Transports: []string{"udp"}, Recovery: []string{"retransmission", "refresh"},
-	Framing: xdpFraming{}, Product: xdpProduct, Channels: true, Books: Books{Sparse: true, Orders: true, Quotes: true},
+	Framing: xdpFraming{}, Product: xdpProduct, Channels: true,
+	BooksOf: func(product string) Books {
+		if product == xdp.BBO.String() || product == xdp.Trades.String() {
+			return Books{Sparse: true, Prices: true}
+		}
+		return Books{Sparse: true, Orders: true}
+	},
 	New: func(o Options) (pipeline.Decoder, error) {
 		return xdp.NewDecoder(xdp.Options{Version: o.Version, Product: o.Product})
 	},

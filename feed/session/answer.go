@@ -36,7 +36,7 @@ func (c *Channel) answer(a *answer, now uint64) {
 	case h.Sequence == 0:
 		line.Zero++
 		return
-	case c.next == 0 || h.Session != c.id:
+	case c.next == 0 || h.Session != c.id || a.void:
 		line.Foreign++
 		return
 	}

@@ -30,7 +30,6 @@ const mostAsks = 64
 // ask gives up what the venue says will not come, and sends what is due: for pieces under way, then for new ones as long as there may be more.
 func (c *Channel) ask(now uint64) {
 	link := c.cfg.Link
-	link.count(uint32(c.Session.Sessions))
 	for c.holes.n != 0 {
 		end, refused := link.wontCome(c.next)
 		if !refused {

@@ -85,6 +85,9 @@ func (c *Channel) join(h *Header, line uint8) {
 		}
 	}
 	c.Session.Sessions++
+	if c.cfg.Link != nil {
+		c.cfg.Link.count(uint32(c.Session.Sessions))
+	}
 	c.gauges()
 	c.sink.SessionStart(c.id)
 }

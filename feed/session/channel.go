@@ -38,15 +38,16 @@ type Channel struct {
 	cfg  Config
 	sink Sink
 
-	id      [10]byte
-	before  [10]byte // the session before this one; means something from the second on
-	next    uint64   // number of the next message to deliver; 0: no session yet
-	highest uint64   // one more than the highest number known to exist
-	ended   bool     // the venue said so, and everything came
-	ending  uint64   // next number as the end-of-session packet gave it; 0: none seen
-	epoch   uint64   // of the last reset that was acted on; 0: none
-	lastAt  uint64   // lane time of the session's last packet
-	known   uint64   // a number of the session that is believed, at least: what is too far ahead is reckoned from there
+	id        [10]byte
+	before    [10]byte // the session before this one; means something from the second on
+	next      uint64   // number of the next message to deliver; 0: no session yet
+	highest   uint64   // one more than the highest number known to exist
+	ended     bool     // the venue said so, and everything came
+	ending    uint64   // next number as the end-of-session packet gave it; 0: none seen
+	epoch     uint64   // of the last reset that was acted on; 0: none
+	resetSent uint64   // when the venue sent that reset; 0: not known
+	lastAt    uint64   // lane time of the session's last packet
+	known     uint64   // a number of the session that is believed, at least: what is too far ahead is reckoned from there
 
 	far       [2]uint64 // a line: where its last packet, if that was too far ahead, would go on; 0: it was not
 	start     uint64    // number of the packet the session was joined by, while nothing else bears it out; else 0
@@ -105,6 +106,10 @@ func (c *Channel) Packet(p *nic.Packet, now uint64) {
 	h, blocks, err := c.parse(p.Data)
 	if err != nil {
 		line.Short++
+		return
+	}
+	if h.Sent < c.resetSent && c.void(now) {
+		line.Void++
 		return
 	}
 	if h.Kind >= PacketReset && !c.special(&h, p.Line&1, now) {

@@ -19,6 +19,7 @@ type LineCounters struct {
 	Far      uint64
 	Aside    uint64 // packets outside the sequence, whose business is another's
 	Resets   uint64 // packets that begin the sequence anew, repetitions included
+	Void     uint64 // packets that were sent before the last reset and came behind it, dropped: their numbers mean something else by now
 	LateWins uint64 // packets that filled a hole, wholly or in part, that the other line had left
 	Late     uint64 // packets with numbers that were given up before: a longer wait would have helped
 	Lost     uint64 // messages that the line went past without bringing them: an estimate, since some may yet come overtaken (Behind)

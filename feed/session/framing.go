@@ -85,14 +85,18 @@ func (c *Channel) special(h *Header, at uint8, now uint64) bool {
 		return false
 	}
 	line.Resets++
-	if h.Epoch <= c.epoch {
+	if h.Epoch <= c.epoch || c.next > 1 && h.Sequence >= c.next { // a repetition, or a reset that numbers go on behind
 		return true
 	}
 	young := c.epoch == 0 && since(&c.began, now) < uint64(c.cfg.Quiet)
-	c.epoch = h.Epoch
+	c.epoch, c.resetSent = h.Epoch, h.Sent
 	if c.next == 0 || young {
 		return true
 	}
 	c.begin(h, at, now)
 	return true
 }
+
+// void says that a packet which the venue sent before the last reset is one of the numbers before it, which the slow line still brings: heartbeats
+// and messages with numbers that mean something else by now. It is so for as long as lines may be apart; after that the venue's clock was set back.
+func (c *Channel) void(now uint64) bool { return since(&c.began, now) < uint64(c.cfg.Quiet) }

@@ -19,9 +19,11 @@ import (
 //	0          4          8                16
 //	+----------+----------+----------------+-------------------+- ...
 //	| bytes u32| server   | ts_recv u64    | datagram          | next frame
-//	|          | u32      | ns             |                   |
+//	|          | u8, gene-| ns             |                   |
+//	|          | ration   |                |                   |
 //	+----------+----------+----------------+-------------------+- ...
 //	bytes = 2^32-1: nothing up to the ring's end
+//	generation, 24 bits: which count of numbers the datagram is of, as far as the link was told when it came
 //
 // One goroutine at each end. head and tail count bytes, or requests, since the beginning: they are never set back.
 type Link struct {
@@ -63,6 +65,7 @@ type answer struct {
 	data   []byte
 	ts     uint64
 	server int
+	void   bool // of numbers that were counted before the present ones
 }
 
 const (
@@ -108,8 +111,13 @@ func (l *Link) asked() (r request, ok bool) {
 	return r, true
 }
 
-// put copies a datagram into the ring; false: there is no room, or it is too large for any. Goroutine.
+// put is putOf for a datagram of the present count of numbers. Goroutine.
 func (l *Link) put(server int, ts uint64, data []byte) bool {
+	return l.putOf(l.generation.Load(), server, ts, data)
+}
+
+// putOf copies a datagram into the ring; false: there is no room, or it is too large for any. Goroutine.
+func (l *Link) putOf(generation uint32, server int, ts uint64, data []byte) bool {
 	if len(data) > mostAnswerSize {
 		return false
 	}
@@ -130,7 +138,7 @@ func (l *Link) put(server int, ts uint64, data []byte) bool {
 	}
 	b := l.answers[at : at+size]
 	binary.LittleEndian.PutUint32(b, uint32(len(data)))
-	binary.LittleEndian.PutUint32(b[4:], uint32(server))
+	binary.LittleEndian.PutUint32(b[4:], uint32(server)|generation<<8)
 	binary.LittleEndian.PutUint64(b[8:], ts)
 	copy(b[linkFrame:], data)
 	l.answerTail.Store(tail + skip + size)
@@ -154,7 +162,10 @@ func (l *Link) answer() (a answer, ok bool) {
 	b := l.answers[at:]
 	n := uint64(binary.LittleEndian.Uint32(b))
 	l.taken = skip + (linkFrame+n+7)&^7
-	return answer{data: b[linkFrame : linkFrame+n], server: int(binary.LittleEndian.Uint32(b[4:])), ts: binary.LittleEndian.Uint64(b[8:])}, true
+	from := binary.LittleEndian.Uint32(b[4:])
+	return answer{
+		data: b[linkFrame : linkFrame+n], ts: binary.LittleEndian.Uint64(b[8:]), server: int(from & 0xFF), void: from>>8 != l.generation.Load()&(1<<24-1),
+	}, true
 }
 
 // release gives back the memory of the datagram that answer looked at. Lane.

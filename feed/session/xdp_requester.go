@@ -52,8 +52,8 @@ type XDPCounters struct {
 //	Link ◄──answers─── read ◄── retransmission channel    flags 13, 15
 //	Link ◄──refusals── read ◄──────────┘                  flag 21, message 31
 //
-// A channel with one wants Config.AskMessages 1,000, AskAtOnce 8 and Retry 20 ms or more: requests are counted by the venue, and an answer of
-// several packets takes its time.
+// Configure says how a channel asks: requests are counted by the venue, so they are few and large, and an answer of several packets takes its
+// time.
 type XDPRequester struct {
 	link   *Link
 	client *xdprequest.Client
@@ -110,6 +110,19 @@ func NewXDPRequester(client *xdprequest.Client, o XDPOptions) (*XDPRequester, er
 
 // Link is the lane's end: Config.Link of one channel, no more.
 func (r *XDPRequester) Link() *Link { return r.link }
+
+// Configure gives a channel's settings the link, and where they are 0 what suits the venue: requests of 1,000 messages, 8 at once, each with 20 ms
+// for its answer to begin.
+func (r *XDPRequester) Configure(c *Config) {
+	c.Link = r.link
+	orSpan(&c.Retry, 20*time.Millisecond)
+	orCount(&c.AskMessages, xdp.MostRetransmitted, xdp.MostRetransmitted)
+	orCount(&c.AskAtOnce, 8, mostAsks)
+}
+
+// Leave leaves the retransmission groups on the interface with an index, and Rejoin joins them again, after a link that was down: as udp.Source's.
+func (r *XDPRequester) Leave(index int)        { r.src.Leave(index) }
+func (r *XDPRequester) Rejoin(index int) error { return r.src.Rejoin(index) }
 
 // Close ends both goroutines and waits for them. The lane may go on using its link: nothing comes any more.
 func (r *XDPRequester) Close() error {
@@ -229,26 +242,30 @@ func (r *XDPRequester) take(p *nic.Packet) {
 		r.unavailable(blocks, int(h.Count))
 	case h.Flag != xdp.DeliveryRetransmit && h.Flag != xdp.DeliveryRetransmitPart:
 		r.c.malformed.Add(1)
-	case !r.wanted(uint64(h.Sequence), uint64(h.Sequence)+uint64(h.Count)-1):
-		r.c.others.Add(1)
-	case !r.link.put(0, p.TsRecv, p.Data):
-		r.c.dropped.Add(1)
 	default:
-		r.c.handed.Add(1)
+		generation, wanted := r.wanted(uint64(h.Sequence), uint64(h.Sequence)+uint64(h.Count)-1)
+		switch {
+		case !wanted:
+			r.c.others.Add(1)
+		case !r.link.putOf(generation, 0, p.TsRecv, p.Data):
+			r.c.dropped.Add(1)
+		default:
+			r.c.handed.Add(1)
+		}
 	}
 }
 
-// wanted says that some of a closed range was asked for lately, in the present count of numbers.
-func (r *XDPRequester) wanted(begin, end uint64) bool {
+// wanted says that some of a closed range was asked for lately, and in which count of numbers: the present one.
+func (r *XDPRequester) wanted(begin, end uint64) (generation uint32, ok bool) {
 	now, generation := time.Now(), r.link.generation.Load()
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for i := range r.asked {
 		if a := &r.asked[i]; a.begin <= end && begin <= a.end && a.generation == generation && now.Before(a.until) {
-			return true
+			return generation, true
 		}
 	}
-	return false
+	return generation, false
 }
 
 // unavailable takes messages 31. What others asked for may still come on the lines, so only what was asked for here counts.

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/tickwire/tickwire/feed/session/xdprequest"
+	"github.com/tickwire/tickwire/nic"
 	"github.com/tickwire/tickwire/nic/udp"
 	"github.com/tickwire/tickwire/parsers/xdp"
 	simxdp "github.com/tickwire/tickwire/sim/xdp"
@@ -276,4 +277,37 @@ func TestXDPRequesterFaults(t *testing.T) {
 			t.Errorf("%+v was taken", o)
 		}
 	}
+}
+
+// FuzzXDPTake: whatever comes on a retransmission channel, only what overlaps a range that was asked for is handed over, whole and as it came, and
+// only what was asked for is refused.
+func FuzzXDPTake(f *testing.F) {
+	m := xdp.AppendSymbolClear(nil, 1, 2, 3, 4)
+	f.Add(xdp.AppendPacket(nil, xdp.DeliveryRetransmit, 1, 105, 0, 0, m))
+	f.Add(xdp.AppendPacket(nil, xdp.DeliveryUnavailable, 1, 1, 0, 0, xdp.AppendUnavailable(nil, 90, 105, 7, 8)))
+	f.Add(xdp.AppendPacket(nil, xdp.DeliveryUnavailable, 2, 1, 0, 0, xdp.AppendUnavailable(xdp.AppendUnavailable(nil, 0, 1<<32-1, 7, 8), 5, 1, 7, 8)))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		link, err := newLink(1, linkBytes)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r := &XDPRequester{link: link, o: XDPOptions{Product: 7, Channel: 8, Keep: time.Hour}}
+		r.remember(xdpRange{begin: 100, end: 199})
+		r.take(&nic.Packet{Data: data})
+		if a, ok := link.answer(); ok {
+			h, _, err := xdp.ParsePacket(a.data)
+			if err != nil || h.Kind != xdp.PacketData || h.Sequence > 199 || uint64(h.Sequence)+uint64(h.Count) <= 100 || string(a.data) != string(data) {
+				t.Fatalf("handed over: %+v, %v", h, err)
+			}
+		}
+		for _, n := range []uint64{0, 1, 99, 200, 1 << 31} {
+			if end, ok := link.wontCome(n); ok {
+				t.Fatalf("%d to %d will not come", n, end)
+			}
+		}
+		c := r.Counters()
+		if c.Received != 1 || c.Heartbeats+c.Handed+c.Others+c.Unavailable+c.Malformed+c.Dropped == 0 {
+			t.Fatalf("%+v", c)
+		}
+	})
 }

@@ -30,6 +30,8 @@ func (c *Config) Defaults() {
 	if c.Serve.SQL == "" {
 		c.Serve.SQL = "127.0.0.1:5433"
 	}
+	orString(&c.Serve.FIX.Address, "127.0.0.1:5201")
+	orString(&c.Serve.FIX.Sender, "TICKWIRE")
 	if c.Serve.Threads == 0 {
 		c.Serve.Threads = max(1, runtime.NumCPU()/2)
 	}
@@ -76,7 +78,12 @@ func (f *Feed) defaults() {
 	}
 	if f.Source == "" {
 		f.Source = "udp"
+		if f.Protocol == "fix" {
+			f.Source = "tcp"
+		}
 	}
+	orString(&f.FIX.Version, "4.4")
+	orSpan(&f.FIX.Heartbeat, 30*time.Second)
 	if f.Idle == "" {
 		f.Idle = "block"
 	}
@@ -207,6 +214,7 @@ func (c *Config) Validate() error {
 	if c.Serve.Memory < leastMemory {
 		fs.add("serve.memory", "= %d bytes are less than 64MiB", int64(c.Serve.Memory))
 	}
+	c.Serve.FIX.validate(&fs, c.Feed)
 	if (c.Serve.TLSCert == "") != (c.Serve.TLSKey == "") {
 		fs.add("serve.tls_cert", "and serve.tls_key go together")
 	}
@@ -232,13 +240,18 @@ func (c *Config) Validate() error {
 func (f *Feed) validate(fs *faults, key string) {
 	name(fs, key+".name", f.Name)
 	oneOf(fs, key+".protocol", f.Protocol, Protocols()...)
-	oneOf(fs, key+".source", f.Source, "udp", "afxdp", "auto", "file")
+	if f.Protocol == "fix" {
+		oneOf(fs, key+".source", f.Source, "tcp", "file")
+		f.FIX.validate(fs, key+".fix", f.Source)
+	} else {
+		oneOf(fs, key+".source", f.Source, "udp", "afxdp", "auto", "file")
+	}
 	oneOf(fs, key+".idle", f.Idle, "block", "spin", "busy-poll")
 	oneOf(fs, key+".stamps", f.Stamps, "auto", "hardware", "kernel", "loop")
 	if f.Source == "file" && f.Path == "" {
 		fs.add(key+".path", "is missing: a file source reads one")
 	}
-	if f.Source != "file" && len(f.Channel) == 0 {
+	if f.Source != "file" && f.Source != "tcp" && len(f.Channel) == 0 {
 		fs.add(key+".channel", "is missing: source %s joins the groups of its channels' lines", f.Source)
 	}
 	f.AFXDP.validate(fs, key+".afxdp")

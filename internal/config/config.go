@@ -9,8 +9,10 @@
 //	[[feed.channel.line]] name, interface, group, source_ip, queue, vlan
 //	[feed.afxdp]          mode, least, frame_size, frames, ring
 //	[feed.runtime]        lock_memory, gc, release
+//	[feed.fix]            version, address, sender, target, symbols, …
 //	[feed.recovery]       wait, hold_max, hold_packets, hold_messages, servers, interface, retry, tries, silent_after, snapshot…
 //	[consolidate]         name, feeds, stale_after, slots
+//	[serve.fix]           address, sender, clients, …
 //	[serve]               sql, metrics, memory, threads
 //
 // A variable TICKWIRE_SERVE__SQL overrides serve.sql; two underscores go one level down, a number picks from a list:
@@ -68,6 +70,7 @@ type Feed struct {
 	AFXDP    AFXDP     `toml:"afxdp"`
 	Runtime  Runtime   `toml:"runtime"`
 	Recovery Recovery  `toml:"recovery"`
+	FIX      FIX       `toml:"fix"`
 }
 
 // Rings are slots of each kind: powers of two from 1,024. The defaults are the kinds' own (ringbuf).
@@ -195,6 +198,50 @@ type Consolidate struct {
 	Slots uint64 `toml:"slots"`
 }
 
+// FIX is a session at a venue that speaks FIX, for protocol fix and source tcp.
+type FIX struct {
+	Version string `toml:"version"` // 4.2, 4.4 (default) or 5.0SP2
+	Address string `toml:"address"` // host:port of the venue
+	Sender  string `toml:"sender"`  // SenderCompID: ours
+	Target  string `toml:"target"`  // TargetCompID: the venue's
+	// Heartbeat is HeartBtInt. The default is 30 s.
+	Heartbeat Duration `toml:"heartbeat"`
+	Reset     bool     `toml:"reset"`     // ResetSeqNumFlag at each logon; the default is that numbers go on
+	StoreDir  string   `toml:"store_dir"` // where numbers outlive the process; the default is none: they begin with 1 each time
+	// CredentialsFile has user and password, a line each; only its owner may read it. The default is none.
+	CredentialsFile string   `toml:"credentials_file"`
+	Symbols         []string `toml:"symbols"`      // to subscribe to
+	List            bool     `toml:"list"`         // ask for the security list, and subscribe to all of it
+	Depth           int      `toml:"depth"`        // MarketDepth: 0 full (default), 1 top of book, N levels
+	FullRefresh     bool     `toml:"full_refresh"` // MDUpdateType 0: a whole book each time
+	TLS             TLS      `toml:"tls"`
+	// Start and End bound the session each day, HH:MM:SS in Zone (default UTC); StartDay and EndDay, both, make it one of a week. The default is always.
+	Start    string `toml:"start"`
+	End      string `toml:"end"`
+	StartDay string `toml:"start_day"`
+	EndDay   string `toml:"end_day"`
+	Zone     string `toml:"zone"`
+}
+
+// TLS of a FIX connection. The zero value is none.
+type TLS struct {
+	Use        bool   `toml:"use"`
+	Cert       string `toml:"cert"` // PEM: our certificate
+	Key        string `toml:"key"`
+	CA         string `toml:"ca"`          // PEM: the other side's authorities; a server with it wants certificates of its clients
+	ServerName string `toml:"server_name"` // in the venue's certificate; the default is the address's host
+}
+
+// ServeFIX is a port at which FIX clients subscribe to what the feeds publish.
+type ServeFIX struct {
+	Address  string   `toml:"address"` // the default is 127.0.0.1:5201
+	Sender   string   `toml:"sender"`  // SenderCompID: ours; the default is TICKWIRE
+	Clients  []string `toml:"clients"` // CompIDs that may log on; without any there is no port
+	Feed     string   `toml:"feed"`    // whose instruments are offered; the default is all feeds'
+	StoreDir string   `toml:"store_dir"`
+	TLS      TLS      `toml:"tls"`
+}
+
 // Serve is the process that owns the store and every query port.
 type Serve struct {
 	// SQL is the address of the PostgreSQL port. The default is 127.0.0.1:5433.
@@ -205,6 +252,8 @@ type Serve struct {
 	Memory Size `toml:"memory"`
 	// Threads bounds DuckDB's. The default is half the machine's cores, at least one.
 	Threads int `toml:"threads"`
+	// FIX is the port at which FIX clients subscribe. Without clients there is none.
+	FIX ServeFIX `toml:"fix"`
 	// Users may log in; without any, whoever reaches the port may ask. Passwords are SCRAM verifiers or read from a file.
 	Users []User `toml:"user"`
 	// TLSCert and TLSKey are PEM files. Without them the port speaks clear text.

@@ -129,7 +129,7 @@ func FuzzParse(f *testing.F) {
 // TestFaultsTogether: an unknown key hides none of the other faults, and names its neighbours.
 func TestFaultsTogether(t *testing.T) {
 	_, err := Parse([]byte("[serve]\nmemroy = \"1GiB\"\nmemory = \"1MiB\"\n[[feed]]\nname = \"a b\"\n[feed.recovery]\nwiat = \"2ms\"\n"), nil)
-	for _, want := range []string{"line 2: there is no key serve.memroy; there are memory, metrics,", "serve.memory = 1048576", `feed[0].name = "a b"`, "line 7: there is no key feed.recovery.wiat; there are hold_max"} {
+	for _, want := range []string{"line 2: there is no key serve.memroy; there are fix, memory, metrics,", "serve.memory = 1048576", `feed[0].name = "a b"`, "line 7: there is no key feed.recovery.wiat; there are hold_max"} {
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%v: without %q", err, want)
 		}

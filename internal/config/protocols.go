@@ -13,6 +13,7 @@ var protocols = map[string]struct {
 	"itch":     {2, "XNAS.ITCH"},
 	"mdp3":     {1, "GLBX.MDP3"},
 	"xdp":      {9, "XNYS.PILLAR"},
+	"fix":      {40_101, "FIX.MD"},
 	"iex":      {40_100, "IEXG.DEEP"},
 	"iex-tops": {38, "IEXG.TOPS"},
 }

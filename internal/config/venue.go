@@ -24,6 +24,8 @@ func (f *Feed) validateVenue(fs *faults, key string) {
 			fs.add(at+".product_id", "is missing: requests name the venue's number of the feed, such as 11 for NYSE Integrated")
 		}
 		f.validateNYSE(fs, key)
+	case "fix":
+		oneOf(fs, key+".product", f.Product, "", "levels", "prices", "orders")
 	case "mdp3":
 		oneOf(fs, key+".product", f.Product, "", "both", "mbp", "mbo")
 		if r.PasswordFile != "" && r.User == "" {
@@ -66,7 +68,7 @@ func (f *Feed) validateNYSE(fs *faults, key string) {
 	if len(f.Recovery.Servers) == 0 {
 		return
 	}
-	refreshed := map[string]int{} // channels, by lane
+	channels, refreshed := map[string]int{}, map[string]bool{} // by lane
 	for i := range f.Channel {
 		ch, at := &f.Channel[i], fmt.Sprintf("%s.channel[%d]", key, i)
 		has := func(kind string) bool {
@@ -78,13 +80,12 @@ func (f *Feed) validateNYSE(fs *faults, key string) {
 		if !has(ServiceRetransmission) && !has(ServiceRefresh) {
 			fs.add(at+".service", "is missing: what the request servers are asked for comes by groups of kind retransmission and refresh")
 		}
-		if has(ServiceRefresh) {
-			refreshed[ch.Lane]++
-		}
+		channels[ch.Lane]++
+		refreshed[ch.Lane] = refreshed[ch.Lane] || has(ServiceRefresh)
 	}
 	for i := range f.Lane {
-		if n := refreshed[f.Lane[i].Name]; n > 1 {
-			fs.add(key+".lane", "%q has %d channels with a refresh: books are rebuilt where a lane has one channel", f.Lane[i].Name, n)
+		if name := f.Lane[i].Name; refreshed[name] && channels[name] > 1 {
+			fs.add(key+".lane", "%q has %d channels, one with a refresh: that needs a lane for each channel", name, channels[name])
 		}
 	}
 }

@@ -138,7 +138,7 @@ func (d *Decoder) complete(m []byte, typ uint16, s *symbol, i int, out *tick.Bat
 	number := le.Uint32(m[16:])
 	switch typ {
 	case TypeSymbolClear:
-		out.Kind[i] = tick.KindClear
+		out.Kind[i], out.Sub[i] = tick.KindClear, tick.ClearBoth
 		s.next, s.rpi = number, ' '
 		s.state &^= suspect
 		return

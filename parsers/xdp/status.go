@@ -50,7 +50,7 @@ func (d *Decoder) securityStatus(m []byte, sym *symbol, i int, out *tick.Batch) 
 	if code == 'X' {
 		sym.state &^= suspect
 		i = more(i, out)
-		out.Kind[i] = tick.KindClear
+		out.Kind[i], out.Sub[i] = tick.KindClear, tick.ClearBoth
 	}
 }
 

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"net/netip"
 	"strings"
-
 )
 
 // Config is a [[feed]] block of tickwire.toml that receives what is sent, records marked as generated. A request server at any free port is left out.

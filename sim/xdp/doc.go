@@ -13,7 +13,8 @@
 //	capture.go  a session as a capture file         answer.go   packets of retransmissions and refreshes
 //	server.go   the request server                  faults.go   what it does wrong
 //	serve.go    one connection                      sender.go   its multicast side
-//	venue.go    all of it at the pace of a clock
+//	limits.go   its options and limits              venue.go    all of it at the pace of a clock
+//	options.go  a venue's options                   source.go   messages when they are due
 //
 // Package recorded puts a capture in the place of a source. The same input and options give the same packets on the lines, faults included, on
 // every machine. Layouts and rules are those of the XDP (Pillar) common client and integrated feed specifications.

@@ -2,11 +2,13 @@ package xdp_test
 
 import (
 	"bytes"
+	"context"
 	"encoding/binary"
 	"errors"
 	"io"
 	"net/netip"
 	"testing"
+	"time"
 
 	"github.com/tickwire/tickwire/nic"
 	"github.com/tickwire/tickwire/nic/pcap"
@@ -418,5 +420,45 @@ func TestOptions(t *testing.T) {
 			v.Close()
 			t.Errorf("%+v was taken", o)
 		}
+	}
+}
+
+// TestVenueLive: a live generator is played at its rate with stamps of its schedule, and stops when it is told to.
+func TestVenueLive(t *testing.T) {
+	g, err := xdpgen.New(xdpgen.Options{Live: true, Symbols: 20, Version: wire.V25})
+	if err != nil {
+		t.Fatal(err)
+	}
+	const from = 36_000_000_000_000 // ten in the morning
+	o := xdp.Options{Source: xdp.Live(g, 20_000, from), Version: wire.V25, Product: xdpgen.Product, Channel: 1}
+	o.Lines.A.Group, o.Lines.B.Group = netip.MustParseAddrPort("239.255.79.31:31064"), netip.MustParseAddrPort("239.255.79.32:31064")
+	v, err := xdp.New(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer v.Close()
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	began := time.Now()
+	go func() { done <- v.Run(ctx) }()
+	for patience := time.Now().Add(20 * time.Second); v.Record().Next() <= 10_000; time.Sleep(time.Millisecond) {
+		if time.Now().After(patience) {
+			t.Fatalf("%d messages", v.Record().Next()-1)
+		}
+	}
+	if took := time.Since(began); took < 450*time.Millisecond {
+		t.Errorf("10,000 messages of 20,000 a second in %v", took)
+	}
+	cancel()
+	if err := <-done; err != nil {
+		t.Fatal(err)
+	}
+	c := v.Counters()
+	if m := v.Record().Message(2); wire.Type(m) != wire.TypeSymbolIndexMapping || c.Messages < 10_000 || c.SendFails != 0 || c.Lines[0].Sent == 0 || c.Lines[1].Sent == 0 {
+		t.Errorf("%+v; message 2 is %x", c, m)
+	}
+	seconds := uint64(binary.LittleEndian.Uint32(v.Record().Message(1)[4:]))
+	if want := g.Midnight()/1e9 + from/1e9; seconds != want {
+		t.Errorf("the reset's second is %d, want %d", seconds, want)
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"testing"
 
+	"github.com/tickwire/tickwire/feed/book"
 	"github.com/tickwire/tickwire/parsers/xdp"
 	"github.com/tickwire/tickwire/sim/itchgen"
 	"github.com/tickwire/tickwire/tick"
@@ -75,6 +76,11 @@ func TestSound(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer batch.Free()
+		real, err := book.New(book.Options{Sparse: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer real.Close()
 		d.Start(g.Midnight())
 		books := &naive{orders: map[[2]uint64]*resting{}, sides: map[uint32]*[2][]*resting{}}
 		var b []byte
@@ -88,6 +94,9 @@ func TestSound(t *testing.T) {
 				sameAsITCH(t, g, o, books)
 			}
 			batch.Reset()
+			if got := real.Counters().Orders; got != uint64(len(books.orders)) {
+				t.Fatalf("before message %d: %d orders rest in package book, want %d", g.Messages(), got, len(books.orders))
+			}
 			if used, n := d.Append(b, g.Messages(), 1, batch); used != len(b) || n != 1 {
 				t.Fatalf("message %d, %s: %d bytes and %d messages taken", g.Messages(), xdp.Name(xdp.Type(b)), used, n)
 			}
@@ -101,9 +110,18 @@ func TestSound(t *testing.T) {
 				last = batch.TsEvent[i]
 				books.row(t, batch, i, g.Messages())
 			}
+			real.Apply(batch, 0, batch.N)
 		}
 		if c := d.Counters(); d.Refused() != 0 || c.SymbolGaps != 0 || c.Unknown != 0 || c.Timeless != 0 || c.StopGap != 0 || c.OddTimes != 0 {
 			t.Errorf("%v: %+v", o.Version, c)
+		}
+		c := *real.Counters()
+		c.Orders, c.MaxOrders, c.Levels, c.Blocks, c.Pages, c.Bytes = 0, 0, 0, 0, 0, 0
+		if c != (book.Counters{}) {
+			t.Errorf("%v: package book complains: %+v", o.Version, c)
+		}
+		if err := real.Validate(); err != nil {
+			t.Error(err)
 		}
 		if !compared || len(books.orders) != 0 {
 			t.Errorf("%v: compared: %v, %d orders rest behind the close", o.Version, compared, len(books.orders))

@@ -16,6 +16,7 @@ import (
 	simxdp "github.com/tickwire/tickwire/sim/xdp"
 	"github.com/tickwire/tickwire/sim/xdp/xdptest"
 	"github.com/tickwire/tickwire/sim/xdpgen"
+	"github.com/tickwire/tickwire/tick"
 )
 
 // config is of a venue's channel, by a client of its own.
@@ -97,6 +98,7 @@ func TestFetchAll(t *testing.T) {
 		t.Fatal(err)
 	}
 	got.same(t, v)
+	decodes(t, got, v.Record.Orders())
 	cfg.Groups = append(cfg.Groups, cfg.Groups[0]) // as lines A and B: each packet comes twice
 	got = fetched{}
 	if err := Fetch(context.Background(), cfg, got.take(t)); err != nil {
@@ -105,6 +107,41 @@ func TestFetchAll(t *testing.T) {
 	got.same(t, v)
 	if c := v.Counters(); c.Requests != 2 {
 		t.Errorf("%d requests", c.Requests)
+	}
+}
+
+// decodes has what was fetched decoded as the lane will: a row for each order that rests, all of them of a snapshot.
+func decodes(t *testing.T, got fetched, orders int) {
+	t.Helper()
+	d, err := xdp.NewDecoder(xdp.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	batch, err := tick.NewBatch()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer batch.Free()
+	rows := 0
+	for _, s := range got {
+		for b := s.Messages; len(b) > 0; batch.Reset() {
+			used, n := d.AppendRefresh(b, uint64(s.LastSequence), s.Count, batch)
+			if n == 0 {
+				t.Fatalf("symbol %d: %d bytes are not taken", s.Index, len(b))
+			}
+			b = b[used:]
+			for i := range batch.N {
+				if batch.Kind[i] == tick.KindAdd {
+					rows++
+				}
+				if batch.Flags[i]&tick.FlagSnapshot == 0 || batch.Instrument[i] != s.Index {
+					t.Fatalf("symbol %d: row of %d with flags %x", s.Index, batch.Instrument[i], batch.Flags[i])
+				}
+			}
+		}
+	}
+	if rows != orders || d.Refused() != 0 {
+		t.Errorf("%d orders, want %d; %d refused", rows, orders, d.Refused())
 	}
 }
 

@@ -1,0 +1,47 @@
+package protocol
+
+import (
+	"fmt"
+	"net/netip"
+
+	"github.com/tickwire/tickwire/feed/pipeline"
+	"github.com/tickwire/tickwire/feed/session"
+	"github.com/tickwire/tickwire/parsers/mdp3"
+	"github.com/tickwire/tickwire/tick"
+)
+
+// MDP3 is CME's market data: price books, order books, or both on one feed.
+var MDP3 = &Protocol{
+	Name: "mdp3", Title: "CME MDP 3.0", Versions: versionsOf(mdp3.Versions[len(mdp3.Versions)-1], mdp3.Versions), Zone: "America/Chicago",
+	Publisher: tick.PublisherGLBX, Dataset: "GLBX.MDP3", Generated: tick.PublisherSimMDP3, GenSet: "SIM.MDP3",
+	Transports: []string{"udp"}, Recovery: []string{"snapshot loops", "replay"},
+	Framing: mdp3Framing{}, Channels: true,
+	BooksOf: func(product string) Books {
+		return Books{Sparse: true, Orders: product != "mbp", Prices: product != "mbo", ZeroPrice: true}
+	},
+	New: func(o Options) (pipeline.Decoder, error) {
+		feed, ok := map[string]mdp3.Feed{"": mdp3.FeedBoth, "both": mdp3.FeedBoth, "mbp": mdp3.FeedMBP, "mbo": mdp3.FeedMBO}[o.Product]
+		if !ok {
+			return nil, fmt.Errorf("mdp3: product %q is none of both, mbp, mbo", o.Product)
+		}
+		return mdp3.NewDecoder(mdp3.Options{Schema: o.Schema, Feed: feed, Channel: uint16(o.Channel)})
+	},
+	Looks: func(payload []byte, _ netip.AddrPort) int { return mdp3.Looks(payload) },
+	Each: func(payload []byte, version string, fn func(Message) bool) error {
+		return mdp3.EachMessage(payload, version, each(fn))
+	},
+}
+
+// mdp3Framing: a packet is one unit of the sequence, whatever it holds.
+type mdp3Framing struct{}
+
+func (mdp3Framing) Parse(p []byte) (h session.Header, blocks []byte, err error) {
+	m, blocks, err := mdp3.ParsePacket(p)
+	h = session.Header{Sequence: uint64(m.Sequence), Count: 1, Sent: m.SendingTime}
+	if m.Reset != 0 {
+		h.Kind, h.Epoch = session.PacketReset, m.Reset
+	}
+	return h, blocks, err
+}
+
+func (mdp3Framing) Walk(blocks []byte, count int) (whole, used int) { return mdp3.Walk(blocks, count) }

@@ -1,0 +1,82 @@
+package mdp3
+
+import (
+	"math"
+
+	"github.com/tickwire/tickwire/parsers/mdp3/wire"
+	"github.com/tickwire/tickwire/tick"
+)
+
+// Electronic volume, limit prices and price bands.
+
+// volume decodes template 37: the electronic volume of the session.
+func (d *Decoder) volume(m Message, out *tick.Batch) error {
+	group, indicator, err := d.entriesOf(m, len(wire.MDIncrementalRefreshVolume37MDEntries{}), out)
+	if err != nil {
+		return err
+	}
+	for i := range group.n {
+		e := (*wire.MDIncrementalRefreshVolume37MDEntries)(group.at(i))
+		s := &d.of.slots[d.of.find(uint32(e.SecurityID()))]
+		d.report(s, e.RptSeq())
+		d.stat(out, s, statVolume, tick.UndefPrice, int64(e.MDEntrySize()), e.MDUpdateAction())
+	}
+	d.end(indicator)
+	return nil
+}
+
+// volumeLong decodes template 66.
+func (d *Decoder) volumeLong(m Message, out *tick.Batch) error {
+	group, indicator, err := d.entriesOf(m, len(wire.MDIncrementalRefreshVolumeLongQty66MDEntries{}), out)
+	if err != nil {
+		return err
+	}
+	for i := range group.n {
+		e := (*wire.MDIncrementalRefreshVolumeLongQty66MDEntries)(group.at(i))
+		s := &d.of.slots[d.of.find(uint32(e.SecurityID()))]
+		d.report(s, e.RptSeq())
+		if e.MDEntrySize() >= math.MaxInt64 {
+			return errSize
+		}
+		d.stat(out, s, statVolume, tick.UndefPrice, int64(e.MDEntrySize()), e.MDUpdateAction())
+	}
+	d.end(indicator)
+	return nil
+}
+
+// limits decodes templates 50 and 34: two figures, and the price band, for which DBN has none. A limit that is null is taken away.
+func (d *Decoder) limits(m Message, scale int64, out *tick.Batch) error {
+	group, indicator, err := d.entriesOf(m, len(wire.MDIncrementalRefreshLimitsBanding50MDEntries{}), out)
+	if err != nil {
+		return err
+	}
+	for i := range group.n {
+		e := (*wire.MDIncrementalRefreshLimitsBanding50MDEntries)(group.at(i))
+		s := &d.of.slots[d.of.find(uint32(e.SecurityID()))]
+		d.report(s, e.RptSeq())
+		if err := d.limitRows(out, s, m.Template(), scale, e.HighLimitPrice(), e.LowLimitPrice(), e.MaxPriceVariation()); err != nil {
+			return err
+		}
+	}
+	d.end(indicator)
+	return nil
+}
+
+func (d *Decoder) limitRows(out *tick.Batch, s *instrument, template uint16, scale, high, low, band int64) error {
+	high, ok1 := optional(high, scale)
+	low, ok2 := optional(low, scale)
+	band, ok3 := optional(band, scale)
+	if !ok1 || !ok2 || !ok3 {
+		return errPrice
+	}
+	action := func(px int64) uint8 {
+		if px == tick.UndefPrice {
+			return 2
+		}
+		return 0
+	}
+	d.stat(out, s, statUpperLimit, high, tick.UndefQuantity, action(high))
+	d.stat(out, s, statLowerLimit, low, tick.UndefQuantity, action(low))
+	d.ext(out, d.row(out, s, tick.KindExt), template, 1143, uint64(band))
+	return nil
+}
