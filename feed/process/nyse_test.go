@@ -1,0 +1,224 @@
+package process
+
+import (
+	"context"
+	"fmt"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/tickwire/tickwire/internal/netns"
+	"github.com/tickwire/tickwire/internal/netns/nstest"
+	xdpwire "github.com/tickwire/tickwire/parsers/xdp"
+	"github.com/tickwire/tickwire/ringbuf"
+	"github.com/tickwire/tickwire/sim/itchgen"
+	"github.com/tickwire/tickwire/sim/mold"
+	"github.com/tickwire/tickwire/sim/xdp"
+	"github.com/tickwire/tickwire/sim/xdpgen"
+	"github.com/tickwire/tickwire/tick"
+)
+
+// What the venue's box of these tests says it is.
+const (
+	nyseChannel  = 3
+	nyseMessages = 30_000
+)
+
+var nyseServices = [2]netip.AddrPort{netip.MustParseAddrPort("239.255.78.13:13064"), netip.MustParseAddrPort("239.255.78.14:14064")}
+
+// nyseConfigOf is a feed of the box on feed0 and feed1; services are the kinds that it has groups of.
+func nyseConfigOf(dir string, server netip.AddrPort, services []string, more string) []byte {
+	b := fmt.Appendf(nil, `
+[instance]
+name = "t"
+ring_dir = %[1]q
+run_dir = %[1]q
+[[feed]]
+name = "nq"
+protocol = "xdp"
+product = "integrated"
+publisher = 40001
+dataset = "SIM.XDP"
+source = "udp"
+%[2]s
+recovery.hold_packets = 16384
+`, dir, more)
+	if server.IsValid() {
+		b = fmt.Appendf(b, "recovery.servers = [%q]\nrecovery.user = \"TEST\"\nrecovery.product_id = %d\n", server, xdpgen.Product)
+	}
+	b = fmt.Appendf(b, `
+[feed.rings]
+mbo = 262144
+mbp1 = 131072
+trades = 16384
+events = 65536
+ext = 65536
+[[feed.channel]]
+id = %d
+`, nyseChannel)
+	for i, group := range lineGroups {
+		b = fmt.Appendf(b, "[[feed.channel.line]]\ninterface = \"feed%d\"\ngroup = %q\n", i, group)
+	}
+	for _, kind := range services {
+		group := nyseServices[0]
+		if kind == "refresh" {
+			group = nyseServices[1]
+		}
+		b = fmt.Appendf(b, "[[feed.channel.service]]\nkind = %q\ngroup = %q\n", kind, group)
+	}
+	return b
+}
+
+// nyseBox is a venue in the sending namespace.
+type nyseBox struct {
+	*xdp.Venue
+	gen xdpgen.Options
+	ran chan error
+}
+
+func newBox(t *testing.T, p *netns.Pair, seed uint64, rate float64, lines mold.LinesOptions, requests xdp.RequestOptions, linger time.Duration) *nyseBox {
+	t.Helper()
+	lines.Seed = seed
+	lines.A.Group, lines.B.Group = lineGroups[0], lineGroups[1]
+	b := &nyseBox{
+		gen: xdpgen.Options{Messages: nyseMessages, Symbols: 50, Seed: seed, Version: xdpwire.V25, Channel: nyseChannel, Live: true, Date: itchgen.Date{Year: 2026, Month: 1, Day: 5}},
+		ran: make(chan error, 1),
+	}
+	requests.Seed = seed
+	o := xdp.Options{
+		Source: b.source(t, rate), Version: xdpwire.V25, Product: xdpgen.Product, Channel: nyseChannel, Lines: lines, Interfaces: [2]string{"gen0", "gen1"},
+		Requests: requests, Retransmission: nyseServices[0], Refresh: nyseServices[1], Linger: linger,
+	}
+	o.Play.HeartbeatNs = 100_000_000
+	must(t, p.Tx.Do(func() (err error) { b.Venue, err = xdp.New(o); return err }))
+	t.Cleanup(func() { must(t, b.Close()) })
+	return b
+}
+
+// source gives the session; the same each time.
+func (b *nyseBox) source(t *testing.T, rate float64) mold.Source {
+	t.Helper()
+	g, err := xdpgen.New(b.gen)
+	must(t, err)
+	return xdp.Live(g, rate, 10*3600*1e9)
+}
+
+func (b *nyseBox) play(ctx context.Context) { go func() { b.ran <- b.Run(ctx) }() }
+
+// truth is what a lane makes of the same session when nothing is lost.
+func (b *nyseBox) truth(t *testing.T, rate float64) []tick.Mbo {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "day.pcap")
+	f, err := os.Create(path)
+	must(t, err)
+	g, err := xdpgen.New(b.gen)
+	must(t, err)
+	_, err = xdp.WriteCapture(f, b.source(t, rate), xdp.CaptureOptions{Play: xdp.PlayOptions{Epoch: g.Midnight()}})
+	must(t, err)
+	must(t, f.Close())
+	o, err := OpenOffline(path, OfflineOptions{Kinds: []ringbuf.Kind{ringbuf.KindMbo}, Slots: 1 << 18})
+	must(t, err)
+	defer o.Close()
+	must(t, o.Run(nil))
+	return bare((&running{dir: o.Dir}).records(t, OfflineInstance, OfflineFeed))
+}
+
+// settle waits until every message came or was given up.
+func (r *running) settle(t *testing.T, messages uint64) map[string]uint64 {
+	t.Helper()
+	k := r.counters(t)
+	for until := time.Now().Add(patience); k["0.channel.0.messages"]+k["0.channel.0.lost_messages"] < messages; k = r.counters(t) {
+		if time.Now().After(until) {
+			t.Fatalf("%d messages and %d lost of %d; the process said:\n%s\n%v", k["0.channel.0.messages"], k["0.channel.0.lost_messages"], messages, r.said, moved(k))
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	return k
+}
+
+// TestNYSEFaults: as TestFaults, with the NYSE venue in a box: two lines, retransmission by TCP and multicast. What can be had is had: the records are those
+// of a lossless run. What cannot is named.
+func TestNYSEFaults(t *testing.T) {
+	p := nstest.Pair(t, netns.Options{Pairs: 2})
+	random := mold.Line{LossPPM: 50_000, DuplicatePPM: 20_000, ReorderPPM: 20_000}
+	bursts := mold.Line{BurstPPM: 3_000, BurstPackets: 20}
+	both := mold.LinesOptions{BothPPM: 3_000, BothPackets: 7}
+	server := xdp.RequestOptions{Addr: txServer}
+	faulty := func(f xdp.Faults) xdp.RequestOptions { return xdp.RequestOptions{Addr: txServer, Faults: f} }
+	for _, tc := range []struct {
+		name     string
+		lines    mold.LinesOptions
+		requests xdp.RequestOptions
+		gaps     bool // some numbers never come
+	}{
+		{name: "each line loses some", lines: mold.LinesOptions{A: random, B: bursts}, requests: server},
+		{name: "both lose, asked for", lines: both, requests: server},
+		{name: "both lose, the channel loses and lies", lines: both, requests: faulty(xdp.Faults{LossPPM: 100_000, SpoilPPM: 100_000})},
+		{name: "both lose, the connection is cut", lines: both, requests: faulty(xdp.Faults{CutAfter: 25})},
+		{name: "both lose, nobody to ask", lines: both, gaps: true},
+		{name: "both lose, and it cannot be had", lines: both, requests: faulty(xdp.Faults{Unavailable: true}), gaps: true},
+		{name: "both lose, and all is refused", lines: both, requests: faulty(xdp.Faults{Refuse: xdpwire.UnknownSource}), gaps: true},
+	} {
+		t.Run(tc.name, func(t *testing.T) { nyseFaults(t, p, tc.lines, tc.requests, tc.gaps, 1) })
+	}
+}
+
+func nyseFaults(t *testing.T, p *netns.Pair, lines mold.LinesOptions, requests xdp.RequestOptions, gaps bool, seed uint64) {
+	const rate = 60_000
+	b := newBox(t, p, seed, rate, lines, requests, 3*time.Second)
+	dir := t.TempDir()
+	r := spawnWith(t, p, dir, func(dir string) []byte {
+		return nyseConfigOf(dir, b.RequestAddr(), []string{"retransmission"}, "recovery.wait = \"10ms\"\nrecovery.hold_max = \"5s\"\nrecovery.tries = 8\n")
+	})
+	if b.RequestAddr().IsValid() {
+		r.wait(t, "requests.live_connected", 1)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	b.play(ctx)
+	k := r.settle(t, nyseMessages)
+	cancel()
+	must(t, <-b.ran)
+	c := b.Counters()
+	if c.Messages != nyseMessages || c.SendFails != [2]uint64{} {
+		t.Fatalf("the venue sent %+v", c)
+	}
+	must(t, r.end())
+	all := r.ring(t)
+	want, got := b.truth(t, rate), bare(all)
+	var lost []xdp.Span
+	for _, g := range gapsIn(all, tick.GapLost) {
+		lost = append(lost, xdp.Span{First: g.First, Last: g.Last})
+	}
+	t.Logf("%d records; %d messages on neither line; %d asked for, %d sent again; %d gaps lost", len(got), c.LostMessages, c.Requests.Requests, c.Requests.Retransmitted, len(lost))
+	if gaps {
+		if len(c.Lost) == 0 || !slices.Equal(joined(lost), c.Lost) {
+			t.Errorf("gaps name %v\nneither line had %v; %v", lost, c.Lost, moved(k))
+		}
+		return
+	}
+	if len(lost) != 0 || k["0.channel.0.lost_messages"] != 0 {
+		t.Errorf("lost %v, though all could be had; %v", lost, moved(k))
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("%d records differ from the %d of a lossless run; %v", len(got), len(want), moved(k))
+	}
+	if requests.Addr.IsValid() && lines.BothPPM > 0 && (c.Requests.Retransmitted == 0 || k["requests.accepted"] == 0) {
+		t.Errorf("nothing was asked for: %+v", c.Requests)
+	}
+}
+
+// joined joins spans that touch.
+func joined(spans []xdp.Span) (out []xdp.Span) {
+	for _, s := range spans {
+		if n := len(out); n > 0 && out[n-1].Last+1 == s.First {
+			out[n-1].Last = s.Last
+		} else {
+			out = append(out, s)
+		}
+	}
+	return out
+}
