@@ -16,7 +16,7 @@ import (
 
 func genCommand() *cobra.Command {
 	c := &cobra.Command{Use: "gen", Short: "make plausible sessions"}
-	c.AddCommand(genITCH(), genXDP(), genFIX())
+	c.AddCommand(genITCH(), genXDP(), genFIX(), genMDP3())
 	return c
 }
 

@@ -82,7 +82,7 @@ Exit codes: 0 played to the end or until --for or Control-C, 1 the source, the n
 		},
 	}
 	s.flags().addTo(c)
-	c.AddCommand(simXDP(), simFIX())
+	c.AddCommand(simXDP(), simFIX(), simMDP3())
 	return c
 }
 

@@ -23,6 +23,7 @@
 //	ask.go        what is asked, when and of whom      answer.go    what comes back
 //	link.go       lane and goroutine, lock-free        requester.go the socket
 //	refused.go    what the venue says will not come    xdp_requester.go NYSE: requests by TCP, answers by multicast
+//	replay.go     CME: requests and answers by TCP     replay_conn.go one of its connections
 //
 // A Channel does no I/O, has no clock and starts no goroutine: packets, answers, and the time they are looked at, come from outside, so a
 // recorded day and a seeded simulation run the same code as the wire. It belongs to one lane.
