@@ -27,7 +27,7 @@ type rebuild struct {
 	logging bool           // messages are to be copied
 	doubted bool           // the parser refused a message of what is being delivered,
 	shadow  *resync.Shadow // while republishing; its books are those that were exchanged
-	at      uint32         // the instrument to be told next
+	turns   turns          // whose turn is next
 	scanned int            // instruments without anything to tell, since the last record
 	since   uint64         // lane time when records were told last
 
@@ -36,9 +36,11 @@ type rebuild struct {
 
 	refusedFirst, refusedLast uint64 // of those refused the first and the last
 
-	marked [1 << 16 / 64]uint64 // instruments whose best prices were published with F_MAYBE_BAD_BOOK: without orders, it may be for a trade
-	system byte                 // latest event that was published
-	states [1 << 16]told
+	marked  marks // instruments whose best prices were published with F_MAYBE_BAD_BOOK: without orders, it may be for a trade
+	system  byte  // latest event that was published
+	states  [near]told
+	far     map[uint32]told        // states of instruments from near on
+	adopted func(d resync.Decoder) // Config.Adopted
 }
 
 // told is what was published of an instrument's state.
@@ -119,8 +121,9 @@ func (l *Lane) forget() {
 	}
 	r.active, r.logging, r.doubted = false, false, false
 	r.system = 0
-	clear(r.marked[:])
+	r.marked.clear()
 	clear(r.states[:])
+	clear(r.far)
 	r.next = 1
 	r.state(0, l.now)
 }
@@ -157,7 +160,11 @@ func (l *Lane) adopt() bool {
 		r.half.Return(s)
 		return false
 	}
-	r.shadow, r.at, r.scanned, r.since = s, 0, 0, l.now
+	r.shadow, r.scanned, r.since = s, 0, l.now
+	l.takeTurns()
+	if r.adopted != nil {
+		r.adopted(s.Decoder)
+	}
 	l.suspect = 0 // the mark is the instruments' own now
 	r.half.Counters.Rebuilt++
 	r.state(2, l.now)
@@ -171,15 +178,17 @@ func (l *Lane) tell(budget int) {
 	if !l.files && !l.replay {
 		l.publish = l.clock()
 	}
-	most := uint32(l.books.Options().MaxInstruments)
-	if r.at == 0 && r.shadow.System != 0 && r.shadow.System != r.system {
+	if r.turns.at == 0 && r.shadow.System != 0 && r.shadow.System != r.system {
 		s := l.systemStatus(r.shadow.System, r.shadow.SystemAt, l.snapshotTime())
 		inline(l, &s)
 		event(l, &s)
 	}
-	for budget > 0 && r.at < most {
-		id := r.at
-		r.at++
+	over := false
+	for budget > 0 {
+		id, ok := r.turns.next(l.books)
+		if over = !ok; over {
+			break
+		}
 		n := l.tellInstrument(id)
 		if n == 0 {
 			if r.scanned++; r.scanned == scanPerRecord {
@@ -189,12 +198,13 @@ func (l *Lane) tell(budget int) {
 		budget -= n
 	}
 	l.flush()
-	if r.at < most {
+	if !over {
 		return
 	}
 	l.giveBack()
 	r.active = false
-	clear(r.marked[:])
+	r.marked.clear()
+	l.books.SetBehindAll(false) // sparse books: instruments that are not known yet
 	l.gapRecord(session.Gap{First: r.first, Last: r.last, State: tick.GapClosed}, 0)
 	r.half.Counters.LastRebuiltAt = l.now
 	r.state(0, l.now)
@@ -233,15 +243,8 @@ func (l *Lane) tellInstrument(id uint32) (records int) {
 	return records
 }
 
-func (r *rebuild) mark(id uint32) {
-	if id < uint32(len(r.states)) {
-		r.marked[id/64] |= 1 << (id % 64)
-	}
-}
-
-func (r *rebuild) isMarked(id uint32) bool {
-	return id < uint32(len(r.states)) && r.marked[id/64]&(1<<(id%64)) != 0
-}
+func (r *rebuild) mark(id uint32)          { r.marked.set(id) }
+func (r *rebuild) isMarked(id uint32) bool { return r.marked.has(id) }
 
 // knows says that readers have this definition already.
 func (l *Lane) knows(d *tick.Definition) bool {
@@ -341,7 +344,7 @@ func (l *Lane) tellDepth(id uint32) {
 
 // tellStates publishes the states that differ from what was published last.
 func (l *Lane) tellStates(about *resync.About) {
-	known := l.rebuild.states[about.Instrument]
+	known := l.rebuild.toldOf(about.Instrument)
 	for _, s := range []*tick.Status{&about.Trading, &about.ShortSale} {
 		switch {
 		case s.RType == 0:
@@ -365,14 +368,16 @@ func (l *Lane) tellStates(about *resync.About) {
 
 // toldStatus notes what was published of an instrument's state. What a snapshot says of it is out of date from here on.
 func (r *rebuild) toldStatus(s *tick.Status) {
-	if s.InstrumentID >= uint32(len(r.states)) {
-		return
-	}
-	t := &r.states[s.InstrumentID]
+	t := r.toldOf(s.InstrumentID)
 	if s.Action == tick.StatusSSRChange {
 		t.short = s.IsShortSellRestricted
 	} else {
 		t.action = s.Action
+	}
+	if s.InstrumentID < near {
+		r.states[s.InstrumentID] = t
+	} else {
+		r.far[s.InstrumentID] = t
 	}
 	if r.shadow == nil {
 		return

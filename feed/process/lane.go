@@ -34,6 +34,7 @@ type laneRunner struct {
 	fix       *fixFeed       // nil: not one
 	askers    []*asker       // one a channel, where servers are named
 	resync    *resync.Resync // nil: no snapshot server is named
+	sides     sidelines      // of an NYSE feed's channels
 	tap       *capture.Tap
 	capture   *Capture
 	snap      *snapshotter
@@ -91,7 +92,7 @@ func (r *laneRunner) open(c *config.Config, f *config.Feed, number int, p *Proce
 		return err
 	}
 	paced := f.Source == "file"
-	if err := r.rebuilds(f, log); err != nil {
+	if err := r.rebuilds(f, p, log); err != nil {
 		return err
 	}
 	decoder, err := proto.New(decoderOptions(f, uint8(number)))
@@ -101,7 +102,7 @@ func (r *laneRunner) open(c *config.Config, f *config.Feed, number int, p *Proce
 	r.lane, err = pipeline.New(pipeline.Config{
 		Publisher: f.Publisher, ChannelID: uint8(number), Decoder: decoder, Books: r.books, Prices: r.kept.Prices, Levels: r.kept.Levels, Mends: proto.Mends, Symbols: directory, Out: r.shared.out,
 		Midnight: midnight, FileStamps: paced && r.capture.Stampless(), MaxPass: f.Lane[number].MaxPass, Depth: f.Depth,
-		Clock: p.runtime.now(), Resync: r.resync,
+		Clock: p.runtime.now(), Resync: r.resync, Adopted: r.sides.adopted(),
 	})
 	if err != nil {
 		return err
@@ -152,6 +153,9 @@ func (r *laneRunner) join(proto *protocol.Protocol, f *config.Feed, p *Process, 
 		sink, err := r.sink(proto, f, i)
 		if err != nil {
 			return fmt.Errorf("channel %s: %w", ch.Name, err)
+		}
+		if err := r.sides.join(r, ch, sink); err != nil {
+			return err
 		}
 		channel := session.NewChannel(channelConfig(proto, &f.Recovery, a), sink)
 		r.input.Channels = append(r.input.Channels, channel)
@@ -230,6 +234,7 @@ func (r *laneRunner) run(p *Process) error {
 		r.state.Store(uint32(r.ringState()))
 		r.silent.Store(silentLines(r.input.Channels))
 		r.passed.note(r)
+		r.sides.between(now, r.lane)
 		r.export.export(now)
 	}
 	r.input.BeforeSleep = r.bell

@@ -222,3 +222,79 @@ func joined(spans []xdp.Span) (out []xdp.Span) {
 	}
 	return out
 }
+
+// TestNYSERefresh: what is lost for good costs books, and the refresh channel brings them back: in the end they are those of a lossless run, with what was
+// lost named. A feed that comes late has them too, and the mappings that it missed.
+func TestNYSERefresh(t *testing.T) {
+	const rate = 20_000
+	p := nstest.Pair(t, netns.Options{Pairs: 2})
+	for _, tc := range []struct {
+		name     string
+		late     time.Duration
+		lines    mold.LinesOptions
+		faults   xdp.Faults
+		services []string
+		more     string
+	}{
+		{name: "both lose", lines: mold.LinesOptions{BothPPM: 500, BothPackets: 3}, services: []string{"refresh"}},
+		{name: "both lose, and the refresh channel, too", lines: mold.LinesOptions{BothPPM: 300, BothPackets: 3}, faults: xdp.Faults{RefreshLossPPM: 100_000, SpoilPPM: 50_000}, services: []string{"refresh"}},
+		{name: "a late start", late: 500 * time.Millisecond, services: []string{"retransmission", "refresh"}, more: "recovery.hold_messages = 1000\n"},
+		{name: "a late start into losses", late: 500 * time.Millisecond, lines: mold.LinesOptions{BothPPM: 300, BothPackets: 3}, services: []string{"refresh"}, more: "recovery.hold_messages = 1000\n"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			b := newBox(t, p, 3, rate, tc.lines, xdp.RequestOptions{Addr: txServer, Faults: tc.faults}, 15*time.Second)
+			ctx, cancel := context.WithCancel(t.Context())
+			defer cancel()
+			start := func() *running {
+				return spawnWith(t, p, t.TempDir(), func(dir string) []byte {
+					return nyseConfigOf(dir, b.RequestAddr(), tc.services, "recovery.wait = \"10ms\"\n"+tc.more)
+				})
+			}
+			var r *running
+			if tc.late == 0 {
+				r = start()
+				r.wait(t, "requests.live_connected", 1)
+				b.play(ctx)
+			} else {
+				b.play(ctx)
+				time.Sleep(tc.late)
+				r = start()
+			}
+			k := r.settle(t, nyseMessages)
+			for until := time.Now().Add(patience); k["0.resync.rebuilt"] == 0 || k["0.resync.live_state"] != 0 || k["0.channel.0.xdp.unmapped"] > 0 && k["0.channel.0.aside.mappings"] == 0; k = r.counters(t) {
+				if time.Now().After(until) {
+					t.Fatalf("no rebuild: %v; the process said:\n%s", moved(k), r.said)
+				}
+				time.Sleep(10 * time.Millisecond)
+			}
+			cancel()
+			must(t, <-b.ran)
+			must(t, r.end())
+			all := r.ring(t)
+			var lost []xdp.Span
+			for _, g := range gapsIn(all, tick.GapLost) {
+				lost = append(lost, xdp.Span{First: g.First, Last: g.Last})
+			}
+			c := b.Counters()
+			if tc.late == 0 && (len(c.Lost) == 0 || !slices.Equal(joined(lost), c.Lost)) {
+				t.Errorf("gaps name %v\nneither line had %v", lost, c.Lost)
+			}
+			want := restingIn(b.truth(t, rate))
+			got := restingIn(bare(all))
+			t.Logf("%d orders rest; %d rebuilt, %d of %d attempts too old, %d stale, %d symbols, %d mappings; %d gaps", got.orders(), k["0.resync.rebuilt"], k["0.resync.too_old"], k["0.resync.attempts"],
+				k["0.resync.stale"], k["0.channel.0.aside.symbols"], k["0.channel.0.aside.mappings"], len(lost))
+			if !got.equal(want) || got.orders() == 0 {
+				t.Errorf("%d orders rest, %d in a lossless run; %v\n%s", got.orders(), want.orders(), moved(k), r.said)
+			}
+			suspect := false
+			for i := range all {
+				if all[i].RType == tick.RTypeMbo {
+					suspect = all[i].Flags&tick.FlagMaybeBadBook != 0
+				}
+			}
+			if suspect {
+				t.Error("the last record is suspect still")
+			}
+		})
+	}
+}

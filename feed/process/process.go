@@ -95,6 +95,7 @@ func (p *Process) Run(ctx context.Context) error {
 	for _, r := range p.lanes {
 		keeping.Go(func() { p.snapshots(r, house) })
 		keeping.Go(func() { r.keep(house, p.log) })
+		r.sides.run(ctx, &keeping)
 		if r.resync != nil {
 			keeping.Go(func() { r.resync.Run(ctx) })
 		}

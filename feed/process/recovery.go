@@ -81,7 +81,11 @@ func (r *laneRunner) addRecovery(name string, ch *session.Channel, a *asker) err
 }
 
 // rebuilds makes what rebuilds the lane's books from a snapshot, where a server is named.
-func (r *laneRunner) rebuilds(f *config.Feed, log *slog.Logger) error {
+func (r *laneRunner) rebuilds(f *config.Feed, p *Process, log *slog.Logger) error {
+	log = log.With("lane", r.name)
+	if p.nyse != nil {
+		return r.rebuildNYSE(f, p, log)
+	}
 	if f.Recovery.Snapshot == "" || f.Source == "file" {
 		return nil
 	}
@@ -93,7 +97,7 @@ func (r *laneRunner) rebuilds(f *config.Feed, log *slog.Logger) error {
 		}
 	}
 	r.resync, err = resync.New(resync.Options{
-		Books: r.books, Log: log.With("lane", r.name),
+		Books: r.books, Log: log,
 		Fetch: func(ctx context.Context, session string, fn func(blocks []byte, count int) error) (uint64, error) {
 			c := c
 			if f.Recovery.SnapshotSession == config.SnapshotSame {
