@@ -148,7 +148,7 @@ func (s *Stream) lacks(first, last uint64) {
 	if !s.naming.TakeDoubts(func(id uint32) { l.setSuspect(id, true); l.distrustLast(id) }) {
 		s.distrust()
 	}
-	if l.rebuild != nil {
+	if l.rebuild != nil && !l.rebuild.logging { // else what came is in the log, and whoever decodes that notices, too
 		l.rebuild.doubt(first, last)
 	}
 }

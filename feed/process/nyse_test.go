@@ -84,7 +84,7 @@ func newBox(t *testing.T, p *netns.Pair, seed uint64, rate float64, lines mold.L
 	lines.Seed = seed
 	lines.A.Group, lines.B.Group = lineGroups[0], lineGroups[1]
 	b := &nyseBox{
-		gen: xdpgen.Options{Messages: nyseMessages, Symbols: 50, Seed: seed, Version: xdpwire.V25, Channel: nyseChannel, Live: true, Date: itchgen.Date{Year: 2026, Month: 1, Day: 5}},
+		gen: xdpgen.Options{Symbols: 50, Seed: seed, Version: xdpwire.V25, Channel: nyseChannel, Live: true, Date: itchgen.Date{Year: 2026, Month: 1, Day: 5}},
 		ran: make(chan error, 1),
 	}
 	requests.Seed = seed
@@ -103,7 +103,21 @@ func (b *nyseBox) source(t *testing.T, rate float64) mold.Source {
 	t.Helper()
 	g, err := xdpgen.New(b.gen)
 	must(t, err)
-	return xdp.Live(g, rate, 10*3600*1e9)
+	return &firstOf{xdp.Live(g, rate, 10*3600*1e9), nyseMessages}
+}
+
+// firstOf is the beginning of a source: a session that ends has no orders left.
+type firstOf struct {
+	mold.Source
+	left int
+}
+
+func (s *firstOf) Next(dst []byte) ([]byte, bool) {
+	if s.left == 0 {
+		return dst, false
+	}
+	s.left--
+	return s.Source.Next(dst)
 }
 
 func (b *nyseBox) play(ctx context.Context) { go func() { b.ran <- b.Run(ctx) }() }

@@ -24,9 +24,10 @@ const takeMost = 64 << 10
 func (l *Lane) Fits(b *book.Books) bool { return b == l.r.o.Books }
 
 // Want asks for books as of message next or later, of the day that begins at the given midnight (ns since the Unix epoch), and
-// begins to log. Asked again while it logs, it says that what came before next is not in the log.
+// begins to log. Asked again while it logs, it says that what came before next is not in the log. For a snapshot by instrument it begins anew: parts are as of
+// numbers on both sides of the hole, and what was logged before it cannot be joined to what comes.
 func (l *Lane) Want(day, next uint64) {
-	if l.r.wanted.Load() == 0 {
+	if l.r.wanted.Load() == 0 || l.r.o.Parts != nil {
 		l.generation++
 		l.behind = false
 		l.r.day.Store(day)

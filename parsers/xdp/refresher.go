@@ -17,5 +17,5 @@ func (r *Refresher) Append(blocks []byte, first uint64, max int, out *tick.Batch
 	return r.Decoder.Append(blocks, first, max, out)
 }
 
-// Refused is how many messages could not be taken of which nobody knows whose they are.
-func (r *Refresher) Refused() uint64 { return r.c.Short + r.c.Contradict }
+// Refused is how many messages could not be taken of which nobody knows whose they are, and how often a symbol's numbers had a hole.
+func (r *Refresher) Refused() uint64 { return r.c.Short + r.c.Contradict + r.c.SymbolGaps }
