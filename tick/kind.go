@@ -26,7 +26,7 @@ const (
 	// Of venues other than Nasdaq:
 
 	KindModify  Kind = 17 // OrderID, Price, Size (both new), Side or 'N': the resting order's; Sub: Modify… code
-	KindLevel   Kind = 18 // a price level, not an order: Sub: Level… code, Side, Price, Size, Aux: LevelAt
+	KindLevel   Kind = 18 // a price level, not an order: Sub: Level… code, Side, Price, Size, Aux: LevelAt; OrderID: the venue's number of this instrument's entry (CME's RptSeq), 0: it has none
 	KindImplied Kind = 19 // the same of the implied book, which stands beside the other
 	KindFill    Kind = 20 // OrderID, Side, Price, Size; Aux: match id. What an order got of a trade that another row reports; books are changed by rows of their own
 	KindQuote   Kind = 21 // both best prices: Price, Size the bid's, OldPrice, OldSize the ask's; UndefPrice: that side is empty. Aux: LevelAt's orders are not known

@@ -13,6 +13,7 @@ type Counters struct {
 	Future        uint64 // attempts void because the stream never reached the snapshot's number
 	LogFull       uint64 // attempts void because the log had no room for what came meanwhile
 	Unreadable    uint64 // attempts void because the parser refused a message behind the snapshot
+	Stale         uint64 // parts of snapshots that were older than the log: newer ones were waited for
 	Doubtful      uint64 // attempts void because the first messages behind the snapshot did not fit it; two in a row at most
 	Abandoned     uint64 // attempts void because the session ended
 	Declined      uint64 // offers that the lane could not take in one go
@@ -23,6 +24,7 @@ type Counters struct {
 	Superseded    uint64 // logged messages that the snapshot had already
 	AlreadyThere  uint64 // adds right after N that the snapshot had: N is too low by one or more
 	UnknownAfter  uint64 // rows right after N that name an order which does not rest: N is wrong
+	Jumps         uint64 // instruments whose entries did not follow their part of the snapshot: a number is wrong
 	LiveLogBytes  uint64 // waiting in the log
 	Rebuilt       uint64 // books exchanged (the lane's, as all below)
 	Republished   uint64 // snapshot records sent to readers

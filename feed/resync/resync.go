@@ -8,16 +8,25 @@ import (
 	"time"
 
 	"github.com/tickwire/tickwire/feed/book"
+	"github.com/tickwire/tickwire/feed/pricebook"
 )
 
-// Options of a Resync. Fetch and Books must be given.
+// Options of a Resync. Books and one of Fetch and Parts must be given.
 type Options struct {
 	// Fetch takes one snapshot, as session/glimpse.Fetch does, of a session by its name (empty: not known), and fails when it is offered one of another session:
-	// numbers of the two mean nothing to each other. fn gets its messages, length-prefixed; next is the number of the first message
+	// numbers of the two mean nothing to each other. fn gets its messages as the decoder takes them; next is the number of the first message
 	// that is not in it. It is called on Run's goroutine.
 	Fetch func(ctx context.Context, session string, fn func(blocks []byte, count int) error) (next uint64, err error)
+	// Parts takes one snapshot of a venue that has each instrument as of a number of its own, as session/mdp3loop.Fetch does. fn may answer
+	// ErrStale, which says that a newer part of the same instrument is needed; any other error ends the snapshot with that error. Of
+	// instruments without a part nothing had happened when the snapshot was begun. It is called on Run's goroutine.
+	Parts func(ctx context.Context, fn func(p *Part) error) error
+	// Decoder makes the decoder of the rebuild, apart from the lane's. The default is ITCH's.
+	Decoder func() (Decoder, error)
 	// Books are the lane's. The shadow has the same bounds: its memory is touched by the first rebuild, and kept.
 	Books *book.Books
+	// Prices makes price books like the lane's, where the venue sends levels. The default is none.
+	Prices func() (*pricebook.Books, error)
 	// LogBytes is the log's size, a power of two: it must hold what comes while a snapshot is fetched. The default is 64 MiB,
 	// two million messages, some seconds of an opening.
 	LogBytes int
@@ -43,6 +52,9 @@ func (o *Options) defaults() {
 	if o.Patience <= 0 {
 		o.Patience = 10 * time.Second
 	}
+	if o.Decoder == nil {
+		o.Decoder = func() (Decoder, error) { return &itchDecoder{}, nil }
+	}
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
@@ -57,6 +69,7 @@ type Resync struct {
 	name   [2]atomic.Uint64 // the session's name: ten bytes
 	full   atomic.Uint64    // stretches of messages that found no room in the log
 	offer  atomic.Pointer[Shadow]
+	depths depths
 
 	counters sharedCounters
 	lane     Lane
@@ -65,8 +78,8 @@ type Resync struct {
 
 // New makes a Resync; its log is touched at once, its books when they are needed.
 func New(o Options) (*Resync, error) {
-	if o.Fetch == nil || o.Books == nil {
-		return nil, errors.New("resync: a source of snapshots and the lane's books are needed")
+	if (o.Fetch == nil) == (o.Parts == nil) || o.Books == nil {
+		return nil, errors.New("resync: one source of snapshots, and the lane's books, are needed")
 	}
 	o.defaults()
 	r := &Resync{o: o}
@@ -75,7 +88,7 @@ func New(o Options) (*Resync, error) {
 		return nil, err
 	}
 	r.lane.r, r.worker.r = r, r
-	if r.worker.shadow, err = newShadow(o.Books.Options(), &r.worker.counters); err != nil {
+	if r.worker.shadow, err = newShadow(&r.o, &r.worker.counters); err != nil {
 		return nil, errors.Join(err, r.Close())
 	}
 	return r, nil

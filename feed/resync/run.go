@@ -85,7 +85,12 @@ func (w *Worker) fetch(ctx context.Context) (uint64, error) {
 			}
 		}
 	}()
-	next, err := w.r.o.Fetch(ctx, w.session, w.Snapshot)
+	next, err := uint64(0), error(nil)
+	if w.r.o.Parts != nil {
+		err = w.r.o.Parts(ctx, w.Part)
+	} else if next, err = w.r.o.Fetch(ctx, w.session, w.Snapshot); err == nil && next == 0 {
+		err = ErrNumber
+	}
 	close(done)
 	<-watching
 	return next, err

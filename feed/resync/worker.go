@@ -19,6 +19,7 @@ type Worker struct {
 	full     uint64 // as of Begin
 	session  string // as of Begin: its name
 	logEnd   uint64 // number that the log goes on from; 0: not known
+	from     uint64 // number that it began with, of the present attempt; 0: not known
 	phase    phase
 	doubts   int    // attempts in a row that were void because of ErrDoubtful
 	since    uint64 // when the stream was first waited for, ns; 0: it is not
@@ -54,6 +55,7 @@ var (
 	ErrTooMany    = errors.New("resync: the snapshot has more orders than the books hold")
 	ErrDoubtful   = errors.New("resync: the first messages behind the snapshot do not fit it: its number is wrong")
 	ErrTooOld     = errors.New("resync: the snapshot is too old for what was logged, or there was another loss")
+	ErrNumber     = errors.New("resync: the snapshot does not say which message follows it")
 	ErrFuture     = errors.New("resync: the stream did not reach the snapshot's number")
 )
 
@@ -90,11 +92,13 @@ func (w *Worker) Begin() bool {
 		w.logEnd = 0
 	}
 	w.shadow.reset(generation, w.r.day.Load())
+	w.r.depths.tell(w.shadow.Prices)
 	id := binary.LittleEndian.AppendUint64(nil, w.r.name[0].Load())
 	id = binary.LittleEndian.AppendUint16(id, uint16(w.r.name[1].Load()))
 	w.session = strings.Trim(string(id), " \x00")
 	w.counters.Attempts++
 	w.phase, w.since = fetching, 0
+	w.from = 0
 	full := w.r.full.Load()
 	discard := full != w.full || w.r.log.pending() > uint64(len(w.r.log.mem))/2
 	w.full = full
@@ -108,11 +112,12 @@ func (w *Worker) Begin() bool {
 		}
 		w.r.log.drop(&rec)
 	}
+	w.logFrom()
 	w.publish()
 	return true
 }
 
-// Snapshot takes messages of the snapshot. An error ends the attempt; Step will say so.
+// Snapshot takes messages of a snapshot that is as of one number. An error ends the attempt; Step will say so.
 func (w *Worker) Snapshot(blocks []byte, count int) error {
 	err := w.standing()
 	if err == nil {
@@ -122,6 +127,37 @@ func (w *Worker) Snapshot(blocks []byte, count int) error {
 	}
 	w.publish()
 	return err
+}
+
+// Part takes one instrument's part of a snapshot. ErrStale ends nothing: a newer one of it is to be had, or none at all. Any other error ends the
+// attempt; Step will say so.
+func (w *Worker) Part(p *Part) error {
+	err := w.standing()
+	if from := w.logFrom(); err == nil && p.What != Nothings && (from == 0 || p.AsOf+1 < from) {
+		w.counters.Stale++
+		w.publish()
+		return ErrStale
+	}
+	if err == nil {
+		if err = w.shadow.part(p); err != nil {
+			w.phase = idle
+		}
+	}
+	w.publish()
+	return err
+}
+
+// logFrom is the number of the first message that is logged, or would be, as of the first time that it was known during the attempt: should the log go
+// on from a later one, something is missing. 0: it is not known yet.
+func (w *Worker) logFrom() uint64 {
+	if w.from != 0 {
+		return w.from
+	}
+	w.from = w.logEnd
+	if rec, ok := w.r.log.peek(); ok && rec.generation == w.shadow.generation {
+		w.from = rec.first
+	}
+	return w.from
 }
 
 // standing says why an attempt cannot go on, counted, or nil.
@@ -155,11 +191,16 @@ func (w *Worker) Fail(err error) {
 	w.publish()
 }
 
-// End says that the snapshot is whole, and from which number on messages are to be applied to it.
+// End says that the snapshot is whole, and from which number on messages are to be applied to it; 0: its parts said so.
 func (w *Worker) End(next uint64) error {
 	err := w.standing()
-	if err == nil {
-		w.shadow.end(next)
+	switch {
+	case err != nil:
+	case next == 0 && w.logFrom() == 0:
+		w.counters.TooOld++
+		w.phase, err = idle, ErrTooOld
+	default:
+		w.shadow.end(next, w.logFrom())
 		w.phase = catchingUp
 	}
 	w.publish()
@@ -217,12 +258,13 @@ func (w *Worker) step(now uint64) (State, error) {
 		w.counters.TooOld++
 		return Void, ErrTooOld
 	}
-	if s.next != w.logEnd {
+	if s.next != w.logEnd || s.next <= s.highest {
 		return w.wait(now)
 	}
 	if w.r.log.pending() > offerAt {
 		return Working, nil
 	}
+	s.odd += s.jumps()
 	if s.odd > 0 && w.doubts < doubtsMost {
 		w.doubts++
 		w.counters.Doubtful++
@@ -242,7 +284,7 @@ func (w *Worker) wait(now uint64) (State, error) {
 	if w.since == 0 {
 		w.since = max(now, 1)
 	}
-	if w.logEnd != 0 && w.shadow.next-w.logEnd > futureMost || now-w.since > uint64(w.r.o.Patience) && now > w.since {
+	if w.logEnd != 0 && w.shadow.highest+1 > w.logEnd+futureMost || now-w.since > uint64(w.r.o.Patience) && now > w.since {
 		w.counters.Future++
 		return Void, ErrFuture
 	}

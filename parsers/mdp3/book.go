@@ -150,7 +150,7 @@ func (d *Decoder) level(out *tick.Batch, s *instrument, mantissa, scale int64, s
 	i := out.N & tick.RowMask
 	out.Kind[i], out.Sub[i], out.Side[i], out.Flags[i] = k.kind, levelSubs[action], k.side, 0
 	out.Instrument[i], out.TsEvent[i], out.Sequence[i] = s.id, d.time, d.sequence
-	out.OrderID[i], out.Aux[i] = 0, tick.LevelAt(uint32(number), uint32(orders))
+	out.OrderID[i], out.Aux[i] = uint64(s.rpt-1), tick.LevelAt(uint32(number), uint32(orders)) // RptSeq: report has just counted it
 	out.Price[i], out.Size[i] = px, size
 	if k.kind == tick.KindLevel {
 		d.mark(out, s, i, chainLevels)
