@@ -18,7 +18,6 @@ import (
 
 	"github.com/tickwire/tickwire/bench/machine"
 	"github.com/tickwire/tickwire/bench/meter"
-	"github.com/tickwire/tickwire/feed/book"
 	"github.com/tickwire/tickwire/feed/pipeline"
 	"github.com/tickwire/tickwire/feed/protocol"
 	"github.com/tickwire/tickwire/nic"
@@ -48,6 +47,7 @@ func Load(path string, p *protocol.Protocol, o protocol.Options) (*Day, error) {
 	}
 	defer r.Close()
 	d := &Day{Protocol: p, Options: o}
+	tell := o.Product == "" && p.Product != nil
 	var group netip.AddrPort
 	packets := make([]nic.Packet, 64)
 	for {
@@ -62,6 +62,9 @@ func Load(path string, p *protocol.Protocol, o protocol.Options) (*Day, error) {
 			}
 			if k.Group != group {
 				continue
+			}
+			if tell && d.Options.Product == "" {
+				d.Options.Product = p.Product(k.Data)
 			}
 			d.Bytes = append(d.Bytes, k.Data...)
 			d.ends = append(d.ends, len(d.Bytes))
@@ -182,7 +185,7 @@ func Run(venue, beside *Day, o Options) (*Report, error) {
 type work struct {
 	day     *Day
 	batch   *tick.Batch
-	books   *book.Books
+	kept    protocol.Kept
 	decoder pipeline.Decoder
 	rows    uint64
 	framed  int // keeps the compiler from dropping the framing
@@ -194,20 +197,23 @@ func newWork(d *Day) (*work, error) {
 	if w.batch, err = tick.NewBatch(); err != nil {
 		return nil, err
 	}
-	if w.books, err = book.New(book.Options{}); err != nil {
+	if w.kept, err = d.Protocol.Keep(d.Options.Product, 0); err != nil {
 		return nil, errors.Join(err, w.batch.Free())
 	}
 	return w, nil
 }
 
 func (w *work) close() {
-	_ = w.books.Close()
+	_ = w.kept.Close()
 	_ = w.batch.Free()
 }
 
 // reset makes ready for a stage: decoder and books are new, their memory is not.
 func (w *work) reset() (err error) {
-	w.books.Reset()
+	w.kept.Orders.Reset()
+	if w.kept.Prices != nil {
+		w.kept.Prices.Reset()
+	}
 	w.batch.Reset()
 	w.rows = 0
 	if w.decoder, err = w.day.Protocol.New(w.day.Options); err != nil {
@@ -270,7 +276,10 @@ func (w *work) blocks(b []byte, first uint64, count, stage int) error {
 func (w *work) flush(stage int) {
 	w.rows += uint64(w.batch.N)
 	if stage == 2 {
-		w.books.Apply(w.batch, 0, w.batch.N)
+		w.kept.Orders.Apply(w.batch, 0, w.batch.N)
+		if w.kept.Prices != nil {
+			w.kept.Prices.Apply(w.batch, 0, w.batch.N)
+		}
 	}
 	w.batch.Reset()
 }
@@ -279,10 +288,14 @@ func (w *work) flush(stage int) {
 func (w *work) faults(stage int) uint64 {
 	n := w.decoder.Refused()
 	if stage == 2 {
-		c := w.books.Counters()
+		c := w.kept.Orders.Counters()
 		n += c.Duplicate + c.Clamped + c.ZeroSize + c.BadPrice + c.BadSide + c.NoRoom + c.OverInstrument + c.OverReference + c.BadSize
 		for _, u := range c.Unknown {
 			n += u
+		}
+		if w.kept.Prices != nil {
+			p := w.kept.Prices.Counters()
+			n += p.Absent + p.Duplicate + p.OutOfOrder + p.PriceMismatch + p.TopMismatch
 		}
 	}
 	return n

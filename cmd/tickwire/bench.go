@@ -15,6 +15,7 @@ import (
 	"github.com/tickwire/tickwire/bench/machine"
 	"github.com/tickwire/tickwire/bench/meter"
 	"github.com/tickwire/tickwire/feed/pipeline"
+	"github.com/tickwire/tickwire/feed/protocol"
 	"github.com/tickwire/tickwire/internal/pin"
 	"github.com/tickwire/tickwire/tick"
 )
@@ -26,6 +27,7 @@ func benchCommand() *cobra.Command {
 pinned to cores. Leave the machine alone meanwhile. docs/performance.md says how to read them.`,
 	}
 	c.AddCommand(benchITCH(), benchMemory(), benchRing(), benchLatency(), benchE2E(), benchRx(), benchSQL(), benchChild())
+	c.AddCommand(benchFeed(protocol.XDP), benchFeed(protocol.MDP3), benchFeed(protocol.IEX))
 	return c
 }
 

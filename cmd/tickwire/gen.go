@@ -15,7 +15,7 @@ import (
 
 func genCommand() *cobra.Command {
 	c := &cobra.Command{Use: "gen", Short: "make plausible sessions"}
-	c.AddCommand(genITCH(), genFIX())
+	c.AddCommand(genITCH(), genFIX(), genMDP3())
 	return c
 }
 

@@ -85,7 +85,7 @@ Exit codes: 0 played to the end or until --for or Control-C, 1 the source, the n
 			return s.run(cmd.Context(), cmd.OutOrStdout(), cmd.ErrOrStderr())
 		},
 	}
-	c.AddCommand(simFIX())
+	c.AddCommand(simFIX(), simMDP3())
 	groups := s.flags()
 	for _, g := range groups {
 		c.Flags().AddFlagSet(g.set)

@@ -18,6 +18,8 @@ type Options struct {
 	Rate float64
 	// Channel says how packets are cut.
 	Channel ChannelOptions
+	// ChannelID is the channel's number, which the replay service and a receiver's configuration have. The default is 310, as mdp3gen's.
+	ChannelID int
 	// Interfaces that lines A and B leave by; loops leave by A's. The default is lo, and A's for B.
 	Interfaces [2]string
 	// TTL of packets. On lo it is 0: nothing leaves this host. The default on any other interface is 1: nothing is routed.
@@ -138,6 +140,12 @@ func NewExchange(m Market, o Options) (_ *Exchange, err error) {
 func (o *Options) defaults() {
 	if o.Rate == 0 {
 		o.Rate = 10_000
+	}
+	if o.ChannelID == 0 {
+		o.ChannelID = 310
+	}
+	if o.Replay.Channel == 0 {
+		o.Replay.Channel = o.ChannelID
 	}
 	if o.Interfaces[0] == "" {
 		o.Interfaces[0] = "lo"

@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/tickwire/tickwire/internal/config"
 	"github.com/tickwire/tickwire/nic"
 	"github.com/tickwire/tickwire/nic/pcap"
 	"github.com/tickwire/tickwire/nic/udp"
@@ -306,5 +307,18 @@ func TestDamage(t *testing.T) {
 		if damaged == 0 || good != c.Packets-damaged || c.Lines[0].Poisoned != 0 {
 			t.Errorf("%v: %d good packets of %d, %d damaged", way, good, c.Packets, damaged)
 		}
+	}
+}
+
+// TestConfig: what is printed for a receiver is a configuration, of the same groups.
+func TestConfig(t *testing.T) {
+	o := mdp3.Options{Levels: mdp3.LevelsA, Orders: mdp3.OrdersA, Definitions: mdp3.DefinitionsA, ReplayAt: netip.MustParseAddrPort("127.0.0.1:5202"), Replay: mdp3.ReplayOptions{User: "me"}}
+	c, err := config.Parse([]byte(o.Config()), nil)
+	if err != nil {
+		t.Fatalf("%v\n%s", err, o.Config())
+	}
+	ch := c.Feed[0].Channel[0]
+	if c.Feed[0].Protocol != "mdp3" || ch.ID != 310 || ch.Line[1].Group != mdp3.GroupB || len(ch.Service) != 3 || ch.Service[2].Group != mdp3.DefinitionsA || c.Feed[0].Recovery.Servers[0] != "127.0.0.1:5202" {
+		t.Errorf("%+v", c.Feed[0])
 	}
 }
