@@ -134,6 +134,9 @@ func (l *Lane) define(d *tick.Definition) {
 	l.counters.Definitions++
 	if l.rebuild != nil {
 		l.rebuild.toldDefinition(d)
+		if l.depth.prices != nil {
+			l.rebuild.half.Depth(d.InstrumentID, int(d.MarketDepth), int(d.MarketDepthImplied))
+		}
 	}
 }
 
