@@ -4,6 +4,7 @@ import (
 	"math"
 	"unsafe"
 
+	"github.com/tickwire/tickwire/feed/pricebook"
 	"github.com/tickwire/tickwire/tick"
 )
 
@@ -135,7 +136,8 @@ func (l *Lane) define(d *tick.Definition) {
 	if l.rebuild != nil {
 		l.rebuild.toldDefinition(d)
 		if l.depth.prices != nil {
-			l.rebuild.half.Depth(d.InstrumentID, int(d.MarketDepth), int(d.MarketDepthImplied))
+			depth, implied := pricebook.Depths(d)
+			l.rebuild.half.Depth(d.InstrumentID, depth, implied)
 		}
 	}
 }

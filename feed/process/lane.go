@@ -34,6 +34,7 @@ type laneRunner struct {
 	fix       *fixFeed       // nil: not one
 	askers    []*asker       // one a channel, where servers are named
 	resync    *resync.Resync // nil: no snapshot server is named
+	cme       cme            // what CME's channels are recovered by
 	tap       *capture.Tap
 	capture   *Capture
 	snap      *snapshotter
@@ -155,6 +156,9 @@ func (r *laneRunner) join(proto *protocol.Protocol, f *config.Feed, p *Process, 
 		}
 		c := channelConfig(&f.Recovery, a)
 		c.Framing = proto.Framing
+		if err := r.cme.replay(&c, f, ch, log); err != nil {
+			return fmt.Errorf("channel %s: %w", ch.Name, err)
+		}
 		channel := session.NewChannel(c, sink)
 		r.input.Channels = append(r.input.Channels, channel)
 		if err := errors.Join(r.export.addChannel(r.name, ch, channel), r.addRecovery(ch.Name, channel, a)); err != nil {
@@ -286,6 +290,7 @@ func (r *laneRunner) close() error {
 	for _, a := range r.askers {
 		errs = append(errs, a.Close())
 	}
+	errs = append(errs, r.cme.close())
 	if r.listener != nil {
 		errs = append(errs, r.listener.Close())
 	}

@@ -24,7 +24,7 @@ type asker struct {
 
 // newAsker opens a requester for a channel; nil where no server is named.
 func newAsker(proto *protocol.Protocol, r *config.Recovery) (*asker, error) {
-	if len(r.Servers) == 0 {
+	if len(r.Servers) == 0 || proto == protocol.MDP3 {
 		return nil, nil
 	}
 	servers := make([]netip.AddrPort, len(r.Servers))
@@ -57,7 +57,7 @@ func channelConfig(r *config.Recovery, a *asker) session.Config {
 // addRecovery registers what a channel asked for, what came of it, and the lines' skew.
 func (r *laneRunner) addRecovery(name string, ch *session.Channel, a *asker) error {
 	at := r.name + ".channel." + name
-	err := r.export.powers(at, "skew", ch.Skew()[:])
+	err := errors.Join(r.export.powers(at, "skew", ch.Skew()[:]), r.addReplay(at, ch))
 	if a == nil {
 		return err
 	}
@@ -67,6 +67,9 @@ func (r *laneRunner) addRecovery(name string, ch *session.Channel, a *asker) err
 
 // rebuilds makes what rebuilds the lane's books from a snapshot, where a server is named.
 func (r *laneRunner) rebuilds(f *config.Feed, log *slog.Logger) error {
+	if f.Protocol == protocol.MDP3.Name {
+		return r.loops(f, log)
+	}
 	if f.Recovery.Snapshot == "" || f.Source == "file" {
 		return nil
 	}
@@ -96,10 +99,11 @@ func (r *laneRunner) rebuilds(f *config.Feed, log *slog.Logger) error {
 
 // addRebuilds registers what became of the rebuilds.
 func (r *laneRunner) addRebuilds() error {
+	err := r.addCME()
 	if r.resync == nil {
-		return nil
+		return err
 	}
 	half := r.lane.Resync()
 	r.export.also(half.Refresh)
-	return r.export.add(r.name+".resync", &half.Counters)
+	return errors.Join(err, r.export.add(r.name+".resync", &half.Counters))
 }
