@@ -49,8 +49,8 @@ const (
 	cmeAsk   = 2_000
 )
 
-// replay gives a channel its link to the TCP replay, where servers are named. Of other venues it is not the business.
-func (x *cme) replay(c *session.Config, f *config.Feed, ch *config.Channel, log *slog.Logger) error {
+// replay gives a channel its link to the TCP replay, where servers are named; rebuilt: its books come back from loops. Of other venues it is not the business.
+func (x *cme) replay(c *session.Config, f *config.Feed, ch *config.Channel, rebuilt bool, log *slog.Logger) error {
 	if f.Protocol != protocol.MDP3.Name || len(f.Recovery.Servers) == 0 {
 		return nil
 	}
@@ -66,6 +66,9 @@ func (x *cme) replay(c *session.Config, f *config.Feed, ch *config.Channel, log 
 	}
 	x.replayers = append(x.replayers, &replayer{Replayer: r, link: r.Link()})
 	c.Link, c.AskMessages, c.AskAtOnce, c.Retry = r.Link(), cmeAsk, 1, max(c.Retry, cmeRetry)
+	if rebuilt { // a late start is the loops' business
+		c.MostAsked = cmeAsk
+	}
 	return nil
 }
 
