@@ -59,9 +59,6 @@ type Config struct {
 	// Resync rebuilds the books after a loss; it must have been made for Books, and the lane must have one channel. Its Run is the
 	// caller's to start. The default is none: after a loss books are suspect to the end of the day.
 	Resync *resync.Resync
-	// Adopted is called on the lane when books were exchanged for those of a rebuild, with the decoder that made them, before the next message is taken.
-	// It may be nil.
-	Adopted func(d resync.Decoder)
 }
 
 // Counters of a lane. Owned by the lane; Snapshot copies them.
@@ -137,7 +134,7 @@ func New(cfg Config) (*Lane, error) {
 	}
 	var back *rebuild
 	if cfg.Resync != nil {
-		if back = (&rebuild{half: cfg.Resync.Lane(), adopted: cfg.Adopted, far: map[uint32]told{}, marked: marks{far: map[uint32]struct{}{}}}); !back.half.Fits(cfg.Books) {
+		if back = newRebuild(cfg.Resync.Lane()); !back.half.Fits(cfg.Books) {
 			return nil, errors.New("pipeline: books are to be rebuilt, but not this lane's")
 		}
 	}

@@ -227,8 +227,8 @@ func BenchmarkTell(b *testing.B) {
 	told := r.half.Counters.Republished
 	b.ReportAllocs()
 	for b.Loop() {
-		if r.turns.at > 500 {
-			r.turns.at = 0
+		if r.at > 500 {
+			r.at = 0
 		}
 		bench.lane.tell(tellMost)
 	}

@@ -35,6 +35,7 @@ type laneRunner struct {
 	askers    []*asker       // one a channel, where servers are named
 	resync    *resync.Resync // nil: no snapshot server is named
 	sides     sidelines      // of an NYSE feed's channels
+	cme       cme            // what CME's channels are recovered by
 	tap       *capture.Tap
 	capture   *Capture
 	snap      *snapshotter
@@ -102,7 +103,7 @@ func (r *laneRunner) open(c *config.Config, f *config.Feed, number int, p *Proce
 	r.lane, err = pipeline.New(pipeline.Config{
 		Publisher: f.Publisher, ChannelID: uint8(number), Decoder: decoder, Books: r.books, Prices: r.kept.Prices, Levels: r.kept.Levels, Mends: proto.Mends, Symbols: directory, Out: r.shared.out,
 		Midnight: midnight, FileStamps: paced && r.capture.Stampless(), MaxPass: f.Lane[number].MaxPass, Depth: f.Depth,
-		Clock: p.runtime.now(), Resync: r.resync, Adopted: r.sides.adopted(),
+		Clock: p.runtime.now(), Resync: r.resync,
 	})
 	if err != nil {
 		return err
@@ -157,7 +158,11 @@ func (r *laneRunner) join(proto *protocol.Protocol, f *config.Feed, p *Process, 
 		if err := r.sides.join(r, ch, sink); err != nil {
 			return err
 		}
-		channel := session.NewChannel(channelConfig(proto, &f.Recovery, a), sink)
+		c := channelConfig(proto, &f.Recovery, a)
+		if err := r.cme.replay(&c, f, ch, r.resync != nil, log); err != nil {
+			return fmt.Errorf("channel %s: %w", ch.Name, err)
+		}
+		channel := session.NewChannel(c, sink)
 		r.input.Channels = append(r.input.Channels, channel)
 		if err := errors.Join(r.export.addChannel(r.name, ch, channel), r.addRecovery(ch.Name, channel, a)); err != nil {
 			return err
@@ -294,6 +299,7 @@ func (r *laneRunner) close() error {
 	for _, a := range r.askers {
 		errs = append(errs, a.close())
 	}
+	errs = append(errs, r.cme.close())
 	if r.listener != nil {
 		errs = append(errs, r.listener.Close())
 	}

@@ -21,7 +21,7 @@ import (
 // mappings of symbols whose message 3 did not come. The lane's decoder learns mappings on the lane, between two passes:
 //
 //	lane, each pass    ◄── told: messages 3 ─────┬── mappings: request 13 ◄── wanted: indexes without a mapping ── lane
-//	lane               ◄── asked: its symbols? ──┴── parts: request 15, for package resync ──► books ──► lane: Adopted
+//	lane               ◄── asked: its symbols? ──┴── parts: request 15, for package resync ──► books ──► lane
 //
 // Requests are few: a symbol's mapping is asked for three times in a day at most, and rounds of them are further and further apart while nothing comes.
 type sideline struct {
@@ -300,14 +300,6 @@ func (r *laneRunner) rebuildNYSE(f *config.Feed, p *Process, log *slog.Logger) (
 
 // sidelines are a lane's.
 type sidelines []*sideline
-
-// adopted has the lane's decoder learn what a rebuild's did; nil: there are no rebuilds.
-func (all sidelines) adopted() func(d resync.Decoder) {
-	if len(all) != 1 {
-		return nil
-	}
-	return func(d resync.Decoder) { all[0].decoder.Learn(d.(*xdp.Refresher).Decoder) }
-}
 
 // join gives a channel's sideline the lane's stream, and registers what it and the channel's decoder count.
 func (all sidelines) join(r *laneRunner, ch *config.Channel, sink session.Sink) error {

@@ -31,11 +31,11 @@ type regrouper interface {
 	Rejoin(index int) error
 }
 
-// newAsker opens what asks for a channel; nil where nobody is to be asked.
+// newAsker opens what asks for a channel; nil where nobody is to be asked, or not this way.
 func (p *Process) newAsker(proto *protocol.Protocol, ch *config.Channel) (*asker, error) {
 	r := &p.feed.Recovery
 	switch {
-	case len(r.Servers) == 0:
+	case len(r.Servers) == 0 || proto == protocol.MDP3:
 		return nil, nil
 	case p.nyse != nil:
 		return p.nyse.asker(ch)
@@ -72,7 +72,7 @@ func channelConfig(proto *protocol.Protocol, r *config.Recovery, a *asker) sessi
 // addRecovery registers what a channel asked for, what came of it, and the lines' skew.
 func (r *laneRunner) addRecovery(name string, ch *session.Channel, a *asker) error {
 	at := r.name + ".channel." + name
-	err := r.export.powers(at, "skew", ch.Skew()[:])
+	err := errors.Join(r.export.powers(at, "skew", ch.Skew()[:]), r.addReplay(at, ch))
 	if a == nil {
 		return err
 	}
@@ -82,9 +82,11 @@ func (r *laneRunner) addRecovery(name string, ch *session.Channel, a *asker) err
 
 // rebuilds makes what rebuilds the lane's books from a snapshot, where a server is named.
 func (r *laneRunner) rebuilds(f *config.Feed, p *Process, log *slog.Logger) error {
-	log = log.With("lane", r.name)
-	if p.nyse != nil {
-		return r.rebuildNYSE(f, p, log)
+	switch {
+	case p.nyse != nil:
+		return r.rebuildNYSE(f, p, log.With("lane", r.name))
+	case f.Protocol == protocol.MDP3.Name:
+		return r.loops(f, log)
 	}
 	if f.Recovery.Snapshot == "" || f.Source == "file" {
 		return nil
@@ -97,7 +99,7 @@ func (r *laneRunner) rebuilds(f *config.Feed, p *Process, log *slog.Logger) erro
 		}
 	}
 	r.resync, err = resync.New(resync.Options{
-		Books: r.books, Log: log,
+		Books: r.books, Log: log.With("lane", r.name),
 		Fetch: func(ctx context.Context, session string, fn func(blocks []byte, count int) error) (uint64, error) {
 			c := c
 			if f.Recovery.SnapshotSession == config.SnapshotSame {
@@ -115,10 +117,11 @@ func (r *laneRunner) rebuilds(f *config.Feed, p *Process, log *slog.Logger) erro
 
 // addRebuilds registers what became of the rebuilds.
 func (r *laneRunner) addRebuilds() error {
+	err := r.addCME()
 	if r.resync == nil {
-		return nil
+		return err
 	}
 	half := r.lane.Resync()
 	r.export.also(half.Refresh)
-	return r.export.add(r.name+".resync", &half.Counters)
+	return errors.Join(err, r.export.add(r.name+".resync", &half.Counters))
 }

@@ -31,6 +31,7 @@ func (f *Feed) validateVenue(fs *faults, key string) {
 		if r.PasswordFile != "" && r.User == "" {
 			fs.add(at+".password_file", "is given without a user")
 		}
+		f.validateCME(fs, key)
 	default:
 		if f.Product != "" {
 			fs.add(key+".product", "= %q, but protocol %s has only one", f.Product, f.Protocol)

@@ -33,10 +33,15 @@ func (d *Decoder) doubtOf(index uint32) {
 	d.nDoubted = min(d.nDoubted+1, maxDoubted+1)
 }
 
-// Learn takes over what o knows of symbols: d's books were made anew with o, up to the message that d takes next. Symbols that d has a mapping of keep
-// it; the suspicion of all that o knows ends, and so does d's of what symbols' numbers are due. Not for the hot path: a look at each symbol, some 0.1 ms for a venue's.
-func (d *Decoder) Learn(o *Decoder) {
-	o.symbols(func(index uint32, from *symbol) bool {
+// Exchange has d learn what a Refresher did whose books take the place of d's, up to the message that d takes next; false: other is none. Symbols that d has a
+// mapping of keep it; the suspicion of all that other knows ends, and so does d's knowledge of which of their numbers are due. Not for the hot path: a
+// look at each symbol, some 0.1 ms for a venue's.
+func (d *Decoder) Exchange(other any) bool {
+	r, ok := other.(*Refresher)
+	if !ok {
+		return false
+	}
+	r.symbols(func(index uint32, from *symbol) bool {
 		s := d.enter(index)
 		if s == nil {
 			return true
@@ -49,4 +54,5 @@ func (d *Decoder) Learn(o *Decoder) {
 		return true
 	})
 	d.nDoubted = 0
+	return true
 }
