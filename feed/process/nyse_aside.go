@@ -35,6 +35,7 @@ type sideline struct {
 	wanted   chan []uint32
 	asked    chan chan []uint32
 	next     uint64 // lane time when the lane looks again
+	budget   refreshBudget
 	counters sidelineCounters
 	c        struct{ asks, fails, mappings, refreshes, symbols, again atomic.Uint64 }
 }
@@ -132,13 +133,7 @@ func (s *sideline) run(ctx context.Context) {
 			clear(tries)
 			day = time.Now()
 		}
-		var ask []uint32
-		for _, index := range lacking {
-			if tries[index] < mappingTries && len(tries) < 1<<16 {
-				ask = append(ask, index)
-			}
-		}
-		if len(ask) == 0 {
+		if ask := due(lacking, tries); len(ask) == 0 {
 			pause = mostPause
 		} else if got := s.mappings(ctx, ask, tries); got > 0 {
 			pause = firstPause
@@ -154,6 +149,16 @@ func (s *sideline) run(ctx context.Context) {
 			<-s.wanted
 		}
 	}
+}
+
+// due are those of some symbols that may be asked for once more.
+func due(lacking []uint32, tries map[uint32]int) (ask []uint32) {
+	for _, index := range lacking {
+		if tries[index] < mappingTries && len(tries) < 1<<16 {
+			ask = append(ask, index)
+		}
+	}
+	return ask
 }
 
 // mappings asks for those of some symbols, and says how many came.
@@ -220,6 +225,9 @@ func (s *sideline) known(ctx context.Context) (known []uint32) {
 
 // parts is Options.Parts of package resync: the states of all symbols.
 func (s *sideline) parts(ctx context.Context, fn func(p *resync.Part) error) error {
+	if err := s.budget.wait(ctx); err != nil {
+		return err
+	}
 	s.c.refreshes.Add(1)
 	c := s.config
 	c.Expect = s.known(ctx)
@@ -293,7 +301,7 @@ func (r *laneRunner) rebuildNYSE(f *config.Feed, p *Process, log *slog.Logger) (
 		return nil
 	}
 	o := r.sides[0].rebuild(f)
-	o.Books, o.Log = r.books, log
+	o.Books, o.Log, o.Retry = r.books, log, refreshRetry
 	r.resync, err = resync.New(o)
 	return err
 }

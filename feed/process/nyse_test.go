@@ -312,3 +312,23 @@ func TestNYSERefresh(t *testing.T) {
 		})
 	}
 }
+
+// TestNYSESoak: mixes of faults by seed, for as long as -soak says; each as TestNYSEFaults.
+func TestNYSESoak(t *testing.T) {
+	p := nstest.Pair(t, netns.Options{Pairs: 2})
+	end := time.Now().Add(*soak)
+	for seed := uint64(1); seed == 1 || time.Now().Before(end); seed++ {
+		ppm := func(k, most uint64) uint32 { return uint32((seed * 0x9E3779B97F4A7C15 >> (3 * k)) % most) }
+		line := func(k uint64) mold.Line {
+			return mold.Line{
+				LossPPM: ppm(k, 100_000), DuplicatePPM: ppm(k+1, 50_000), ReorderPPM: ppm(k+2, 50_000), CorruptPPM: ppm(k+3, 20_000),
+				BurstPPM: 1 + ppm(k+5, 2_000), BurstPackets: 1 + ppm(k+6, 30),
+			}
+		}
+		lines := mold.LinesOptions{A: line(0), B: line(7), BothPPM: 1 + ppm(4, 3_000), BothPackets: 1 + ppm(5, 10)}
+		faults := xdp.Faults{LossPPM: ppm(6, 100_000), SpoilPPM: ppm(8, 100_000), Delay: time.Duration(ppm(9, 5_000)) * time.Microsecond}
+		t.Run(fmt.Sprint(seed), func(t *testing.T) {
+			nyseFaults(t, p, lines, xdp.RequestOptions{Addr: txServer, Faults: faults}, false, seed)
+		})
+	}
+}
