@@ -86,9 +86,8 @@ func (s *Stream) Messages(blocks []byte, first uint64, count int, at session.Arr
 			l.endBatch()
 		}
 	}
-	if r := l.rebuild; r != nil && r.doubted {
-		r.doubted = false
-		l.lost(r.refusedFirst, r.refusedLast)
+	if r := l.rebuild; r != nil && (r.doubted || len(r.lacking) > 0) {
+		l.doubtful()
 	}
 }
 
@@ -145,11 +144,19 @@ func (s *Stream) doubt(first, last uint64) {
 // lacks makes the books suspect of which the decoder says that messages are missing, as it noticed between first and last.
 func (s *Stream) lacks(first, last uint64) {
 	l := s.l
-	if !s.naming.TakeDoubts(func(id uint32) { l.setSuspect(id, true); l.distrustLast(id) }) {
-		s.distrust()
+	named := s.naming.TakeDoubts(func(id uint32) {
+		l.setSuspect(id, true)
+		l.distrustLast(id)
+		if l.rebuild != nil {
+			l.rebuild.doubtOf(id)
+		}
+	})
+	if named {
+		return
 	}
-	if l.rebuild != nil && !l.rebuild.logging { // else what came is in the log, and whoever decodes that notices, too
-		l.rebuild.doubt(first, last)
+	s.distrust()
+	if r := l.rebuild; r != nil && (!r.logging || len(r.only) > 0) { // else what came is in the log, and whoever decodes that notices, too
+		r.doubt(first, last)
 	}
 }
 
@@ -174,9 +181,8 @@ func (s *Stream) Aside(blocks []byte, count int) {
 		l.endBatch()
 	}
 	s.doubt(s.last(), s.last())
-	if r := l.rebuild; r != nil && r.doubted {
-		r.doubted = false
-		l.lost(r.refusedFirst, r.refusedLast)
+	if r := l.rebuild; r != nil && (r.doubted || len(r.lacking) > 0) {
+		l.doubtful()
 	}
 }
 

@@ -34,8 +34,10 @@ type sideline struct {
 	told     chan []byte
 	wanted   chan []uint32
 	asked    chan chan []uint32
-	next     uint64 // lane time when the lane looks again
-	budget   refreshBudget
+	next     uint64          // lane time when the lane looks again
+	only     func() []uint32 // symbols whose books alone are wanted
+	budget   refreshBudget   // of refreshes of all symbols
+	singles  refreshBudget   // of others, a few symbols each
 	counters sidelineCounters
 	c        struct{ asks, fails, mappings, refreshes, symbols, again atomic.Uint64 }
 }
@@ -225,6 +227,9 @@ func (s *sideline) known(ctx context.Context) (known []uint32) {
 
 // parts is Options.Parts of package resync: the states of all symbols.
 func (s *sideline) parts(ctx context.Context, fn func(p *resync.Part) error) error {
+	if only := s.only(); len(only) > 0 {
+		return s.some(ctx, only, fn)
+	}
 	if err := s.budget.wait(ctx); err != nil {
 		return err
 	}
@@ -240,17 +245,29 @@ func (s *sideline) parts(ctx context.Context, fn func(p *resync.Part) error) err
 		}
 		return err
 	}
-	err := xdprefresh.Fetch(ctx, c, take)
-	c.Expect = nil
-	for _, index := range stale {
-		if err != nil {
-			break
-		}
-		s.c.again.Add(1)
-		c.Symbol = index
-		err = xdprefresh.Fetch(ctx, c, func(symbol *xdprefresh.Symbol) error { return s.part(ctx, symbol, fn) })
+	if err := xdprefresh.Fetch(ctx, c, take); err != nil {
+		return err
 	}
-	return err
+	s.c.again.Add(uint64(len(stale)))
+	return s.each(ctx, stale, fn)
+}
+
+// some is parts of a few symbols alone.
+func (s *sideline) some(ctx context.Context, symbols []uint32, fn func(p *resync.Part) error) error {
+	if err := s.singles.wait(ctx); err != nil {
+		return err
+	}
+	return s.each(ctx, symbols, fn)
+}
+
+func (s *sideline) each(ctx context.Context, symbols []uint32, fn func(p *resync.Part) error) error {
+	c := s.config
+	for _, c.Symbol = range symbols {
+		if err := xdprefresh.Fetch(ctx, c, func(symbol *xdprefresh.Symbol) error { return s.part(ctx, symbol, fn) }); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // part hands over one symbol's state, and its mapping to the lane.
@@ -302,7 +319,9 @@ func (r *laneRunner) rebuildNYSE(f *config.Feed, p *Process, log *slog.Logger) (
 	}
 	o := r.sides[0].rebuild(f)
 	o.Books, o.Log, o.Retry = r.books, log, refreshRetry
-	r.resync, err = resync.New(o)
+	if r.resync, err = resync.New(o); err == nil {
+		r.sides[0].only = r.resync.Only
+	}
 	return err
 }
 

@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// A source id may ask for all symbols of any channel 500 times a day. So that losses that never end do not use that up in minutes, and books that are
+// A source id may ask for all symbols of any channel 500 times a day, and for one 5,000 times. So that losses that never end do not use that up in minutes, and books that are
 // lost in the afternoon come back, too, rounds are the further apart the more there were:
 //
 //	rounds of a channel in 24 hours    1 … 40     … 120      further

@@ -75,17 +75,23 @@ id = %d
 // nyseBox is a venue in the sending namespace.
 type nyseBox struct {
 	*xdp.Venue
-	gen xdpgen.Options
-	ran chan error
+	gen  xdpgen.Options
+	lack func(n int, m []byte) bool // messages that the venue itself leaves out; nil: none
+	ran  chan error
 }
 
 func newBox(t *testing.T, p *netns.Pair, seed uint64, rate float64, lines mold.LinesOptions, requests xdp.RequestOptions, linger time.Duration) *nyseBox {
 	t.Helper()
+	return newLackingBox(t, p, seed, rate, lines, requests, linger, nil)
+}
+
+func newLackingBox(t *testing.T, p *netns.Pair, seed uint64, rate float64, lines mold.LinesOptions, requests xdp.RequestOptions, linger time.Duration, lack func(n int, m []byte) bool) *nyseBox {
+	t.Helper()
 	lines.Seed = seed
 	lines.A.Group, lines.B.Group = lineGroups[0], lineGroups[1]
 	b := &nyseBox{
-		gen: xdpgen.Options{Symbols: 50, Seed: seed, Version: xdpwire.V25, Channel: nyseChannel, Live: true, Date: itchgen.Date{Year: 2026, Month: 1, Day: 5}},
-		ran: make(chan error, 1),
+		gen:  xdpgen.Options{Symbols: 50, Seed: seed, Version: xdpwire.V25, Channel: nyseChannel, Live: true, Date: itchgen.Date{Year: 2026, Month: 1, Day: 5}},
+		lack: lack, ran: make(chan error, 1),
 	}
 	requests.Seed = seed
 	o := xdp.Options{
@@ -103,21 +109,26 @@ func (b *nyseBox) source(t *testing.T, rate float64) mold.Source {
 	t.Helper()
 	g, err := xdpgen.New(b.gen)
 	must(t, err)
-	return &firstOf{xdp.Live(g, rate, 10*3600*1e9), nyseMessages}
+	return &firstOf{Source: xdp.Live(g, rate, 10*3600*1e9), left: nyseMessages, lack: b.lack}
 }
 
 // firstOf is the beginning of a source: a session that ends has no orders left.
 type firstOf struct {
 	mold.Source
-	left int
+	left, seen int
+	lack       func(n int, m []byte) bool
 }
 
 func (s *firstOf) Next(dst []byte) ([]byte, bool) {
-	if s.left == 0 {
-		return dst, false
+	for s.left > 0 {
+		out, ok := s.Source.Next(dst)
+		if s.seen++; ok && s.lack != nil && s.lack(s.seen, out[len(dst):]) {
+			continue
+		}
+		s.left--
+		return out, ok
 	}
-	s.left--
-	return s.Source.Next(dst)
+	return dst, false
 }
 
 func (b *nyseBox) play(ctx context.Context) { go func() { b.ran <- b.Run(ctx) }() }
@@ -329,6 +340,122 @@ func TestNYSESoak(t *testing.T) {
 		faults := xdp.Faults{LossPPM: ppm(6, 100_000), SpoilPPM: ppm(8, 100_000), Delay: time.Duration(ppm(9, 5_000)) * time.Microsecond}
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
 			nyseFaults(t, p, lines, xdp.RequestOptions{Addr: txServer, Faults: faults}, false, seed)
+		})
+	}
+}
+
+// TestNYSESymbol: the venue's own numbers of a symbol have a hole, where the channel's have none: that symbol alone is suspect, and its book alone is made
+// anew, from its own refresh.
+func TestNYSESymbol(t *testing.T) {
+	const rate = 20_000
+	p := nstest.Pair(t, netns.Options{Pairs: 2})
+	whose := uint32(0)
+	lack := func(n int, m []byte) bool { // the first order that comes behind the 12,000th message
+		if whose != 0 || n < 12_000 || xdpwire.Type(m) != xdpwire.TypeAddOrder {
+			return false
+		}
+		whose = xdpwire.SymbolOf(m)
+		return true
+	}
+	b := newLackingBox(t, p, 3, rate, mold.LinesOptions{}, xdp.RequestOptions{Addr: txServer}, 15*time.Second, lack)
+	r := spawnWith(t, p, t.TempDir(), func(dir string) []byte {
+		return nyseConfigOf(dir, b.RequestAddr(), []string{"retransmission", "refresh"}, "recovery.wait = \"10ms\"\n")
+	})
+	r.wait(t, "requests.live_connected", 1)
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	b.play(ctx)
+	r.settle(t, nyseMessages)
+	r.wait(t, "0.resync.rebuilt", 1)
+	r.wait(t, "0.resync.live_state", 0)
+	k := r.counters(t)
+	cancel()
+	must(t, <-b.ran)
+	must(t, r.end())
+	all, index := r.ring(t), whose
+	whose = 0 // truth lacks the same
+	want, got := restingIn(b.truth(t, rate)), restingIn(bare(all))
+	if !got.equal(want) || got.orders() == 0 {
+		t.Errorf("%d orders rest, %d in a lossless run; %v\n%s", got.orders(), want.orders(), moved(k), r.said)
+	}
+	bad, told, last := 0, 0, uint8(0)
+	for i := range all {
+		rec := &all[i]
+		if rec.RType == tick.RTypeGap {
+			t.Errorf("a gap: %+v", *ringbuf.GapOfMbo(rec))
+		}
+		if rec.RType != tick.RTypeMbo {
+			continue
+		}
+		suspect, snapshot := rec.Flags&tick.FlagMaybeBadBook != 0, rec.Flags&tick.FlagSnapshot != 0
+		if (suspect || snapshot) && rec.InstrumentID != index {
+			t.Fatalf("record %d of symbol %d, when %d lacks a message: %+v", i, rec.InstrumentID, index, *rec)
+		}
+		if suspect {
+			bad++
+		}
+		if snapshot {
+			told++
+		}
+		if rec.InstrumentID == index {
+			last = rec.Flags & tick.FlagMaybeBadBook
+		}
+	}
+	t.Logf("%d records suspect, %d told anew", bad, told)
+	if bad == 0 || told == 0 || last != 0 || k["0.channel.0.aside.refreshes"] != 0 || k["0.channel.0.aside.symbols"] != 1 || k["0.channel.0.xdp.symbol_gaps"] != 1 {
+		t.Errorf("%d suspect, %d told, the last one suspect: %v; %v", bad, told, last != 0, moved(k))
+	}
+}
+
+// TestNYSERefreshSoak: losses of the channel, holes in symbols' own numbers, late starts and a refresh channel that loses, by seed, for as long as -soak says: in
+// the end the books are those of a lossless run, and nothing is suspect.
+func TestNYSERefreshSoak(t *testing.T) {
+	const rate = 20_000
+	p := nstest.Pair(t, netns.Options{Pairs: 2})
+	end := time.Now().Add(*soak)
+	for seed := uint64(1); seed == 1 || time.Now().Before(end); seed++ {
+		t.Run(fmt.Sprint(seed), func(t *testing.T) {
+			lines := mold.LinesOptions{BothPPM: uint32(seed * 7919 % 400), BothPackets: uint32(1 + seed%5)}
+			if lines.BothPPM == 0 {
+				lines.BothPackets = 0
+			}
+			holes := int(500 + seed*977%3000)
+			lack := func(n int, m []byte) bool { return n > 3_000 && n%holes == 0 && xdpwire.Type(m) == xdpwire.TypeAddOrder }
+			b := newLackingBox(t, p, seed, rate, lines, xdp.RequestOptions{Addr: txServer, Faults: xdp.Faults{RefreshLossPPM: uint32(seed * 31 % 3 * 5_000)}}, 20*time.Second, lack)
+			ctx, cancel := context.WithCancel(t.Context())
+			defer cancel()
+			b.play(ctx)
+			time.Sleep(time.Duration(seed*53%400) * time.Millisecond)
+			r := spawnWith(t, p, t.TempDir(), func(dir string) []byte {
+				return nyseConfigOf(dir, b.RequestAddr(), []string{"refresh"}, "recovery.wait = \"10ms\"\nrecovery.hold_messages = 1000\n")
+			})
+			k := r.settle(t, nyseMessages)
+			for until := time.Now().Add(patience); k["0.resync.rebuilt"] == 0 || k["0.resync.live_state"] != 0; k = r.counters(t) {
+				if time.Now().After(until) {
+					t.Fatalf("no rebuild: %v; the process said:\n%s", moved(k), r.said)
+				}
+				time.Sleep(20 * time.Millisecond)
+			}
+			cancel()
+			must(t, <-b.ran)
+			must(t, r.end())
+			all := r.ring(t)
+			want, got := restingIn(b.truth(t, rate)), restingIn(bare(all))
+			last := map[uint32]uint8{}
+			for i := range all {
+				if all[i].RType == tick.RTypeMbo {
+					last[all[i].InstrumentID] = all[i].Flags & tick.FlagMaybeBadBook
+				}
+			}
+			for id, suspect := range last {
+				if suspect != 0 {
+					t.Errorf("symbol %d is suspect still", id)
+				}
+			}
+			t.Logf("%d orders; %d rebuilt, %d interrupted, %d abandoned, %d symbols", got.orders(), k["0.resync.rebuilt"], k["0.resync.interrupted"], k["0.resync.abandoned"], k["0.channel.0.aside.symbols"])
+			if !got.equal(want) || got.orders() == 0 {
+				t.Errorf("%d orders rest, %d in a lossless run; %v\n%s", got.orders(), want.orders(), moved(k), r.said)
+			}
 		})
 	}
 }
