@@ -98,18 +98,20 @@ func (r *rebuild) doubt(first, last uint64) {
 	r.refusedLast = last
 }
 
-// lost asks for books that have what the lane's lack: the messages from first to last.
+// lost asks for books that have what the lane's lack: the messages from first to last; 0: what is missing has no numbers of the channel.
 func (l *Lane) lost(first, last uint64) {
 	r := l.rebuild
 	if r.shadow != nil {
 		l.giveBack()
 		r.half.Counters.Interrupted++
 	}
-	if !r.active || len(r.only) > 0 {
+	if !r.active || len(r.only) > 0 || r.first == 0 {
 		r.first, r.last = first, last
 	}
 	r.only, r.lacking = r.only[:0], r.lacking[:0]
-	r.first, r.last = min(r.first, first), max(r.last, last)
+	if first != 0 {
+		r.first, r.last = min(r.first, first), max(r.last, last)
+	}
 	r.next = max(r.next, last+1)
 	r.half.Want(l.day, r.next)
 	r.active, r.logging = true, true
@@ -263,7 +265,7 @@ func (l *Lane) tell(budget int) {
 	}
 	r.active = false
 	r.unmark()
-	if len(r.only) == 0 {
+	if len(r.only) == 0 && r.first != 0 {
 		l.gapRecord(session.Gap{First: r.first, Last: r.last, State: tick.GapClosed}, 0)
 	}
 	r.only = r.only[:0]

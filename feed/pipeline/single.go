@@ -37,7 +37,7 @@ func (l *Lane) doubtful() {
 	switch all := r.active && len(r.only) == 0; {
 	case len(lacking) == 0 || all && r.logging: // what came is in the log, and whoever decodes that notices, too
 	case all || len(lacking)+len(r.only) > mostSingle || !l.books.Options().Sparse || l.depth.prices != nil:
-		l.lost(r.next-1, r.next-1)
+		l.lost(0, 0)
 	default:
 		l.lostOf(lacking)
 	}

@@ -285,6 +285,7 @@ func (s *sideline) part(ctx context.Context, symbol *xdprefresh.Symbol, fn func(
 	err := fn(p)
 	s.shadow.Refreshing = false
 	if err == nil {
+		s.shadow.Reflects(symbol.Index, symbol.LastSymbolSequence)
 		s.c.symbols.Add(1)
 	}
 	return err
@@ -295,8 +296,8 @@ func (s *sideline) rebuild(f *config.Feed) resync.Options {
 	return resync.Options{
 		Parts: s.parts,
 		Decoder: func() (resync.Decoder, error) {
-			d, err := xdp.NewDecoder(xdp.Options{Version: f.Version, Product: f.Product})
-			s.shadow = &xdp.Refresher{Decoder: d}
+			var err error
+			s.shadow, err = xdp.NewRefresher(xdp.Options{Version: f.Version, Product: f.Product})
 			return s.shadow, err
 		},
 	}

@@ -109,8 +109,12 @@ func TestExchange(t *testing.T) {
 
 // TestRefresher: a refresh's messages are taken as such, and neither they nor messages of symbols without a mapping are refused.
 func TestRefresher(t *testing.T) {
-	d, _, _ := newDoubts(t)
-	r := &Refresher{Decoder: d, Refreshing: true}
+	r, err := NewRefresher(Options{Product: "integrated"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	d := r.Decoder
+	r.Refreshing = true
 	b, err := tick.NewBatch()
 	if err != nil {
 		t.Fatal(err)
@@ -126,9 +130,14 @@ func TestRefresher(t *testing.T) {
 	if b.N != 1 || r.Refused() != 0 || d.Refused() != 1 {
 		t.Errorf("%d rows, %d and %d refused", b.N, r.Refused(), d.Refused())
 	}
+	r.Reflects(5, 20)
 	b.Reset()
 	r.Append(addOf(5, 11), 44, 1, b)
+	if r.Refused() != 0 {
+		t.Error("a hole that the refresh is behind counts")
+	}
+	r.Append(addOf(5, 22), 45, 1, b)
 	if r.Refused() != 1 {
-		t.Error("a hole in a symbol's numbers is not noticed")
+		t.Error("a hole behind the refresh does not count")
 	}
 }
