@@ -420,7 +420,9 @@ func TestNYSERefreshSoak(t *testing.T) {
 				lines.BothPackets = 0
 			}
 			holes := int(500 + seed*977%3000)
-			lack := func(n int, m []byte) bool { return n > 3_000 && n%holes == 0 && xdpwire.Type(m) == xdpwire.TypeAddOrder }
+			lack := func(n int, m []byte) bool {
+				return n > 3_000 && n%holes == 0 && xdpwire.Type(m) == xdpwire.TypeAddOrder
+			}
 			b := newLackingBox(t, p, seed, rate, lines, xdp.RequestOptions{Addr: txServer, Faults: xdp.Faults{RefreshLossPPM: uint32(seed * 31 % 3 * 5_000)}}, 20*time.Second, lack)
 			ctx, cancel := context.WithCancel(t.Context())
 			defer cancel()

@@ -29,7 +29,9 @@ func (r *Refresher) Start(midnight uint64) {
 }
 
 // Reflects says how far a symbol's refresh goes by the symbol's own numbers (message 35).
-func (r *Refresher) Reflects(index, lastSymbolSequence uint32) { r.reflected[index] = lastSymbolSequence }
+func (r *Refresher) Reflects(index, lastSymbolSequence uint32) {
+	r.reflected[index] = lastSymbolSequence
+}
 
 // Append is Decoder.Append, or Decoder.AppendRefresh as of message first.
 func (r *Refresher) Append(blocks []byte, first uint64, max int, out *tick.Batch) (used, messages int) {
