@@ -310,18 +310,19 @@ func TestCMELateStart(t *testing.T) {
 		"loops and replay": {Levels: mdp3.LevelsA, ReplayAt: netip.MustParseAddrPort("127.0.0.1:0"), Lines: mold.LinesOptions{BothPPM: 1_000, BothPackets: 5}, Cut: true},
 	} {
 		t.Run(name, func(t *testing.T) {
-			x := cmeExchange(t, 25_000, 11, o)
+			x := cmeExchange(t, 30_000, 11, o)
 			x.begin()
-			for x.e.Counters().Last < 2_500 {
+			for x.e.Counters().Last < 800 {
 				time.Sleep(time.Millisecond)
 			}
 			x.join()
 			k := x.settle()
 			must(t, x.end())
 			x.books()
-			if k["0.resync.rebuilt"] == 0 || k["0.channel.0.lost_messages"] < 2_000 {
+			if k["0.resync.rebuilt"] == 0 || k["0.channel.0.lost_messages"] < 700 || k["0.channel.0.messages"] < 500 {
 				t.Errorf("it did not start late: %v", moved(k))
 			}
+			t.Logf("joined behind %d packets; %d rebuilds of %d attempts; %d packets live", k["0.channel.0.lost_messages"], k["0.resync.rebuilt"], k["0.resync.attempts"], k["0.channel.0.messages"])
 		})
 	}
 }
