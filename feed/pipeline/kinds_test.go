@@ -42,7 +42,13 @@ func (b *bench) rows(rows ...aRow) {
 		l.batch.Kind[i], l.batch.Sub[i], l.batch.Side[i], l.batch.Flags[i] = r.kind, r.sub, r.side, r.flags
 		l.batch.Instrument[i], l.batch.OrderID[i], l.batch.Aux[i] = r.id, r.order, r.aux
 		l.batch.Price[i], l.batch.Size[i], l.batch.OldPrice[i], l.batch.OldSize[i] = units(r.price), r.size, units(r.ask), r.askSize
-		l.batch.TsEvent[i], l.batch.TsRecv[i], l.batch.Sequence[i] = testMidnight+b.next, testMidnight+b.next+5, b.next
+		if b.ended == nil {
+			b.ended = map[uint32]uint64{}
+		}
+		l.batch.TsEvent[i], l.batch.TsRecv[i], l.batch.Sequence[i] = testMidnight+b.ended[r.id], testMidnight+b.next+5, b.next
+		if r.flags&tick.FlagMore == 0 {
+			b.ended[r.id]++
+		}
 		b.next++
 	}
 	l.EndPass()
@@ -245,6 +251,7 @@ func TestOrdersAndLevels(t *testing.T) {
 		"T 3000000000 A 5@10 f00 7@10/0@-", "M 3000000000 B 2@10 f00 2@10/0@-", "N 3000000000 N 0@- f80 2@10/0@-",
 		"A 3000000000 A 1@13 f80 2@10/1@13",
 	})
+	b.rows(aRow{kind: tick.KindDelete, id: wide, order: 999}) // the next event shows what the last one left
 	if c := b.lane.depth.prices.Counters(); c.TopMismatch != 1 {
 		t.Errorf("%d mismatches, want 1", c.TopMismatch)
 	}

@@ -24,7 +24,8 @@ type bench struct {
 	readers map[ringbuf.Kind]*ringbuf.Reader
 	last    *ringbuf.LastReader
 	inst    *ringbuf.InstReader
-	next    uint64 // sequence
+	next    uint64            // sequence
+	ended   map[uint32]uint64 // by instrument: events that rows ended
 }
 
 func newBench(t testing.TB, change func(*Config)) *bench {

@@ -12,8 +12,8 @@ import "github.com/tickwire/tickwire/tick"
 // Best prices are those of the levels, without implied ones; of an instrument without levels both sides are empty. An Implied row changes
 // nothing else. A Quote is the whole of both sides. Definitions say how deep books are (SetDepth).
 //
-// At the end of an event, a row without tick.FlagMore, the orders' best prices are compared with the levels' (Counters.TopMismatch), unless one is suspect or
-// a snapshot is under way.
+// When an instrument's next event begins, told by its time, the orders' best prices are compared with the levels' (Counters.TopMismatch), unless one is
+// suspect or a snapshot was under way: a venue may say both in either order, each with an end of its own (FlagMore).
 //
 // Hot path: no allocation once an instrument is known.
 func (b *Books) Apply(batch *tick.Batch, from, to int) {
@@ -46,8 +46,10 @@ func (b *Books) row(batch *tick.Batch, i int) {
 		return
 	}
 	place := b.lastPlace
-	before, orders, state := h.top, batch.After[i], batch.State[i]
-	ordersSuspect := state&tick.StateSuspect != 0
+	before, state := h.top, batch.State[i]
+	if h.flags&flagTouched != 0 && batch.TsEvent[i] != h.event {
+		b.compare(h, &batch.Before[i], state&tick.StateSuspect != 0)
+	}
 	switch kind {
 	case tick.KindLevel, tick.KindImplied:
 		state = b.level(h, place, batch, i)
@@ -68,7 +70,13 @@ func (b *Books) row(batch *tick.Batch, i int) {
 		h.flags |= flagOrders | flagTouched
 	}
 	if batch.Flags[i]&tick.FlagMore == 0 {
-		b.endOfEvent(h, place, &orders, ordersSuspect || batch.Flags[i]&tick.FlagSnapshot != 0)
+		b.endOfEvent(h, place)
+	}
+	if h.flags&flagTouched != 0 {
+		h.event = batch.TsEvent[i]
+		if batch.Flags[i]&tick.FlagSnapshot != 0 {
+			h.flags &^= flagTouched
+		}
 	}
 	state &^= tick.StateTop
 	if h.top != before {
@@ -141,16 +149,20 @@ func (b *Books) quote(h *instrument, place uint32, batch *tick.Batch, i int) {
 }
 
 // endOfEvent checks what has to be right only between events.
-func (b *Books) endOfEvent(h *instrument, place uint32, orders *tick.BidAskPair, uncertain bool) {
+func (b *Books) endOfEvent(h *instrument, place uint32) {
 	if h.flags&flagUnsorted != 0 && !b.sorted(place, h) {
 		b.counters.OutOfOrder++
 		h.flags |= flagSuspect
 	}
 	h.flags &^= flagUnsorted
-	if uncertain || h.flags&(flagTouched|flagSuspect) != flagTouched || h.flags&flagOrders == 0 && *orders == tick.EmptyPair {
+}
+
+// compare holds the levels' best prices against the orders', as both were behind the instrument's last event.
+func (b *Books) compare(h *instrument, orders *tick.BidAskPair, uncertain bool) {
+	h.flags &^= flagTouched
+	if uncertain || h.flags&flagSuspect != 0 || h.flags&flagOrders == 0 && *orders == tick.EmptyPair {
 		return
 	}
-	h.flags &^= flagTouched
 	if orders.BidPx != h.top.BidPx || orders.AskPx != h.top.AskPx || orders.BidSz != h.top.BidSz || orders.AskSz != h.top.AskSz {
 		b.counters.TopMismatch++
 	}

@@ -50,6 +50,7 @@ type instrument struct {
 	depth  [lists]uint8  // most levels
 	beyond [lists]uint32 // levels by price that exist and are not kept
 	flags  uint8
+	event  uint64 // TsEvent of the rows that flagTouched is about
 }
 
 // piece is perPiece instruments and their levels.
@@ -89,7 +90,7 @@ type Counters struct {
 	Duplicate      uint64 // new levels by price that were there: taken as changes
 	ThruFrom       uint64 // rows that took several levels out; applied, instrument suspect, for their reading is not certain
 	RanOut         uint64 // sides that lost all levels kept while others exist; instrument suspect
-	TopMismatch    uint64 // events at whose end the best prices or sizes of orders and levels differed, with neither suspect
+	TopMismatch    uint64 // events behind which the best prices or sizes of orders and levels differed, with neither suspect; seen when the instrument's next event begins
 
 	Instruments uint64 // known
 	Bytes       uint64 // of memory for instruments and levels

@@ -22,6 +22,13 @@ func step(r *rand.Rand, m *naive, instruments uint32, broken int) row {
 		w.sub = tick.LevelDelete
 	}
 	w.flags = []uint8{0, tick.FlagMore, tick.FlagSnapshot, 0}[r.IntN(4)]
+	if m.now += uint64(r.IntN(2)); r.IntN(3) > 0 {
+		w.before = m.lastOrders // else none
+	}
+	w.ts = m.now
+	if k := m.books[w.id]; k != nil { // the orders of one instrument, right or as of before
+		m.lastOrders = k.top()
+	}
 	list := int(tick.SideBid - w.side)
 	switch r.IntN(20) {
 	case 0, 1, 2, 3:
@@ -35,7 +42,7 @@ func step(r *rand.Rand, m *naive, instruments uint32, broken int) row {
 	case 5:
 		w.kind = [...]tick.Kind{tick.KindAdd, tick.KindModify, tick.KindTrade, tick.KindFill, tick.KindDelete, tick.KindStatus, 0}[r.IntN(7)]
 		if k := m.books[w.id]; k != nil && r.IntN(2) == 0 {
-			w.after = k.top()
+			w.before = k.top()
 		}
 	case 6:
 		if r.IntN(4) == 0 {

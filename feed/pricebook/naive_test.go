@@ -17,12 +17,16 @@ type naive struct {
 	unknown bool
 	odd     map[uint32]bool // suspicion of instruments without a book, where it is not unknown
 	c       Counters
+
+	now        uint64          // of the rows that step makes
+	lastOrders tick.BidAskPair // what their order book may say
 }
 
 type naiveBook struct {
 	lists                              [4][]Level
 	suspect, orders, touched, overlaid bool
 	seenPair                           tick.BidAskPair
+	event                              uint64
 }
 
 type row struct {
@@ -35,6 +39,7 @@ type row struct {
 	size          uint64
 	oldPrice      int64
 	oldSize       uint64
+	ts            uint64
 	state         uint8
 	before, after tick.BidAskPair
 }
@@ -44,12 +49,12 @@ func (r *row) put(b *tick.Batch) {
 	b.N++
 	b.Kind[i], b.Sub[i], b.Side[i], b.Flags[i], b.Instrument[i] = r.kind, r.sub, r.side, r.flags, r.id
 	b.Aux[i], b.Price[i], b.Size[i], b.OldPrice[i], b.OldSize[i] = r.aux, r.price, r.size, r.oldPrice, r.oldSize
-	b.State[i], b.Before[i], b.After[i] = r.state, r.before, r.after
+	b.State[i], b.Before[i], b.After[i], b.TsEvent[i] = r.state, r.before, r.after, r.ts
 }
 
 func rowOf(b *tick.Batch, i int) row {
 	return row{
-		b.Kind[i], b.Sub[i], b.Side[i], b.Flags[i], b.Instrument[i], b.Aux[i], b.Price[i], b.Size[i], b.OldPrice[i], b.OldSize[i],
+		b.Kind[i], b.Sub[i], b.Side[i], b.Flags[i], b.Instrument[i], b.Aux[i], b.Price[i], b.Size[i], b.OldPrice[i], b.OldSize[i], b.TsEvent[i],
 		b.State[i], b.Before[i], b.After[i],
 	}
 }
@@ -85,8 +90,16 @@ func (m *naive) apply(r *row) {
 			m.books[r.id] = k
 		}
 	}
-	orders, ordersSuspect := r.after, r.state&tick.StateSuspect != 0
+	orders, ordersSuspect := r.before, r.state&tick.StateSuspect != 0
 	r.state &^= tick.StateTop
+	if k != nil && k.touched && r.ts != k.event {
+		k.touched = false
+		a, z := orders, k.top()
+		a.BidCt, a.AskCt, z.BidCt, z.AskCt = 0, 0, 0, 0
+		if !k.suspect && !ordersSuspect && (k.orders || orders != tick.EmptyPair) && a != z {
+			m.c.TopMismatch++
+		}
+	}
 	if k == nil {
 		r.before, r.after = tick.EmptyPair, tick.EmptyPair
 		if m.suspects(r.id) {
@@ -143,14 +156,10 @@ func (m *naive) apply(r *row) {
 			}
 			k.overlaid = false
 		}
-		if k.touched && !k.suspect && !ordersSuspect && r.flags&tick.FlagSnapshot == 0 && (k.orders || orders != tick.EmptyPair) {
-			k.touched = false
-			a, z := orders, r.after
-			a.BidCt, a.AskCt, z.BidCt, z.AskCt = 0, 0, 0, 0
-			if a != z {
-				m.c.TopMismatch++
-			}
-		}
+	}
+	if k.touched {
+		k.event = r.ts
+		k.touched = r.flags&tick.FlagSnapshot == 0
 	}
 	if r.before != r.after {
 		r.state |= tick.StateTop

@@ -127,26 +127,37 @@ func TestBesideOrders(t *testing.T) {
 	b, batch := newBooks(t, Options{}), newBatch(t)
 	apply(b, batch, bid(tick.LevelNew, 1, 100, 5))
 	pair := b.Top(1 << 30)
-	order := func(px int64, size uint32, flags uint8, state uint8) row {
-		r := row{kind: tick.KindAdd, id: 1 << 30, flags: flags, state: tick.StateApplied | tick.StateTop | state}
-		r.before, r.after = tick.EmptyPair, tick.EmptyPair
-		r.after.BidPx, r.after.BidSz, r.after.BidCt = px*1e9, size, 7
-		return r
+	orders := func(px int64, size uint32) tick.BidAskPair {
+		p := tick.EmptyPair
+		p.BidPx, p.BidSz, p.BidCt = px*1e9, size, 7
+		return p
 	}
+	now := uint64(1)
 	for _, tc := range []struct {
-		what string
-		row  row
-		want uint64
+		what         string
+		orders       tick.BidAskPair // behind the event
+		flags, state uint8           // flags of the event's row, state of the one that shows it
+		want         uint64
 	}{
-		{"equal", order(100, 5, 0, 0), 0},
-		{"size differs, more follows", order(100, 6, tick.FlagMore, 0), 0},
-		{"size differs", order(100, 6, 0, 0), 1},
-		{"price differs", order(99, 5, 0, 0), 2},
-		{"orders are suspect", order(99, 5, 0, tick.StateSuspect), 2},
-		{"within a snapshot", order(99, 5, tick.FlagSnapshot, 0), 2},
+		{"equal", orders(100, 5), 0, 0, 0},
+		{"size differs", orders(100, 6), 0, 0, 1},
+		{"price differs, the event's rows have ends of their own", orders(99, 5), tick.FlagMore, 0, 2},
+		{"orders are suspect", orders(99, 5), 0, tick.StateSuspect, 2},
+		{"within a snapshot", orders(99, 5), tick.FlagSnapshot, 0, 2},
 	} {
 		batch.Reset()
-		tc.row.put(batch)
+		now++
+		(&row{kind: tick.KindAdd, id: 1 << 30, flags: tc.flags, ts: now, state: tick.StateApplied | tick.StateTop, before: tick.EmptyPair, after: tc.orders}).put(batch)
+		// Another row of the same event shows nothing, the next event's first does.
+		(&row{kind: tick.KindTrade, id: 1 << 30, flags: tc.flags, ts: now, state: tick.StateApplied | tc.state, before: tc.orders, after: tc.orders}).put(batch)
+		was := b.Counters().TopMismatch
+		b.Apply(batch, 0, 2)
+		if got := b.Counters().TopMismatch; got != was {
+			t.Errorf("%s: compared within the event", tc.what)
+		}
+		batch.Reset()
+		now++
+		(&row{kind: tick.KindTrade, id: 1 << 30, ts: now, state: tick.StateApplied | tc.state, before: tc.orders, after: tc.orders}).put(batch)
 		b.Apply(batch, 0, 1)
 		got := rowOf(batch, 0)
 		if got.before != pair || got.after != pair || got.state&(tick.StateTop|tick.StateApplied) != tick.StateApplied {
