@@ -23,5 +23,9 @@ type Decoder interface {
 // strictDecoder is a decoder whose Append stops behind a message that it refuses: so the last one of those used is it.
 type strictDecoder interface{ StopsAtRefused() }
 
+// keepingDecoder is a decoder of a venue that does not say again what instruments are when its numbers begin anew: Keeps says so of the session that Start with the same
+// midnight would begin.
+type keepingDecoder interface{ Keeps(midnight uint64) bool }
+
 // sentDecoder is a decoder that wants to know when the venue sent the packet whose messages come next, ns since the Unix epoch; 0: not known.
 type sentDecoder interface{ SetSendTime(ns uint64) }

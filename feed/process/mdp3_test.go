@@ -53,7 +53,10 @@ func cmeExchange(t *testing.T, messages uint64, seed uint64, o mdp3.Options) *cm
 	on := func(last byte) netip.AddrPort {
 		return netip.AddrPortFrom(netip.AddrFrom4([4]byte{239, 255, 79, last}), port)
 	}
-	o.Rate, o.Linger, o.Keep = cmeRate, time.Minute, 1<<17
+	o.Rate, o.Linger = cmeRate, time.Minute
+	if o.Keep == 0 {
+		o.Keep = 1 << 17
+	}
 	o.Channel.HeartbeatNs = 100_000_000 // what is lost at the end shows soon
 	o.Lines.Seed, o.Lines.A.Group, o.Lines.B.Group = seed, on(1), on(2)
 	o.Lines.Lost = func(_ [10]byte, first uint64, count int) {
@@ -307,7 +310,7 @@ func TestCMELoops(t *testing.T) {
 func TestCMELateStart(t *testing.T) {
 	for name, o := range map[string]mdp3.Options{
 		"loops":            {Levels: mdp3.LevelsA},
-		"loops and replay": {Levels: mdp3.LevelsA, ReplayAt: netip.MustParseAddrPort("127.0.0.1:0"), Lines: mold.LinesOptions{BothPPM: 1_000, BothPackets: 5}, Cut: true},
+		"loops and replay": {Levels: mdp3.LevelsA, ReplayAt: netip.MustParseAddrPort("127.0.0.1:0"), Keep: 600, Lines: mold.LinesOptions{BothPPM: 1_000, BothPackets: 5}, Cut: true}, // the replay does not go back so far
 	} {
 		t.Run(name, func(t *testing.T) {
 			x := cmeExchange(t, 30_000, 11, o)
@@ -322,7 +325,36 @@ func TestCMELateStart(t *testing.T) {
 			if k["0.resync.rebuilt"] == 0 || k["0.channel.0.lost_messages"] < 700 || k["0.channel.0.messages"] < 500 {
 				t.Errorf("it did not start late: %v", moved(k))
 			}
-			t.Logf("joined behind %d packets; %d rebuilds of %d attempts; %d packets live", k["0.channel.0.lost_messages"], k["0.resync.rebuilt"], k["0.resync.attempts"], k["0.channel.0.messages"])
+			t.Logf("behind %d packets: %d rebuilds of %d attempts; %d packets live", k["0.channel.0.lost_messages"], k["0.resync.rebuilt"], k["0.resync.attempts"], k["0.channel.0.messages"])
+		})
+	}
+}
+
+// TestCMEReset: a channel reset voids all books, which come again on the feed itself; what instruments are is not said again, and stays known.
+func TestCMEReset(t *testing.T) {
+	for _, restart := range []bool{false, true} {
+		t.Run(fmt.Sprintf("numbers begin anew: %v", restart), func(t *testing.T) {
+			x := cmeExchange(t, 20_000, 21, mdp3.Options{ResetEvery: 700 * time.Millisecond, Restart: restart})
+			x.join()
+			x.begin()
+			for !x.e.Counters().Ended {
+				time.Sleep(time.Millisecond)
+			}
+			for last := uint64(0); ; time.Sleep(150 * time.Millisecond) { // heartbeats go on
+				n := x.counters(t)["0.lane.rows"]
+				if n == last && n != 0 {
+					break
+				}
+				last = n
+			}
+			k := x.counters(t)
+			x.stop()
+			time.Sleep(100 * time.Millisecond)
+			must(t, x.end())
+			x.books()
+			if n := x.e.Counters().Resets; n == 0 || restart && k["0.channel.0.sessions"] != 1+n || !restart && k["0.channel.0.sessions"] != 1 || k["0.channel.0.lost_messages"] != 0 {
+				t.Errorf("%d resets; %v", n, moved(k))
+			}
 		})
 	}
 }

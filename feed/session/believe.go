@@ -62,7 +62,7 @@ func (c *Channel) begin(h *Header, line uint8, now uint64) {
 			c.before = c.id
 		}
 	}
-	c.id, c.began = h.Session, now
+	c.id, c.began, c.beganSent = h.Session, now, h.Sent
 	c.join(h, line)
 }
 

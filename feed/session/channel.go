@@ -53,9 +53,10 @@ type Channel struct {
 	start     uint64    // number of the packet the session was joined by, while nothing else bears it out; else 0
 	startLine uint8
 
-	lineNext [2]uint64 // a line: number behind its furthest packet, 0: it had none in this session
-	began    uint64    // lane time of the session's first packet
-	looked   uint64    // lane time when the lines were last looked after
+	lineNext  [2]uint64 // a line: number behind its furthest packet, 0: it had none in this session
+	began     uint64    // lane time of the session's first packet
+	beganSent uint64    // when the venue sent the packet that the session was joined by; 0: it does not say
+	looked    uint64    // lane time when the lines were last looked after
 
 	busy bool // something is missing, or was at the last Tick
 	mold bool // the framing is MoldUDP64's
