@@ -2,17 +2,20 @@ package tick
 
 // Status actions and reasons, statistics types: code values of DBN sections 4.10 and 4.13.
 const (
-	StatusPreOpen   uint16 = 1
-	StatusQuoting   uint16 = 3
-	StatusCross     uint16 = 4
-	StatusTrading   uint16 = 7
-	StatusHalt      uint16 = 8
-	StatusPause     uint16 = 9
-	StatusPreClose  uint16 = 11
-	StatusClose     uint16 = 12
-	StatusPostClose uint16 = 13
-	StatusSSRChange uint16 = 14
-	StatusNotAvail  uint16 = 15
+	StatusNone            uint16 = 0
+	StatusPreOpen         uint16 = 1
+	StatusQuoting         uint16 = 3
+	StatusCross           uint16 = 4
+	StatusPriceIndication uint16 = 6
+	StatusTrading         uint16 = 7
+	StatusHalt            uint16 = 8
+	StatusPause           uint16 = 9
+	StatusSuspend         uint16 = 10
+	StatusPreClose        uint16 = 11
+	StatusClose           uint16 = 12
+	StatusPostClose       uint16 = 13
+	StatusSSRChange       uint16 = 14
+	StatusNotAvail        uint16 = 15
 )
 
 const (

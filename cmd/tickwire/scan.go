@@ -11,9 +11,9 @@ import (
 	"github.com/tickwire/tickwire/feed/pipeline"
 	"github.com/tickwire/tickwire/feed/process"
 	"github.com/tickwire/tickwire/feed/protocol"
+	"github.com/tickwire/tickwire/feed/session"
 	"github.com/tickwire/tickwire/nic"
 	"github.com/tickwire/tickwire/nic/file"
-	"github.com/tickwire/tickwire/nic/pcap"
 	"github.com/tickwire/tickwire/parsers/dbn"
 	"github.com/tickwire/tickwire/tick"
 )
@@ -27,9 +27,6 @@ func scanCapture(path string, o process.CaptureOptions) (s *scan, err error) {
 	}
 	defer c.Close()
 	s = &scan{protocol: c.Protocol(), names: map[uint32]string{}}
-	if s.decoder, err = c.Decoder(); err != nil {
-		return nil, err
-	}
 	if s.batch, err = tick.NewBatch(); err != nil {
 		return nil, err
 	}
@@ -43,25 +40,42 @@ func scanCapture(path string, o process.CaptureOptions) (s *scan, err error) {
 		if err != nil {
 			return nil, err
 		}
-		s.decoder.Start(midnight)
-		return s, scanDay(path, s.walk)
+		decoder, err := c.Decoder()
+		if err != nil {
+			return nil, err
+		}
+		decoder.Start(midnight)
+		return s, scanDay(path, func(span []byte, count int) { s.walk(decoder, span, count) })
 	}
 	if kind == nic.FileFIX {
-		return s, scanMessages(path, s.walk)
+		decoder, err := c.Decoder()
+		if err != nil {
+			return nil, err
+		}
+		return s, scanMessages(path, func(msg []byte, count int) { s.walk(decoder, msg, count) })
 	}
-	started := uint64(0)
-	framing := s.protocol.Framing
-	return s, scanPackets(path, func(p *nic.Packet) {
-		if m, err := c.Midnight(p.TsRecv); err == nil && m != started {
-			started = m
-			s.decoder.Start(m)
-		}
-		if h, blocks, err := framing.Parse(p.Data); err == nil {
-			whole, used := framing.Walk(blocks, int(h.Count))
-			s.walk(blocks[:used], whole)
-		}
-	})
+	return s, c.Scan(func(d pipeline.Decoder) session.Sink { return &scanSink{scan: s, capture: c, decoder: d} })
 }
+
+// scanSink walks what one channel delivers.
+type scanSink struct {
+	*scan
+	capture *process.Capture
+	decoder pipeline.Decoder
+	started bool
+}
+
+func (k *scanSink) Messages(blocks []byte, _ uint64, count int, at session.Arrival) {
+	if m, err := k.capture.Midnight(at.TsRecv); err == nil && !k.started {
+		k.started = true
+		k.decoder.Start(m)
+	}
+	k.walk(k.decoder, blocks, count)
+}
+
+func (k *scanSink) SessionStart([10]byte) { k.started = false }
+func (k *scanSink) Gap(session.Gap)       {}
+func (k *scanSink) SessionEnd([10]byte)   {}
 
 // scan is what a capture says of itself.
 type scan struct {
@@ -69,15 +83,14 @@ type scan struct {
 	names       map[uint32]string
 	first, last uint64
 
-	decoder pipeline.Decoder
-	batch   *tick.Batch
+	batch *tick.Batch
 }
 
 // walk looks at whole messages: their times, and what they define.
-func (s *scan) walk(blocks []byte, count int) {
+func (s *scan) walk(decoder pipeline.Decoder, blocks []byte, count int) {
 	b := s.batch
 	for count > 0 {
-		used, n := s.decoder.Append(blocks, 1, count, b)
+		used, n := decoder.Append(blocks, 1, count, b)
 		for i := range b.N {
 			if ts := b.TsEvent[i]; ts != 0 {
 				if s.first == 0 {
@@ -134,27 +147,6 @@ func scanMessages(path string, walk func(blocks []byte, count int)) error {
 			return err
 		}
 		walk(msg, 1)
-	}
-}
-
-func scanPackets(path string, packet func(*nic.Packet)) error {
-	r, err := pcap.Open(path)
-	if err != nil {
-		return err
-	}
-	defer r.Close()
-	packets := make([]nic.Packet, 64)
-	for {
-		n, err := r.Poll(packets)
-		for i := range packets[:n] {
-			packet(&packets[i])
-		}
-		if errors.Is(err, io.EOF) {
-			return nil
-		}
-		if err != nil {
-			return err
-		}
 	}
 }
 

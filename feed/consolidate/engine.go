@@ -123,7 +123,7 @@ func (e *Engine) Knows(v int, id uint32) bool { return e.venues[v].ids[id] != 0 
 
 var empty = tick.ConsolidatedPair{BidPx: tick.UndefPrice, AskPx: tick.UndefPrice}
 
-// Update takes a record of a venue's mbp1 ring, whose number there is slot. An instrument without a symbol (Know) is nobody's: false.
+// Update takes a record of a venue's mbp1 ring, whose number there is slot, or 0 when it is a latest value. An instrument without a symbol (Know) is nobody's: false.
 func (e *Engine) Update(v int, m *ringbuf.Mbp1Slot, slot uint64) bool {
 	own := e.venues[v].ids[m.InstrumentID]
 	if own == 0 {
@@ -134,7 +134,7 @@ func (e *Engine) Update(v int, m *ringbuf.Mbp1Slot, slot uint64) bool {
 	}
 	in := &e.instruments[own-1]
 	q, level := &in.quotes[v], &m.Levels[0]
-	if m.TsRecv < q.TsRecv {
+	if slot == 0 && m.TsRecv < q.TsRecv { // a ring is in order; its times need not be, where the lane's clock stood in for a packet's
 		e.Counters.Older++
 		return true
 	}
@@ -157,7 +157,7 @@ func (e *Engine) Status(v int, id uint32, action uint16, at uint64) {
 	switch action {
 	case tick.StatusTrading, tick.StatusQuoting:
 		q.halted = false
-	case tick.StatusHalt, tick.StatusPause, tick.StatusNotAvail:
+	case tick.StatusHalt, tick.StatusPause, tick.StatusSuspend, tick.StatusNotAvail:
 		q.halted = true
 	default:
 		return
@@ -178,13 +178,17 @@ func (e *Engine) Silent(v int, silent bool, at uint64) {
 	}
 }
 
-// Forget empties a venue: its session, or its feed, began anew. Its numbers mean nothing until they are known again.
-func (e *Engine) Forget(v int, at uint64) {
-	clear(e.venues[v].ids)
-	for own := range e.instruments {
-		q := &e.instruments[own].quotes[v]
+// Forget empties a venue's instruments: their session, or their feed, began anew. Their numbers mean nothing until they are known again.
+func (e *Engine) Forget(v int, at uint64, ids ...uint32) {
+	for _, id := range ids {
+		own := e.venues[v].ids[id]
+		if own == 0 {
+			continue
+		}
+		delete(e.venues[v].ids, id)
+		q := &e.instruments[own-1].quotes[v]
 		*q = quote{VenueQuote: ringbuf.VenueQuote{BidPx: tick.UndefPrice, AskPx: tick.UndefPrice, Publisher: e.venues[v].publisher}}
-		e.changed(uint32(own)+1, at)
+		e.changed(own, at)
 	}
 }
 

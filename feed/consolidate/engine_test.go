@@ -92,6 +92,10 @@ func TestEngine(t *testing.T) {
 	e.Status(0, 5, tick.StatusHalt, 16)
 	expect(t, "a halt at one venue", out.take(), "AAPL 9×100@9 / 2×101@9 live1 stale0")
 	e.Status(0, 5, tick.StatusTrading, 17)
+	out.take()
+	e.Status(0, 5, tick.StatusSuspend, 17)
+	expect(t, "suspended", out.take(), "AAPL 9×100@9 / 2×101@9 live1 stale0")
+	e.Status(0, 5, tick.StatusTrading, 17)
 	expect(t, "its end", out.take(), "AAPL 1×103@2 / 2×101@9 live2 stale0")
 	e.Update(0, quoteOf(5, 18, 103, 1, 104, 1, tick.FlagMaybeBadBook), 3)
 	expect(t, "a loss at one venue", out.take(), "AAPL 9×100@9 / 2×101@9 live1 stale0")
@@ -107,7 +111,7 @@ func TestEngine(t *testing.T) {
 	trade.Action = tick.ActionTrade
 	e.Update(1, trade, 5)
 	expect(t, "a trade shows what was before it", out.take())
-	e.Forget(1, 1017)
+	e.Forget(1, 1017, 77)
 	expect(t, "a new session", out.take(), "AAPL -@0 / -@0 live0 stale0")
 	if e.Update(1, quoteOf(77, 1018, 1, 1, 2, 2, 0), 6) {
 		t.Error("a number of the session before was taken")

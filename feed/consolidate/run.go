@@ -134,7 +134,7 @@ func (p *Process) Run(ctx context.Context) error {
 			if gone {
 				p.o.Log.Warn("a venue's feed began anew", "feed", l.entry.Feed, "lane", l.entry.Lane)
 				l.close()
-				p.engine.Forget(l.venue, uint64(now.UnixNano()))
+				l.forget(p.engine, uint64(now.UnixNano()))
 				nextScan = now
 			}
 		}
@@ -208,14 +208,16 @@ func (p *Process) join(l *lane) {
 	switch err := l.open(); {
 	case err == nil:
 		if got, want := l.ring.Header().Publisher, p.o.Publishers[l.venue]; got != want {
-			p.o.Log.Error("a feed's ring carries another publisher than configured: not read", "feed", l.entry.Feed, "publisher", got, "want", want)
+			if !l.dead {
+				p.o.Log.Error("a feed's ring carries another publisher than configured: not read", "feed", l.entry.Feed, "publisher", got, "want", want)
+			}
+			l.dead = true
 			l.close()
 			return
 		}
 		p.o.Log.Info("joined", "feed", l.entry.Feed, "lane", l.entry.Lane)
 		l.dead = false
-		p.engine.Silent(l.venue, false, uint64(time.Now().UnixNano()))
-		l.load(p.engine)
+		l.load(p.engine) // whether the venue is silent is for all of its lanes to say
 	case !notReady(err) && !l.dead:
 		l.dead = true
 		p.o.Log.Error("a lane cannot be read", "feed", l.entry.Feed, "lane", l.entry.Lane, "err", err)

@@ -26,17 +26,22 @@ type producer struct {
 
 func produce(t *testing.T, dir, feed string, publisher uint16) *producer {
 	t.Helper()
+	return produceLane(t, dir, feed, "0", publisher)
+}
+
+func produceLane(t *testing.T, dir, feed, lane string, publisher uint16) *producer {
+	t.Helper()
 	p := &producer{t: t, publisher: publisher, at: uint64(time.Now().UnixNano())}
 	must(t, os.MkdirAll(filepath.Join(dir, "main"), 0o755))
 	var err error
 	for kind, w := range map[ringbuf.Kind]**ringbuf.Writer{ringbuf.KindMbp1: &p.mbp1, ringbuf.KindEvents: &p.events} {
-		*w, err = ringbuf.Create(ringbuf.Path(dir, "main", feed, "0", kind), ringbuf.Options{Kind: kind, Slots: 1024, Publisher: publisher, Dataset: "SIM.X"})
+		*w, err = ringbuf.Create(ringbuf.Path(dir, "main", feed, lane, kind), ringbuf.Options{Kind: kind, Slots: 1024, Publisher: publisher, Dataset: "SIM.X"})
 		must(t, err)
 		(*w).SetState(ringbuf.StateRunning)
 	}
-	p.inst, err = ringbuf.CreateInst(ringbuf.SidePath(dir, "main", feed, "0", ringbuf.ExtInst), 1024, ringbuf.SideOptions{})
+	p.inst, err = ringbuf.CreateInst(ringbuf.SidePath(dir, "main", feed, lane, ringbuf.ExtInst), 1024, ringbuf.SideOptions{})
 	must(t, err)
-	p.last, err = ringbuf.CreateLast(ringbuf.SidePath(dir, "main", feed, "0", ringbuf.ExtLast), p.inst, publisher, ringbuf.SideOptions{})
+	p.last, err = ringbuf.CreateLast(ringbuf.SidePath(dir, "main", feed, lane, ringbuf.ExtLast), p.inst, publisher, ringbuf.SideOptions{})
 	must(t, err)
 	p.beat()
 	return p
@@ -160,5 +165,90 @@ func TestRun(t *testing.T) {
 	defer in.Close()
 	if e, ok := in.Lookup(tick.PublisherCBBO, 1); !ok || e.Symbol() != "AAPL" {
 		t.Errorf("the directory's first instrument is %q", e.Symbol())
+	}
+}
+
+// TestWhatQuotesAreWorth: what makes a venue's quotes worth nothing, although no record of theirs comes: a loss, a session that begins and says nothing yet, a
+// halt that was told while the events ring overtook us. And a lane's new session takes nothing from the venue's other lane.
+func TestWhatQuotesAreWorth(t *testing.T) {
+	dir := t.TempDir()
+	a, b := produceLane(t, dir, "one", "0", 2), produceLane(t, dir, "one", "1", 2)
+	defer a.close()
+	defer b.close()
+	a.define(5, "AAPL")
+	b.define(8, "MSFT")
+	a.quote(5, 100, 3, 102, 4)
+	b.quote(8, 50, 3, 52, 4)
+	var out tape
+	e, err := New(Options{Publishers: []uint16{2}}, &out)
+	must(t, err)
+	var c LaneCounters
+	var lanes []*lane
+	for _, name := range []string{"0", "1"} {
+		l := &lane{dir: dir, entry: ringbuf.Entry{Instance: "main", Feed: "one", Lane: name, Path: ringbuf.Path(dir, "main", "one", name, ringbuf.KindMbp1)}}
+		must(t, l.open())
+		defer l.close()
+		l.load(e)
+		lanes = append(lanes, l)
+	}
+	look := func(what string, want ...string) {
+		t.Helper()
+		for _, l := range lanes {
+			if _, gone := l.take(e, &c, a.at); gone {
+				t.Fatal("a lane is gone")
+			}
+		}
+		expect(t, what, out.take(), want...)
+	}
+	look("joined", "AAPL 3×100@2 / 4×102@2 live1 stale0", "MSFT 3×50@2 / 4×52@2 live1 stale0")
+
+	gap := func(p *producer, state uint8, flags uint8, id uint32, q *ringbuf.Mbp1Slot) {
+		p.at++
+		q.PublisherID, q.Flags, q.TsRecv, q.Action = 2, flags, p.at, tick.ActionNone
+		p.last.Put(id, q)
+		rec := ringbuf.EventSlot{}
+		*(*tick.Gap)(unsafe.Pointer(&rec)) = tick.Gap{Header: tick.Header{Length: 14, RType: tick.RTypeGap, PublisherID: 2}, First: 7, Last: 9, State: state}
+		p.events.Publish(unsafe.Pointer(&rec), 1)
+		p.events.PublishHint()
+	}
+	gap(a, tick.GapLost, tick.FlagMaybeBadBook, 5, quoteOf(5, 0, 100, 3, 102, 4, 0))
+	look("a loss: nobody knows what AAPL is", "AAPL -@0 / -@0 live0 stale0")
+	gap(a, tick.GapClosed, 0, 5, quoteOf(5, 0, 100, 3, 102, 4, 0))
+	look("rebuilt", "AAPL 3×100@2 / 4×102@2 live1 stale0")
+
+	a.at += 1000 // the lane's clock, which is ahead of the stamps of packets that it has yet to take
+	gap(a, tick.GapLost, tick.FlagMaybeBadBook, 5, quoteOf(5, 0, 100, 3, 102, 4, 0))
+	look("another loss", "AAPL -@0 / -@0 live0 stale0")
+	a.at -= 1000
+	a.quote(5, 100, 3, 103, 4)
+	look("a packet of before that", "AAPL 3×100@2 / 4×103@2 live1 stale0")
+	a.quote(5, 100, 3, 102, 4)
+	look("and another", "AAPL 3×100@2 / 4×102@2 live1 stale0")
+	a.at += 1000
+
+	must(t, a.inst.SetStatus(2, 5, uint8(tick.StatusHalt)))
+	for range 3000 {
+		rec := ringbuf.EventSlot{}
+		*(*tick.Status)(unsafe.Pointer(&rec)) = tick.Status{Header: tick.Header{Length: 10, RType: tick.RTypeStatus, PublisherID: 2, InstrumentID: 99}, Action: tick.StatusTrading}
+		a.events.Publish(unsafe.Pointer(&rec), 1)
+	}
+	a.events.PublishHint()
+	look("a halt in an overrun", "AAPL -@0 / -@0 live0 stale0")
+	must(t, a.inst.SetStatus(2, 5, uint8(tick.StatusTrading)))
+	gap(a, tick.GapClosed, 0, 5, quoteOf(5, 0, 100, 3, 102, 4, 0))
+	for range 100 { // what is left of the events
+		lanes[0].take(e, &c, a.at)
+	}
+	expect(t, "it trades", out.take(), "AAPL 3×100@2 / 4×102@2 live1 stale0")
+
+	a.quote(5, 99, 3, 102, 4) // of the session before, when it is read; and 5 is another symbol by then
+	a.inst.Reset()
+	a.last.Reset()
+	a.define(5, "IBM")
+	look("a new session that says nothing yet", "AAPL -@0 / -@0 live0 stale0")
+	a.quote(5, 200, 1, 201, 1)
+	look("it says something", "IBM 1×200@2 / 1×201@2 live1 stale0")
+	if c.Sessions != 1 || c.Unnamed != 0 {
+		t.Errorf("%+v", c)
 	}
 }

@@ -142,12 +142,18 @@ func (l *Lane) define(d *tick.Definition) {
 	}
 }
 
-// halt keeps the trading state of the directory and the books' flag. It never gates an order.
+// halt keeps the trading state of the directory and the books' flag. It never gates an order. A status that says nothing of the trading state, such as of
+// short sales, leaves it as it was.
 func (l *Lane) halt(s *tick.Status) {
+	if l.rebuild != nil {
+		l.rebuild.toldStatus(s)
+	}
 	switch s.Action {
+	case tick.StatusNone, tick.StatusPriceIndication, tick.StatusSSRChange:
+		return
 	case tick.StatusTrading, tick.StatusQuoting:
 		l.books.SetHalted(s.InstrumentID, false)
-	case tick.StatusHalt, tick.StatusPause:
+	case tick.StatusHalt, tick.StatusPause, tick.StatusSuspend, tick.StatusNotAvail:
 		l.books.SetHalted(s.InstrumentID, true)
 	}
 	if _, err := l.symbols.SetStatus(s.InstrumentID, s.Action); err != nil {
@@ -157,9 +163,6 @@ func (l *Lane) halt(s *tick.Status) {
 		if err := l.out.Instruments.SetStatus(l.publisher, s.InstrumentID, uint8(s.Action)); err != nil {
 			l.counters.Undefined++
 		}
-	}
-	if l.rebuild != nil {
-		l.rebuild.toldStatus(s)
 	}
 }
 

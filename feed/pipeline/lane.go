@@ -1,6 +1,7 @@
 package pipeline
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"time"
@@ -242,9 +243,10 @@ func (l *Lane) endBatch() {
 
 // gapRecord publishes a gap, of which so many messages came.
 func (l *Lane) gapRecord(g session.Gap, came uint64) {
-	rec := tick.Gap{
-		Header: tick.Header{Length: 14, RType: tick.RTypeGap, PublisherID: l.publisher, TsEvent: l.lastTime},
-		First:  g.First, Last: g.Last, TsRecv: max(l.now, l.lastRecv), State: g.State, ChannelID: l.channelID, Line: 255,
+	recv := max(l.now, l.lastRecv)
+	rec := tick.Gap{ // before the first row the venue's time is not known: 1970 would hide it from whoever asks for the day
+		Header: tick.Header{Length: 14, RType: tick.RTypeGap, PublisherID: l.publisher, TsEvent: cmp.Or(l.lastTime, recv)},
+		First:  g.First, Last: g.Last, TsRecv: recv, State: g.State, ChannelID: l.channelID, Line: 255,
 		Messages: came,
 	}
 	inline(l, &rec)

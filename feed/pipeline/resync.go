@@ -472,6 +472,9 @@ func (l *Lane) tellStates(about *resync.About) {
 
 // toldStatus notes what was published of an instrument's state. What a snapshot says of it is out of date from here on.
 func (r *rebuild) toldStatus(s *tick.Status) {
+	if s.Action == tick.StatusNone || s.Action == tick.StatusPriceIndication {
+		return
+	}
 	t := r.told(s.InstrumentID)
 	if s.Action == tick.StatusSSRChange {
 		t.short = s.IsShortSellRestricted

@@ -19,6 +19,10 @@ import (
 	"github.com/tickwire/tickwire/nic/file"
 	"github.com/tickwire/tickwire/nic/pace"
 	"github.com/tickwire/tickwire/nic/pcap"
+	"github.com/tickwire/tickwire/parsers/iex"
+	"github.com/tickwire/tickwire/parsers/itch"
+	"github.com/tickwire/tickwire/parsers/mdp3"
+	"github.com/tickwire/tickwire/parsers/xdp"
 )
 
 // Capture is a file that a lane can play: a capture of packets, or a BinaryFILE day.
@@ -30,6 +34,7 @@ type Capture struct {
 	day      *file.Reader
 	messages *Messages
 	channels *channels
+	decoders []pipeline.Decoder // of Run's channels
 
 	midnight uint64 // 0: told by the packets' own time
 	note     string
@@ -257,12 +262,38 @@ func (c *Capture) Channels() []*session.Channel {
 	return c.channels.sessions()
 }
 
-// Strangers are how many packets of a capture were of no channel that is followed.
-func (c *Capture) Strangers() (unrecognised, beyond uint64) {
+// Strangers are how many packets of a capture were of no channel that is followed: of another protocol, of channels beyond the most there may be, of
+// another session or market beside the one that is followed, of loops that repeat what is known.
+func (c *Capture) Strangers() (unrecognised, beyond, elsewhere, loops uint64) {
 	if c.channels == nil {
-		return 0, 0
+		return 0, 0, 0, 0
 	}
-	return c.channels.Unrecognised, c.channels.Beyond
+	return c.channels.Unrecognised, c.channels.Beyond, c.channels.Elsewhere, c.channels.Loops
+}
+
+// Refused are how many messages the decoders could not take: what they said, and of whom, is not known.
+func (c *Capture) Refused() (n uint64) {
+	for _, d := range c.decoders {
+		n += d.Refused()
+	}
+	return n
+}
+
+// Unknown are how many messages were of a type that is not known.
+func (c *Capture) Unknown() (n uint64) {
+	for _, d := range c.decoders {
+		switch d := d.(type) {
+		case *itch.Decoder:
+			n += d.Counters.Unknown
+		case *xdp.Decoder:
+			n += d.Counters().Unknown
+		case *iex.Decoder:
+			n += d.Counters.Unknown
+		case *mdp3.Decoder:
+			n += d.Counters.Unknown
+		}
+	}
+	return n
 }
 
 // Packets are the counters of a capture of packets, nil for a BinaryFILE.
@@ -289,6 +320,7 @@ func (c *Capture) Run(lane *pipeline.Lane, o PlayOptions, stop *atomic.Bool) err
 	if err != nil {
 		return err
 	}
+	c.decoders = []pipeline.Decoder{lane.Main().Decoder()}
 	switch {
 	case c.day != nil:
 		err = c.playDay(lane, pacer, &o, stop)
@@ -305,7 +337,17 @@ func (c *Capture) Run(lane *pipeline.Lane, o PlayOptions, stop *atomic.Bool) err
 
 // playPackets plays a capture of packets: its own times are the lane's clock, so that a replay is exact.
 func (c *Capture) playPackets(lane *pipeline.Lane, pacer *pace.Pacer, o *PlayOptions, stop *atomic.Bool) error {
-	c.channels = newChannels(c.proto, c.options, o.Session, lane)
+	c.channels = newChannels(c.proto, o.Session, func(channel uint8) (session.Sink, error) {
+		if channel == 0 {
+			return lane, nil
+		}
+		decoder, err := c.decoder(channel)
+		if err != nil {
+			return nil, err
+		}
+		c.decoders = append(c.decoders, decoder)
+		return lane.Stream(decoder, channel), nil
+	})
 	in := &pipeline.Input{
 		Source:      &pacedSource{Reader: c.packets, pacer: pacer, stop: stop},
 		PacketClock: true, Between: o.Between,
@@ -318,7 +360,61 @@ func (c *Capture) playPackets(lane *pipeline.Lane, pacer *pace.Pacer, o *PlayOpt
 		}
 		return ch
 	}
-	return errors.Join(lane.Run(in, stop), c.channels.err)
+	err := lane.Run(in, stop)
+	if c.channels.end(); len(c.channels.all) != len(in.Channels) {
+		lane.EndPass()
+		if o.Between != nil {
+			o.Between(c.channels.now)
+		}
+	}
+	return errors.Join(err, c.channels.err)
+}
+
+// Scan plays a capture of packets to sinks instead of a lane, one for each channel with the decoder that is its: what they are given is what a lane would
+// be, so that numbers that a decoder gives out are the same.
+func (c *Capture) Scan(sink func(decoder pipeline.Decoder) session.Sink) error {
+	all := newChannels(c.proto, session.Config{}, func(channel uint8) (session.Sink, error) {
+		decoder, err := c.decoder(channel)
+		if err != nil {
+			return nil, err
+		}
+		return sink(decoder), nil
+	})
+	packets, now := make([]nic.Packet, 64), uint64(0)
+	for {
+		n, err := c.packets.Poll(packets)
+		for i := range packets[:n] {
+			p := &packets[i]
+			now = max(now, p.TsRecv)
+			for _, ch := range all.all {
+				ch.session.Tick(now)
+			}
+			if ch := all.route(p); ch != nil {
+				ch.Packet(p, now)
+			}
+		}
+		for _, ch := range all.all {
+			ch.session.Tick(now)
+		}
+		if err == nil {
+			continue
+		}
+		for _, ch := range all.all {
+			ch.session.Flush(now)
+		}
+		all.end()
+		if errors.Is(err, io.EOF) {
+			err = nil
+		}
+		return errors.Join(err, all.err)
+	}
+}
+
+// decoder makes one of a channel.
+func (c *Capture) decoder(channel uint8) (pipeline.Decoder, error) {
+	o := c.options
+	o.Channel = channel
+	return c.proto.New(o)
 }
 
 // pacedSource hands out a capture's packets when they are due.

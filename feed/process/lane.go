@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"runtime"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -92,15 +93,19 @@ func (r *laneRunner) open(c *config.Config, f *config.Feed, number int, p *Proce
 		return err
 	}
 	paced := f.Source == "file"
+	first := firstChannel(proto, f, r.name, number)
 	if err := r.rebuilds(f, log); err != nil {
 		return err
 	}
-	decoder, err := proto.New(decoderOptions(f, uint8(number)))
+	decoder, err := proto.New(decoderOptions(f, first))
+	if r.capture != nil {
+		decoder, err = r.capture.Decoder() // for the product that its packets tell
+	}
 	if err != nil {
 		return err
 	}
 	r.lane, err = pipeline.New(pipeline.Config{
-		Publisher: f.Publisher, ChannelID: uint8(number), Decoder: decoder, Books: r.books, Prices: r.kept.Prices, Levels: r.kept.Levels, Mends: proto.Mends, Symbols: directory, Out: r.shared.out,
+		Publisher: f.Publisher, ChannelID: first, Decoder: decoder, Books: r.books, Prices: r.kept.Prices, Levels: r.kept.Levels, Mends: proto.Mends, Symbols: directory, Out: r.shared.out,
 		Midnight: midnight, FileStamps: paced && r.capture.Stampless(), MaxPass: f.Lane[number].MaxPass, Depth: f.Depth,
 		Clock: p.runtime.now(), Resync: r.resync,
 	})
@@ -129,7 +134,7 @@ func (r *laneRunner) open(c *config.Config, f *config.Feed, number int, p *Proce
 		return ringbuf.SidePath(c.Instance.RingDir, c.Instance.Name, f.Name, r.name, ext)
 	}
 	r.snap, err = newSnapshotter(rings(ringbuf.KindMbo), side(ringbuf.ExtSnap), side(ringbuf.ExtInst), side(ringbuf.ExtLast),
-		f.Rings.Snapshot, uint8(number), f.Publisher, proto.BookOptions(product), ringbuf.SideOptions{Group: c.Instance.Group})
+		f.Rings.Snapshot, first, f.Publisher, proto.BookOptions(product), ringbuf.SideOptions{Group: c.Instance.Group})
 	return err
 }
 
@@ -195,6 +200,15 @@ func (r *laneRunner) join(proto *protocol.Protocol, f *config.Feed, p *Process, 
 	return errors.Join(errs...)
 }
 
+// firstChannel is the number of a lane's first channel: by its place in the configuration, where the venue has several, so that no two of a feed have the
+// same, whatever lanes they are on; else the lane's.
+func firstChannel(proto *protocol.Protocol, f *config.Feed, lane string, number int) uint8 {
+	if i := slices.IndexFunc(f.Channel, func(c config.Channel) bool { return c.Lane == lane }); proto.Channels && i >= 0 {
+		return uint8(i)
+	}
+	return uint8(number)
+}
+
 func decoderOptions(f *config.Feed, channel uint8) protocol.Options {
 	return protocol.Options{Version: f.Version, Product: f.Product, Schema: f.Schema, Channel: channel}
 }
@@ -220,7 +234,11 @@ func (r *laneRunner) run(p *Process) error {
 	}
 	if r.capture != nil {
 		between := func(now uint64) { r.export.export(now) }
-		return r.capture.Run(r.lane, PlayOptions{Pace: p.feed.Pace, Between: between}, &p.stop)
+		err := r.capture.Run(r.lane, PlayOptions{Pace: p.feed.Pace, Between: between}, &p.stop)
+		for _, line := range summary(r.capture, r.lane, &r.kept) {
+			p.log.Warn(line, "lane", r.name)
+		}
+		return err
 	}
 	before := r.input.Counters
 	r.input.Between = func(now uint64) {

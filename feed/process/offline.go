@@ -164,44 +164,7 @@ func (f *Offline) Run(between func()) error {
 func (f *Offline) Stop() { f.stop.Store(true) }
 
 // Summary says in one line each what of the capture did not become records: nothing, on a clean one.
-func (f *Offline) Summary() []string {
-	var lines []string
-	say := func(n uint64, format string) {
-		if n > 0 {
-			lines = append(lines, fmt.Sprintf(format, n))
-		}
-	}
-	p := f.Lane.Parser()
-	say(p.Short, "%d messages are shorter than their type: refused, table gaps names them, books are suspect from there on")
-	say(p.Unknown, "%d messages are of an unknown type: skipped")
-	say(p.Extended, "%d types came longer than known: their known part was read")
-	c := f.kept.Orders.Counters()
-	var unknown uint64
-	for _, n := range c.Unknown {
-		unknown += n
-	}
-	say(unknown, "%d messages name an order that does not rest: ignored")
-	say(c.Duplicate, "%d order references were given out again while they rested: the stale orders were removed")
-	say(c.Clamped, "%d executions or cancels took more than there was: clamped")
-	say(c.NoRoom+c.OverReference+c.OverInstrument+c.BadSize+c.BadSide+c.BadPrice+c.ZeroSize, "%d orders could not rest: refused")
-	unrecognised, beyond := f.Capture.Strangers()
-	say(unrecognised, "%d packets are of no protocol that was asked for: dropped (--protocol says which)")
-	say(beyond, "%d packets are of channels beyond the 64 that are followed: dropped")
-	for _, s := range f.Capture.Channels() {
-		say(s.Session.LostMessages, "%d messages are missing on both lines: table gaps names them")
-		for i := range s.Lines {
-			l := &s.Lines[i]
-			say(l.Short+l.Malformed, "%d packets are malformed: whole messages in them were used")
-			say(l.Zero, "%d packets claim message number 0, which no session has: dropped (tickwire decode shows them)")
-			say(l.Foreign, "%d packets belong to another session: dropped")
-		}
-	}
-	if n := f.Capture.Packets(); n != nil {
-		say(n.Truncated, "%d frames were cut short when they were recorded: dropped")
-		say(n.Malformed+n.Fragments, "%d frames are malformed or fragments: dropped")
-	}
-	return lines
-}
+func (f *Offline) Summary() []string { return summary(f.Capture, f.Lane, &f.kept) }
 
 // Close frees everything and removes the rings.
 func (f *Offline) Close() error {

@@ -35,6 +35,10 @@ type Protocol struct {
 	New func(o Options) (pipeline.Decoder, error)
 	// Product tells which of the venue's products a packet is of; empty: it does not say.
 	Product func(payload []byte) string
+	// Loop says that a packet is of a feed that repeats what is known already, for those who join late, on groups and with numbers of its own.
+	Loop func(payload []byte) bool
+	// Market tells which of the markets that share the protocol, and numbers of instruments, a packet is of; 0: it does not say.
+	Market func(payload []byte) uint16
 	// Channels says that a feed has several, whose instruments are apart.
 	Channels bool
 	// Books says what the venue's numbers need of books; BooksOf the same, where its products differ in that.

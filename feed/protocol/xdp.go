@@ -1,6 +1,7 @@
 package protocol
 
 import (
+	"encoding/binary"
 	"net/netip"
 
 	"github.com/tickwire/tickwire/feed/pipeline"
@@ -14,7 +15,7 @@ var XDP = &Protocol{
 	Name: "xdp", Title: "NYSE XDP and Pillar: Integrated, BBO, Trades", Versions: versionsOf("2.5", xdp.Versions), Zone: "America/New_York",
 	Publisher: tick.PublisherXNYS, Dataset: "XNYS.PILLAR", Generated: tick.PublisherSimXDP, GenSet: "SIM.XDP",
 	Transports: []string{"udp"}, Recovery: []string{"retransmission", "refresh"},
-	Framing: xdpFraming{}, Product: xdpProduct, Channels: true,
+	Framing: xdpFraming{}, Product: xdpProduct, Market: xdpMarket, Channels: true,
 	BooksOf: func(product string) Books {
 		if product == xdp.BBO.String() || product == xdp.Trades.String() {
 			return Books{Sparse: true, Prices: true}
@@ -82,4 +83,23 @@ func xdpProduct(payload []byte) string {
 		}
 	}
 	return ""
+}
+
+// trf is the market_id of trades that others report: they are NYSE's channel of their own.
+const trf = 255
+
+// xdpMarket tells a market by message 3, without which nothing of a symbol is decoded.
+func xdpMarket(payload []byte) uint16 {
+	_, blocks, err := xdp.ParsePacket(payload)
+	if err != nil {
+		return 0
+	}
+	m, _ := xdp.Next(blocks)
+	if len(m) < 22 || xdp.Type(m) != xdp.TypeSymbolIndexMapping {
+		return 0
+	}
+	if market := binary.LittleEndian.Uint16(m[20:]); market != trf {
+		return market
+	}
+	return 0
 }

@@ -62,7 +62,7 @@ func (c *Channel) begin(h *Header, line uint8, now uint64) {
 			c.before = c.id
 		}
 	}
-	c.id, c.began, c.beganSent = h.Session, now, h.Sent
+	c.id, c.began = h.Session, now
 	c.join(h, line)
 }
 
@@ -73,7 +73,7 @@ func (c *Channel) join(h *Header, line uint8) {
 	c.skew.reset()
 	c.next, c.highest, c.ending, c.ended, c.far = 1, 1, 0, false, [2]uint64{}
 	c.known = h.Sequence // a late start may begin anywhere
-	c.start, c.startLine = h.Sequence, line
+	c.start, c.startLine, c.joinSent = h.Sequence, line, h.Sent
 	if h.Sequence <= farthest { // nothing is so far below that it could say otherwise
 		c.start = 0
 	}

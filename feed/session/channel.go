@@ -53,10 +53,10 @@ type Channel struct {
 	start     uint64    // number of the packet the session was joined by, while nothing else bears it out; else 0
 	startLine uint8
 
-	lineNext  [2]uint64 // a line: number behind its furthest packet, 0: it had none in this session
-	began     uint64    // lane time of the session's first packet
-	beganSent uint64    // when the venue sent the packet that the session was joined by; 0: it does not say
-	looked    uint64    // lane time when the lines were last looked after
+	lineNext [2]uint64 // a line: number behind its furthest packet, 0: it had none in this session
+	began    uint64    // lane time of the session's first packet
+	joinSent uint64    // when the venue sent it; 0: not known
+	looked   uint64    // lane time when the lines were last looked after
 
 	busy bool // something is missing, or was at the last Tick
 	mold bool // the framing is MoldUDP64's
@@ -89,6 +89,12 @@ func (c *Channel) Next() uint64 { return c.next }
 
 // ID is the present session's id; zeros before the first.
 func (c *Channel) ID() [10]byte { return c.id }
+
+// Follows says that a packet of a session would be looked at, as far as its session goes: it is the present one, or there is none, or that has ended or been
+// silent for Quiet. now is the lane's time, ns.
+func (c *Channel) Follows(id [10]byte, now uint64) bool {
+	return c.next == 0 || id == c.id || c.ended || now >= c.lastAt && now-c.lastAt >= uint64(c.cfg.Quiet)
+}
 
 // Ended says that the venue ended the session and everything of it was delivered or named as lost.
 func (c *Channel) Ended() bool { return c.ended }

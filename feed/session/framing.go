@@ -77,7 +77,7 @@ func (c *Channel) skip(blocks []byte, n int) []byte {
 
 // special takes what is no ordinary packet of the sequence, and says whether it goes on as one. A reset does: it has a number, which most
 // often is 1. It comes several times over, on both lines, so it is acted on when its epoch is later than the last one's; and when none was
-// seen yet, unless the sequence was joined just now, by what the venue sent behind it.
+// seen yet, unless the sequence was joined just now, by what came behind it: then the venue sent that later, as far as it says.
 func (c *Channel) special(h *Header, at uint8, now uint64) bool {
 	line := &c.Lines[at]
 	if h.Kind != PacketReset {
@@ -85,14 +85,14 @@ func (c *Channel) special(h *Header, at uint8, now uint64) bool {
 		return false
 	}
 	line.Resets++
-	if h.Epoch <= c.epoch { // a repetition
+	if h.Epoch <= c.epoch {
 		return true
 	}
-	if c.next > 1 && h.Sequence >= c.next { // numbers go on behind it: a message like any other, and so is its copy on the other line
-		c.epoch = h.Epoch
+	if c.next > 1 && (h.Sequence >= c.next || h.Sequence > 1 && c.gone.has(h.Sequence, h.Sequence+1)) { // numbers go on behind it, or did when it was given up
+		c.epoch = h.Epoch // its copy on the other line comes when they have gone on
 		return true
 	}
-	young := c.epoch == 0 && (c.beganSent == 0 || h.Epoch <= c.beganSent) && since(&c.began, now) < uint64(c.cfg.Quiet)
+	young := c.epoch == 0 && since(&c.began, now) < uint64(c.cfg.Quiet) && (c.joinSent == 0 || h.Epoch <= c.joinSent)
 	c.epoch, c.resetSent = h.Epoch, h.Sent
 	if c.next == 0 || young {
 		return true

@@ -78,3 +78,54 @@ func TestReset(t *testing.T) {
 		}
 	}
 }
+
+// sentFraming is wordFraming of a venue that says when it sent a packet: of data, the word that is the epoch of resets.
+type sentFraming struct{ wordFraming }
+
+func (f sentFraming) Parse(p []byte) (h Header, blocks []byte, err error) {
+	if h, blocks, err = f.wordFraming.Parse(p); h.Kind != PacketReset {
+		h.Sent, h.Epoch = h.Epoch, 0
+	}
+	return h, blocks, err
+}
+
+// TestResetBehindJoin: a feed that was started just before the venue counts anew: the reset is later than what the sequence was joined by, and so no
+// repetition of the one before that. Taken for one, all that follows would count as old.
+func TestResetBehindJoin(t *testing.T) {
+	data := func(first, sent uint64) []byte { return word(PacketData, first, sent, 1) }
+	for _, tc := range []struct {
+		name  string
+		steps []step
+		want  []string
+	}{
+		{"the venue counts anew", []step{{0, 0, data(90, 10)}, {1, 0, data(91, 11)}, {20, 0, word(PacketReset, 1, 12, 1)}, {21, 1, word(PacketReset, 1, 12, 1)}, {22, 0, data(2, 13)}},
+			[]string{"start \x00\x00\x00", "gap 1-89 state3", "90-90", "91-91", "start \x00\x00\x00", "1-1", "2-2"}},
+		{"line B still brings the reset that was before", []step{{0, 0, data(2, 10)}, {1, 1, word(PacketReset, 1, 9, 1)}, {2, 0, data(3, 11)}},
+			[]string{"start \x00\x00\x00", "1-1", "2-2", "3-3"}},
+	} {
+		if _, l := play(t, Config{Framing: sentFraming{}, Wait: 10 * time.Millisecond}, tc.steps); !slices.Equal(l.lines, tc.want) {
+			t.Errorf("%s:\n got %q\nwant %q", tc.name, l.lines, tc.want)
+		}
+	}
+}
+
+// TestResetThatGoesOn: numbers go on behind a reset, as CME's do: it is a packet like any other, and so is the copy that the other line brings, however
+// far behind, and even in a hole.
+func TestResetThatGoesOn(t *testing.T) {
+	data := func(first uint64) []byte { return word(PacketData, first, 0, 1) }
+	reset := word(PacketReset, 5002, 9, 1)
+	want := []string{"start \x00\x00\x00", "gap 1-4999 state3", "5000-5000", "5001-5001", "5002-5002", "5003-5003", "5004-5004"}
+	for name, steps := range map[string][]step{
+		"line B is behind":     {{0, 0, data(5000)}, {6000, 0, data(5001)}, {6001, 0, reset}, {6002, 1, reset}, {6003, 0, data(5003)}, {6004, 1, reset}, {6005, 0, data(5004)}},
+		"line A did not bring": {{0, 0, data(5000)}, {6000, 0, data(5001)}, {6001, 0, data(5003)}, {6002, 1, reset}, {6003, 0, reset}, {6004, 0, data(5004)}},
+	} {
+		if _, l := play(t, Config{Framing: wordFraming{}, Wait: 10 * time.Millisecond}, steps); !slices.Equal(l.lines, want) {
+			t.Errorf("%s:\n got %q\nwant %q", name, l.lines, want)
+		}
+	}
+	late := []step{{0, 0, data(5000)}, {6000, 0, data(5001)}, {6001, 0, data(5003)}, {6050, 0, data(5004)}, {6060, 1, reset}, {6061, 0, data(5005)}}
+	want = []string{"start \x00\x00\x00", "gap 1-4999 state3", "5000-5000", "5001-5001", "gap 5002-5002 state3", "5003-5003", "5004-5004", "5005-5005"}
+	if _, l := play(t, Config{Framing: wordFraming{}, Wait: 10 * time.Millisecond}, late); !slices.Equal(l.lines, want) {
+		t.Errorf("it comes when it was given up:\n got %q\nwant %q", l.lines, want)
+	}
+}

@@ -16,16 +16,18 @@ func (d *Decoder) cold(m []byte, i int, out *tick.Batch) bool {
 	case 'D':
 		return d.directory((*[31]byte)(m), i, out)
 	case 'H':
-		s := status(i, out)
-		s.Action, s.IsTrading, s.IsQuoting = tradingState(m[1])
-		s.Reason = reasonOf([4]byte(m[18:22]))
+		now := d.symbols.state(out.Instrument[i])
+		now.code, now.reason = m[1], [4]byte(m[18:22])
+		now.say(status(i, out))
 	case 'O':
-		if m[1] != 'O' { // that IEX does not halt it does not say that it trades: H does
+		now := d.symbols.state(out.Instrument[i])
+		was := now.halted
+		now.halted = m[1] == 'O'
+		if !now.halted && !was { // that IEX does not halt it does not say that it trades: H does
 			ext(i, out, tick.ExtRaw, uint64(m[0]), uint64(m[1]))
 			return true
 		}
-		s := status(i, out)
-		s.Action, s.IsTrading, s.IsQuoting, s.Reason = tick.StatusHalt, 'N', 'N', tick.ReasonOperational
+		now.say(status(i, out))
 	case 'P':
 		s := status(i, out)
 		s.Action = tick.StatusSSRChange
@@ -138,6 +140,23 @@ func (d *Decoder) auction(p *[80]byte, i int, out *tick.Batch) bool {
 	out.Kind[i], out.Aux[i] = tick.KindImbalance, tick.SideRows(k, 1)
 	out.Size[i], out.OrderID[i] = uint64(paired), uint64(imbalance)
 	return true
+}
+
+// state is what is known of trading in a symbol: by the last H, and whether IEX alone halts it, which O begins and ends. No H comes at the end of that:
+// the one before it holds again.
+type state struct {
+	code   byte // 0: none came
+	reason [4]byte
+	halted bool
+}
+
+// say makes a status of both. IEX's own halt counts as long as the other markets' state would let the symbol trade or be quoted.
+func (now *state) say(s *tick.Status) {
+	s.Action, s.IsTrading, s.IsQuoting = tradingState(now.code)
+	s.Reason = reasonOf(now.reason)
+	if now.halted && s.Action != tick.StatusHalt {
+		s.Action, s.IsTrading, s.IsQuoting, s.Reason = tick.StatusHalt, 'N', 'N', tick.ReasonOperational
+	}
 }
 
 func tradingState(code byte) (action uint16, trading, quoting byte) {

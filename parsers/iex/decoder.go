@@ -104,14 +104,18 @@ func (d *Decoder) message(m []byte, sequence uint64, out *tick.Batch) {
 		d.Counters.NoSymbol++
 		return
 	}
+	defined := -1
 	if fresh && m[0] != 'D' {
-		i := d.row(id, ts, sequence, out)
-		out.Flags[i] = tick.FlagMore
-		definition(i, out, m[10:18])
+		defined = d.row(id, ts, sequence, out)
+		out.Flags[defined] = tick.FlagMore
+		definition(defined, out, m[10:18])
 	}
 	i := d.row(id, ts, sequence, out)
 	if !d.body(m, i, out) {
 		out.N--
+		if defined >= 0 {
+			out.Flags[defined] = 0 // nothing follows: the definition is all of the event
+		}
 	}
 }
 

@@ -447,3 +447,56 @@ func BenchmarkAppend(b *testing.B) {
 	}
 	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*count), "ns/msg")
 }
+
+// TestOperationalHalt: what IEX alone halts trades again when it says so, without another H; and while it halts, H does not make it trade.
+func TestOperationalHalt(t *testing.T) {
+	b, d := newBatch(t), NewDecoder(ProtocolDEEPPlus)
+	said := func(typ, code byte, reason string) *tick.Status {
+		t.Helper()
+		b.Reset()
+		m := sample(ProtocolDEEPPlus, typ, "ZVZZT")
+		m[1] = code
+		copy(m[18:], reason)
+		d.Append(block(nil, m), 1, 1, b)
+		if b.Kind[b.N-1] == tick.KindExt {
+			return &tick.Status{}
+		}
+		first, _ := tick.SplitSideRows(b.Aux[b.N-1])
+		return &b.Statuses[first]
+	}
+	for i, tc := range []struct {
+		typ, code      byte
+		reason         string
+		action, wanted uint16
+	}{
+		{'H', 'T', "    ", tick.StatusTrading, tick.ReasonNone},
+		{'O', 'N', "", 0, 0}, // as before the market, for every symbol: no state of its own
+		{'O', 'O', "", tick.StatusHalt, tick.ReasonOperational},
+		{'H', 'T', "    ", tick.StatusHalt, tick.ReasonOperational},
+		{'H', 'H', "T1  ", tick.StatusHalt, tick.ReasonNewsPending},
+		{'H', 'O', "T2  ", tick.StatusHalt, tick.ReasonOperational},
+		{'O', 'N', "", tick.StatusPreOpen, tick.ReasonNewsReleased},
+		{'H', 'T', "    ", tick.StatusTrading, tick.ReasonNone},
+		{'O', 'O', "", tick.StatusHalt, tick.ReasonOperational},
+		{'O', 'N', "", tick.StatusTrading, tick.ReasonNone},
+	} {
+		if s := said(tc.typ, tc.code, tc.reason); s.Action != tc.action || s.Reason != tc.wanted {
+			t.Errorf("%d: %c %c: action %d, reason %d, want %d and %d", i, tc.typ, tc.code, s.Action, s.Reason, tc.action, tc.wanted)
+		}
+	}
+	d.Start(0)
+	if s := said('O', 'N', ""); s.Action != 0 {
+		t.Errorf("a halt of the session before: %+v", s)
+	}
+}
+
+// TestRefusedFirst: the definition that a refused message leaves behind is all of its event.
+func TestRefusedFirst(t *testing.T) {
+	b, d := newBatch(t), NewDecoder(ProtocolDEEPPlus)
+	m := sample(ProtocolDEEPPlus, 'a', "AAA")
+	binary.LittleEndian.PutUint64(m[30:], 1<<62)
+	d.Append(block(nil, m), 1, 1, b)
+	if b.N != 1 || b.Kind[0] != tick.KindDefinition || b.Flags[0] != 0 || d.Refused() != 1 {
+		t.Errorf("%d rows, kind %d, flags %x, %d refused", b.N, b.Kind[0], b.Flags[0], d.Refused())
+	}
+}

@@ -9,6 +9,8 @@ type symbols struct {
 	ids   []uint32
 	count uint32
 	shift uint8
+
+	states []state // by number; as long as is needed
 }
 
 // mostSymbols bounds what a sender of nonsense can make us remember: ten times the listed issues.
@@ -18,6 +20,15 @@ func (s *symbols) reset() {
 	const bits = 15
 	s.keys, s.ids = make([]uint64, 1<<bits), make([]uint32, 1<<bits)
 	s.count, s.shift = 0, 64-bits
+	s.states = make([]state, 1<<(bits-1)+1)
+}
+
+// state is what is known of trading in a symbol that has a number.
+func (s *symbols) state(id uint32) *state {
+	if int(id) >= len(s.states) {
+		s.states = append(s.states, make([]state, int(id)-len(s.states)+1)...)
+	}
+	return &s.states[id]
 }
 
 func (s *symbols) at(key uint64) uint32 {
