@@ -17,7 +17,7 @@ import (
 // TestMDP3SQL: a generated capture of which each line lacks packets, asked in SQL: every instrument has its symbol and its share of rows, nothing is missing, and
 // each one's best prices at the end are those of the generator's own books, whatever the version of the schema.
 func TestMDP3SQL(t *testing.T) {
-	for _, o := range []mdp3gen.Options{{Messages: 60_000}, {Messages: 30_000, Version: 9, Seed: 2, Instruments: 16}, {Messages: 30_000, LongQty: true, Seed: 3}} {
+	for _, o := range []mdp3gen.Options{{Messages: 20_000}, {Messages: 10_000, Version: 9, Seed: 2, Instruments: 16}, {Messages: 10_000, LongQty: true, Seed: 3}} {
 		path := filepath.Join(t.TempDir(), "cme.pcap")
 		args := []string{"gen", "mdp3", "--out", path, "--loss-a", "3", "--messages", fmt.Sprint(o.Messages), "--seed", fmt.Sprint(o.Seed), fmt.Sprintf("--longqty=%v", o.LongQty)}
 		if o.Version != 0 {
