@@ -36,5 +36,9 @@ type asideDecoder interface {
 	AppendRefresh(blocks []byte, sequence uint64, max int, out *tick.Batch) (used, messages int)
 }
 
+// keepingDecoder is a decoder of a venue that does not say again what instruments are when its numbers begin anew: Keeps says so of the session that Start with the same
+// midnight would begin.
+type keepingDecoder interface{ Keeps(midnight uint64) bool }
+
 // sentDecoder is a decoder that wants to know when the venue sent the packet whose messages come next, ns since the Unix epoch; 0: not known.
 type sentDecoder interface{ SetSendTime(ns uint64) }

@@ -285,7 +285,8 @@ func (s *Stream) Gap(g session.Gap) {
 	}
 }
 
-// SessionStart empties the channel's books and its part of the directory, and tells every reader so; see session.Sink. The rings go on.
+// SessionStart empties the channel's books and its part of the directory, and tells every reader so; see session.Sink. The rings go on. The directory stays where
+// the venue does not send it again.
 func (s *Stream) SessionStart(id [10]byte) {
 	l := s.l
 	l.EndPass()
@@ -301,6 +302,8 @@ func (s *Stream) SessionStart(id [10]byte) {
 		s.decoder.Start(day)
 		return
 	}
+	k, ok := s.decoder.(keepingDecoder)
+	kept := ok && k.Keeps(day)
 	s.decoder.Start(day)
 	l.day, l.suspect = day, 0
 	if l.rebuild != nil {
@@ -308,14 +311,18 @@ func (s *Stream) SessionStart(id [10]byte) {
 		l.rebuild.half.Session(id)
 	}
 	// The directory's generation moves before the first R, that of the last values after the last: readers tell by them.
-	if l.out.Instruments != nil {
+	if l.out.Instruments != nil && !kept {
 		l.out.Instruments.Reset()
 	}
 	l.clearAll()
 	l.books.Reset()
-	l.symbols.Reset()
-	l.depth.reset()
-	l.only.reset()
+	if kept {
+		l.depth.empty()
+	} else {
+		l.symbols.Reset()
+		l.depth.reset()
+		l.only.reset()
+	}
 	if l.out.Last != nil {
 		l.out.Last.Reset()
 	}

@@ -2,6 +2,7 @@ package process
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -53,19 +54,28 @@ func cmeExchange(t *testing.T, messages uint64, seed uint64, o mdp3.Options) *cm
 	on := func(last byte) netip.AddrPort {
 		return netip.AddrPortFrom(netip.AddrFrom4([4]byte{239, 255, 79, last}), port)
 	}
-	o.Rate, o.Linger, o.Keep = cmeRate, time.Minute, 1<<17
+	o.Rate, o.Linger = cmeRate, time.Minute
+	if o.Keep == 0 {
+		o.Keep = 1 << 17
+	}
 	o.Channel.HeartbeatNs = 100_000_000 // what is lost at the end shows soon
 	o.Lines.Seed, o.Lines.A.Group, o.Lines.B.Group = seed, on(1), on(2)
 	o.Lines.Lost = func(_ [10]byte, first uint64, count int) {
 		x.lost = append(x.lost, exchange.Span{First: first, Last: first + uint64(count) - 1})
 	}
-	if o.Levels.IsValid() {
-		o.Levels, o.Orders, o.Definitions = on(3), on(4), on(5)
+	for kind, to := range []*netip.AddrPort{&o.Levels, &o.Orders, &o.Definitions} {
+		if to.IsValid() {
+			*to = on(byte(3 + kind))
+		}
 	}
 	x.e, err = mdp3.NewExchange(x.g, o)
 	must(t, err)
 	t.Cleanup(func() { must(t, x.e.Close()) })
 	return x
+}
+
+func loops() mdp3.Options {
+	return mdp3.Options{Levels: mdp3.LevelsA, Orders: mdp3.OrdersA, Definitions: mdp3.DefinitionsA}
 }
 
 // begin has the market go.
@@ -210,8 +220,9 @@ func (x *cmeTest) market() resting {
 func (x *cmeTest) books() {
 	t := x.t
 	t.Helper()
-	want, got := x.market(), restingAt(x.ring(t))
-	if !got.equal(want) || want.orders() == 0 {
+	if x.feed.Product == "mbp" {
+		x.levels()
+	} else if want, got := x.market(), restingAt(x.ring(t)); !got.equal(want) || want.orders() == 0 {
 		t.Errorf("%d orders rest, %d in the market", got.orders(), want.orders())
 	}
 	side := func(ext string) string { return ringbuf.SidePath(x.dir, "t", "nq", "0", ext) }
@@ -237,6 +248,63 @@ func (x *cmeTest) books() {
 		if !ok || rec.Levels[0] != best || rec.Flags&tick.FlagMaybeBadBook != 0 {
 			t.Errorf("%s: best prices %+v, flags %02x (there: %v), want %+v", x.g.Symbol(i), rec.Levels[0], rec.Flags, ok, best)
 		}
+	}
+}
+
+// levels wants a reader's price books by the mbo ring of a feed without orders to be the market's. What falls off an instrument's depth is not told of.
+func (x *cmeTest) levels() {
+	x.t.Helper()
+	books := map[uint32]*[2][]mdp3gen.Level{}
+	depths := map[uint32]int{}
+	for i := range x.g.Instruments() {
+		depths[uint32(x.g.Security(i))], _ = x.g.Depth(i)
+	}
+	for _, r := range x.ring(x.t) {
+		if r.RType != tick.RTypeMbo || r.Flags&tick.FlagMBP == 0 && r.Action != tick.ActionClear {
+			continue
+		}
+		b := books[r.InstrumentID]
+		if b == nil || r.Action == tick.ActionClear {
+			b = new([2][]mdp3gen.Level)
+			books[r.InstrumentID] = b
+		}
+		if r.Action == tick.ActionClear {
+			continue
+		}
+		side := int(tick.SideBid - r.Side)
+		b[side] = slices.DeleteFunc(b[side], func(l mdp3gen.Level) bool { return l.Price == r.Price })
+		if r.Action != tick.ActionCancel {
+			b[side] = append(b[side], mdp3gen.Level{Price: r.Price, Size: uint64(r.Size)})
+		}
+		slices.SortFunc(b[side], func(a, b mdp3gen.Level) int { return cmp.Compare(a.Price, b.Price) * (2*side - 1) })
+		b[side] = b[side][:min(len(b[side]), depths[r.InstrumentID])]
+	}
+	for i := range x.g.Instruments() {
+		for side := range 2 {
+			want, got := x.g.Levels(i, side), books[uint32(x.g.Security(i))][side]
+			same := slices.EqualFunc(want, got, func(a, b mdp3gen.Level) bool { return a.Price == b.Price && uint64(tick.Size32(a.Size)) == b.Size })
+			if !same {
+				x.t.Errorf("%s side %d: levels %v, want %v", x.g.Symbol(i), side, got, want)
+			}
+		}
+	}
+}
+
+// TestCMEProducts: a feed that has one of the books alone gets that one back, from its loop alone.
+func TestCMEProducts(t *testing.T) {
+	for product, o := range map[string]mdp3.Options{"mbp": {Levels: mdp3.LevelsA, Definitions: mdp3.DefinitionsA}, "mbo": {Orders: mdp3.OrdersA, Definitions: mdp3.DefinitionsA}} {
+		t.Run(product, func(t *testing.T) {
+			o.Lines.BothPPM, o.Lines.BothPackets = 2_000, 4
+			x := cmeExchange(t, 15_000, 31, o)
+			x.join()
+			x.begin()
+			k := x.settle()
+			must(t, x.end())
+			x.books()
+			if x.feed.Product != product || k["0.resync.rebuilt"] == 0 {
+				t.Errorf("product %q: %v", x.feed.Product, moved(k))
+			}
+		})
 	}
 }
 
@@ -278,7 +346,8 @@ func TestCMEReplay(t *testing.T) {
 func TestCMELoops(t *testing.T) {
 	for seed := uint64(1); seed <= 3; seed++ {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
-			o := mdp3.Options{Levels: mdp3.LevelsA, Lines: mold.LinesOptions{A: mold.Line{LossPPM: 20_000}, B: mold.Line{BurstPPM: 2_000, BurstPackets: 10}, BothPPM: 1_500, BothPackets: 5}}
+			o := loops()
+			o.Lines = mold.LinesOptions{A: mold.Line{LossPPM: 20_000}, B: mold.Line{BurstPPM: 2_000, BurstPackets: 10}, BothPPM: 1_500, BothPackets: 5}
 			o.LoopLossPPM, o.Cut = []uint32{0, 50_000, 200_000}[seed-1], seed%2 == 0
 			x := cmeExchange(t, 20_000, seed, o)
 			x.join()
@@ -306,21 +375,51 @@ func TestCMELoops(t *testing.T) {
 // TestCMELateStart: a feed that starts in the middle has symbols and books from the loops, whether packets are lost besides or not, and whatever the replay has.
 func TestCMELateStart(t *testing.T) {
 	for name, o := range map[string]mdp3.Options{
-		"loops":            {Levels: mdp3.LevelsA},
-		"loops and replay": {Levels: mdp3.LevelsA, ReplayAt: netip.MustParseAddrPort("127.0.0.1:0"), Lines: mold.LinesOptions{BothPPM: 1_000, BothPackets: 5}, Cut: true},
+		"loops":            loops(),
+		"loops and replay": {Levels: mdp3.LevelsA, Orders: mdp3.OrdersA, Definitions: mdp3.DefinitionsA, ReplayAt: netip.MustParseAddrPort("127.0.0.1:0"), Keep: 600, Lines: mold.LinesOptions{BothPPM: 1_000, BothPackets: 5}, Cut: true}, // the replay does not go back so far
 	} {
 		t.Run(name, func(t *testing.T) {
-			x := cmeExchange(t, 25_000, 11, o)
+			x := cmeExchange(t, 30_000, 11, o)
 			x.begin()
-			for x.e.Counters().Last < 2_500 {
+			for x.e.Counters().Last < 800 {
 				time.Sleep(time.Millisecond)
 			}
 			x.join()
 			k := x.settle()
 			must(t, x.end())
 			x.books()
-			if k["0.resync.rebuilt"] == 0 || k["0.channel.0.lost_messages"] < 2_000 {
+			if k["0.resync.rebuilt"] == 0 || k["0.channel.0.lost_messages"] < 700 || k["0.channel.0.messages"] < 500 {
 				t.Errorf("it did not start late: %v", moved(k))
+			}
+			t.Logf("behind %d packets: %d rebuilds of %d attempts; %d packets live", k["0.channel.0.lost_messages"], k["0.resync.rebuilt"], k["0.resync.attempts"], k["0.channel.0.messages"])
+		})
+	}
+}
+
+// TestCMEReset: a channel reset voids all books, which come again on the feed itself; what instruments are is not said again, and stays known.
+func TestCMEReset(t *testing.T) {
+	for _, restart := range []bool{false, true} {
+		t.Run(fmt.Sprintf("numbers begin anew: %v", restart), func(t *testing.T) {
+			x := cmeExchange(t, 20_000, 21, mdp3.Options{ResetEvery: 700 * time.Millisecond, Restart: restart})
+			x.join()
+			x.begin()
+			for !x.e.Counters().Ended {
+				time.Sleep(time.Millisecond)
+			}
+			for last := uint64(0); ; time.Sleep(150 * time.Millisecond) { // heartbeats go on
+				n := x.counters(t)["0.lane.rows"]
+				if n == last && n != 0 {
+					break
+				}
+				last = n
+			}
+			k := x.counters(t)
+			x.stop()
+			time.Sleep(100 * time.Millisecond)
+			must(t, x.end())
+			x.books()
+			if n := x.e.Counters().Resets; n == 0 || restart && k["0.channel.0.sessions"] != 1+n || !restart && k["0.channel.0.sessions"] != 1 || k["0.channel.0.lost_messages"] != 0 {
+				t.Errorf("%d resets; %v", n, moved(k))
 			}
 		})
 	}

@@ -21,8 +21,9 @@
 //	believe.go    what one packet alone is believed    hold.go      early packets         holes.go   what is waited for
 //	told.go       recovering, closed                   lose.go      lost, ended           silence.go what each line lacks
 //	ask.go        what is asked, when and of whom      answer.go    what comes back
-//	link.go       lane and goroutine, lock-free        requester.go the socket        replay.go the same over TCP (CME)
+//	link.go       lane and goroutine, lock-free        requester.go the socket
 //	refused.go    what the venue says will not come    xdp_requester.go NYSE: requests by TCP, answers by multicast
+//	replay.go     CME: requests and answers by TCP     replay_conn.go one of its connections
 //
 // A Channel does no I/O, has no clock and starts no goroutine: packets, answers, and the time they are looked at, come from outside, so a
 // recorded day and a seeded simulation run the same code as the wire. It belongs to one lane.
