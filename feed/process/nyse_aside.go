@@ -110,7 +110,7 @@ func (s *sideline) look(rebuilding bool) {
 		answer <- known
 	default:
 	}
-	if rebuilding || len(s.told) > 0 || len(s.wanted) > 0 {
+	if s.decoder.Counters().Unmapped == 0 || rebuilding || len(s.told) > 0 || len(s.wanted) > 0 {
 		return
 	}
 	var lacking []uint32
