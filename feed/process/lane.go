@@ -161,7 +161,7 @@ func (r *laneRunner) join(proto *protocol.Protocol, f *config.Feed, p *Process, 
 		}
 		c := channelConfig(&f.Recovery, a)
 		c.Framing = proto.Framing
-		if err := r.cme.replay(&c, f, ch, r.resync != nil, log); err != nil {
+		if err := r.cme.replay(&c, f, ch, sink, r.resync != nil, log); err != nil {
 			return fmt.Errorf("channel %s: %w", ch.Name, err)
 		}
 		channel := session.NewChannel(c, sink)
