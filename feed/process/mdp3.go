@@ -51,15 +51,11 @@ const (
 	cmeAsk   = 2_000
 )
 
+// reads notes which decoder reads the channel that is being opened.
+func (x *cme) reads(d pipeline.Decoder) { x.decoder, _ = d.(*mdp3.Decoder) }
+
 // replay gives a channel its link to the TCP replay, where servers are named; rebuilt: its books come back from loops. Of other venues it is not the business.
-func (x *cme) replay(c *session.Config, f *config.Feed, ch *config.Channel, sink session.Sink, rebuilt bool, log *slog.Logger) error {
-	x.decoder = nil
-	switch s := sink.(type) {
-	case *pipeline.Lane:
-		x.decoder, _ = s.Main().Decoder().(*mdp3.Decoder)
-	case *pipeline.Stream:
-		x.decoder, _ = s.Decoder().(*mdp3.Decoder)
-	}
+func (x *cme) replay(c *session.Config, f *config.Feed, ch *config.Channel, rebuilt bool, log *slog.Logger) error {
 	if x.decoder == nil || len(f.Recovery.Servers) == 0 {
 		return nil
 	}
@@ -118,7 +114,7 @@ func (r *laneRunner) loops(f *config.Feed, log *slog.Logger) (err error) {
 	if of.Prices {
 		o.Prices = func() (*pricebook.Books, error) { return pricebook.New(pricebook.Options{Depth: of.Depth}) }
 	}
-	o.Decoder = func() (resync.Decoder, error) { return protocol.MDP3.New(decoderOptions(f, uint8(r.number))) }
+	o.Decoder = func() (resync.Decoder, error) { return protocol.MDP3.New(decoderOptions(f, firstChannel(protocol.MDP3, f, r.name, r.number))) }
 	r.resync, err = resync.New(o)
 	return err
 }
