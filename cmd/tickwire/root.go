@@ -95,7 +95,7 @@ Exit codes: 0 done, 1 the job failed or the input was bad, 2 wrong usage or conf
 	} {
 		for _, c := range group.commands {
 			c.GroupID = group.id
-			if c.HasSubCommands() {
+			if c.HasSubCommands() && c.RunE == nil {
 				c.Args, c.RunE, c.DisableFlagsInUseLine = noSuchCommand, helpOnly, true
 			}
 			root.AddCommand(c)

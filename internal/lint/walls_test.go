@@ -35,7 +35,8 @@ var walls = map[string][]string{
 
 // heavy libraries stay behind one package each.
 var heavy = map[string]string{
-	"github.com/duckdb/": "sqlgw/duck",
+	"github.com/duckdb/":     "sqlgw/duck",
+	"github.com/quickfixgo/": "feed/session/fix",
 }
 
 func TestWalls(t *testing.T) {

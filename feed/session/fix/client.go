@@ -13,6 +13,8 @@ import (
 
 	qf "github.com/quickfixgo/quickfix"
 	"github.com/quickfixgo/quickfix/config"
+
+	codec "github.com/tickwire/tickwire/parsers/fix"
 )
 
 // Sink takes the application messages of a session as they came, from 8= to 10= and its SOH, in the order of their numbers; raw is the sink's. It is
@@ -45,7 +47,9 @@ type Client struct {
 	up   bool
 	last string // text of the last reason to end
 
-	read message // the session's goroutine
+	read   message           // the session's goroutine, as the following
+	dict   *codec.Dictionary // nil: not strict
+	strict codec.Message
 }
 
 // Open starts a client that hands messages to sink. It returns at once: logging on, and again after a loss, goes on until Close.
@@ -85,6 +89,11 @@ func open(c Config, sink Sink) (*Client, error) {
 	var err error
 	if k.tls, err = c.TLS.client(c.Address); err != nil {
 		return nil, err
+	}
+	if c.Strict {
+		if k.dict, err = codec.Builtin(codec.Versions[c.Version]); err != nil {
+			return nil, err
+		}
 	}
 	k.subs.start(&k.c)
 	k.retry = &backOff{least: c.RetryLeast, most: c.RetryMost, now: time.Now, chance: rand.Float64}

@@ -44,9 +44,20 @@ func (a clientApp) OnLogout(qf.SessionID) {
 }
 
 func (a clientApp) ToAdmin(m *qf.Message, _ qf.SessionID) {
-	if typ, _ := m.MsgType(); typ == "A" && a.user != "" {
-		m.Body.SetString(553, a.user)
-		m.Body.SetString(554, a.password)
+	switch typ, _ := m.MsgType(); typ {
+	case "A":
+		if a.user != "" {
+			m.Body.SetString(553, a.user)
+			m.Body.SetString(554, a.password)
+		}
+	case "4": // not earlier: a request made before the fill has its end would be a number that it fills
+		first, _ := m.Header.GetInt(34)
+		behind, _ := m.Body.GetInt(36)
+		a.mu.Lock()
+		defer a.mu.Unlock()
+		if a.up && a.subs.filled(uint64(max(0, first)), uint64(max(0, behind))) {
+			a.subs.stale = true // what was asked has to be asked again
+		}
 	}
 }
 
@@ -73,13 +84,6 @@ func (a clientApp) FromAdmin(m *qf.Message, _ qf.SessionID) qf.MessageRejectErro
 	switch typ {
 	case "2":
 		a.counters.Resends.Add(1)
-		first, _ := m.Body.GetInt(7)
-		last, _ := m.Body.GetInt(16)
-		a.mu.Lock()
-		if a.up && a.subs.askedFrom(uint64(max(0, first)), uint64(max(0, last))) {
-			a.subs.stale = true // the answer is a gap fill: what was asked has to be asked again
-		}
-		a.mu.Unlock()
 	case "3":
 		seq, _ := m.Body.GetInt(45)
 		text, _ := m.Body.GetString(58)
@@ -129,6 +133,13 @@ func (a clientApp) FromApp(env *qf.Message, _ qf.SessionID) qf.MessageRejectErro
 		a.lost("a message breaks the rules of tag=value")
 		return reject(f)
 	}
+	if a.dict != nil {
+		if rejected := against(&a.strict, f.frame, a.dict); rejected != nil {
+			a.counters.Malformed.Add(1)
+			a.lost("a message breaks the dictionary")
+			return rejected
+		}
+	}
 	typ, _ := env.MsgType()
 	if !a.look(typ, f.frame) {
 		a.counters.Stale.Add(1)
@@ -159,6 +170,23 @@ func reject(f keptFrame) qf.MessageRejectError {
 	}
 	tag := qf.Tag(f.badTag)
 	return qf.NewMessageRejectError(text, f.bad, &tag)
+}
+
+// against checks a frame with a dictionary; nil: it is good, and m has it.
+func against(m *codec.Message, frame []byte, d *codec.Dictionary) qf.MessageRejectError {
+	err := m.Parse(frame, d)
+	if err == nil {
+		err = m.Validate(codec.Checks{AllowUserTags: true, AllowAnyOrder: true})
+	}
+	fault, bad := err.(*codec.Fault)
+	if !bad {
+		return nil
+	}
+	tag := qf.Tag(fault.Tag)
+	if tag == 0 {
+		return qf.NewMessageRejectError(fault.Text(), int(fault.Reason), nil)
+	}
+	return qf.NewMessageRejectError(fault.Text(), int(fault.Reason), &tag)
 }
 
 // look reads what concerns requests; false: the message belongs to one that is over.

@@ -148,6 +148,17 @@ func TestClientConversations(t *testing.T) {
 					t.Errorf("%d breaks, %d malformed", s.Breaks(), k.Counters().Malformed.Load())
 				}
 			}},
+		{"a strict client rejects what its dictionary does not have", func(c *session.Config) { c.Strict = true },
+			func(t *testing.T, w *wireVenue, k *session.Client, s *session.Source, poll func(int) []string) {
+				c := w.accept()
+				id := c.begin()
+				c.send("W|55=AA|262=" + id + "|268=2|269=0|270=1|271=2|")
+				c.expect("35=3", "45=2", "371=268", "373=16")
+				c.send("W|55=AA|262=" + id + "|" + entry)
+				if poll(1); s.Breaks() != 1 || k.Counters().Malformed.Load() != 1 {
+					t.Errorf("%d breaks, %d malformed", s.Breaks(), k.Counters().Malformed.Load())
+				}
+			}},
 		{"the venue has lost our request", nil,
 			func(t *testing.T, w *wireVenue, k *session.Client, s *session.Source, poll func(int) []string) {
 				c := w.accept()
@@ -377,11 +388,11 @@ func TestSlowClient(t *testing.T) {
 	slow, _, held := open("ME")
 	other, _, _ := open("OTHER")
 	venue.Begin()
-	until(t, 20*time.Second, "the day over", func() bool { return venue.Steps() == steps })
+	until(t, time.Minute, "the day over", func() bool { return venue.Steps() == steps })
 	close(held)
 	for name, r := range map[string]*reader{"slow": slow, "other": other} {
 		var last error
-		for end := time.Now().Add(10 * time.Second); time.Now().Before(end); time.Sleep(10 * time.Millisecond) {
+		for end := time.Now().Add(time.Minute); time.Now().Before(end); time.Sleep(10 * time.Millisecond) {
 			last = nil
 			for _, symbol := range []string{"SYM0001", "SYM0002", "SYM0003"} {
 				b, _ := venue.Book(symbol)

@@ -196,6 +196,9 @@ type Config struct {
 	Orders bool
 	// EntryTypes are the MDEntryTypes asked for. The default is 0, 1, 2: bids, offers, trades.
 	EntryTypes []string
+	// Strict rejects application messages that break the version's dictionary, as the public engines do: a few microseconds each. The default is off: what can
+	// be read is handed out.
+	Strict bool
 	// PerRequest is how many symbols a request names. The default is 50.
 	PerRequest int
 	// RingBytes is the room of the ring to the lane, a power of two. The default is 8 MiB.

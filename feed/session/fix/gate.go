@@ -1,7 +1,6 @@
 package fix
 
 import (
-	"bytes"
 	"errors"
 	"net"
 	"os"
@@ -108,6 +107,7 @@ func (g *gate) Read(p []byte) (int, error) {
 			}
 			continue
 		}
+		g.breathe()
 		if err := g.receive(); err != nil {
 			g.fail(err)
 		}
@@ -115,6 +115,16 @@ func (g *gate) Read(p []byte) (int, error) {
 	n := copy(p, g.pending)
 	g.pending = g.pending[n:]
 	return n, nil
+}
+
+// breathe waits while the library has much to do, a few seconds at most: should it have left messages aside, their number does not fall.
+func (g *gate) breathe() {
+	for range 5000 {
+		if g.order.next == nil || g.order.reset || g.isDone() || !g.kept.full(g.order.next.Load()) {
+			return
+		}
+		time.Sleep(time.Millisecond)
+	}
 }
 
 func (g *gate) fail(err error) {
@@ -267,62 +277,6 @@ func (g *gate) bind(next *atomic.Uint64) {
 	g.order.see(&g.first)
 }
 
-// Write queues a message. It fails when the peer has not taken what was sent before.
-func (g *gate) Write(p []byte) (int, error) {
-	if isAppFrame(p) {
-		g.passed.Add(1)
-	}
-	if g.isDone() {
-		return 0, net.ErrClosed
-	}
-	if !g.queue.put(p) {
-		g.c.Backlog.Add(1)
-		g.shut(errSlowPeer)
-		return 0, errSlowPeer
-	}
-	return len(p), nil
-}
-
-// isAppFrame tells a message of the application by its third field.
-func isAppFrame(p []byte) bool {
-	at := bytes.Index(p[:min(len(p), 64)], []byte("\x0135="))
-	if at < 0 || at+5 >= len(p) {
-		return false
-	}
-	end := bytes.IndexByte(p[at+4:], soh)
-	return end > 0 && !isAdmin(string(p[at+4:at+4+end]))
-}
-
-func (g *gate) isDone() bool {
-	select {
-	case <-g.done:
-		return true
-	default:
-		return false
-	}
-}
-
-// send writes what is queued.
-func (g *gate) send() {
-	for {
-		b := g.queue.take()
-		if b == nil {
-			_ = g.conn.Close()
-			return
-		}
-		_ = g.conn.SetWriteDeadline(time.Now().Add(g.limit.write))
-		if _, err := g.conn.Write(b); err != nil {
-			if errors.Is(err, os.ErrDeadlineExceeded) {
-				g.c.Slow.Add(1)
-				err = errSlowPeer
-			}
-			g.shut(err)
-			_ = g.conn.Close()
-			return
-		}
-	}
-}
-
 // Close ends the connection when what is queued was sent, within a second.
 func (g *gate) Close() error {
 	g.shut(net.ErrClosed)
@@ -347,57 +301,3 @@ func (g *gate) RemoteAddr() net.Addr               { return g.conn.RemoteAddr() 
 func (g *gate) SetDeadline(time.Time) error        { return nil } // deadlines are the gate's own
 func (g *gate) SetReadDeadline(t time.Time) error  { return nil }
 func (g *gate) SetWriteDeadline(t time.Time) error { return nil }
-
-// sendQueue is bytes that wait to be sent, up to a limit. One goroutine takes, any put.
-type sendQueue struct {
-	mu     sync.Mutex
-	wake   sync.Cond
-	fill   []byte // grows
-	work   []byte // being sent
-	limit  int
-	closed bool
-}
-
-func (q *sendQueue) init(limit int) {
-	q.limit = limit
-	q.wake.L = &q.mu
-}
-
-func (q *sendQueue) put(p []byte) bool {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	if q.closed || len(q.fill)+len(p) > q.limit {
-		return false
-	}
-	q.fill = append(q.fill, p...)
-	q.wake.Signal()
-	return true
-}
-
-// take waits for bytes; nil: there will be none.
-func (q *sendQueue) take() []byte {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	for len(q.fill) == 0 {
-		if q.closed {
-			return nil
-		}
-		q.wake.Wait()
-	}
-	q.work, q.fill = q.fill, q.work[:0]
-	return q.work
-}
-
-func (q *sendQueue) end() {
-	q.mu.Lock()
-	q.closed = true
-	q.wake.Signal()
-	q.mu.Unlock()
-}
-
-// waiting is how many bytes the peer has yet to take, those being written aside.
-func (q *sendQueue) waiting() int {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	return len(q.fill)
-}

@@ -72,6 +72,24 @@ func (k *keeper) drop(number uint64, f keptFrame) {
 	k.bytes -= len(f.frame) + keptOverhead
 }
 
+// mostUnderWay is how many messages the library is given beyond those that it has dealt with: what comes faster waits with the venue.
+const mostUnderWay = 1024
+
+// full says that so many are under way; next is the number that the library awaits.
+func (k *keeper) full(next uint64) bool {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if len(k.frames) < mostUnderWay {
+		return false
+	}
+	for n, f := range k.frames {
+		if f.seq < next {
+			k.drop(n, f)
+		}
+	}
+	return len(k.frames) >= mostUnderWay
+}
+
 // reset is told that numbers begin again with 1; clear also forgets what is kept: the connection is gone.
 func (k *keeper) reset() {
 	k.mu.Lock()

@@ -50,22 +50,6 @@ type ringInstrument struct {
 	status    uint16
 }
 
-type ringLane struct {
-	instance, feed, lane string
-
-	mbp1       *ringbuf.Reader
-	mbp10      *ringbuf.Reader // nil: there is none
-	side       *ringbuf.Reader // events; nil: there is none
-	inst       *ringbuf.InstReader
-	last       *ringbuf.LastReader
-	ids        map[uint64]*ringInstrument // by publisher and instrument_id
-	generation uint64
-	count      uint64
-	lost       uint64
-	down       bool
-	retryAt    time.Time
-}
-
 const (
 	ringRescan = 500 * time.Millisecond // between looks for new lanes and instruments
 	ringStale  = time.Second            // without a heartbeat: books are not firm
@@ -120,104 +104,6 @@ func (m *RingMarket) rescan(fn func(*Event)) error {
 		}
 	}
 	return nil
-}
-
-func (l *ringLane) open(ringDir string) (err error) {
-	path := func(k ringbuf.Kind) string { return ringbuf.Path(ringDir, l.instance, l.feed, l.lane, k) }
-	side := func(ext string) string { return ringbuf.SidePath(ringDir, l.instance, l.feed, l.lane, ext) }
-	l.ids = map[uint64]*ringInstrument{}
-	if l.mbp1, err = ringbuf.Open(path(ringbuf.KindMbp1), ringbuf.ReaderOptions{StaleAfter: ringStale, Report: "fix"}); err != nil {
-		return err
-	}
-	l.lost = l.mbp1.Lost()
-	if l.inst, err = ringbuf.OpenInst(side(ringbuf.ExtInst)); err != nil {
-		return err
-	}
-	if l.last, err = ringbuf.OpenLast(side(ringbuf.ExtLast), l.inst); err != nil {
-		return err
-	}
-	for kind, r := range map[ringbuf.Kind]**ringbuf.Reader{ringbuf.KindMbp10: &l.mbp10, ringbuf.KindEvents: &l.side} {
-		if *r, err = ringbuf.Open(path(kind), ringbuf.ReaderOptions{Join: ringbuf.JoinOldest, Report: "fix"}); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return err
-		}
-	}
-	return nil
-}
-
-func (l *ringLane) close() {
-	for _, r := range []*ringbuf.Reader{l.mbp1, l.mbp10, l.side} {
-		if r != nil {
-			_ = r.Close()
-		}
-	}
-	if l.last != nil {
-		_ = l.last.Close()
-	}
-	if l.inst != nil {
-		_ = l.inst.Close()
-	}
-	l.mbp1, l.mbp10, l.side, l.last, l.inst = nil, nil, nil, nil, nil
-}
-
-func ringKey(publisher uint16, id uint32) uint64 { return uint64(publisher)<<32 | uint64(id) }
-
-// directory reads the instruments that are new; true: their numbers began anew, and what was known of them is void.
-func (l *ringLane) directory(m *RingMarket) (reset bool) {
-	if l.inst == nil {
-		return false
-	}
-	generation, count := l.inst.Generation(), l.inst.Count()
-	if generation == l.generation && count == l.count && len(l.ids) > 0 {
-		return false
-	}
-	if reset = generation != l.generation; reset {
-		clear(l.ids)
-	}
-	l.generation, l.count = generation, count
-	l.inst.Each(func(_ uint64, e *ringbuf.Inst) {
-		symbol := e.Symbol()
-		if !goodText(symbol) {
-			return
-		}
-		id, ok := m.symbols[symbol]
-		if ok && m.all[id].lane != l && m.all[id].lane.inst != nil {
-			return // another feed's: the first one is found
-		}
-		if !ok {
-			id = uint32(len(m.all))
-			m.symbols[symbol] = id
-			m.all = append(m.all, &ringInstrument{Instrument: Instrument{ID: id, Symbol: symbol}})
-		}
-		x := m.all[id]
-		x.Exchange, x.Currency, x.Class = text(e.MIC[:]), text(e.Currency[:]), e.Class
-		other := x.wire != e.InstrumentID || x.publisher != e.PublisherID || x.lane != l || reset
-		x.lane, x.publisher, x.wire, x.status = l, e.PublisherID, e.InstrumentID, uint16(e.StatusAction)
-		l.ids[ringKey(e.PublisherID, e.InstrumentID)] = x
-		if other {
-			x.hasDeep = false
-			x.takeLast()
-		}
-	})
-	return reset
-}
-
-// takeLast takes the top from .last.
-func (x *ringInstrument) takeLast() {
-	x.top.empty()
-	x.upTo = 0
-	if rec, ok := x.lane.last.Last(x.publisher, x.wire); ok {
-		topOf(&x.top, &rec.Mbp1)
-		x.upTo = rec.TsPublish
-	}
-}
-
-func text(b []byte) string {
-	for i, c := range b {
-		if c == 0 {
-			return string(b[:i])
-		}
-	}
-	return string(b)
 }
 
 // reload takes the tops of a lane from .last.
@@ -371,16 +257,6 @@ func (m *RingMarket) top(l *ringLane, rec *ringbuf.Mbp1Slot, fn func(*Event)) {
 	}
 	topOf(&x.top, &rec.Mbp1)
 	fn(&Event{Kind: EventTop, ID: x.ID, Book: &x.top, TsEvent: rec.TsEvent})
-}
-
-// find gives the instrument of a record; one that the directory did not have a moment ago is looked for there again.
-func (l *ringLane) find(m *RingMarket, publisher uint16, id uint32) *ringInstrument {
-	x := l.ids[ringKey(publisher, id)]
-	if x == nil {
-		l.directory(m)
-		x = l.ids[ringKey(publisher, id)]
-	}
-	return x
 }
 
 func (m *RingMarket) pollDeep(l *ringLane, most int, fn func(*Event)) (taken int) {

@@ -49,6 +49,9 @@ func (a serverApp) OnLogon(id qf.SessionID) {
 	a.counters.Logons.Add(1)
 	x := a.session(id)
 	x.epoch.Add(1)
+	if g := x.gate.Load(); g != nil { // what was given before Logon, the library has dropped
+		g.given.Store(g.passed.Load())
+	}
 	a.ask(serverRequest{kind: askLogon, x: x})
 	a.c.Log.Info("fix: client logged on", "session", id.String())
 }
@@ -71,11 +74,16 @@ func (a serverApp) ask(r serverRequest) {
 }
 
 func (a serverApp) ToAdmin(m *qf.Message, id qf.SessionID) {
-	if typ, _ := m.MsgType(); typ != "A" {
-		return
-	}
-	if g := a.session(id).gate.Load(); g != nil && g.silent.Load() {
-		m.Body.SetInt(108, 0)
+	switch typ, _ := m.MsgType(); typ {
+	case "A":
+		if g := a.session(id).gate.Load(); g != nil && g.silent.Load() {
+			m.Body.SetInt(108, 0)
+		}
+	case "4":
+		// Not earlier: books sent anew before the fill has its end would be numbers that it fills.
+		if !a.c.Resend {
+			a.ask(serverRequest{kind: askRefresh, x: a.session(id)})
+		}
 	}
 }
 
@@ -93,9 +101,6 @@ func (a serverApp) FromAdmin(m *qf.Message, id qf.SessionID) qf.MessageRejectErr
 		return a.mayLogon(m, id)
 	case "2":
 		a.counters.Resends.Add(1)
-		if !a.c.Resend {
-			a.ask(serverRequest{kind: askRefresh, x: a.session(id)})
-		}
 	case "3":
 		a.counters.Rejects.Add(1)
 		text, _ := m.Body.GetString(58)
@@ -147,17 +152,9 @@ func (a serverApp) FromApp(env *qf.Message, id qf.SessionID) qf.MessageRejectErr
 		return reject(f)
 	}
 	m := &x.m
-	err := m.Parse(f.frame, a.dicts[x.v])
-	if err == nil {
-		err = m.Validate(codec.Checks{AllowUserTags: true, AllowAnyOrder: true})
-	}
-	if fault, bad := err.(*codec.Fault); bad {
+	if rejected := against(m, f.frame, a.dicts[x.v]); rejected != nil {
 		a.counters.Malformed.Add(1)
-		tag := qf.Tag(fault.Tag)
-		if tag == 0 {
-			return qf.NewMessageRejectError(fault.Text(), int(fault.Reason), nil)
-		}
-		return qf.NewMessageRejectError(fault.Text(), int(fault.Reason), &tag)
+		return rejected
 	}
 	switch string(m.MsgType()) {
 	case "V":

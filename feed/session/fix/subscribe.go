@@ -158,10 +158,10 @@ func (s *subscriptions) sent(id string, seq uint64) {
 	}
 }
 
-// askedFrom says that the venue lacks messages from first on (to last, 0: all), requests that it has not answered among them.
-func (s *subscriptions) askedFrom(first, last uint64) bool {
+// filled is told that numbers from first on, before behind, are filled without their messages: true if a request that has no answer yet is among them.
+func (s *subscriptions) filled(first, behind uint64) bool {
 	for seq := range s.bySeq {
-		if seq >= first && (last == 0 || seq <= last) {
+		if seq >= first && seq < behind {
 			return true
 		}
 	}
