@@ -190,8 +190,8 @@ func (l *Lane) adopt() bool {
 		r.half.Return(s)
 		return false
 	}
-	if x, ok := l.main.decoder.(exchanger); ok {
-		x.Exchange(s.Decoder)
+	if x, ok := l.main.decoder.(exchanger); ok && !x.Exchange(s.Decoder) {
+		l.err = errors.New("pipeline: books were rebuilt by another decoder than the lane's")
 	}
 	r.shadow, r.at, r.scanned, r.since = s, 0, 0, l.now
 	if l.books.Options().Sparse {

@@ -224,12 +224,14 @@ func decoderOptions(f *config.Feed, channel uint8) protocol.Options {
 // sink is where a channel's messages go: the lane itself for its first, and for all where the venue has one directory for all of them.
 func (r *laneRunner) sink(proto *protocol.Protocol, f *config.Feed, channel int) (session.Sink, error) {
 	if !proto.Channels || len(r.input.Channels) == 0 {
+		r.cme.reads(r.lane.Main().Decoder())
 		return r.lane, nil
 	}
 	decoder, err := proto.New(decoderOptions(f, uint8(channel)))
 	if err != nil {
 		return nil, err
 	}
+	r.cme.reads(decoder)
 	return r.lane.Stream(decoder, uint8(channel)), nil
 }
 

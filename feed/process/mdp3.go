@@ -13,6 +13,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/tickwire/tickwire/feed/pipeline"
 	"github.com/tickwire/tickwire/feed/pricebook"
 	"github.com/tickwire/tickwire/feed/protocol"
 	"github.com/tickwire/tickwire/feed/resync"
@@ -30,6 +31,7 @@ import (
 //	the start was late                  and of orders, as the product has them  joined while books are rebuilt, and left again
 type cme struct {
 	replayers []*replayer
+	decoder   *mdp3.Decoder // of the channel that is being opened
 
 	mu    sync.Mutex
 	loops mdp3loop.Counters // of attempts that have ended
@@ -49,9 +51,12 @@ const (
 	cmeAsk   = 2_000
 )
 
+// reads notes which decoder reads the channel that is being opened.
+func (x *cme) reads(d pipeline.Decoder) { x.decoder, _ = d.(*mdp3.Decoder) }
+
 // replay gives a channel its link to the TCP replay, where servers are named; rebuilt: its books come back from loops. Of other venues it is not the business.
 func (x *cme) replay(c *session.Config, f *config.Feed, ch *config.Channel, rebuilt bool, log *slog.Logger) error {
-	if f.Protocol != protocol.MDP3.Name || len(f.Recovery.Servers) == 0 {
+	if x.decoder == nil || len(f.Recovery.Servers) == 0 {
 		return nil
 	}
 	password, err := firstLine(f.Recovery.PasswordFile)
@@ -72,14 +77,18 @@ func (x *cme) replay(c *session.Config, f *config.Feed, ch *config.Channel, rebu
 	return nil
 }
 
-// addReplay registers what a channel asked for, and what came of it.
+// addReplay registers what a CME channel's decoder counts, what it asked for, and what came of it.
 func (r *laneRunner) addReplay(at string, ch *session.Channel) error {
-	if len(r.cme.replayers) == 0 {
+	if r.cme.decoder == nil {
 		return nil
+	}
+	err := r.export.add(at+".mdp3", &r.cme.decoder.Counters)
+	if len(r.cme.replayers) == 0 {
+		return err
 	}
 	x := r.cme.replayers[len(r.cme.replayers)-1] // the channel's: it was made just now
 	r.kernel.also(func() { x.counters = x.Counters() })
-	return errors.Join(r.export.add(at+".ask", &ch.Ask), r.export.add(at+".recovery", &ch.Recovery), r.kernel.add(at+".replay", &x.counters))
+	return errors.Join(err, r.export.add(at+".ask", &ch.Ask), r.export.add(at+".recovery", &ch.Recovery), r.kernel.add(at+".replay", &x.counters))
 }
 
 // loops makes what rebuilds the lane's books from the loops, where services are given.
@@ -105,7 +114,7 @@ func (r *laneRunner) loops(f *config.Feed, log *slog.Logger) (err error) {
 	if of.Prices {
 		o.Prices = func() (*pricebook.Books, error) { return pricebook.New(pricebook.Options{Depth: of.Depth}) }
 	}
-	o.Decoder = func() (resync.Decoder, error) { return protocol.MDP3.New(decoderOptions(f, uint8(r.number))) }
+	o.Decoder = func() (resync.Decoder, error) { return protocol.MDP3.New(decoderOptions(f, firstChannel(protocol.MDP3, f, r.name, r.number))) }
 	r.resync, err = resync.New(o)
 	return err
 }
@@ -130,16 +139,14 @@ func (x *cme) add(c *mdp3loop.Counters) {
 	}
 }
 
-// addCME registers what decoder, price books and loops count.
-func (r *laneRunner) addCME() error {
-	d, ok := r.lane.Main().Decoder().(*mdp3.Decoder)
-	if !ok {
+// addCME registers what price books and loops count.
+func (r *laneRunner) addCME() (err error) {
+	if _, ok := r.lane.Main().Decoder().(*mdp3.Decoder); !ok {
 		return nil
 	}
-	err := r.export.add(r.name+".mdp3", &d.Counters)
 	if p := r.kept.Prices; p != nil {
 		r.export.also(func() { p.Counters() })
-		err = errors.Join(err, r.export.add(r.name+".pricebook", p.Counters()))
+		err = r.export.add(r.name+".pricebook", p.Counters())
 	}
 	if r.resync != nil {
 		r.kernel.also(func() {

@@ -16,6 +16,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/tickwire/tickwire/feed/book"
 	"github.com/tickwire/tickwire/feed/pipeline"
 	"github.com/tickwire/tickwire/feed/protocol"
 	"github.com/tickwire/tickwire/feed/session"
@@ -40,6 +41,7 @@ type cmeTest struct {
 	lost []exchange.Span // packets that neither line had; read it after end
 	ran  chan error
 	stop func()
+	look func() // at the feed, when its lane has ended
 }
 
 const cmeRate = 10_000 // events a second
@@ -102,7 +104,15 @@ func (x *cmeTest) join() {
 	ctx, cancel := context.WithCancel(x.t.Context())
 	ended := make(chan error, 1)
 	go func() { ended <- x.Run(ctx) }()
-	x.end = sync.OnceValue(func() error { cancel(); err := <-ended; must(x.t, x.Close()); return err })
+	x.end = sync.OnceValue(func() error {
+		cancel()
+		err := <-ended
+		if x.look != nil {
+			x.look()
+		}
+		must(x.t, x.Close())
+		return err
+	})
 	x.t.Cleanup(func() { must(x.t, x.end()) })
 }
 
@@ -117,6 +127,7 @@ func (x *cmeTest) settle() map[string]uint64 {
 		if c.Ended && have+2 >= uint64(c.Last) && have > 0 && k["0.resync.live_state"] == 0 && k["0.channel.0.live_holes"] == 0 {
 			if quiet++; quiet > 20 {
 				x.stop()
+				x.look = x.queues
 				return k
 			}
 		} else {
@@ -166,6 +177,30 @@ func (x *cmeTest) truth() []tick.Mbo {
 	must(t, err)
 	defer r.Close()
 	return bare(orders(t, r))
+}
+
+// queues wants the lane's own books to be the market's, place by place in each queue, and no instrument to come to be behind them.
+func (x *cmeTest) queues() {
+	x.t.Helper()
+	if x.feed.Product == "mbp" {
+		return
+	}
+	books := x.lanes[0].books
+	for i := range x.g.Instruments() {
+		var want, got []uint64
+		for side := range 2 {
+			for _, o := range x.g.Orders(i, side) {
+				want = append(want, o.ID)
+			}
+		}
+		books.Walk(uint32(x.g.Security(i)), func(o book.Order) bool { got = append(got, o.ID); return true })
+		if !slices.Equal(got, want) {
+			x.t.Errorf("%s: the lane's queues are not the market's: %d orders, want %d", x.g.Symbol(i), len(got), len(want))
+		}
+	}
+	if books.Behind(1) {
+		x.t.Error("an instrument that comes later would be told as behind")
+	}
 }
 
 // restingAt is what a reader of the mbo ring has: A adds, M changes, C takes away, R empties.
