@@ -4,6 +4,7 @@ import (
 	"math"
 	"unsafe"
 
+	"github.com/tickwire/tickwire/feed/pricebook"
 	"github.com/tickwire/tickwire/tick"
 )
 
@@ -140,6 +141,10 @@ func (l *Lane) define(d *tick.Definition) {
 	l.counters.Definitions++
 	if l.rebuild != nil {
 		l.rebuild.toldDefinition(d)
+		if l.depth.prices != nil {
+			depth, implied := pricebook.Depths(d)
+			l.rebuild.half.Depth(d.InstrumentID, depth, implied)
+		}
 	}
 }
 

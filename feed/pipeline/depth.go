@@ -75,6 +75,19 @@ func (l *Lane) eachBook(fn func(id uint32) bool) {
 	l.depth.prices.Instruments(func(id uint32) bool { return l.books.Seen(id) || fn(id) })
 }
 
+// empty begins a session whose instruments are those of the one before.
+func (d *depth) empty() {
+	if d.prices != nil {
+		d.prices.Empty()
+	}
+	for _, w := range d.ids {
+		w.open = false
+		for i := range w.levels {
+			w.levels[i] = tick.EmptyPair
+		}
+	}
+}
+
 func (d *depth) reset() {
 	if d.prices != nil {
 		d.prices.Reset()

@@ -138,7 +138,7 @@ func New(cfg Config) (*Lane, error) {
 	}
 	var back *rebuild
 	if cfg.Resync != nil {
-		if back = (&rebuild{half: cfg.Resync.Lane()}); !back.half.Fits(cfg.Books) {
+		if back = newRebuild(cfg.Resync.Lane()); !back.half.Fits(cfg.Books) {
 			return nil, errors.New("pipeline: books are to be rebuilt, but not this lane's")
 		}
 	}

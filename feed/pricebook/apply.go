@@ -179,15 +179,21 @@ func (b *Books) define(batch *tick.Batch, i int) {
 	first, n := tick.SplitSideRows(batch.Aux[i])
 	for k := max(0, first); k < min(first+n, tick.MaxSideRows); k++ {
 		d := &batch.Definitions[k]
-		depth, impliedDepth := int(d.MarketDepth), int(d.MarketDepthImplied)
-		if depth == unset {
-			depth = 0
-		}
-		if impliedDepth == unset {
-			impliedDepth = 0
-		}
+		depth, impliedDepth := Depths(d)
 		b.SetDepth(d.InstrumentID, depth, impliedDepth)
 	}
+}
+
+// Depths are how many levels a side a definition says that the venue sends, and how many implied ones, as SetDepth has them; 0: it does not say.
+func Depths(d *tick.Definition) (depth, implied int) {
+	depth, implied = int(d.MarketDepth), int(d.MarketDepthImplied)
+	if depth == unset {
+		depth = 0
+	}
+	if implied == unset {
+		implied = 0
+	}
+	return depth, implied
 }
 
 const unset = 1<<31 - 1 // of an int32 in a definition

@@ -123,8 +123,13 @@ func New(o Options) (*Books, error) {
 
 // Reset forgets instruments, their depths, flags and counters: a new day. Memory stays.
 func (b *Books) Reset() {
-	clear(b.places)
+	b.Empty()
 	clear(b.depths)
+}
+
+// Empty is Reset that keeps depths: a new session of the same instruments.
+func (b *Books) Empty() {
+	clear(b.places)
 	clear(b.odd)
 	b.count, b.unknown, b.lastKnown = 0, 0, false
 	b.counters = Counters{}

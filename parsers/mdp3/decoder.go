@@ -63,7 +63,7 @@ func NewDecoder(o Options) (*Decoder, error) {
 // Start begins a session (pipeline.Decoder). Definitions stay if they are of the same week: CME sends them again at its start, and not after a channel
 // reset. Those of another week are void.
 func (d *Decoder) Start(midnight uint64) {
-	if midnight < d.week || midnight-d.week >= 6*dayNs {
+	if !d.Keeps(midnight) {
 		d.week = midnight
 		d.of.reset()
 	}
@@ -74,6 +74,9 @@ func (d *Decoder) Start(midnight uint64) {
 	d.open, d.first, d.lastOut = false, 0, 0
 	d.event++
 }
+
+// Keeps says that Start would keep definitions.
+func (d *Decoder) Keeps(midnight uint64) bool { return midnight >= d.week && midnight-d.week < 6*dayNs }
 
 // Refused is how many messages could not be taken (pipeline.Decoder).
 func (d *Decoder) Refused() uint64 { return d.Counters.Refused }
