@@ -101,24 +101,33 @@ func TestGenerated(t *testing.T) {
 				levels     bool
 			}
 			last := map[chain]int{}
+			in := func(i int) (orders, levels bool) { // the chains that a row is of
+				switch out.Kind[i] {
+				case tick.KindLevel:
+					levels = true
+				case tick.KindAdd, tick.KindModify, tick.KindDelete, tick.KindFill:
+					orders = true
+				case tick.KindTrade:
+					orders, levels = true, true
+				}
+				return
+			}
 			for i := range out.N {
 				b.apply(t, out, i)
 				kinds[out.Kind[i]]++
-				switch out.Kind[i] {
-				case tick.KindLevel:
-					last[chain{out.Instrument[i], true}] = i
-				case tick.KindAdd, tick.KindModify, tick.KindDelete, tick.KindTrade, tick.KindFill:
+				orders, levels := in(i)
+				if orders {
 					last[chain{out.Instrument[i], false}] = i
+				}
+				if levels {
+					last[chain{out.Instrument[i], true}] = i
 				}
 			}
 			for i := range out.N {
-				c := chain{out.Instrument[i], out.Kind[i] == tick.KindLevel}
-				k, chained := last[c]
-				if slices.Contains([]tick.Kind{tick.KindStatistics, tick.KindExt, tick.KindStatus, tick.KindDefinition, tick.KindImplied}, out.Kind[i]) {
-					chained, k = false, i
-				}
-				if more := out.Flags[i]&tick.FlagMore != 0; more != (chained && i != k) {
-					t.Fatalf("event %d row %d: more %v\n%v", n, i, more, rowsOf(out))
+				orders, levels := in(i)
+				moreOrders, moreLevels := tick.More(out.Flags[i])
+				if wantOrders, wantLevels := !orders || last[chain{out.Instrument[i], false}] != i, !levels || last[chain{out.Instrument[i], true}] != i; moreOrders != wantOrders || moreLevels != wantLevels {
+					t.Fatalf("event %d row %d: more orders %v, levels %v; want %v, %v\n%v", n, i, moreOrders, moreLevels, wantOrders, wantLevels, rowsOf(out))
 				}
 			}
 			out.Reset()
