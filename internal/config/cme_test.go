@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 )
 
 // TestCME: what a CME feed needs to ask the replay, and to have its books rebuilt.
@@ -26,9 +27,12 @@ func TestCME(t *testing.T) {
 		{"replay without a number", "recovery.servers = [\"10.0.0.1:5\"]\n", "[[feed.channel]]\n" + line, "by its number"},
 		{"two channels on a lane", "", "[[feed.channel]]\nname = \"a\"\n" + line + loops("levels", "orders") + "[[feed.channel]]\nname = \"b\"\n" + strings.Replace(line, "14310", "14320", 1), "where a lane has one channel"},
 	} {
-		_, err := Parse([]byte("[[feed]]\nname = \"cme\"\nprotocol = \"mdp3\"\n"+tc.feed+tc.channels), nil)
+		c, err := Parse([]byte("[[feed]]\nname = \"cme\"\nprotocol = \"mdp3\"\n"+tc.feed+tc.channels), nil)
 		if tc.want == "" && err != nil || tc.want != "" && (err == nil || !strings.Contains(err.Error(), tc.want)) {
 			t.Errorf("%s: %v, want %q", tc.name, err, tc.want)
+		}
+		if err == nil && time.Duration(c.Feed[0].Recovery.SilentAfter) != cmeSilence {
+			t.Errorf("%s: lines are silent after %s", tc.name, time.Duration(c.Feed[0].Recovery.SilentAfter))
 		}
 	}
 }
