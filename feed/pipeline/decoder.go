@@ -23,6 +23,19 @@ type Decoder interface {
 // strictDecoder is a decoder whose Append stops behind a message that it refuses: so the last one of those used is it.
 type strictDecoder interface{ StopsAtRefused() }
 
+// namingDecoder is a decoder that knows of whom it lacks messages: only those instruments' books are suspect then. It stands in the place of Refused.
+type namingDecoder interface {
+	// Doubts grows whenever messages are known to be missing. Hot path.
+	Doubts() uint64
+	// TakeDoubts calls fn with the instruments that they are of, since the last call. false: any may be of them.
+	TakeDoubts(fn func(id uint32)) bool
+}
+
+// asideDecoder is a decoder that takes messages outside of the sequence: Append's twin for those, whose rows have FlagSnapshot and a number that is given.
+type asideDecoder interface {
+	AppendRefresh(blocks []byte, sequence uint64, max int, out *tick.Batch) (used, messages int)
+}
+
 // keepingDecoder is a decoder of a venue that does not say again what instruments are when its numbers begin anew: Keeps says so of the session that Start with the same
 // midnight would begin.
 type keepingDecoder interface{ Keeps(midnight uint64) bool }

@@ -32,6 +32,8 @@ type rebuild struct {
 	shadow  *resync.Shadow // while republishing; its books are those that were exchanged
 	at      uint32         // the instrument to be told next: its number, or its place in the list
 	list    []uint32       // of sparse books: the instruments to be told, some of them more than once
+	only    []uint32       // the instruments whose books are made anew; none: all
+	lacking []uint32       // those of which messages were found to be missing in what is being delivered
 	scanned int            // instruments without anything to tell, since the last record
 	since   uint64         // lane time when records were told last
 
@@ -96,17 +98,20 @@ func (r *rebuild) doubt(first, last uint64) {
 	r.refusedLast = last
 }
 
-// lost asks for books that have what the lane's lack: the messages from first to last.
+// lost asks for books that have what the lane's lack: the messages from first to last; 0: what is missing has no numbers of the channel.
 func (l *Lane) lost(first, last uint64) {
 	r := l.rebuild
 	if r.shadow != nil {
 		l.giveBack()
 		r.half.Counters.Interrupted++
 	}
-	if !r.active {
+	if !r.active || len(r.only) > 0 || r.first == 0 {
 		r.first, r.last = first, last
 	}
-	r.first, r.last = min(r.first, first), max(r.last, last)
+	r.only, r.lacking = r.only[:0], r.lacking[:0]
+	if first != 0 {
+		r.first, r.last = min(r.first, first), max(r.last, last)
+	}
 	r.next = max(r.next, last+1)
 	r.half.Want(l.day, r.next)
 	r.active, r.logging = true, true
@@ -132,6 +137,7 @@ func (l *Lane) forget() {
 		l.giveBack()
 	}
 	r.active, r.logging, r.doubted = false, false, false
+	r.only, r.lacking = r.only[:0], r.lacking[:0]
 	r.system = 0
 	r.unmark()
 	clear(r.states[:])
@@ -167,6 +173,10 @@ func (l *Lane) adopt() bool {
 	}
 	r.half.Forget() // nothing more is to be logged
 	r.logging = false
+	if len(r.only) > 0 {
+		l.adoptSingle(s)
+		return true
+	}
 	err := l.books.Swap(s.Books)
 	if p := l.depth.prices; p != nil && err == nil {
 		if s.Prices == nil {
@@ -255,7 +265,10 @@ func (l *Lane) tell(budget int) {
 	}
 	r.active = false
 	r.unmark()
-	l.gapRecord(session.Gap{First: r.first, Last: r.last, State: tick.GapClosed}, 0)
+	if len(r.only) == 0 && r.first != 0 {
+		l.gapRecord(session.Gap{First: r.first, Last: r.last, State: tick.GapClosed}, 0)
+	}
+	r.only = r.only[:0]
 	r.half.Counters.LastRebuiltAt = l.now
 	r.state(0, l.now)
 	r.half.Refresh()

@@ -11,12 +11,15 @@ import (
 type Stream struct {
 	l       *Lane
 	decoder Decoder
-	plain   bool        // the decoder leaves Flags to the lane
-	strict  bool        // the decoder stops behind a message that it refuses
-	sent    sentDecoder // the decoder, where it wants to know when a packet was sent
-	id      uint8       // channel_id of its records
-	suspect uint8       // FlagMaybeBadBook after a loss, where the lane has other channels besides
-	refused uint64      // messages that the decoder had refused when it was last looked at
+	plain   bool          // the decoder leaves Flags to the lane
+	strict  bool          // the decoder stops behind a message that it refuses
+	sent    sentDecoder   // the decoder, where it wants to know when a packet was sent
+	next    uint64        // number behind those that came last
+	naming  namingDecoder // the decoder, where it knows whose messages it lacks
+	doubts  uint64        // its Doubts when it was last looked at
+	id      uint8         // channel_id of its records
+	suspect uint8         // FlagMaybeBadBook after a loss, where the lane has other channels besides
+	refused uint64        // messages that the decoder had refused when it was last looked at
 }
 
 // Stream makes a further channel's way into the lane. decoder becomes the lane's.
@@ -30,7 +33,8 @@ func (l *Lane) stream(decoder Decoder, channelID uint8) Stream {
 	_, plain := decoder.(*itch.Decoder)
 	_, strict := decoder.(strictDecoder)
 	sent, _ := decoder.(sentDecoder)
-	return Stream{l: l, decoder: decoder, plain: plain, strict: strict, sent: sent, id: channelID}
+	naming, _ := decoder.(namingDecoder)
+	return Stream{l: l, decoder: decoder, plain: plain, strict: strict, sent: sent, naming: naming, id: channelID}
 }
 
 // Decoder is the stream's. Read its counters on the lane, or when it has ended.
@@ -59,6 +63,7 @@ func (s *Stream) Messages(blocks []byte, first uint64, count int, at session.Arr
 		s.sent.SetSendTime(at.Sent)
 	}
 	begin := first
+	s.next = first + uint64(count)
 	if l.rebuild != nil {
 		l.rebuild.delivered(blocks, first, count)
 	}
@@ -81,9 +86,8 @@ func (s *Stream) Messages(blocks []byte, first uint64, count int, at session.Arr
 			l.endBatch()
 		}
 	}
-	if r := l.rebuild; r != nil && r.doubted {
-		r.doubted = false
-		l.lost(r.refusedFirst, r.refusedLast)
+	if r := l.rebuild; r != nil && (r.doubted || len(r.lacking) > 0) {
+		l.doubtful()
 	}
 }
 
@@ -115,6 +119,13 @@ func (s *Stream) Span(span []byte, first uint64) (used int) {
 // doubt makes the channel's books suspect once the decoder refused a message, one of those from first to last: what it said, and of whom, is not known. A strict
 // decoder refused the last one, and so that is a loss, with a record of its own.
 func (s *Stream) doubt(first, last uint64) {
+	if s.naming != nil {
+		if n := s.naming.Doubts(); n != s.doubts {
+			s.doubts = n
+			s.lacks(first, last)
+		}
+		return
+	}
 	refused := s.decoder.Refused()
 	if refused == s.refused {
 		return
@@ -129,6 +140,54 @@ func (s *Stream) doubt(first, last uint64) {
 		s.l.rebuild.doubt(first, last)
 	}
 }
+
+// lacks makes the books suspect of which the decoder says that messages are missing, as it noticed between first and last.
+func (s *Stream) lacks(first, last uint64) {
+	l := s.l
+	named := s.naming.TakeDoubts(func(id uint32) {
+		l.setSuspect(id, true)
+		l.distrustLast(id)
+		if l.rebuild != nil {
+			l.rebuild.doubtOf(id)
+		}
+	})
+	if named {
+		return
+	}
+	s.distrust()
+	if r := l.rebuild; r != nil && (!r.logging || len(r.only) > 0) { // else what came is in the log, and whoever decodes that notices, too
+		r.doubt(first, last)
+	}
+}
+
+// Aside takes count messages that are outside the channel's sequence, such as a mapping that was asked for, where the decoder knows such: between two passes.
+// Their rows are published, as of the number of the last message.
+func (s *Stream) Aside(blocks []byte, count int) {
+	d, ok := s.decoder.(asideDecoder)
+	if !ok {
+		return
+	}
+	l := s.l
+	l.endBatch()
+	s.begin()
+	for count > 0 {
+		used, n := d.AppendRefresh(blocks, s.last(), count, l.batch)
+		s.stamp(0, session.Arrival{})
+		if n == 0 {
+			l.counters.Refused += uint64(count)
+			break
+		}
+		blocks, count = blocks[used:], count-n
+		l.endBatch()
+	}
+	s.doubt(s.last(), s.last())
+	if r := l.rebuild; r != nil && (r.doubted || len(r.lacking) > 0) {
+		l.doubtful()
+	}
+}
+
+// last is the number of the message that came last.
+func (s *Stream) last() uint64 { return max(s.next, 1) - 1 }
 
 // refuse makes messages that came, and of which nobody knows what they said, and of whom, a loss like those that did not come: a record in their
 // place, and every book of the channel suspect from there on.

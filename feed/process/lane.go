@@ -35,6 +35,7 @@ type laneRunner struct {
 	fix       *fixFeed       // nil: not one
 	askers    []*asker       // one a channel, where servers are named
 	resync    *resync.Resync // nil: no snapshot server is named
+	sides     sidelines      // of an NYSE feed's channels
 	cme       cme            // what CME's channels are recovered by
 	tap       *capture.Tap
 	capture   *Capture
@@ -94,7 +95,7 @@ func (r *laneRunner) open(c *config.Config, f *config.Feed, number int, p *Proce
 	}
 	paced := f.Source == "file"
 	first := firstChannel(proto, f, r.name, number)
-	if err := r.rebuilds(f, log); err != nil {
+	if err := r.rebuilds(f, p, log); err != nil {
 		return err
 	}
 	decoder, err := proto.New(decoderOptions(f, first))
@@ -148,7 +149,7 @@ func (r *laneRunner) join(proto *protocol.Protocol, f *config.Feed, p *Process, 
 		if ch.Lane != r.name {
 			continue
 		}
-		a, err := newAsker(proto, &f.Recovery)
+		a, err := p.newAsker(proto, ch)
 		if err != nil {
 			return fmt.Errorf("channel %s: %w", ch.Name, err)
 		}
@@ -159,8 +160,10 @@ func (r *laneRunner) join(proto *protocol.Protocol, f *config.Feed, p *Process, 
 		if err != nil {
 			return fmt.Errorf("channel %s: %w", ch.Name, err)
 		}
-		c := channelConfig(&f.Recovery, a)
-		c.Framing = proto.Framing
+		if err := r.sides.join(r, ch, sink); err != nil {
+			return err
+		}
+		c := channelConfig(proto, &f.Recovery, a)
 		if err := r.cme.replay(&c, f, ch, r.resync != nil, log); err != nil {
 			return fmt.Errorf("channel %s: %w", ch.Name, err)
 		}
@@ -172,6 +175,11 @@ func (r *laneRunner) join(proto *protocol.Protocol, f *config.Feed, p *Process, 
 	}
 	if len(r.input.Channels) == 0 {
 		return errors.New("no channel names this lane")
+	}
+	if r.number == 0 {
+		if err := p.nyse.export(&r.kernel); err != nil {
+			return err
+		}
 	}
 	if r.listener, err = listen(f, r.name, r.input.Channels, p, log); err != nil {
 		return err
@@ -251,6 +259,7 @@ func (r *laneRunner) run(p *Process) error {
 		r.state.Store(uint32(r.ringState()))
 		r.silent.Store(silentLines(r.input.Channels))
 		r.passed.note(r)
+		r.sides.between(now, r.lane)
 		r.export.export(now)
 	}
 	r.input.BeforeSleep = r.bell
@@ -308,7 +317,7 @@ func (r *laneRunner) close() error {
 		errs = append(errs, r.fix.close())
 	}
 	for _, a := range r.askers {
-		errs = append(errs, a.Close())
+		errs = append(errs, a.close())
 	}
 	errs = append(errs, r.cme.close())
 	if r.listener != nil {
