@@ -102,10 +102,16 @@ func (l *Lane) cold(i int) {
 	case tick.KindSystem:
 		l.system(i)
 	case tick.KindClear:
-		flags := l.flags(i) | l.last(i)
-		l.order(i, tick.ActionClear, tick.SideNone, 0, tick.UndefPrice, 0, flags)
+		flags := l.flags(i)
+		other := tick.ClearLevels // the book that the mbo ring does not tell
+		if l.depth.levels {
+			other = tick.ClearOrders
+		}
+		if b.Sub[i] != other {
+			l.order(i, tick.ActionClear, tick.SideNone, 0, tick.UndefPrice, 0, flags|l.last(i))
+		}
 		if b.State[i]&tick.StateTop != 0 {
-			l.top(i, tick.ActionClear, tick.SideNone, tick.UndefPrice, 0, flags, &b.After[i])
+			l.top(i, tick.ActionClear, tick.SideNone, tick.UndefPrice, 0, flags|l.lastTop(i), &b.After[i])
 		}
 	}
 }

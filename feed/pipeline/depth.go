@@ -158,7 +158,7 @@ func (d *depth) apply(l *Lane) {
 		staged := len(l.staged.mbp10)
 		d.publish(l, i&tick.RowMask, w)
 		has := len(l.staged.mbp10) != staged
-		if b.Flags[i&tick.RowMask]&tick.FlagMore != 0 {
+		if _, more := tick.More(b.Flags[i&tick.RowMask]); more {
 			w.open = w.open || has
 			continue
 		}
@@ -221,14 +221,14 @@ func (d *depth) publish(l *Lane, i int, w *wantedBook) {
 	default: // a change before this row, which is about no order and has none of the three
 		action, side, price, size = tick.ActionNone, tick.SideNone, tick.UndefPrice, 0
 	}
-	l.ten(i, action, side, price, size, flags|l.last(i), &w.levels)
+	l.ten(i, action, side, price, size, flags|l.lastTop(i), &w.levels)
 }
 
 func (l *Lane) lastUnless(i int, flags uint8, more bool) uint8 {
 	if more {
 		return flags
 	}
-	return flags | l.last(i)
+	return flags | l.lastTop(i)
 }
 
 func (l *Lane) ten(i int, action, side byte, price int64, size uint64, flags uint8, levels *[10]tick.BidAskPair) {

@@ -74,6 +74,8 @@ type Books struct {
 	depth, implied, perInstrument int
 	most                          int
 	counters                      Counters
+
+	gone []Gone
 }
 
 // Counters count what did not go by the book since Reset. All are zero on a clean day but TopMismatch, which two feeds of a venue may differ by, and Beyond.
@@ -114,7 +116,7 @@ func New(o Options) (*Books, error) {
 		return nil, err
 	}
 	return &Books{
-		places: make(map[uint32]uint32), depths: make(map[uint32][2]uint8), odd: make(map[uint32]struct{}),
+		places: make(map[uint32]uint32), depths: make(map[uint32][2]uint8), odd: make(map[uint32]struct{}), gone: make([]Gone, 0, tick.MaxRows),
 		depth: o.Depth, implied: o.Implied, perInstrument: 2 * (o.Depth + o.Depth), most: o.MaxInstruments,
 	}, nil
 }

@@ -69,6 +69,9 @@ func show(b *tick.Batch, i int) string {
 	case tick.KindImbalance:
 		x := &b.Imbalances[first]
 		s += fmt.Sprintf(" %c %s x %d", x.Side, tick.FormatPrice(x.RefPrice), b.OrderID[i])
+		if x.TotalImbalanceQty == tick.UndefSize {
+			s += " not told"
+		}
 	}
 	if b.Flags[i]&tick.FlagSnapshot != 0 {
 		s += " snapshot"
@@ -218,11 +221,14 @@ func TestDecoder(t *testing.T) {
 			Definition 1 A A
 			Statistics 1 type 1 1.00 more
 			Statistics 1 type 3 2.00 more
-			Statistics 1 type 6 - quantity 900 more
+			Statistics 1 type 10001 - quantity 900 more
 			Statistics 1 type 9 - quantity 12 more
 			Statistics 1 type 13 - action 2 more
 			Imbalance 1 B 5.00 x 100 more
 			Level 1 N B 1.00 x 1 at 0 of 0`},
+		{"an imbalance without a size", Options{}, []string{"35=X|268=1|279=0|269=A|55=A|277=Q|"}, `
+			Definition 1 A A
+			Imbalance 1 A - x 0 not told`},
 		{"empty book in X", Options{}, []string{"FIXT.1.1 35=X|1021=3|268=2|279=0|269=0|278=a|55=A|270=1|271=1|279=0|269=J|", "FIXT.1.1 35=X|1021=3|268=1|279=0|269=0|278=a|55=A|270=1|271=1|"}, `
 			Definition 1 A A
 			Add 1 #1 B 1.00 x 1 more

@@ -13,7 +13,8 @@ type Decoder struct {
 	Counters Counters
 
 	opts   Options
-	orders int // chain of rows of orders
+	chains uint8     // of rows that there are (event.go)
+	flags  [32]uint8 // that a row begins with, by its kind
 	of     instruments
 	newer  *relay // by Options.Schema
 	exact  uint16 // version of that one, 0: there is none
@@ -41,9 +42,7 @@ type Decoder struct {
 // NewDecoder makes one channel's decoder. An error says what is wrong with Options.Schema.
 func NewDecoder(o Options) (*Decoder, error) {
 	d := &Decoder{opts: o, heldBack: make([]uint32, 0, tick.MaxRows)}
-	if o.Feed == FeedMBP {
-		d.orders = chainLevels
-	}
+	d.chainTables()
 	if o.Schema != "" {
 		s, err := sbe.Load(o.Schema)
 		if err != nil {
