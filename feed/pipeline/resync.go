@@ -243,11 +243,12 @@ func (l *Lane) tell(budget int) {
 		id := r.at
 		r.at++
 		if sparse {
-			if id = r.list[id]; !l.books.Behind(id) { // it was told
-				continue
-			}
+			id = r.list[id]
 		}
-		n := l.tellInstrument(id)
+		n := 0
+		if !sparse || l.books.Behind(id) { // else it was told
+			n = l.tellInstrument(id)
+		}
 		if n == 0 {
 			if r.scanned++; r.scanned == scanPerRecord {
 				r.scanned, n = 0, 1

@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"maps"
 	"net/netip"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -44,7 +45,10 @@ type cmeTest struct {
 	look func() // at the feed, when its lane has ended
 }
 
-const cmeRate = 10_000 // events a second
+const (
+	cmeRate     = 10_000 // events a second
+	cmePassword = "pass word"
+)
 
 // cmeExchange opens a channel whose market has so many messages, on groups of its own, and does not begin.
 func cmeExchange(t *testing.T, messages uint64, seed uint64, o mdp3.Options) *cmeTest {
@@ -95,6 +99,11 @@ func (x *cmeTest) join() {
 	text := strings.Replace(x.e.Config(), `name = "sim"`, `name = "nq"`, 1)
 	if !strings.Contains(text, "[feed.recovery]") {
 		text += "\n[feed.recovery]\n"
+	}
+	if strings.Contains(text, "user =") {
+		path := filepath.Join(x.dir, "password")
+		must(x.t, os.WriteFile(path, []byte(cmePassword+"\n"), 0o600))
+		text += fmt.Sprintf("password_file = %q\n", path)
 	}
 	text += fmt.Sprintf("wait = \"10ms\"\nhold_max = \"3s\"\nhold_packets = 16384\n[feed.rings]\nmbo = 1048576\nmbp1 = 524288\n[instance]\nname = \"t\"\nring_dir = %[1]q\nrun_dir = %[1]q\n", x.dir)
 	c, err := config.Parse([]byte(text), nil)
@@ -355,6 +364,9 @@ func TestCMEReplay(t *testing.T) {
 			if seed == 2 {
 				o.Replay.CutAfter = 3
 			}
+			if seed == 3 {
+				o.Replay.User, o.Replay.Password = "firm01", cmePassword
+			}
 			x := cmeExchange(t, 15_000, seed, o)
 			x.join()
 			x.begin()
@@ -457,5 +469,29 @@ func TestCMEReset(t *testing.T) {
 				t.Errorf("%d resets; %v", n, moved(k))
 			}
 		})
+	}
+}
+
+// TestFirstLine: a password is a file's first line; what cannot be one is refused without being told.
+func TestFirstLine(t *testing.T) {
+	for text, want := range map[string]string{"secret\nmore": "secret", "secret\r\n": "secret", "secret": "secret", "": "", strings.Repeat("x", 256): strings.Repeat("x", 256)} {
+		path := filepath.Join(t.TempDir(), "p")
+		must(t, os.WriteFile(path, []byte(text), 0o600))
+		if got, err := firstLine(path); got != want || err != nil {
+			t.Errorf("%q: %q, %v", text, got, err)
+		}
+	}
+	for _, text := range []string{strings.Repeat("y", 257), strings.Repeat("y", 1<<16), "a\x01554=b"} {
+		path := filepath.Join(t.TempDir(), "p")
+		must(t, os.WriteFile(path, []byte(text), 0o600))
+		if got, err := firstLine(path); err == nil || strings.Contains(err.Error(), "yy") || strings.Contains(err.Error(), "554") {
+			t.Errorf("%.10q: %q, %v", text, got, err)
+		}
+	}
+	if got, err := firstLine(""); got != "" || err != nil {
+		t.Errorf("%q, %v", got, err)
+	}
+	if _, err := firstLine("/nowhere/at/all"); err == nil {
+		t.Error("a file that is not there has a password")
 	}
 }

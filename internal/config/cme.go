@@ -3,7 +3,12 @@ package config
 import (
 	"fmt"
 	"slices"
+	"time"
 )
+
+// cmeSilence is how long a line of CME's may say nothing by default: heartbeats of a feed without content come each 30 s as far as CME says, and a channel at night
+// has nothing else.
+const cmeSilence = 35 * time.Second
 
 // validateCME checks what replay and loops need.
 func (f *Feed) validateCME(fs *faults, key string) {

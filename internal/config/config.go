@@ -170,7 +170,8 @@ type Recovery struct {
 	Interface string   `toml:"interface"`
 	Retry     Duration `toml:"retry"` // before the same is asked again, doubled each time; the default is 5 ms
 	Tries     int      `toml:"tries"` // requests for the same messages, at most; the default is 5
-	// SilentAfter is the time without a packet after which a line counts as silent: heartbeats come each second. The default is 3 s.
+	// SilentAfter is the time without a packet after which a line counts as silent: heartbeats come each second. The default is 3 s;
+	// of mdp3, whose heartbeats are rarer, 35 s.
 	SilentAfter Duration `toml:"silent_after"`
 	// Snapshot is a GLIMPSE server, host:port: books are rebuilt from it after a loss or a late start. The default is none.
 	Snapshot             string `toml:"snapshot"`
