@@ -240,10 +240,10 @@ func (l *Lane) endBatch() {
 	l.inPass = 0
 }
 
-// gapRecord publishes a gap, of which so many messages came.
-func (l *Lane) gapRecord(g session.Gap, came uint64) {
+// gapRecord publishes a gap, of which so many messages came, in the books of one instrument, or of all of the channel's: 0.
+func (l *Lane) gapRecord(g session.Gap, came uint64, instrument uint32) {
 	rec := tick.Gap{
-		Header: tick.Header{Length: 14, RType: tick.RTypeGap, PublisherID: l.publisher, TsEvent: l.lastTime},
+		Header: tick.Header{Length: 14, RType: tick.RTypeGap, PublisherID: l.publisher, InstrumentID: instrument, TsEvent: l.lastTime},
 		First:  g.First, Last: g.Last, TsRecv: max(l.now, l.lastRecv), State: g.State, ChannelID: l.channelID, Line: 255,
 		Messages: came,
 	}

@@ -195,7 +195,7 @@ func (l *Lane) tell(budget int) {
 	l.giveBack()
 	r.active = false
 	clear(r.marked[:])
-	l.gapRecord(session.Gap{First: r.first, Last: r.last, State: tick.GapClosed}, 0)
+	l.gapRecord(session.Gap{First: r.first, Last: r.last, State: tick.GapClosed}, 0, 0)
 	r.half.Counters.LastRebuiltAt = l.now
 	r.state(0, l.now)
 	r.half.Refresh()

@@ -14,9 +14,11 @@ type Stream struct {
 	plain   bool        // the decoder leaves Flags to the lane
 	strict  bool        // the decoder stops behind a message that it refuses
 	sent    sentDecoder // the decoder, where it wants to know when a packet was sent
+	losing  lossDecoder // the decoder, where it knows which instruments lack something
 	id      uint8       // channel_id of its records
 	suspect uint8       // FlagMaybeBadBook after a loss, where the lane has other channels besides
 	refused uint64      // messages that the decoder had refused when it was last looked at
+	losses  uint64      // instruments that had lost something then
 }
 
 // Stream makes a further channel's way into the lane. decoder becomes the lane's.
@@ -30,7 +32,8 @@ func (l *Lane) stream(decoder Decoder, channelID uint8) Stream {
 	_, plain := decoder.(*itch.Decoder)
 	_, strict := decoder.(strictDecoder)
 	sent, _ := decoder.(sentDecoder)
-	return Stream{l: l, decoder: decoder, plain: plain, strict: strict, sent: sent, id: channelID}
+	losing, _ := decoder.(lossDecoder)
+	return Stream{l: l, decoder: decoder, plain: plain, strict: strict, sent: sent, losing: losing, id: channelID}
 }
 
 // Decoder is the stream's. Read its counters on the lane, or when it has ended.
@@ -115,6 +118,10 @@ func (s *Stream) Span(span []byte, first uint64) (used int) {
 // doubt makes the channel's books suspect once the decoder refused a message, one of those from first to last: what it said, and of whom, is not known. A strict
 // decoder refused the last one, and so that is a loss, with a record of its own.
 func (s *Stream) doubt(first, last uint64) {
+	if s.losing != nil && s.losing.Losses() != s.losses {
+		s.losses = s.losing.Losses()
+		s.miss(last)
+	}
 	refused := s.decoder.Refused()
 	if refused == s.refused {
 		return
@@ -130,6 +137,24 @@ func (s *Stream) doubt(first, last uint64) {
 	}
 }
 
+// miss makes what the venue's own count says is missing of single instruments a loss of theirs alone: a record that names each, and its book suspect
+// until its next whole state. It showed in message last, whose rows the decoder has flagged.
+func (s *Stream) miss(last uint64) {
+	l := s.l
+	if l.inPass != 0 || l.batch.N != 0 {
+		l.endBatch()
+	}
+	s.losing.Lost(func(id uint32, _ string) bool {
+		if l.suspected(id) {
+			return true
+		}
+		l.setSuspect(id, true)
+		l.distrustLast(id)
+		l.gapRecord(session.Gap{First: last, Last: last, State: tick.GapLost}, 0, id)
+		return true
+	})
+}
+
 // refuse makes messages that came, and of which nobody knows what they said, and of whom, a loss like those that did not come: a record in their
 // place, and every book of the channel suspect from there on.
 func (s *Stream) refuse(first, last uint64) {
@@ -138,7 +163,7 @@ func (s *Stream) refuse(first, last uint64) {
 		l.endBatch()
 	}
 	s.distrust()
-	l.gapRecord(session.Gap{First: first, Last: last, State: tick.GapLost}, 0)
+	l.gapRecord(session.Gap{First: first, Last: last, State: tick.GapLost}, 0, 0)
 	if l.rebuild != nil {
 		l.rebuild.doubt(first, last)
 	}
@@ -220,7 +245,7 @@ func (s *Stream) Gap(g session.Gap) {
 	if g.State == tick.GapLost {
 		came = 0
 	}
-	l.gapRecord(g, came)
+	l.gapRecord(g, came, 0)
 	if g.State == tick.GapLost && l.rebuild != nil {
 		l.lost(g.First, g.Last)
 	}

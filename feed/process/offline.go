@@ -10,6 +10,7 @@ import (
 	"github.com/tickwire/tickwire/feed/pipeline"
 	"github.com/tickwire/tickwire/feed/protocol"
 	"github.com/tickwire/tickwire/feed/symbols"
+	"github.com/tickwire/tickwire/parsers/fix"
 	"github.com/tickwire/tickwire/ringbuf"
 )
 
@@ -195,6 +196,14 @@ func (f *Offline) Summary() []string {
 			say(l.Zero, "%d packets claim message number 0, which no session has: dropped (tickwire decode shows them)")
 			say(l.Foreign, "%d packets belong to another session: dropped")
 		}
+	}
+	if m := f.Capture.messages; m != nil {
+		say(m.Counters().Skipped, "%d bytes belong to no whole message: passed over, table gaps has each place, books are suspect until their next W")
+	}
+	if d, ok := f.Lane.Main().Decoder().(*fix.Decoder); ok {
+		say(d.Counters.Refused, "%d messages cannot be read: refused, table gaps names them, books are suspect until their next W")
+		say(d.Losses(), "%d times an instrument lacked entries by the venue's own count: suspect until its next W")
+		say(d.Counters.UnknownTypes, "%d entries are of a type without a row: skipped")
 	}
 	if n := f.Capture.Packets(); n != nil {
 		say(n.Truncated, "%d frames were cut short when they were recorded: dropped")

@@ -291,10 +291,16 @@ func TestClientOfEngine(t *testing.T) {
 			const updates = 100_000
 			ns := nstest.Pair(t, netns.Options{}).Rx
 			venue := startPeer(t, ns, []string{"HALT=1"}, nil, "acceptor", peerConfig(t, v, "acceptor", 5001), strconv.Itoa(updates), "0")
+			again := 0 // messages of replays so far: ten of the first one are lost as well
 			p := startProxy(t, ns, "127.0.0.1:5001", func(n int, raw []byte) []byte {
+				if fieldOf(raw, "43") == "Y" && fieldOf(raw, "35") == "X" {
+					if again++; again > 3 && again <= 13 {
+						return nil
+					}
+				}
 				switch {
 				case fieldOf(raw, "35") != "X":
-				case n == 1000, n >= 3000 && n < 3010, n == updates/2-10:
+				case n == 1000, n == updates/2-10:
 					return nil
 				case n%17000 == 0:
 					return spoil(raw, false)

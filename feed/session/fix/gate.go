@@ -39,6 +39,7 @@ type gate struct {
 
 	given  atomic.Uint64 // application messages that were given to the library to send
 	passed atomic.Uint64 // of them, those that it has written here
+	filled func()        // called, not to wait, when the library has written a SequenceReset here; nil: nobody wants to know
 
 	queue sendQueue
 	done  chan struct{}
@@ -280,17 +281,25 @@ func (g *gate) Write(p []byte) (int, error) {
 		g.shut(errSlowPeer)
 		return 0, errSlowPeer
 	}
+	if g.filled != nil && typeOf(p) == "4" {
+		g.filled()
+	}
 	return len(p), nil
 }
 
 // isAppFrame tells a message of the application by its third field.
 func isAppFrame(p []byte) bool {
+	typ := typeOf(p)
+	return typ != "" && !isAdmin(typ)
+}
+
+// typeOf is the type of a message that the library wrote, empty: it cannot be told.
+func typeOf(p []byte) string {
 	at := bytes.Index(p[:min(len(p), 64)], []byte("\x0135="))
 	if at < 0 || at+5 >= len(p) {
-		return false
+		return ""
 	}
-	end := bytes.IndexByte(p[at+4:], soh)
-	return end > 0 && !isAdmin(string(p[at+4:at+4+end]))
+	return string(p[at+4 : at+4+max(0, bytes.IndexByte(p[at+4:], soh))])
 }
 
 func (g *gate) isDone() bool {

@@ -297,6 +297,11 @@ func (s *Server) Validate(conn net.Conn, id qf.SessionID) error {
 		return fmt.Errorf("fix: %s has a connection", id)
 	}
 	g.bind(&x.next)
+	g.filled = func() {
+		if x.refresh.Swap(false) {
+			go serverApp{s}.ask(serverRequest{kind: askRefresh, x: x}) // not here: the pump may wait for what is written here
+		}
+	}
 	x.gate.Store(g)
 	return nil
 }

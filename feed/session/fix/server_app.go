@@ -17,7 +17,10 @@ type serverSession struct {
 	gate  atomic.Pointer[gate]
 	epoch atomic.Uint64 // logons so far: requests of one before are void
 	next  atomic.Uint64 // MsgSeqNum that is awaited
-	gap   stall         // watch's
+
+	refresh atomic.Bool // the client has lost messages: W for all it has, once the gap is filled
+
+	gap stall // watch's
 
 	m codec.Message // the session's goroutine
 }
@@ -94,7 +97,7 @@ func (a serverApp) FromAdmin(m *qf.Message, id qf.SessionID) qf.MessageRejectErr
 	case "2":
 		a.counters.Resends.Add(1)
 		if !a.c.Resend {
-			a.ask(serverRequest{kind: askRefresh, x: a.session(id)})
+			a.session(id).refresh.Store(true) // books lie behind the gap fill that the library now makes: before it they would be lost in it
 		}
 	case "3":
 		a.counters.Rejects.Add(1)

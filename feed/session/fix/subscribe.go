@@ -1,6 +1,7 @@
 package fix
 
 import (
+	"slices"
 	"strconv"
 	"time"
 
@@ -10,14 +11,16 @@ import (
 // subscriptions are what a client asks for: V for symbols, PerRequest at a time, and x (c in 4.2) for the list of them. All under the client's lock.
 //
 //	logon ──► x, V V V            again (a loss): V(263=2) for each that runs, then V with new MDReqIDs
-//	y, d  ──► V for what is new   Y, Reject, j: the request is over
+//	y, d  ──► V for what is new   renew (some symbols lack something): the same for the requests that have them
+//	                              Y, Reject, j: the request is over
 type subscriptions struct {
 	c        *Config
 	symbols  []string // all that are wanted, in the order in which they were told
 	known    map[string]bool
 	prefix   string // MDReqIDs are unique over restarts
 	made     time.Time
-	stale    bool // messages may be missing: ask anew
+	stale    bool            // messages may be missing: ask anew
+	wanted   map[string]bool // symbols whose requests are to be made anew
 	requests map[string]*request
 	bySeq    map[uint64]*request // requests that wait for an answer, by MsgSeqNum
 	last     int                 // number of the last id
@@ -35,6 +38,9 @@ type request struct {
 	live    map[string]bool
 	refused bool
 	list    bool
+	// replaces is the request that this one stands for, "": none. Until the first answer comes, what the venue sends for that one is good.
+	replaces string
+	ending   bool // another request stands for this one
 }
 
 const (
@@ -58,6 +64,7 @@ func (s *subscriptions) start(c *Config) {
 func (s *subscriptions) forget() {
 	s.requests, s.bySeq = map[string]*request{}, map[uint64]*request{}
 	s.listID, s.listSeen = "", 0
+	s.wanted = map[string]bool{}
 }
 
 func (s *subscriptions) nextID() string {
@@ -80,9 +87,10 @@ func (s *subscriptions) logon() []*qf.Message {
 // again replaces all requests that run.
 func (s *subscriptions) again() []*qf.Message {
 	s.stale = false
+	clear(s.wanted)
 	var out []*qf.Message
 	for id, r := range s.requests {
-		if !r.refused && !r.list {
+		if !r.refused && !r.list && !r.ending {
 			out = append(out, s.marketData(r, '2'))
 		}
 		delete(s.requests, id)
@@ -93,6 +101,57 @@ func (s *subscriptions) again() []*qf.Message {
 	}
 	s.fresh = nil
 	return append(out, s.subscribe(s.symbols)...)
+}
+
+// renew replaces the requests that have a wanted symbol. What else they have goes on meanwhile: the venue takes both messages in turn, so an X of the old
+// request lies before the W of the new one.
+func (s *subscriptions) renew() (out []*qf.Message) {
+	var old []*request
+	for _, r := range s.requests {
+		if !r.refused && !r.list && !r.ending && slices.ContainsFunc(r.symbols, func(symbol string) bool { return s.wanted[symbol] }) {
+			old = append(old, r)
+		}
+	}
+	clear(s.wanted)
+	s.made = time.Now()
+	for _, r := range old {
+		if r.replaces != "" {
+			s.drop(r.replaces) // its end was asked for before
+		}
+		delete(s.bySeq, r.seq)
+		r.ending = true
+		n := &request{id: s.nextID(), symbols: r.symbols, live: map[string]bool{}, replaces: r.id}
+		s.requests[n.id] = n
+		out = append(out, s.marketData(r, '2'), s.marketData(n, '1'))
+	}
+	return out
+}
+
+// want notes symbols for renew; none: all of them. One that is not known by that name is any of them.
+func (s *subscriptions) want(symbols []string) {
+	if len(symbols) == 0 || slices.ContainsFunc(symbols, func(symbol string) bool { return !s.known[symbol] }) {
+		symbols = s.symbols
+	}
+	for _, symbol := range symbols {
+		s.wanted[symbol] = true
+	}
+}
+
+// drop forgets a request.
+func (s *subscriptions) drop(id string) {
+	if r := s.requests[id]; r != nil {
+		delete(s.bySeq, r.seq)
+		delete(s.requests, id)
+	}
+}
+
+// answered is told that the venue has taken a request: the one that it replaced is over.
+func (s *subscriptions) answered(r *request) {
+	delete(s.bySeq, r.seq)
+	if r.replaces != "" {
+		s.drop(r.replaces)
+		r.replaces = ""
+	}
 }
 
 func (s *subscriptions) subscribe(symbols []string) (out []*qf.Message) {
@@ -152,7 +211,7 @@ func (s *subscriptions) askList() *qf.Message {
 
 // sent is told the number under which a request went out.
 func (s *subscriptions) sent(id string, seq uint64) {
-	if r := s.requests[id]; r != nil {
+	if r := s.requests[id]; r != nil && !r.ending {
 		r.seq = seq
 		s.bySeq[seq] = r
 	}
@@ -174,7 +233,7 @@ func (s *subscriptions) snapshot(id, symbol []byte) bool {
 	if r == nil {
 		return false
 	}
-	delete(s.bySeq, r.seq)
+	s.answered(r)
 	if len(symbol) > 0 && s.known[string(symbol)] && !r.live[string(symbol)] {
 		r.live[string(symbol)] = true
 	}
@@ -186,7 +245,10 @@ func (s *subscriptions) refuse(r *request) (symbols int) {
 	if r == nil {
 		return 0
 	}
-	delete(s.bySeq, r.seq)
+	s.answered(r)
+	if r.ending {
+		return 0 // what refuses is the end of it: it is over all the same
+	}
 	r.refused = true
 	clear(r.live)
 	if r.list {
@@ -239,6 +301,9 @@ func (s *subscriptions) complete() []*qf.Message {
 // live counts symbols whose W has come, and those that were refused.
 func (s *subscriptions) live() (live, refused int) {
 	for _, r := range s.requests {
+		if r.ending {
+			continue
+		}
 		live += len(r.live)
 		if r.refused {
 			refused += len(r.symbols)
