@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"slices"
 	"sync/atomic"
 	"time"
 
@@ -24,7 +23,7 @@ import (
 // What is missing comes back by a subscription anew. The client sees to that itself where the session lacks messages; where the messages say so (a
 // count of the venue's own, an entry that is not there, a message that cannot be read) the lane sees it, and the housekeeping asks for it:
 //
-//	lane: decoder, books ──suspect──► missing ──► housekeeping ──Resubscribe──► client
+//	lane: decoder, books ──doubtful──► housekeeping ──question──► lane ──missing──► housekeeping ──Resubscribe──► client
 type fixFeed struct {
 	client  *fixsession.Client
 	source  *fixsession.Source
@@ -37,8 +36,11 @@ type fixFeed struct {
 	breaks  uint64 // of Source, those that are records
 	refused uint64 // by the decoder, when it was last looked at
 	doubts  uint64 // of decoder and books, at that time
+	all     bool   // since the last answer a message could not be read: nobody knows who lacks what it said
 
-	missing atomic.Pointer[missing]
+	doubtful atomic.Bool             // lane: somebody lacks something
+	question atomic.Bool             // housekeeping: who does now?
+	missing  atomic.Pointer[missing] // lane: the answer
 
 	// The housekeeping's.
 	counts FIXCounters
@@ -138,41 +140,50 @@ func (x *fixFeed) between(r *laneRunner) {
 		c := r.kept.Prices.Counters()
 		doubts += c.Absent + c.PriceMismatch + c.OutOfOrder + c.BadSide + c.BadPrice + c.BadCode + c.ZeroSize + c.ThruFrom + c.RanOut
 	}
-	if doubts == x.doubts {
-		return
+	if doubts != x.doubts {
+		x.all = x.all || refused != x.refused
+		x.doubts, x.refused = doubts, refused
+		x.doubtful.Store(true)
 	}
-	m := &missing{all: refused != x.refused}
-	if before := x.missing.Swap(nil); before != nil {
-		m.all, m.symbols = m.all || before.all, before.symbols
+	if x.question.Load() {
+		x.question.Store(false)
+		x.missing.Store(x.suspects(r))
 	}
-	x.doubts, x.refused = doubts, refused
-	if !m.all {
-		x.decoder.Instruments(func(id uint32) bool {
-			if r.books.Suspect(id) || r.kept.Prices != nil && r.kept.Prices.Suspect(id) {
-				m.symbols = append(m.symbols, x.decoder.Symbol(id))
-			}
-			return true
-		})
+}
+
+// suspects is who lacks something now. Lane, at most once each leastAsk.
+func (x *fixFeed) suspects(r *laneRunner) *missing {
+	m := &missing{all: x.all}
+	if x.all {
+		x.all = false
+		return m
 	}
-	if m.all || len(m.symbols) > 0 {
-		x.missing.Store(m)
-	}
+	x.decoder.Instruments(func(id uint32) bool {
+		if r.books.Suspect(id) || r.kept.Prices != nil && r.kept.Prices.Suspect(id) {
+			m.symbols = append(m.symbols, x.decoder.Symbol(id))
+		}
+		return true
+	})
+	return m
 }
 
 const (
 	// leastAsk and mostAsk bound the time between two rounds of subscriptions for what is missing, which doubles while there are new losses.
-	leastAsk = 500 * time.Millisecond
+	leastAsk = 3 * time.Second
 	mostAsk  = time.Minute
 )
 
 // resubscribe asks for what is missing, when it is time to. Housekeeping.
 func (x *fixFeed) resubscribe(now time.Time) {
-	if now.Sub(x.asked) < x.wait || x.missing.Load() == nil {
-		return
-	}
 	m := x.missing.Swap(nil)
 	if m == nil {
-		return // the lane is about to say more
+		if now.Sub(x.asked) >= x.wait && x.doubtful.Swap(false) {
+			x.question.Store(true)
+		}
+		return
+	}
+	if !m.all && len(m.symbols) == 0 {
+		return // what was lost has come back meanwhile
 	}
 	if x.wait = min(max(2*x.wait, leastAsk), mostAsk); now.Sub(x.asked) > mostAsk {
 		x.wait = leastAsk
@@ -183,8 +194,6 @@ func (x *fixFeed) resubscribe(now time.Time) {
 		x.client.Resubscribe()
 		return
 	}
-	slices.Sort(m.symbols)
-	m.symbols = slices.Compact(m.symbols)
 	x.log.Warn("instruments lack something at the venue's own count: they are subscribed to anew", "instruments", len(m.symbols), "first", m.symbols[0])
 	x.client.Resubscribe(m.symbols...)
 }

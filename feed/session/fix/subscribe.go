@@ -6,6 +6,8 @@ import (
 	"time"
 
 	qf "github.com/quickfixgo/quickfix"
+
+	codec "github.com/tickwire/tickwire/parsers/fix"
 )
 
 // subscriptions are what a client asks for: V for symbols, PerRequest at a time, and x (c in 4.2) for the list of them. All under the client's lock.
@@ -32,15 +34,14 @@ type subscriptions struct {
 }
 
 type request struct {
-	id      string
-	seq     uint64
-	symbols []string
-	live    map[string]bool
-	refused bool
-	list    bool
-	// replaces is the request that this one stands for, "": none. Until the first answer comes, what the venue sends for that one is good.
-	replaces string
-	ending   bool // another request stands for this one
+	id       string
+	seq      uint64
+	symbols  []string
+	live     map[string]bool
+	refused  bool
+	list     bool
+	replaces string   // the request that this one is to stand for, "": none
+	by       *request // that is to stand for this one, nil: none
 }
 
 const (
@@ -90,7 +91,7 @@ func (s *subscriptions) again() []*qf.Message {
 	clear(s.wanted)
 	var out []*qf.Message
 	for id, r := range s.requests {
-		if !r.refused && !r.list && !r.ending {
+		if !r.refused && !r.list && r.by == nil {
 			out = append(out, s.marketData(r, '2'))
 		}
 		delete(s.requests, id)
@@ -103,26 +104,23 @@ func (s *subscriptions) again() []*qf.Message {
 	return append(out, s.subscribe(s.symbols)...)
 }
 
-// renew replaces the requests that have a wanted symbol. What else they have goes on meanwhile: the venue takes both messages in turn, so an X of the old
-// request lies before the W of the new one.
+// renew replaces the requests that have a wanted symbol. What else they have goes on without a hole: the new request is made before the old one is ended,
+// and of an instrument the old one's X are taken until the new one's W comes. A venue that refuses to have an instrument twice gets all anew.
 func (s *subscriptions) renew() (out []*qf.Message) {
 	var old []*request
 	for _, r := range s.requests {
-		if !r.refused && !r.list && !r.ending && slices.ContainsFunc(r.symbols, func(symbol string) bool { return s.wanted[symbol] }) {
+		if !r.refused && !r.list && r.by == nil && slices.ContainsFunc(r.symbols, func(symbol string) bool { return s.wanted[symbol] }) {
 			old = append(old, r)
 		}
 	}
 	clear(s.wanted)
 	s.made = time.Now()
 	for _, r := range old {
-		if r.replaces != "" {
-			s.drop(r.replaces) // its end was asked for before
-		}
+		s.drop(r.replaces) // its end was asked for before
 		delete(s.bySeq, r.seq)
-		r.ending = true
 		n := &request{id: s.nextID(), symbols: r.symbols, live: map[string]bool{}, replaces: r.id}
-		s.requests[n.id] = n
-		out = append(out, s.marketData(r, '2'), s.marketData(n, '1'))
+		r.by, s.requests[n.id] = n, n
+		out = append(out, s.marketData(n, '1'), s.marketData(r, '2'))
 	}
 	return out
 }
@@ -145,13 +143,13 @@ func (s *subscriptions) drop(id string) {
 	}
 }
 
-// answered is told that the venue has taken a request: the one that it replaced is over.
-func (s *subscriptions) answered(r *request) {
-	delete(s.bySeq, r.seq)
-	if r.replaces != "" {
-		s.drop(r.replaces)
-		r.replaces = ""
+// good says whether an X of a request is to be taken: it runs, and of none of the symbols has the one that stands for it brought a W.
+func (s *subscriptions) good(id []byte, m *message) bool {
+	r := s.requests[string(id)]
+	if r == nil || r.by == nil {
+		return r != nil
 	}
+	return !slices.ContainsFunc(m.found, func(f codec.Field) bool { return f.Tag == 55 && r.by.live[string(m.at(f))] })
 }
 
 func (s *subscriptions) subscribe(symbols []string) (out []*qf.Message) {
@@ -211,7 +209,7 @@ func (s *subscriptions) askList() *qf.Message {
 
 // sent is told the number under which a request went out.
 func (s *subscriptions) sent(id string, seq uint64) {
-	if r := s.requests[id]; r != nil && !r.ending {
+	if r := s.requests[id]; r != nil && r.by == nil {
 		r.seq = seq
 		s.bySeq[seq] = r
 	}
@@ -233,28 +231,28 @@ func (s *subscriptions) snapshot(id, symbol []byte) bool {
 	if r == nil {
 		return false
 	}
-	s.answered(r)
+	delete(s.bySeq, r.seq)
 	if len(symbol) > 0 && s.known[string(symbol)] && !r.live[string(symbol)] {
-		r.live[string(symbol)] = true
+		if r.live[string(symbol)] = true; len(r.live) == len(r.symbols) {
+			s.drop(r.replaces)
+			r.replaces = ""
+		}
 	}
 	return true
 }
 
-// refuse ends a request: Y by its id, Reject and j by the number of the message.
-func (s *subscriptions) refuse(r *request) (symbols int) {
+// refuse ends a request: Y by its id, Reject and j by the number of the message. over says that it was to replace one, which is over, too.
+func (s *subscriptions) refuse(r *request) (symbols int, over bool) {
 	if r == nil {
-		return 0
+		return 0, false
 	}
-	s.answered(r)
-	if r.ending {
-		return 0 // what refuses is the end of it: it is over all the same
-	}
-	r.refused = true
+	delete(s.bySeq, r.seq)
+	r.refused, over = true, r.replaces != ""
 	clear(r.live)
 	if r.list {
 		s.listID = ""
 	}
-	return len(r.symbols)
+	return len(r.symbols), over
 }
 
 // listed takes the symbols of y or d that are new.
@@ -301,7 +299,7 @@ func (s *subscriptions) complete() []*qf.Message {
 // live counts symbols whose W has come, and those that were refused.
 func (s *subscriptions) live() (live, refused int) {
 	for _, r := range s.requests {
-		if r.ending {
+		if r.by != nil {
 			continue
 		}
 		live += len(r.live)
