@@ -58,19 +58,15 @@ func (m *Messages) Next() ([]byte, error) {
 		if msg := m.stream.Next(); msg != nil {
 			return msg, nil
 		}
+		if rest := len(m.stream.Rest()); m.err == io.EOF && rest > 0 {
+			return nil, fmt.Errorf("the file ends within a message, of which it has %d bytes: %w", rest, io.ErrUnexpectedEOF)
+		}
 		if m.err != nil {
 			return nil, m.err
 		}
 		n, err := m.from.Read(m.buf)
 		m.stream.Add(m.buf[:n])
-		switch {
-		case errors.Is(err, io.EOF):
-			if m.err = io.EOF; len(m.stream.Rest()) > 0 {
-				m.err = fmt.Errorf("the file ends within a message of %d bytes: %w", len(m.stream.Rest()), io.ErrUnexpectedEOF)
-			}
-		case err != nil:
-			m.err = err
-		}
+		m.err = err // once what came with it is used up
 	}
 }
 
