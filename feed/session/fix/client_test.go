@@ -401,7 +401,7 @@ func TestSlowClient(t *testing.T) {
 			},
 		}, func(raw []byte, at time.Time) {
 			r.take(raw, at)
-			if w, x, _ := r.counts(); name == "ME" && first && w >= 3 && x > 10 {
+			if w, _, _ := r.counts(); name == "ME" && first && w >= 3 { // before the day begins, however slow the machine is
 				first = false
 				<-held
 			}
