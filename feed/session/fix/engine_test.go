@@ -396,6 +396,8 @@ func TestEngineAtServer(t *testing.T) {
 				defer venue.Close()
 				p := startProxy(t, ns, l.Addr().String(), func(n int, raw []byte) []byte {
 					switch {
+					case fieldOf(raw, "43") == "Y": // the engine does not ask again for what a replay that it asked for lacks, and would wait for ever
+						return raw
 					case n == 100, n >= 300 && n < 310:
 						return nil
 					case n%700 == 0:
