@@ -39,6 +39,7 @@ type gate struct {
 
 	given  atomic.Uint64 // application messages that were given to the library to send
 	passed atomic.Uint64 // of them, those that it has written here
+	widest atomic.Uint64 // bytes of the longest of those
 	filled func()        // called, not to wait, when the library has written a SequenceReset here; nil: nobody wants to know
 
 	queue sendQueue
@@ -271,6 +272,9 @@ func (g *gate) bind(next *atomic.Uint64) {
 // Write queues a message. It fails when the peer has not taken what was sent before.
 func (g *gate) Write(p []byte) (int, error) {
 	if isAppFrame(p) {
+		if n := uint64(len(p)); n > g.widest.Load() {
+			g.widest.Store(n) // one goroutine writes
+		}
 		g.passed.Add(1)
 	}
 	if g.isDone() {
