@@ -40,5 +40,13 @@ type asideDecoder interface {
 // midnight would begin.
 type keepingDecoder interface{ Keeps(midnight uint64) bool }
 
+// lossDecoder is a strict decoder whose venue tells, instrument by instrument, that something is missing: Append stops behind the message that shows it.
+type lossDecoder interface {
+	// Losses grows when one more instrument lacks something.
+	Losses() uint64
+	// Lost calls fn with those that do, until it returns false: a whole state of its own is what ends that.
+	Lost(fn func(id uint32, symbol string) bool)
+}
+
 // sentDecoder is a decoder that wants to know when the venue sent the packet whose messages come next, ns since the Unix epoch; 0: not known.
 type sentDecoder interface{ SetSendTime(ns uint64) }

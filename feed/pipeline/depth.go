@@ -59,6 +59,11 @@ func (l *Lane) setSuspect(id uint32, on bool) {
 	}
 }
 
+// suspected says whether one of an instrument's books is.
+func (l *Lane) suspected(id uint32) bool {
+	return l.books.Suspect(id) || l.depth.prices != nil && l.depth.prices.Suspect(id)
+}
+
 // setSuspectAll is setSuspect for every instrument.
 func (l *Lane) setSuspectAll(on bool) {
 	l.books.SetSuspectAll(on)

@@ -244,11 +244,11 @@ func (l *Lane) endBatch() {
 	l.inPass = 0
 }
 
-// gapRecord publishes a gap, of which so many messages came.
-func (l *Lane) gapRecord(g session.Gap, came uint64) {
+// gapRecord publishes a gap, of which so many messages came, in the books of one instrument, or of all of the channel's: 0.
+func (l *Lane) gapRecord(g session.Gap, came uint64, instrument uint32) {
 	recv := max(l.now, l.lastRecv)
 	rec := tick.Gap{ // before the first row the venue's time is not known: 1970 would hide it from whoever asks for the day
-		Header: tick.Header{Length: 14, RType: tick.RTypeGap, PublisherID: l.publisher, TsEvent: cmp.Or(l.lastTime, recv)},
+		Header: tick.Header{Length: 14, RType: tick.RTypeGap, PublisherID: l.publisher, InstrumentID: instrument, TsEvent: cmp.Or(l.lastTime, recv)},
 		First:  g.First, Last: g.Last, TsRecv: recv, State: g.State, ChannelID: l.channelID, Line: 255,
 		Messages: came,
 	}

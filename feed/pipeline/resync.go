@@ -267,7 +267,7 @@ func (l *Lane) tell(budget int) {
 	r.active = false
 	r.unmark()
 	if len(r.only) == 0 && r.first != 0 {
-		l.gapRecord(session.Gap{First: r.first, Last: r.last, State: tick.GapClosed}, 0)
+		l.gapRecord(session.Gap{First: r.first, Last: r.last, State: tick.GapClosed}, 0, 0)
 	}
 	r.only = r.only[:0]
 	r.half.Counters.LastRebuiltAt = l.now

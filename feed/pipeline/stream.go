@@ -20,6 +20,8 @@ type Stream struct {
 	id      uint8         // channel_id of its records
 	suspect uint8         // FlagMaybeBadBook after a loss, where the lane has other channels besides
 	refused uint64        // messages that the decoder had refused when it was last looked at
+	losing  lossDecoder   // the decoder, where it knows which instruments lack something
+	losses  uint64        // instruments that had lost something when it was last looked at
 }
 
 // Stream makes a further channel's way into the lane. decoder becomes the lane's.
@@ -34,7 +36,8 @@ func (l *Lane) stream(decoder Decoder, channelID uint8) Stream {
 	_, strict := decoder.(strictDecoder)
 	sent, _ := decoder.(sentDecoder)
 	naming, _ := decoder.(namingDecoder)
-	return Stream{l: l, decoder: decoder, plain: plain, strict: strict, sent: sent, naming: naming, id: channelID}
+	losing, _ := decoder.(lossDecoder)
+	return Stream{l: l, decoder: decoder, plain: plain, strict: strict, sent: sent, naming: naming, losing: losing, id: channelID}
 }
 
 // Decoder is the stream's. Read its counters on the lane, or when it has ended.
@@ -126,6 +129,10 @@ func (s *Stream) doubt(first, last uint64) {
 		}
 		return
 	}
+	if s.losing != nil && s.losing.Losses() != s.losses {
+		s.losses = s.losing.Losses()
+		s.miss(last)
+	}
 	refused := s.decoder.Refused()
 	if refused == s.refused {
 		return
@@ -189,6 +196,24 @@ func (s *Stream) Aside(blocks []byte, count int) {
 // last is the number of the message that came last.
 func (s *Stream) last() uint64 { return max(s.next, 1) - 1 }
 
+// miss makes what the venue's own count says is missing of single instruments a loss of theirs alone: a record that names each, and its book suspect
+// until its next whole state. It showed in message last, whose rows the decoder has flagged.
+func (s *Stream) miss(last uint64) {
+	l := s.l
+	if l.inPass != 0 || l.batch.N != 0 {
+		l.endBatch()
+	}
+	s.losing.Lost(func(id uint32, _ string) bool {
+		if l.suspected(id) {
+			return true
+		}
+		l.setSuspect(id, true)
+		l.distrustLast(id)
+		l.gapRecord(session.Gap{First: last, Last: last, State: tick.GapLost}, 0, id)
+		return true
+	})
+}
+
 // refuse makes messages that came, and of which nobody knows what they said, and of whom, a loss like those that did not come: a record in their
 // place, and every book of the channel suspect from there on.
 func (s *Stream) refuse(first, last uint64) {
@@ -197,7 +222,7 @@ func (s *Stream) refuse(first, last uint64) {
 		l.endBatch()
 	}
 	s.distrust()
-	l.gapRecord(session.Gap{First: first, Last: last, State: tick.GapLost}, 0)
+	l.gapRecord(session.Gap{First: first, Last: last, State: tick.GapLost}, 0, 0)
 	if l.rebuild != nil {
 		l.rebuild.doubt(first, last)
 	}
@@ -293,7 +318,7 @@ func (s *Stream) Gap(g session.Gap) {
 	if g.State == tick.GapLost {
 		came = 0
 	}
-	l.gapRecord(g, came)
+	l.gapRecord(g, came, 0)
 	if g.State == tick.GapLost && l.rebuild != nil {
 		l.lost(g.First, g.Last)
 	}

@@ -258,8 +258,13 @@ func (r *laneRunner) run(p *Process) error {
 		}
 		r.state.Store(uint32(r.ringState()))
 		r.silent.Store(silentLines(r.input.Channels))
-		r.passed.note(r)
-		r.sides.between(now, r.lane)
+		if r.listener != nil {
+			r.passed.note(r)
+			r.sides.between(now, r.lane)
+		}
+		if r.fix != nil {
+			r.fix.between(r)
+		}
 		r.export.export(now)
 	}
 	r.input.BeforeSleep = r.bell

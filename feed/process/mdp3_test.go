@@ -60,7 +60,10 @@ func cmeExchange(t *testing.T, messages uint64, seed uint64, o mdp3.Options) *cm
 	on := func(last byte) netip.AddrPort {
 		return netip.AddrPortFrom(netip.AddrFrom4([4]byte{239, 255, 79, last}), port)
 	}
-	o.Rate, o.Linger = cmeRate, time.Minute
+	o.Linger = time.Minute
+	if o.Rate == 0 {
+		o.Rate = cmeRate
+	}
 	if o.Keep == 0 {
 		o.Keep = 1 << 17
 	}
@@ -426,7 +429,8 @@ func TestCMELateStart(t *testing.T) {
 		"loops and replay": {Levels: mdp3.LevelsA, Orders: mdp3.OrdersA, Definitions: mdp3.DefinitionsA, ReplayAt: netip.MustParseAddrPort("127.0.0.1:0"), Keep: 600, Lines: mold.LinesOptions{BothPPM: 1_000, BothPackets: 5}, Cut: true}, // the replay does not go back so far
 	} {
 		t.Run(name, func(t *testing.T) {
-			x := cmeExchange(t, 30_000, 11, o)
+			o.Rate = 4_000 // the market is still there when the feed has come up on a busy machine
+			x := cmeExchange(t, 45_000, 11, o)
 			x.begin()
 			for x.e.Counters().Last < 800 {
 				time.Sleep(time.Millisecond)

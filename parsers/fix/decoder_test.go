@@ -487,11 +487,11 @@ func TestLost(t *testing.T) {
 		t.Errorf("%v %+v", lost(), d.Counters)
 	}
 	rows(t, d, out, fmt.Sprintf(x, "B", 4), fmt.Sprintf(x, "A", 7))
-	if !reflect.DeepEqual(lost(), []string{"B"}) || d.Counters.SeqGaps != 1 || d.Refused() != 1 {
+	if !reflect.DeepEqual(lost(), []string{"B"}) || d.Counters.SeqGaps != 1 || d.Losses() != 1 || d.Refused() != 0 {
 		t.Errorf("%v %+v", lost(), d.Counters)
 	}
 	rows(t, d, out, "35=X|268=1|279=2|278=no|55=C|")
-	if !reflect.DeepEqual(lost(), []string{"B", "C"}) || d.Counters.UnknownIDs != 1 {
+	if !reflect.DeepEqual(lost(), []string{"B", "C"}) || d.Counters.UnknownIDs != 1 || d.Losses() != 2 {
 		t.Errorf("%v %+v", lost(), d.Counters)
 	}
 	rows(t, d, out, "FIXT.1.1 35=W|55=B|268=1|269=0|270=1|271=2|83=5|", "35=W|55=C|268=0|", fmt.Sprintf(x, "B", 6))
@@ -593,7 +593,7 @@ func TestSteadyState(t *testing.T) {
 	if n := testing.AllocsPerRun(10, run); n != 0 {
 		t.Errorf("%v allocations", n)
 	}
-	if d.Refused() != d.Counters.UnknownIDs || d.Counters.UnknownTypes != 0 {
+	if d.Refused() != 0 || d.Counters.UnknownTypes != 0 {
 		t.Errorf("%+v", d.Counters)
 	}
 }
