@@ -18,7 +18,6 @@ type serverSession struct {
 	epoch atomic.Uint64 // logons so far: requests of one before are void
 	next  atomic.Uint64 // MsgSeqNum that is awaited
 
-
 	gap stall // watch's
 
 	m codec.Message // the session's goroutine
