@@ -21,16 +21,24 @@ const (
 // Flags of a record (DBN section 5).
 const (
 	FlagLast              uint8 = 0x80 // last record of the venue event for this instrument
-	FlagTOB               uint8 = 0x40 // top-of-book message, not an order
+	FlagTOB               uint8 = 0x40 // top-of-book message, not an order: A is all that its side has
 	FlagSnapshot          uint8 = 0x20 // from a snapshot or a replay
-	FlagMBP               uint8 = 0x10 // an aggregated level, not an order
+	FlagMBP               uint8 = 0x10 // an aggregated level, not an order: A adds to what is at its price, C takes off, M sets it
 	FlagBadTsRecv         uint8 = 0x08 // ts_recv was made up or moved forward
 	FlagMaybeBadBook      uint8 = 0x04 // a loss on the channel was not recovered: the book is suspect
 	FlagPublisherSpecific uint8 = 0x02 // a plugin's verdict: see the ext ring
 	// FlagMore is of batch rows only, where a venue's event has several for one instrument: another one follows, so this one's records lack
 	// F_LAST. It is never published.
 	FlagMore uint8 = 0x01
+	// FlagMoreElse is of batch rows only, where a venue tells one instrument's orders and price levels in one event: what FlagMore says is true of records of the
+	// mbo ring alone, and the contrary is of those of mbp1 and mbp10. A row that is no part of an event has FlagMore: it ends none. Never published.
+	FlagMoreElse uint8 = 0x80
 )
+
+// More says whether records of the mbo ring, and of mbp1 and mbp10, follow in the event of a row with these flags. Hot path.
+func More(flags uint8) (orders, levels bool) {
+	return flags&FlagMore != 0, (flags&FlagMore != 0) != (flags&FlagMoreElse != 0)
+}
 
 // Record types: rtype of DBN, and from 0xE0 ours, which appear in shared memory only.
 const (

@@ -12,7 +12,7 @@ const (
 	KindReduce     Kind = 4  // OrderID, Size taken off
 	KindDelete     Kind = 5  // OrderID
 	KindReplace    Kind = 6  // OrderID (old), Aux (new), Price, Size (new)
-	KindTrade      Kind = 7  // Price, Size; Aux: match id. No resting order named
+	KindTrade      Kind = 7  // Price, Size; Aux: match id. No resting order named; with a Side OrderID is the aggressor's order, 0: not told
 	KindCross      Kind = 8  // Price, Size; Aux: match id; Sub: venue's cross type. Size 0: no cross took place
 	KindBreak      Kind = 9  // Aux: match id of the void trade
 	KindStatus     Kind = 10 // Aux: rows of Statuses

@@ -193,8 +193,8 @@ func (d *decoder) messages() error {
 	for n := uint64(1); ; n++ {
 		msg, err := m.Next()
 		if err != nil {
-			if c := m.Counters(); c.Garbled > 0 {
-				d.complain("%s: %d places hold no whole message (wrong length, wrong sum, or garbage): passed over", d.path, c.Garbled)
+			if c := m.Counters(); c.Skipped > 0 {
+				d.complain("%s: %d bytes belong to no message, and in %d places begins one whose length or sum is wrong: passed over", d.path, c.Skipped, c.Garbled)
 			}
 			if errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) {
 				return nil

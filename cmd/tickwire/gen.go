@@ -8,6 +8,7 @@ import (
 
 	"github.com/klauspost/compress/gzip"
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/tickwire/tickwire/bench/itchbench"
 	"github.com/tickwire/tickwire/sim/itchgen"
@@ -15,7 +16,7 @@ import (
 
 func genCommand() *cobra.Command {
 	c := &cobra.Command{Use: "gen", Short: "make plausible sessions"}
-	c.AddCommand(genITCH(), genFIX(), genMDP3())
+	c.AddCommand(genITCH(), genXDP(), genFIX(), genMDP3())
 	return c
 }
 
@@ -43,10 +44,8 @@ worst case). None of it is real: give it publisher 40000 when you play it.`,
 			if o.Profile, err = itchgen.ParseProfile(profile); err != nil {
 				return usageError{err}
 			}
-			for _, l := range loss {
-				if l < 0 || l > 100 {
-					return usageError{fmt.Errorf("a loss of %g %% is not in 0 … 100", l)}
-				}
+			if err := checkLoss(loss); err != nil {
+				return usageError{err}
 			}
 			g, err := itchgen.New(o)
 			if err != nil {
@@ -68,9 +67,23 @@ worst case). None of it is real: give it publisher 40000 when you play it.`,
 	f.IntVar(&o.Symbols, "symbols", itchgen.DefaultSymbols, "instruments")
 	f.Uint64Var(&o.Seed, "seed", 0, "another seed, another session")
 	f.StringVar(&profile, "profile", "realistic", "realistic or hostile")
-	f.Float64Var(&loss[0], "loss-a", 0, "percent of packets that line A of a capture lacks")
-	f.Float64Var(&loss[1], "loss-b", 0, "percent of packets that line B of a capture lacks")
+	lossFlags(f, &loss)
 	return c
+}
+
+func lossFlags(f *pflag.FlagSet, loss *[2]float64) {
+	for i, line := range []string{"a", "b"} {
+		f.Float64Var(&loss[i], "loss-"+line, 0, "percent of packets that line "+strings.ToUpper(line)+" of a capture lacks")
+	}
+}
+
+func checkLoss(loss [2]float64) error {
+	for _, l := range loss {
+		if !(l >= 0 && l <= 100) {
+			return fmt.Errorf("a loss of %g %% is not in 0 … 100", l)
+		}
+	}
+	return nil
 }
 
 func writeSession(path string, g *itchgen.Gen, o *itchgen.Options, loss [2]float64, p *progress) (err error) {

@@ -34,8 +34,8 @@ them. FILE is compressed when it ends in .gz. None of it is real: give it publis
 			if err != nil {
 				return usageError{err}
 			}
-			if o.Symbols < 1 || o.Symbols > 100_000 || o.Levels < 1 || o.Levels > fixsession.MostLevels || messages < o.Symbols {
-				return usageError{fmt.Errorf("want 1 to 100000 symbols, 1 to %d levels, and at least a message for each symbol", fixsession.MostLevels)}
+			if err := errors.Join(fixMarketFaults(&o), atLeastEach(messages, o.Symbols)); err != nil {
+				return usageError{err}
 			}
 			n, err := writeFIX(out, o, v, messages)
 			if err != nil {
@@ -53,6 +53,25 @@ them. FILE is compressed when it ends in .gz. None of it is real: give it publis
 	f.Uint64Var(&o.Seed, "seed", 0, "another seed, another day")
 	f.StringVar(&version, "version", "4.4", "4.2, 4.4 or 5.0SP2")
 	return c
+}
+
+// fixMarketFaults says what of a generated market cannot be.
+func fixMarketFaults(o *fixgen.Options) error {
+	var errs []error
+	if o.Symbols < 1 || o.Symbols > 100_000 {
+		errs = append(errs, fmt.Errorf("--symbols %d: want 1 to 100000", o.Symbols))
+	}
+	if o.Levels < 1 || o.Levels > fixsession.MostLevels {
+		errs = append(errs, fmt.Errorf("--levels %d: want 1 to %d", o.Levels, fixsession.MostLevels))
+	}
+	return errors.Join(errs...)
+}
+
+func atLeastEach(messages, symbols int) error {
+	if messages < symbols {
+		return fmt.Errorf("--messages %d: want at least %d, a W for each symbol", messages, symbols)
+	}
+	return nil
 }
 
 func writeFIX(path string, o fixgen.Options, v fixsession.Version, messages int) (n int, err error) {

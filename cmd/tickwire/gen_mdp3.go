@@ -48,8 +48,8 @@ price at once, with trades, implied levels, statistics, limits and changes of st
 	f.Uint64Var(&o.Messages, "messages", mdp3gen.DefaultMessages, "SBE messages of the session")
 	f.IntVar(&o.Instruments, "instruments", mdp3gen.DefaultInstruments, "futures, spreads and options")
 	f.Uint64Var(&o.Seed, "seed", 0, "another seed, another session")
-	f.IntVar(&o.Version, "schema", 13, "version of the schema: 9 or 13")
-	f.BoolVar(&o.LongQty, "long-qty", false, "templates with 64-bit quantities, where there are such")
+	f.IntVar(&o.Version, "version", 13, "of the schema: 9 or 13")
+	f.BoolVar(&o.LongQty, "longqty", false, "templates with 64-bit quantities, where there are such")
 	f.Float64Var(&loss[0], "loss-a", 0, "percent of packets that line A lacks")
 	f.Float64Var(&loss[1], "loss-b", 0, "percent of packets that line B lacks")
 	return c

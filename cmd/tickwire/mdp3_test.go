@@ -22,7 +22,7 @@ func TestMDP3Commands(t *testing.T) {
 	if code, out, _ := command(t, "sim", "mdp3", "--print-config"); code != 0 || strings.Count(out, "[[feed.channel.service]]") != 3 {
 		t.Errorf("%d: %s", code, out)
 	}
-	for _, bad := range [][]string{{"gen", "mdp3"}, {"gen", "mdp3", "--out", path, "--schema", "8"}, {"gen", "mdp3", "--out", path, "--loss-a", "200"}, {"sim", "mdp3", "--replay", "here"}, {"sim", "mdp3", "--silence", "x"}} {
+	for _, bad := range [][]string{{"gen", "mdp3"}, {"gen", "mdp3", "--out", path, "--version", "8"}, {"gen", "mdp3", "--out", path, "--loss-a", "200"}, {"sim", "mdp3", "--replay", "here"}, {"sim", "mdp3", "--silence", "x"}, {"sim", "mdp3", "--levels", "10.0.0.1:5"}, {"sim", "mdp3", "--channel", "0"}} {
 		if code, _, _ := command(t, bad...); code != 2 {
 			t.Errorf("%v: exit code %d, want 2", bad, code)
 		}

@@ -283,7 +283,7 @@ func appendRecord(dst, payload []byte) []byte {
 	switch h.RType {
 	case tick.RTypeGap:
 		g := (*tick.Gap)(unsafe.Pointer(&payload[0]))
-		return append(dst, fmt.Sprintf(`{"struct":"Gap","first":%d,"last":%d,"state":%d,"ts_recv":"%d"}`, g.First, g.Last, g.State, g.TsRecv)...)
+		return append(dst, fmt.Sprintf(`{"struct":"Gap","instrument_id":%d,"first":%d,"last":%d,"state":%d,"ts_recv":"%d"}`, g.InstrumentID, g.First, g.Last, g.State, g.TsRecv)...)
 	case tick.RTypeExt:
 		e := (*tick.Ext)(unsafe.Pointer(&payload[0]))
 		return append(dst, fmt.Sprintf(`{"struct":"Ext","kind":%d,"instrument_id":%d,"ring":%d,"ref_seq":%d,"a":"%d","b":"%d","c":"%d"}`,

@@ -8,14 +8,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/netip"
 	"os"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
-	"github.com/spf13/pflag"
 
 	"github.com/tickwire/tickwire/sim/exchange"
 	"github.com/tickwire/tickwire/sim/itchgen"
@@ -35,13 +33,11 @@ type simFlags struct {
 	rate        string
 	profile     string
 	via         string
-	interfaces  []string
-	groups      [2]string
+	lines       lineFlags
 	requests    string
 	snapshots   string
 	password    string
 	together    time.Duration
-	silences    []string
 	snapFaults  []string
 	asJSON      bool
 	printConfig bool
@@ -85,34 +81,14 @@ Exit codes: 0 played to the end or until --for or Control-C, 1 the source, the n
 			return s.run(cmd.Context(), cmd.OutOrStdout(), cmd.ErrOrStderr())
 		},
 	}
-	c.AddCommand(simFIX(), simMDP3())
-	groups := s.flags()
-	for _, g := range groups {
-		c.Flags().AddFlagSet(g.set)
-	}
-	c.SetUsageFunc(func(c *cobra.Command) error {
-		_, err := fmt.Fprintf(c.OutOrStderr(), "Usage:\n  %s\n\nExamples:\n%s\n", c.UseLine(), c.Example)
-		for _, g := range groups {
-			_, more := fmt.Fprintf(c.OutOrStderr(), "\n%s:\n%s", g.title, g.set.FlagUsages())
-			err = errors.Join(err, more)
-		}
-		return err
-	})
+	s.flags().addTo(c)
+	c.AddCommand(simXDP(), simFIX(), simMDP3())
 	return c
 }
 
-type flagGroup struct {
-	title string
-	set   *pflag.FlagSet
-}
-
-func (s *simFlags) flags() (groups []flagGroup) {
-	group := func(title string) *pflag.FlagSet {
-		f := pflag.NewFlagSet(title, pflag.ContinueOnError)
-		f.SortFlags = false
-		groups = append(groups, flagGroup{title, f})
-		return f
-	}
+func (s *simFlags) flags() *flagGroups {
+	groups := new(flagGroups)
+	group := groups.add
 	o := &s.o
 	f := group("What is played")
 	f.StringVar(&s.rate, "rate", "", "messages a second, such as 100000/s (default 50000/s for a generated session)")
@@ -125,10 +101,8 @@ func (s *simFlags) flags() (groups []flagGroup) {
 	f.StringVar(&o.Session, "session", exchange.DefaultSession, "name of the first session, at most 10 characters")
 
 	f = group("How it is sent")
-	f.StringSliceVar(&s.interfaces, "interface", []string{"lo"}, "that lines A and B leave by: one for both, or two")
-	f.StringVar(&s.groups[0], "group-a", exchange.GroupA.String(), "multicast group of line A")
-	f.StringVar(&s.groups[1], "group-b", exchange.GroupB.String(), "multicast group of line B")
-	f.IntVar(&o.TTL, "ttl", 0, "of packets; on lo always 0 (default 1 on other interfaces)")
+	s.lines = lineFlags{lines: &o.Lines, ttl: &o.TTL}
+	s.lines.ends(f, exchange.GroupA, exchange.GroupB)
 	f.StringVar(&s.via, "via", "sockets", "sockets, or afxdp: whole frames to the driver (CAP_NET_RAW, not on lo)")
 	f.IntVar(&o.Queue, "queue", 0, "of the interface, with afxdp")
 	f.Uint16Var(&o.VLAN, "vlan", 0, "tag of the frames, with afxdp")
@@ -138,19 +112,7 @@ func (s *simFlags) flags() (groups []flagGroup) {
 	f.BoolVar(&o.Spin, "spin", false, "burn a core for sending to the microsecond")
 
 	f = group("Faults of the lines")
-	for i, l := range []*mold.Line{&o.Lines.A, &o.Lines.B} {
-		at := string(rune('a' + i))
-		name := strings.ToUpper(at)
-		f.Var((*share)(&l.LossPPM), "loss-"+at, "packets that line "+name+" loses")
-		f.Var(&burstValue{&l.BurstPPM, &l.BurstPackets}, "burst-"+at, "packets at which line "+name+" begins to lose N in a row")
-		f.Var((*share)(&l.ReorderPPM), "reorder-"+at, "packets of line "+name+" that others overtake")
-		f.Var((*share)(&l.DuplicatePPM), "duplicate-"+at, "packets of line "+name+" that come twice")
-		f.Var((*nanos)(&l.DelayNs), "delay-"+at, "how far line "+name+" is behind, up to a minute")
-		f.Var((*nanos)(&l.JitterNs), "jitter-"+at, "and up to how much more, from packet to packet")
-		f.Var(&corruptValue{l}, "corrupt-"+at, "packets of line "+name+" that come damaged; WAYS: header,length,truncate (default), payload, count")
-	}
-	f.Var(&burstValue{&o.Lines.BothPPM, &o.Lines.BothPackets}, "both", "packets at which both lines begin to lose N in a row")
-	f.StringArrayVar(&s.silences, "silence", nil, "a, b or both, after a time, for a time, again each time: b:10s+500ms/30s")
+	s.lines.faults(f)
 
 	f = group("Sessions")
 	f.Uint64Var(&o.Restart.Every, "restart-every", 0, "begin a new session after so many messages")
@@ -207,23 +169,11 @@ func (s *simFlags) options() error {
 	also(err)
 	o.Via, err = exchange.ParseVia(s.via)
 	also(err)
-	if n := len(s.interfaces); n < 1 || n > 2 {
-		return errors.Join(append(errs, fmt.Errorf("--interface has %d names, want one or two", n))...)
-	}
-	o.Interfaces = [2]string{s.interfaces[0], s.interfaces[len(s.interfaces)-1]}
-	for i, l := range []*mold.Line{&o.Lines.A, &o.Lines.B} {
-		if l.Group, err = netip.ParseAddrPort(s.groups[i]); err != nil {
-			errs = append(errs, fmt.Errorf("--group-%c: %w", 'a'+i, err))
-		}
-	}
-	for _, text := range s.silences {
-		silence, err := parseSilence(text)
-		also(err)
-		o.Lines.Silences = append(o.Lines.Silences, silence)
-	}
-	o.Requests.Addr, err = s.server("--requests", s.requests, simRequestPort)
+	also(s.lines.parse())
+	o.Interfaces = s.lines.both()
+	o.Requests.Addr, err = s.lines.server("--requests", s.requests, simRequestPort)
 	also(err)
-	o.Snapshots.Addr, err = s.server("--snapshots", s.snapshots, simSnapshotPort)
+	o.Snapshots.Addr, err = s.lines.server("--snapshots", s.snapshots, simSnapshotPort)
 	also(err)
 	o.Snapshots.Faults, err = parseSnapshotFaults(s.snapFaults)
 	also(err)
@@ -233,38 +183,6 @@ func (s *simFlags) options() error {
 	}
 	also(o.Validate())
 	return errors.Join(errs...)
-}
-
-// server is where a server listens; not valid: nowhere.
-func (s *simFlags) server(flag, text string, port uint16) (netip.AddrPort, error) {
-	switch text {
-	case "off":
-		return netip.AddrPort{}, nil
-	case "on":
-	default:
-		a, err := netip.ParseAddrPort(text)
-		if err != nil {
-			return a, fmt.Errorf("%s %s is none of: on, off, 127.0.0.1:%d", flag, text, port)
-		}
-		return a, nil
-	}
-	name := s.interfaces[0]
-	face, err := net.InterfaceByName(name)
-	if err != nil {
-		return netip.AddrPort{}, fmt.Errorf("interface %s: %w", name, err)
-	}
-	addrs, err := face.Addrs()
-	if err != nil {
-		return netip.AddrPort{}, fmt.Errorf("interface %s: %w", name, err)
-	}
-	for _, a := range addrs {
-		if n, ok := a.(*net.IPNet); ok {
-			if ip, ok := netip.AddrFromSlice(n.IP); ok && ip.Unmap().Is4() {
-				return netip.AddrPortFrom(ip.Unmap(), port), nil
-			}
-		}
-	}
-	return netip.AddrPort{}, fmt.Errorf("interface %s has no IPv4 address: give %s one, or off", name, flag)
 }
 
 func firstLine(path string) (string, error) {
@@ -341,13 +259,8 @@ func simSummary(w io.Writer, e *exchange.Exchange, c *exchange.Counters) error {
 	fmt.Fprintf(&b, "%d messages of %d session(s) in %d packets, in %s: %.0f messages/s, %.0f packets/s by %s\n",
 		c.Messages, c.Sessions, c.Packets, time.Duration(c.Took).Round(time.Millisecond), messages, packets, o.Via)
 	fmt.Fprintf(&b, "last session %s, last message %d\n", c.Session, max(c.Next, 1)-1)
-	for i, l := range c.Lines {
-		group := o.Lines.A.Group
-		if i == 1 {
-			group = o.Lines.B.Group
-		}
-		fmt.Fprintf(&b, "line %c  %s on %s: %d sent, %d lost (%d in bursts, %d with the other line, %d in silence), %d twice, %d overtaken, %d damaged, %d refused by the kernel\n",
-			'A'+i, group, o.Interfaces[i], l.Sent, l.Lost, l.InBursts, l.InBoth, l.InSilence, l.Duplicated, l.Late, l.Corrupted, c.SendFails[i])
+	for i := range c.Lines {
+		b.WriteString(lineText(i, [2]netip.AddrPort{o.Lines.A.Group, o.Lines.B.Group}[i], o.Interfaces[i], &c.Lines[i], c.SendFails[i]))
 	}
 	if c.LastFail != "" {
 		fmt.Fprintf(&b, "last refusal: %s\n", c.LastFail)
@@ -358,7 +271,7 @@ func simSummary(w io.Writer, e *exchange.Exchange, c *exchange.Counters) error {
 	if c.Missing+c.Strays > 0 {
 		fmt.Fprintf(&b, "the capture lacks %d messages and has %d packets of no session\n", c.Missing, c.Strays)
 	}
-	fmt.Fprintf(&b, "on neither line: %d messages%s; no receiver can have %d\n", c.LostMessages, spansText(c), c.Gone)
+	fmt.Fprintf(&b, "on neither line: %d messages%s; no receiver can have %d\n", c.LostMessages, spansText(c.Lost), c.Gone)
 	if a := e.Options().Requests.Addr; a.IsValid() {
 		r := &c.Requests
 		fmt.Fprintf(&b, "re-requests at %s: %d came, %d answered with %d messages, %d met with silence, %d lost, %d spoilt\n",
@@ -381,12 +294,12 @@ func simSummary(w io.Writer, e *exchange.Exchange, c *exchange.Counters) error {
 }
 
 // spansText names the first losses.
-func spansText(c *exchange.Counters) string {
+func spansText(lost []exchange.Span) string {
 	const most = 5
 	var b strings.Builder
-	for i, s := range c.Lost {
+	for i, s := range lost {
 		if i == most {
-			fmt.Fprintf(&b, " and %d more (--json has them)", len(c.Lost)-most)
+			fmt.Fprintf(&b, " and %d more (--json has them)", len(lost)-most)
 			break
 		}
 		b.WriteString(map[bool]string{true: ": ", false: ", "}[i == 0])

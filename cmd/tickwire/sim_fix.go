@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -25,6 +26,13 @@ instruments, e their status. It listens on loopback unless told otherwise.`,
   tickwire sim fix --for 1m                          #   the venue
   tickwire feed fix --config fix.toml                #   and its client`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			faults := errors.Join(fixMarketFaults(&o.Market), o.Server.Validate())
+			if o.Steps < 0 || o.Halts < 0 || o.Rate < -1 || o.Rate == 0 {
+				faults = errors.Join(faults, fmt.Errorf("--rate %d, --steps %d, --halts %d: want a rate above 0 or -1, and no negative numbers", o.Rate, o.Steps, o.Halts))
+			}
+			if faults != nil {
+				return usageError{faults}
+			}
 			if printConfig {
 				_, err := fmt.Fprintf(cmd.OutOrStdout(), simFIXConfig, o.Server.Address, o.Server.Clients[0], o.Server.SenderCompID)
 				return err

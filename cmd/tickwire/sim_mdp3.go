@@ -21,12 +21,12 @@ import (
 const simReplayPort = 26480
 
 func simMDP3() *cobra.Command {
-	o := mdp3.Options{Levels: mdp3.LevelsA, Orders: mdp3.OrdersA, Definitions: mdp3.DefinitionsA}
+	var s simMDP3Flags
 	g := mdp3gen.Options{Live: true}
 	var span time.Duration
 	var asJSON, printConfig bool
-	var interfaces, silences []string
-	var pace, replay string
+	var pace string
+	o := &s.o
 	c := &cobra.Command{
 		Use: "mdp3 [CAPTURE]", Short: "a CME MDP 3.0 channel in a box: lines A and B, snapshot loops, definitions, TCP replay", Args: atMost(1),
 		Long: `mdp3 plays one channel as the venue does: packets on multicast lines A and B, the loops of snapshots by price and by order and of definitions, and
@@ -39,7 +39,7 @@ Nothing leaves this host unless an interface is named: packets go by lo with TTL
   tickwire feed sim --config cme.toml                #   and its receiver`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			path := argOr(args, "")
-			if err := simMDP3Options(&o, interfaces, silences, replay, path); err != nil {
+			if err := s.options(path); err != nil {
 				return usageError{err}
 			}
 			if printConfig {
@@ -53,7 +53,7 @@ Nothing leaves this host unless an interface is named: packets go by lo with TTL
 				defer cancel()
 			}
 			g.Seed, g.Channel = o.Lines.Seed, int16(o.ChannelID)
-			return runSimMDP3(ctx, &o, g, path, pace, cmd.OutOrStdout(), asJSON)
+			return runSimMDP3(ctx, o, g, path, pace, cmd.OutOrStdout(), asJSON)
 		},
 	}
 	f := c.Flags()
@@ -61,59 +61,108 @@ Nothing leaves this host unless an interface is named: packets go by lo with TTL
 	f.Float64Var(&o.Rate, "rate", 10_000, "events a second of the generated market")
 	f.IntVar(&g.Instruments, "instruments", mdp3gen.DefaultInstruments, "futures, spreads and options")
 	f.Uint64Var(&g.Messages, "messages", 0, "messages of the generated session (default: without end)")
-	f.BoolVar(&g.LongQty, "long-qty", false, "templates with 64-bit quantities")
+	f.BoolVar(&g.LongQty, "longqty", false, "templates with 64-bit quantities")
 	f.StringVar(&pace, "pace", "recorded", "of a capture: recorded, x10, 50000/s (packets) or max")
 	f.DurationVar(&span, "for", 0, "end after this time (default: at Control-C)")
 	f.Uint64Var(&o.Lines.Seed, "seed", 1, "of the market and of all faults")
-	f.StringSliceVar(&interfaces, "interface", []string{"lo"}, "that lines A and B leave by: one for both, or two")
+	f.StringSliceVar(&s.interfaces, "interface", []string{"lo"}, "that lines A and B leave by: one for both, or two")
+	f.StringVar(&s.groups[0], "group-a", mdp3.GroupA.String(), "multicast group of line A")
+	f.StringVar(&s.groups[1], "group-b", mdp3.GroupB.String(), "multicast group of line B")
 	f.IntVar(&o.TTL, "ttl", 0, "of packets; on lo always 0 (default 1 on other interfaces)")
 	f.IntVar(&o.ChannelID, "channel", 310, "number of the channel")
 	for i, l := range []*mold.Line{&o.Lines.A, &o.Lines.B} {
 		at := string(rune('a' + i))
 		name := strings.ToUpper(at)
 		f.Var((*share)(&l.LossPPM), "loss-"+at, "packets that line "+name+" loses")
+		f.Var(&burstValue{&l.BurstPPM, &l.BurstPackets}, "burst-"+at, "packets at which line "+name+" begins to lose N in a row")
+		f.Var((*share)(&l.ReorderPPM), "reorder-"+at, "packets of line "+name+" that others overtake")
+		f.Var((*share)(&l.DuplicatePPM), "duplicate-"+at, "packets of line "+name+" that come twice")
 		f.Var((*nanos)(&l.DelayNs), "delay-"+at, "how far line "+name+" is behind, up to a minute")
+		f.Var((*nanos)(&l.JitterNs), "jitter-"+at, "and up to how much more, from packet to packet")
 		f.Var(&corruptValue{l}, "corrupt-"+at, "packets of line "+name+" that come damaged; WAYS: header,length,truncate (default), payload")
 	}
 	f.Var(&burstValue{&o.Lines.BothPPM, &o.Lines.BothPackets}, "both", "packets at which both lines begin to lose N in a row")
-	f.StringArrayVar(&silences, "silence", nil, "a, b or both, after a time, for a time, again each time: b:10s+500ms/30s")
+	f.StringArrayVar(&s.silences, "silence", nil, "a, b or both, after a time, for a time, again each time: b:10s+500ms/30s")
+	f.BoolVar(&s.noLoops, "no-loops", false, "no snapshots and no definitions")
+	for kind, group := range []netip.AddrPort{mdp3.LevelsA, mdp3.OrdersA, mdp3.DefinitionsA} {
+		name := mdp3Loops[kind]
+		f.StringVar(&s.loops[kind], name, group.String(), "multicast group of the loop of "+name+", or off")
+	}
 	f.Var((*share)(&o.LoopLossPPM), "loss-loops", "packets that the loops lose")
 	f.DurationVar(&o.LoopEvery, "loop-every", time.Millisecond, "time between two packets of a loop")
 	f.DurationVar(&o.ResetEvery, "reset-every", 0, "reset the channel each so long (default: never)")
 	f.BoolVar(&o.Restart, "restart", false, "begin numbers with 1 again at a reset")
-	f.StringVar(&replay, "replay", "on", fmt.Sprintf("on, off, or the TCP replay's address (on: port %d of loopback)", simReplayPort))
+	f.StringVar(&s.replay, "replay", "on", fmt.Sprintf("on, off, or the TCP replay's address (on: port %d of loopback)", simReplayPort))
+	f.StringVar(&o.Replay.User, "replay-user", "", "who may ask for a replay (default: anybody)")
+	f.StringVar(&s.password, "replay-password-file", "", "whose first line is the password")
+	f.IntVar(&o.Replay.CutAfter, "replay-cut", 0, "break each connection off after so many packets (default: never)")
 	f.BoolVar(&asJSON, "json", false, "the summary as JSON")
 	f.BoolVar(&printConfig, "print-config", false, "print a [[feed]] block that receives this, and send nothing")
 	return c
 }
 
-// simMDP3Options makes options of what was typed.
-func simMDP3Options(o *mdp3.Options, interfaces, silences []string, replay, path string) error {
-	if len(interfaces) < 1 || len(interfaces) > 2 {
-		return fmt.Errorf("%d interfaces, want one or two", len(interfaces))
-	}
-	copy(o.Interfaces[:], interfaces)
-	for _, text := range silences {
-		s, err := parseSilence(text)
-		if err != nil {
-			return err
+// simMDP3Flags are what is text on the command line, and the options that are made of it.
+type simMDP3Flags struct {
+	o          mdp3.Options
+	interfaces []string
+	groups     [2]string
+	silences   []string
+	loops      [3]string
+	noLoops    bool
+	replay     string
+	password   string
+}
+
+var mdp3Loops = [3]string{"levels", "orders", "definitions"}
+
+// options makes options of what was typed, and reports all faults at once. A recording, path, has no loops.
+func (s *simMDP3Flags) options(path string) error {
+	o := &s.o
+	var errs []error
+	bad := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
+	group := func(flag, text string) netip.AddrPort {
+		a, err := netip.ParseAddrPort(text)
+		if err != nil || !a.Addr().IsMulticast() || a.Port() == 0 {
+			bad("--%s %s is no multicast address with a port", flag, text)
 		}
-		o.Lines.Silences = append(o.Lines.Silences, s)
+		return a
 	}
-	switch replay {
+	if n := len(s.interfaces); n < 1 || n > 2 {
+		bad("--interface has %d names, want one or two", n)
+	}
+	copy(o.Interfaces[:], s.interfaces)
+	o.Lines.A.Group, o.Lines.B.Group = group("group-a", s.groups[0]), group("group-b", s.groups[1])
+	for kind, to := range []*netip.AddrPort{&o.Levels, &o.Orders, &o.Definitions} {
+		if path == "" && !s.noLoops && s.loops[kind] != "off" {
+			*to = group(mdp3Loops[kind], s.loops[kind])
+		}
+	}
+	for _, text := range s.silences {
+		silence, err := parseSilence(text)
+		if err != nil {
+			errs = append(errs, err)
+		}
+		o.Lines.Silences = append(o.Lines.Silences, silence)
+	}
+	var err error
+	switch s.replay {
 	case "off":
 	case "on":
 		o.ReplayAt = netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, 1}), simReplayPort)
 	default:
-		var err error
-		if o.ReplayAt, err = netip.ParseAddrPort(replay); err != nil {
-			return fmt.Errorf("--replay %s: want on, off or an address with a port", replay)
+		if o.ReplayAt, err = netip.ParseAddrPort(s.replay); err != nil {
+			bad("--replay %s is none of: on, off, 127.0.0.1:%d", s.replay, simReplayPort)
 		}
 	}
-	if path != "" {
-		o.Levels, o.Orders, o.Definitions = netip.AddrPort{}, netip.AddrPort{}, netip.AddrPort{}
+	if s.password != "" {
+		if o.Replay.Password, err = firstLine(s.password); err != nil {
+			errs = append(errs, err)
+		}
 	}
-	return nil
+	if o.ChannelID < 1 || o.ChannelID > 1<<15-1 {
+		bad("--channel %d, want 1 to %d", o.ChannelID, 1<<15-1)
+	}
+	return errors.Join(errs...)
 }
 
 func runSimMDP3(ctx context.Context, o *mdp3.Options, g mdp3gen.Options, path, pace string, out io.Writer, asJSON bool) error {
@@ -130,15 +179,36 @@ func runSimMDP3(ctx context.Context, o *mdp3.Options, g mdp3gen.Options, path, p
 	} else {
 		err = e.Run(ctx)
 	}
-	c := e.Counters()
+	c, at := e.Counters(), e.ReplayAddr()
 	if err = errors.Join(err, e.Close()); err != nil {
 		return err
 	}
 	if asJSON {
 		return json.NewEncoder(out).Encode(c)
 	}
-	_, err = fmt.Fprintf(out, "%d events in %d packets; line A sent %d and lost %d, B %d and %d; %d packets on neither; loops sent %d (levels), %d (orders), %d (definitions) and lost %d; %d packets replayed on %d requests; %d resets, %d sends refused\n",
-		c.Events, c.Packets, c.Lines[0].Sent, c.Lines[0].Lost, c.Lines[1].Sent, c.Lines[1].Lost, c.LostBoth, c.LoopPackets[0], c.LoopPackets[1], c.LoopPackets[2], c.LoopLost,
-		c.Replay.Packets, c.Replay.Requests, c.Resets, c.SendFails)
+	var b strings.Builder
+	fmt.Fprintf(&b, "%d events in %d packets, the last of which has number %d; %d resets, %d sends refused by the kernel\n", c.Events, c.Packets, c.Last, c.Resets, c.SendFails)
+	for i, group := range []netip.AddrPort{o.Lines.A.Group, o.Lines.B.Group} {
+		l := &c.Lines[i]
+		fmt.Fprintf(&b, "line %c  %s: %d sent, %d lost (%d in bursts, %d with the other line, %d in silence), %d twice, %d overtaken, %d damaged\n",
+			'A'+i, group, l.Sent, l.Lost, l.InBursts, l.InBoth, l.InSilence, l.Duplicated, l.Late, l.Corrupted)
+	}
+	fmt.Fprintf(&b, "on neither line: %d packets\n", c.LostBoth)
+	for kind, group := range []netip.AddrPort{o.Levels, o.Orders, o.Definitions} {
+		if group.IsValid() {
+			fmt.Fprintf(&b, "loop of %s  %s: %d packets, %d rounds begun\n", mdp3Loops[kind], group, c.LoopPackets[kind], c.Rounds[kind])
+		}
+	}
+	if c.LoopLost > 0 {
+		fmt.Fprintf(&b, "loops lost %d packets\n", c.LoopLost)
+	}
+	if o.ReplayAt.IsValid() {
+		r := &c.Replay
+		fmt.Fprintf(&b, "replay at %s: %d connections, %d requests, %d refused, %d packets sent again\n", at, r.Connections, r.Requests, r.Rejected, r.Packets)
+	}
+	if c.Strays > 0 {
+		fmt.Fprintf(&b, "the capture has %d packets that are of no such channel\n", c.Strays)
+	}
+	_, err = io.WriteString(out, b.String())
 	return err
 }

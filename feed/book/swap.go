@@ -67,5 +67,8 @@ func (b *Books) Seen(instrument uint32) bool { return b.flag(instrument, flagSee
 // tick.StateSuspect, as those of a suspect instrument do; the two marks do not touch each other.
 func (b *Books) SetBehind(instrument uint32, on bool) { b.setFlag(instrument, flagBehind, on) }
 
+// Behind says that an instrument has that mark.
+func (b *Books) Behind(instrument uint32) bool { return b.flag(instrument, flagBehind) }
+
 // SetBehindAll is SetBehind for every instrument, those of sparse books that are not known yet included.
 func (b *Books) SetBehindAll(on bool) { b.setFlagAll(flagBehind, on) }

@@ -4,6 +4,7 @@ import (
 	"math"
 	"unsafe"
 
+	"github.com/tickwire/tickwire/feed/pricebook"
 	"github.com/tickwire/tickwire/tick"
 )
 
@@ -83,7 +84,7 @@ func (l *Lane) cold(i int) {
 	case tick.KindStatistics:
 		for k := first; k < first+n; k++ {
 			s := &b.Statistics[k]
-			s.PublisherID, s.TsRecv, s.TsInDelta = l.publisher, b.TsRecv[i], delta(b.TsRecv[i], b.TsEvent[i])
+			s.PublisherID, s.TsRecv, s.TsInDelta = l.publisher, b.TsRecv[i], l.inDelta(i)
 			event(l, s)
 		}
 	case tick.KindDefinition:
@@ -101,10 +102,16 @@ func (l *Lane) cold(i int) {
 	case tick.KindSystem:
 		l.system(i)
 	case tick.KindClear:
-		flags := l.flags(i) | l.last(i)
-		l.order(i, tick.ActionClear, tick.SideNone, 0, tick.UndefPrice, 0, flags)
+		flags := l.flags(i)
+		other := tick.ClearLevels // the book that the mbo ring does not tell
+		if l.depth.levels {
+			other = tick.ClearOrders
+		}
+		if b.Sub[i] != other {
+			l.order(i, tick.ActionClear, tick.SideNone, 0, tick.UndefPrice, 0, flags|l.last(i))
+		}
 		if b.State[i]&tick.StateTop != 0 {
-			l.top(i, tick.ActionClear, tick.SideNone, tick.UndefPrice, 0, flags, &b.After[i])
+			l.top(i, tick.ActionClear, tick.SideNone, tick.UndefPrice, 0, flags|l.lastTop(i), &b.After[i])
 		}
 	}
 }
@@ -134,6 +141,10 @@ func (l *Lane) define(d *tick.Definition) {
 	l.counters.Definitions++
 	if l.rebuild != nil {
 		l.rebuild.toldDefinition(d)
+		if l.depth.prices != nil {
+			depth, implied := pricebook.Depths(d)
+			l.rebuild.half.Depth(d.InstrumentID, depth, implied)
+		}
 	}
 }
 
@@ -178,7 +189,7 @@ func (l *Lane) crossStatistic(i int) {
 		Price:        b.Price[i],
 		Quantity:     int64(min(b.Size[i], math.MaxInt64-1)),
 		Sequence:     uint32(b.Sequence[i]),
-		TsInDelta:    delta(b.TsRecv[i], b.TsEvent[i]),
+		TsInDelta:    l.inDelta(i),
 		StatType:     kind,
 		ChannelID:    uint16(l.channelID),
 		UpdateAction: 1,

@@ -23,5 +23,30 @@ type Decoder interface {
 // strictDecoder is a decoder whose Append stops behind a message that it refuses: so the last one of those used is it.
 type strictDecoder interface{ StopsAtRefused() }
 
+// namingDecoder is a decoder that knows of whom it lacks messages: only those instruments' books are suspect then. It stands in the place of Refused.
+type namingDecoder interface {
+	// Doubts grows whenever messages are known to be missing. Hot path.
+	Doubts() uint64
+	// TakeDoubts calls fn with the instruments that they are of, since the last call. false: any may be of them.
+	TakeDoubts(fn func(id uint32)) bool
+}
+
+// asideDecoder is a decoder that takes messages outside of the sequence: Append's twin for those, whose rows have FlagSnapshot and a number that is given.
+type asideDecoder interface {
+	AppendRefresh(blocks []byte, sequence uint64, max int, out *tick.Batch) (used, messages int)
+}
+
+// keepingDecoder is a decoder of a venue that does not say again what instruments are when its numbers begin anew: Keeps says so of the session that Start with the same
+// midnight would begin.
+type keepingDecoder interface{ Keeps(midnight uint64) bool }
+
+// lossDecoder is a strict decoder whose venue tells, instrument by instrument, that something is missing: Append stops behind the message that shows it.
+type lossDecoder interface {
+	// Losses grows when one more instrument lacks something.
+	Losses() uint64
+	// Lost calls fn with those that do, until it returns false: a whole state of its own is what ends that.
+	Lost(fn func(id uint32, symbol string) bool)
+}
+
 // sentDecoder is a decoder that wants to know when the venue sent the packet whose messages come next, ns since the Unix epoch; 0: not known.
 type sentDecoder interface{ SetSendTime(ns uint64) }

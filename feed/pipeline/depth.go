@@ -59,6 +59,11 @@ func (l *Lane) setSuspect(id uint32, on bool) {
 	}
 }
 
+// suspected says whether one of an instrument's books is.
+func (l *Lane) suspected(id uint32) bool {
+	return l.books.Suspect(id) || l.depth.prices != nil && l.depth.prices.Suspect(id)
+}
+
 // setSuspectAll is setSuspect for every instrument.
 func (l *Lane) setSuspectAll(on bool) {
 	l.books.SetSuspectAll(on)
@@ -73,6 +78,19 @@ func (l *Lane) eachBook(fn func(id uint32) bool) {
 		return
 	}
 	l.depth.prices.Instruments(func(id uint32) bool { return l.books.Seen(id) || fn(id) })
+}
+
+// empty begins a session whose instruments are those of the one before.
+func (d *depth) empty() {
+	if d.prices != nil {
+		d.prices.Empty()
+	}
+	for _, w := range d.ids {
+		w.open = false
+		for i := range w.levels {
+			w.levels[i] = tick.EmptyPair
+		}
+	}
 }
 
 func (d *depth) reset() {
@@ -145,7 +163,7 @@ func (d *depth) apply(l *Lane) {
 		staged := len(l.staged.mbp10)
 		d.publish(l, i&tick.RowMask, w)
 		has := len(l.staged.mbp10) != staged
-		if b.Flags[i&tick.RowMask]&tick.FlagMore != 0 {
+		if _, more := tick.More(b.Flags[i&tick.RowMask]); more {
 			w.open = w.open || has
 			continue
 		}
@@ -208,14 +226,14 @@ func (d *depth) publish(l *Lane, i int, w *wantedBook) {
 	default: // a change before this row, which is about no order and has none of the three
 		action, side, price, size = tick.ActionNone, tick.SideNone, tick.UndefPrice, 0
 	}
-	l.ten(i, action, side, price, size, flags|l.last(i), &w.levels)
+	l.ten(i, action, side, price, size, flags|l.lastTop(i), &w.levels)
 }
 
 func (l *Lane) lastUnless(i int, flags uint8, more bool) uint8 {
 	if more {
 		return flags
 	}
-	return flags | l.last(i)
+	return flags | l.lastTop(i)
 }
 
 func (l *Lane) ten(i int, action, side byte, price int64, size uint64, flags uint8, levels *[10]tick.BidAskPair) {

@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"github.com/tickwire/tickwire/feed/book"
+	"github.com/tickwire/tickwire/feed/pricebook"
 	"github.com/tickwire/tickwire/ringbuf"
 	"github.com/tickwire/tickwire/tick"
 )
@@ -30,7 +31,8 @@ import (
 //	Imbalance, Statistics                                                        as they are
 //
 // (*) M keeps the order's place in the queue unless the price changes, even when the order grew. Where it goes to the tail at an unchanged price, M could not
-// say so: C(old), A(new). (**) Only of a venue that has no orders (depth.price). Of a Level, New is A, Change and Overlay are M, the rest C; a Quote is the bid
+// say so: C(old), A(new). (**) Only of a venue that has no orders (depth.price). Of a level, a new one is A, a change M, one that goes C with the size it had; levels that
+// go without a row of their own (they fell off the end, another price was laid over them, a range went) are C before. A Quote is the bid
 // and then the ask, each of which replaces its side. Where there is a price book best prices are its, and orders have no record in mbp1.
 //
 // Only A, C, M and R change a book. T shows the top before the event, everything else the top after it. All records of a
@@ -53,7 +55,7 @@ func (l *Lane) expand() {
 		}
 		mbo, mbp1 := len(l.staged.mbo), len(l.staged.mbp1)
 		l.row(i)
-		if b.Flags[i]&tick.FlagMore != 0 || len(l.staged.open) != 0 {
+		if b.Flags[i]&(tick.FlagMore|tick.FlagMoreElse) != 0 || len(l.staged.open) != 0 {
 			l.inEvent(i, len(l.staged.mbo) != mbo, len(l.staged.mbp1) != mbp1)
 		}
 	}
@@ -69,31 +71,40 @@ const (
 // of them: where it has no record of its own, by one that says nothing else.
 func (l *Lane) inEvent(i int, mbo, mbp1 bool) {
 	b := l.batch
-	id, open := b.Instrument[i], l.staged.open
-	if b.Flags[i]&tick.FlagMore != 0 {
-		var rings uint8
-		if mbo {
-			rings |= openMbo
-		}
-		if mbp1 {
-			rings |= openMbp1
-		}
-		if rings != 0 {
-			open[id] |= rings
-		}
-		return
+	switch b.Kind[i] {
+	case tick.KindStatus, tick.KindSystem, tick.KindDefinition: // inline, and no order event; or an R that is an event of its own
+		mbo = false
 	}
-	rings, ok := open[id]
-	if !ok {
-		return
+	id := b.Instrument[i]
+	moreOrders, moreLevels := tick.More(b.Flags[i])
+	was := l.staged.open[id]
+	open := was
+	open, endMbo := ends(open, openMbo, mbo, moreOrders)
+	open, endMbp1 := ends(open, openMbp1, mbp1, moreLevels)
+	switch {
+	case open == was:
+	case open == 0:
+		delete(l.staged.open, id)
+	default:
+		l.staged.open[id] = open
 	}
-	delete(open, id)
-	if rings&openMbo != 0 && !mbo {
+	if endMbo {
 		l.order(i, tick.ActionNone, tick.SideNone, 0, tick.UndefPrice, 0, l.flags(i)|tick.FlagLast)
 	}
-	if rings&openMbp1 != 0 && !mbp1 {
+	if endMbp1 {
 		l.top(i, tick.ActionNone, tick.SideNone, tick.UndefPrice, 0, l.flags(i)|tick.FlagLast, &b.After[i])
 	}
+}
+
+// ends says which rings are open behind a row, as to one of them, and whether the event there is to be ended by a record of its own.
+func ends(open, ring uint8, has, more bool) (after uint8, end bool) {
+	switch {
+	case !more:
+		return open &^ ring, open&ring != 0 && !has
+	case has:
+		return open | ring, false
+	}
+	return open, false
 }
 
 // row stages the records of row i.
@@ -136,16 +147,22 @@ func (l *Lane) row(i int) {
 
 // flags are what every record of a row carries besides F_LAST.
 func (l *Lane) flags(i int) uint8 {
-	f := l.batch.Flags[i&tick.RowMask] &^ tick.FlagMore
+	f := l.batch.Flags[i&tick.RowMask] &^ (tick.FlagMore | tick.FlagMoreElse)
 	if l.batch.State[i&tick.RowMask]&tick.StateSuspect != 0 {
 		f |= tick.FlagMaybeBadBook
 	}
 	return f
 }
 
-// last is F_LAST, or 0 when another row of the same event follows.
+// last is F_LAST, or 0 when another row of the same event follows in the mbo ring.
 func (l *Lane) last(i int) uint8 {
 	return tick.FlagLast &^ (l.batch.Flags[i&tick.RowMask] << 7) // tick.FlagMore is bit 0
+}
+
+// lastTop is last of the rings with best prices and levels.
+func (l *Lane) lastTop(i int) uint8 {
+	f := l.batch.Flags[i&tick.RowMask]
+	return tick.FlagLast &^ (f<<7 ^ f) // tick.FlagMoreElse is F_LAST's bit
 }
 
 // order stages one order event of row i.
@@ -167,7 +184,7 @@ func (l *Lane) order(i int, action, side byte, id uint64, price int64, size uint
 		Action:    action,
 		Side:      side,
 		TsRecv:    b.TsRecv[i],
-		TsInDelta: delta(b.TsRecv[i], b.TsEvent[i]),
+		TsInDelta: l.inDelta(i),
 		Sequence:  uint32(b.Sequence[i]),
 	}
 	if size > tick.MaxSize {
@@ -213,7 +230,7 @@ func (l *Lane) trade(i int, length, rtype uint8, action, side byte, price int64,
 		Side:      side,
 		Flags:     flags,
 		TsRecv:    b.TsRecv[i],
-		TsInDelta: delta(b.TsRecv[i], b.TsEvent[i]),
+		TsInDelta: l.inDelta(i),
 		Sequence:  uint32(b.Sequence[i]),
 	}
 }
@@ -245,21 +262,21 @@ func (l *Lane) add(i int) {
 		l.ext(i, tick.ExtMPID, tick.RingMbo, l.lastMbo(), mpid, b.OrderID[i], 0)
 	}
 	if b.State[i]&tick.StateTop != 0 {
-		l.top(i, tick.ActionAdd, b.Side[i], b.Price[i], b.Size[i], flags|l.last(i), &b.After[i])
+		l.top(i, tick.ActionAdd, b.Side[i], b.Price[i], b.Size[i], flags|l.lastTop(i), &b.After[i])
 	}
 }
 
 // exec stages an execution at price of an order that rests at resting.
 func (l *Lane) exec(i int, price, resting int64, printed bool) {
 	b := l.batch
-	flags, last, size, side := l.flags(i), l.last(i), b.Size[i], b.Side[i]
+	flags, last, lastTop, size, side := l.flags(i), l.last(i), l.lastTop(i), b.Size[i], b.Side[i]
 	aggressor := tick.OppositeSide(side)
 	changed := b.State[i]&tick.StateTop != 0
 	if printed {
 		l.order(i, tick.ActionTrade, aggressor, 0, price, size, flags)
 		topFlags := flags
 		if !changed {
-			topFlags |= last
+			topFlags |= lastTop
 		}
 		l.top(i, tick.ActionTrade, aggressor, price, size, topFlags, &b.Before[i])
 		l.tape(i, aggressor, price, size, flags)
@@ -267,16 +284,16 @@ func (l *Lane) exec(i int, price, resting int64, printed bool) {
 	l.order(i, tick.ActionFill, side, b.OrderID[i], price, size, flags)
 	l.order(i, tick.ActionCancel, side, b.OrderID[i], resting, size, flags|last)
 	if changed {
-		l.top(i, tick.ActionCancel, side, resting, size, flags|last, &b.After[i])
+		l.top(i, tick.ActionCancel, side, resting, size, flags|lastTop, &b.After[i])
 	}
 }
 
 func (l *Lane) cancel(i int) {
 	b := l.batch
-	flags := l.flags(i) | l.last(i)
-	l.order(i, tick.ActionCancel, b.Side[i], b.OrderID[i], b.Price[i], b.Size[i], flags)
+	flags := l.flags(i)
+	l.order(i, tick.ActionCancel, b.Side[i], b.OrderID[i], b.Price[i], b.Size[i], flags|l.last(i))
 	if b.State[i]&tick.StateTop != 0 {
-		l.top(i, tick.ActionCancel, b.Side[i], b.Price[i], b.Size[i], flags, &b.After[i])
+		l.top(i, tick.ActionCancel, b.Side[i], b.Price[i], b.Size[i], flags|l.lastTop(i), &b.After[i])
 	}
 }
 
@@ -302,9 +319,9 @@ func (l *Lane) replace(i int) {
 		best = b.After[i].AskPx
 	}
 	if best == b.Price[i] && !refused {
-		l.top(i, tick.ActionAdd, side, b.Price[i], b.Size[i], flags|last, &b.After[i])
+		l.top(i, tick.ActionAdd, side, b.Price[i], b.Size[i], flags|l.lastTop(i), &b.After[i])
 	} else {
-		l.top(i, tick.ActionCancel, side, b.OldPrice[i], b.OldSize[i], flags|last, &b.After[i])
+		l.top(i, tick.ActionCancel, side, b.OldPrice[i], b.OldSize[i], flags|l.lastTop(i), &b.After[i])
 	}
 }
 
@@ -322,19 +339,49 @@ func (l *Lane) modify(i int) {
 		l.order(i, action, b.Side[i], b.OrderID[i], price, size, flags)
 	}
 	if b.State[i]&tick.StateTop != 0 {
-		l.top(i, action, b.Side[i], price, size, flags, &b.After[i])
+		l.top(i, action, b.Side[i], price, size, l.flags(i)|l.lastTop(i), &b.After[i])
 	}
 }
 
 // level stages a change of a price book.
 func (l *Lane) level(i int) {
 	b := l.batch
-	action, flags := levelAction(b.Sub[i]), l.flags(i)|l.last(i)
+	action, flags := levelAction(b.Sub[i]), l.flags(i)
 	if l.depth.levels {
-		l.order(i, action, b.Side[i], 0, b.Price[i], b.Size[i], flags|tick.FlagMBP)
+		l.levels(i, action, flags|tick.FlagMBP)
 	}
 	if b.State[i]&tick.StateTop != 0 {
-		l.top(i, action, b.Side[i], b.Price[i], b.Size[i], flags, &b.After[i])
+		l.top(i, action, b.Side[i], b.Price[i], b.Size[i], flags|l.lastTop(i), &b.After[i])
+	}
+}
+
+// levels stages a level's records, those of levels first that left without a row of their own: a reader's book would keep them.
+func (l *Lane) levels(i int, action byte, flags uint8) {
+	b := l.batch
+	all := l.depth.prices.Gone()
+	at, _ := slices.BinarySearchFunc(all, i, func(g pricebook.Gone, row int) int { return g.Row - row })
+	end := at
+	for end < len(all) && all[end].Row == i {
+		end++
+	}
+	several := b.Sub[i] == tick.LevelThru || b.Sub[i] == tick.LevelFrom // they are named there, one and all
+	many := end-at >= mboPerRow
+	for k := range all[at:end] {
+		g := &all[at+k]
+		if many && len(l.staged.mbo) == cap(l.staged.mbo) {
+			l.flush()
+		}
+		f := flags
+		if several && at+k == end-1 {
+			f |= l.last(i)
+		}
+		l.order(i, tick.ActionCancel, g.Side, 0, g.Level.Price, g.Level.Size, f)
+	}
+	if many { // more than a row has room for: that of others
+		l.flush()
+	}
+	if !several {
+		l.order(i, action, b.Side[i], 0, b.Price[i], b.Size[i], flags|l.last(i))
 	}
 }
 
@@ -358,7 +405,7 @@ func (l *Lane) quote(i int) {
 	}
 	if b.State[i]&tick.StateTop != 0 {
 		side, price, size := quoted(b, i)
-		l.top(i, tick.ActionAdd, side, price, size, flags|l.last(i), &b.After[i])
+		l.top(i, tick.ActionAdd, side, price, size, flags|l.lastTop(i), &b.After[i])
 	}
 }
 
@@ -416,9 +463,13 @@ func (l *Lane) print(i int) {
 	if size == 0 {
 		return // a cross that did not take place
 	}
-	flags, side := l.flags(i)|l.last(i), printSide(b, i)
-	l.order(i, tick.ActionTrade, side, 0, b.Price[i], size, flags)
-	l.top(i, tick.ActionTrade, side, b.Price[i], size, flags, &b.Before[i])
+	flags, side := l.flags(i), printSide(b, i)
+	id := uint64(0)
+	if side != tick.SideNone { // who knows the side knows the order, or has 0 there
+		id = b.OrderID[i]
+	}
+	l.order(i, tick.ActionTrade, side, id, b.Price[i], size, flags|l.last(i))
+	l.top(i, tick.ActionTrade, side, b.Price[i], size, flags|l.lastTop(i), &b.Before[i])
 	l.tape(i, side, b.Price[i], size, flags)
 	if b.Kind[i] == tick.KindCross {
 		l.crossStatistic(i)
@@ -434,7 +485,17 @@ func printSide(b *tick.Batch, i int) byte {
 	return tick.SideNone
 }
 
-// delta is ts_recv − ts_event, clamped: an i32 of ns spans ±2.1 s and must not wrap.
+// inDelta is ts_in_delta of row i's records: from when the venue sent it, or, where it does not say that, from the event.
+func (l *Lane) inDelta(i int) int32 {
+	i &= tick.RowMask
+	from := l.batch.TsEvent[i]
+	if l.tells && l.sent[i] != 0 {
+		from = l.sent[i]
+	}
+	return delta(l.batch.TsRecv[i], from)
+}
+
+// delta is the time between, clamped: an i32 of ns spans ±2.1 s and must not wrap.
 func delta(recv, event uint64) int32 {
 	d := int64(recv - event)
 	return int32(max(math.MinInt32, min(math.MaxInt32, d)))

@@ -204,19 +204,19 @@ func TestLevelsBecomeRecords(t *testing.T) {
 	check(t, b.mbo(t), []string{
 		"R 3000000000 N 0 0@- f80 seq1",
 		"A 3000000000 B 0 5@10 f90 seq2", "A 3000000000 B 0 7@9 f90 seq3", "M 3000000000 B 0 4294967294@10 f90 seq4",
-		"M 3000000000 B 0 4@11 f94 seq7", "T 3000000000 A 0 1@11 f84 seq8", "C 3000000000 B 0 4@11 f94 seq9", "R 3000000000 N 0 0@- f84 seq10",
+		"C 3000000000 B 0 4294967294@10 f14 seq7", "A 3000000000 B 0 4@11 f94 seq7", "T 3000000000 A 0 1@11 f84 seq8", "C 3000000000 B 0 4@11 f94 seq9", "R 3000000000 N 0 0@- f84 seq10",
 	})
 	check(t, b.mbp1(t), []string{
 		"A 3000000000 B 5@10 f80 5@10/0@-", "M 3000000000 B 4294967294@10 f80 4294967294@10/0@-",
-		"M 3000000000 B 4@11 f84 4@11/0@-", "T 3000000000 A 1@11 f84 4@11/0@-", "C 3000000000 B 4@11 f84 7@9/0@-", "R 3000000000 N 0@- f84 0@-/0@-",
+		"A 3000000000 B 4@11 f84 4@11/0@-", "T 3000000000 A 1@11 f84 4@11/0@-", "C 3000000000 B 4@11 f84 7@9/0@-", "R 3000000000 N 0@- f84 0@-/0@-",
 	})
 	check(t, b.mbp10(t), []string{
 		"A B 5@10 f80 5@10/0@-", "A B 7@9 f80 5@10/0@- 7@9/0@-", "M B 4294967294@10 f80 4294967294@10/0@- 7@9/0@-",
-		"M B 4@11 f84 4@11/0@- 7@9/0@-", "T A 1@11 f84 4@11/0@- 7@9/0@-", "C B 4@11 f84 7@9/0@-", "R N 0@- f84",
+		"A B 4@11 f84 4@11/0@- 7@9/0@-", "T A 1@11 f84 4@11/0@- 7@9/0@-", "C B 4@11 f84 7@9/0@-", "R N 0@- f84",
 	})
 	check(t, b.ext(t), []string{
 		"1 ring1 ref3 3000000000: 4294967296 0 0x0", "1 ring2 ref1 3000000000: 4294967296 0 0x0",
-		fmt.Sprintf("5 ring0 ref0 3000000000: 10500000000 6 %#x", 'A'|1<<8|'A'<<16),
+		fmt.Sprintf("5 ring0 ref0 3000000000: 10500000000 6 %#x", 'A'|1<<8|'A'<<16), "1 ring1 ref4 3000000000: 4294967296 0 0x0",
 	})
 	if c := b.lane.depth.prices.Counters(); c.Absent != 1 {
 		t.Errorf("%+v", *c)
@@ -322,11 +322,14 @@ func TestRoomForRecords(t *testing.T) {
 			if kind == tick.KindLevel || kind == tick.KindImplied {
 				rows[i].sub = tick.LevelOverlay
 			}
+			if kind == tick.KindClear {
+				rows[i].sub = tick.ClearBoth
+			}
 		}
 		b.rows(rows...)
 		c := b.lane.Counters()
 		want := map[tick.Kind][3]uint64{ // mbo, mbp1, ext beside the first order's
-			tick.KindAdd: {2 * tick.MaxRows, 0, tick.MaxRows}, tick.KindModify: {tick.MaxRows, 0, 0}, tick.KindLevel: {tick.MaxRows, tick.MaxRows, 0},
+			tick.KindAdd: {2 * tick.MaxRows, 0, tick.MaxRows}, tick.KindModify: {tick.MaxRows, 0, 0}, tick.KindLevel: {2*tick.MaxRows - 1, tick.MaxRows, 0},
 			tick.KindImplied: {0, 0, tick.MaxRows}, tick.KindFill: {tick.MaxRows, 0, 0}, tick.KindQuote: {2 * tick.MaxRows, tick.MaxRows, 0},
 			tick.KindClear: {tick.MaxRows, 0, 0}, tick.KindTrade: {tick.MaxRows, tick.MaxRows, 0},
 		}[kind]
@@ -334,6 +337,73 @@ func TestRoomForRecords(t *testing.T) {
 			t.Errorf("kind %d: %d records, want %d", kind, got, want)
 		}
 	}
+}
+
+// An R of the mbo ring empties a reader's orders, so it is not sent when only the other book is empty; and the other way round.
+func TestClearOfOneBook(t *testing.T) {
+	orders := []string{"A 3000000000 B 1 5@10 f80 seq1", "R 3000000000 N 0 0@- f80 seq4"}
+	levels := []string{"A 3000000000 B 0 5@10 f90 seq2", "R 3000000000 N 0 0@- f80 seq3"}
+	for _, of := range []struct {
+		levels bool
+		mbo    []string
+	}{{false, orders}, {true, levels}} {
+		b := kindsBench(t, &pricebook.Options{}, of.levels)
+		rows := []aRow{order(1, 'B', 5, 10), level(tick.LevelNew, 'B', 1, 5, 10), {kind: tick.KindClear, sub: tick.ClearLevels}, {kind: tick.KindClear, sub: tick.ClearOrders}}
+		if of.levels {
+			rows[0] = aRow{kind: tick.KindExt}
+		}
+		for i := range rows {
+			rows[i].id = wide
+		}
+		b.rows(rows...)
+		check(t, b.mbo(t), of.mbo)
+		check(t, b.mbp1(t), []string{"A 3000000000 B 5@10 f80 5@10/0@-", "R 3000000000 N 0@- f80 0@-/0@-"})
+	}
+}
+
+// Orders and levels of one event are apart: each ring's last record of it has F_LAST, whatever else comes between and behind them.
+func TestOrdersAndLevelsOfOneEvent(t *testing.T) {
+	const onlyLevels, onlyOrders = tick.FlagMore | tick.FlagMoreElse, tick.FlagMoreElse // the last one of its own, no part of the others
+	b := kindsBench(t, &pricebook.Options{}, false)
+	with := func(r aRow, flags uint8) aRow { r.flags = flags; return r }
+	b.rows(order(1, 'B', 5, 10), level(tick.LevelNew, 'B', 1, 5, 10))
+	b.mbo(t)
+	b.mbp1(t)
+	b.rows(
+		aRow{kind: tick.KindTrade, id: wide, side: 'A', size: 2, price: 10, flags: tick.FlagMore},
+		aRow{kind: tick.KindStatistics, id: wide, flags: tick.FlagMore},
+		with(level(tick.LevelChange, 'B', 1, 3, 10), onlyLevels),
+		with(modified(1, tick.ModifyKeep, 3, 10), onlyOrders),
+		aRow{kind: tick.KindStatistics, id: wide, flags: tick.FlagMore},
+	)
+	b.rows(
+		with(level(tick.LevelChange, 'B', 1, 4, 10), tick.FlagMore), with(modified(1, tick.ModifyKeep, 4, 10), tick.FlagMore), // an event that goes on
+		aRow{kind: tick.KindExt, id: wide, flags: onlyLevels},
+		aRow{kind: tick.KindExt, id: wide, flags: onlyOrders},
+	)
+	check(t, b.mbo(t), []string{
+		"T 3000000000 A 0 2@10 f00 seq3", "M 3000000000 B 1 3@10 f80 seq6", "M 3000000000 B 1 4@10 f00 seq9", "N 3000000000 N 0 0@- f80 seq11",
+	})
+	check(t, b.mbp1(t), []string{
+		"T 3000000000 A 2@10 f00 5@10/0@-", "M 3000000000 B 3@10 f80 3@10/0@-", "M 3000000000 B 4@10 f00 4@10/0@-", "N 3000000000 N 0@- f80 4@10/0@-",
+	})
+	if len(b.lane.staged.open) != 0 {
+		t.Errorf("open: %v", b.lane.staged.open)
+	}
+}
+
+// T carries the aggressor's order where the venue tells it; without a side nobody knows whose the row's number is.
+func TestAggressorsOrder(t *testing.T) {
+	b := kindsBench(t, nil, false)
+	b.rows(
+		aRow{kind: tick.KindTrade, id: wide, side: 'B', order: 77, size: 2, price: 10, flags: tick.FlagMore},
+		aRow{kind: tick.KindFill, id: wide, side: 'A', order: 5, size: 2, price: 10},
+		aRow{kind: tick.KindTrade, id: wide, side: 'N', order: 77, size: 2, price: 10},
+		aRow{kind: tick.KindCross, id: wide, side: 'B', order: 77, size: 2, price: 10},
+	)
+	check(t, b.mbo(t), []string{
+		"T 3000000000 B 77 2@10 f00 seq1", "F 3000000000 A 5 2@10 f80 seq2", "T 3000000000 N 0 2@10 f80 seq3", "T 3000000000 N 0 2@10 f80 seq4",
+	})
 }
 
 // Suspicion and the list of instruments are those of both sorts of books.

@@ -113,6 +113,9 @@ type Lane struct {
 	inPass   int
 	err      error // why the lane cannot go on
 
+	sent  *[tick.MaxRows]uint64 // by row of the batch: when the venue sent it, ns since the Unix epoch; 0: it does not say
+	tells bool                  // some packet said so
+
 	packets []nic.Packet
 }
 
@@ -135,7 +138,7 @@ func New(cfg Config) (*Lane, error) {
 	}
 	var back *rebuild
 	if cfg.Resync != nil {
-		if back = (&rebuild{half: cfg.Resync.Lane()}); !back.half.Fits(cfg.Books) {
+		if back = newRebuild(cfg.Resync.Lane()); !back.half.Fits(cfg.Books) {
 			return nil, errors.New("pipeline: books are to be rebuilt, but not this lane's")
 		}
 	}
@@ -149,7 +152,7 @@ func New(cfg Config) (*Lane, error) {
 	l := &Lane{
 		out: cfg.Out, books: cfg.Books, symbols: cfg.Symbols, batch: batch, staged: newStaging(cfg.MaxPass + 1),
 		midnight: cfg.Midnight, clock: cfg.Clock, depth: newDepth(cfg.Depth), only: newSelection(&cfg), rebuild: back,
-		packets: make([]nic.Packet, burst), publisher: cfg.Publisher, channelID: cfg.ChannelID, maxPass: cfg.MaxPass, files: cfg.FileStamps, mends: cfg.Mends,
+		packets: make([]nic.Packet, burst), sent: new([tick.MaxRows]uint64), publisher: cfg.Publisher, channelID: cfg.ChannelID, maxPass: cfg.MaxPass, files: cfg.FileStamps, mends: cfg.Mends,
 	}
 	l.depth.price(cfg.Prices, cfg.Levels)
 	l.main = l.stream(cfg.Decoder, cfg.ChannelID)
@@ -241,11 +244,11 @@ func (l *Lane) endBatch() {
 	l.inPass = 0
 }
 
-// gapRecord publishes a gap, of which so many messages came.
-func (l *Lane) gapRecord(g session.Gap, came uint64) {
+// gapRecord publishes a gap, of which so many messages came, in the books of one instrument, or of all of the channel's: 0.
+func (l *Lane) gapRecord(g session.Gap, came uint64, instrument uint32) {
 	recv := max(l.now, l.lastRecv)
 	rec := tick.Gap{ // before the first row the venue's time is not known: 1970 would hide it from whoever asks for the day
-		Header: tick.Header{Length: 14, RType: tick.RTypeGap, PublisherID: l.publisher, TsEvent: cmp.Or(l.lastTime, recv)},
+		Header: tick.Header{Length: 14, RType: tick.RTypeGap, PublisherID: l.publisher, InstrumentID: instrument, TsEvent: cmp.Or(l.lastTime, recv)},
 		First:  g.First, Last: g.Last, TsRecv: recv, State: g.State, ChannelID: l.channelID, Line: 255,
 		Messages: came,
 	}

@@ -46,7 +46,7 @@ type staging struct {
 	ext    []tick.Ext
 	mbp10  []ringbuf.Mbp10Slot
 
-	open map[uint32]uint8 // instruments whose event is not at its end (tick.FlagMore), by rings: open…
+	open map[uint32]uint8 // instruments whose event is not at its end (tick.More), by rings: open…
 }
 
 func newStaging(rows int) staging {

@@ -2,10 +2,13 @@ package pipeline
 
 import (
 	"bytes"
+	"errors"
 
 	"github.com/tickwire/tickwire/feed/book"
+	"github.com/tickwire/tickwire/feed/pricebook"
 	"github.com/tickwire/tickwire/feed/resync"
 	"github.com/tickwire/tickwire/feed/session"
+	"github.com/tickwire/tickwire/feed/symbols"
 	"github.com/tickwire/tickwire/ringbuf"
 	"github.com/tickwire/tickwire/tick"
 )
@@ -27,7 +30,10 @@ type rebuild struct {
 	logging bool           // messages are to be copied
 	doubted bool           // the parser refused a message of what is being delivered,
 	shadow  *resync.Shadow // while republishing; its books are those that were exchanged
-	at      uint32         // the instrument to be told next
+	at      uint32         // the instrument to be told next: its number, or its place in the list
+	list    []uint32       // of sparse books: the instruments to be told, some of them more than once
+	only    []uint32       // the instruments whose books are made anew; none: all
+	lacking []uint32       // those of which messages were found to be missing in what is being delivered
 	scanned int            // instruments without anything to tell, since the last record
 	since   uint64         // lane time when records were told last
 
@@ -39,6 +45,16 @@ type rebuild struct {
 	marked [1 << 16 / 64]uint64 // instruments whose best prices were published with F_MAYBE_BAD_BOOK: without orders, it may be for a trade
 	system byte                 // latest event that was published
 	states [1 << 16]told
+
+	markedHigh map[uint32]struct{} // the same of instruments with greater numbers
+	statesHigh map[uint32]told
+}
+
+// exchanger is a decoder that learns things which belong to books: it exchanges what it knows with the rebuild's decoder, whose books the lane takes. It keeps its counters.
+type exchanger interface{ Exchange(other any) bool }
+
+func newRebuild(half *resync.Lane) *rebuild {
+	return &rebuild{half: half, markedHigh: make(map[uint32]struct{}), statesHigh: make(map[uint32]told)}
 }
 
 // told is what was published of an instrument's state.
@@ -82,17 +98,20 @@ func (r *rebuild) doubt(first, last uint64) {
 	r.refusedLast = last
 }
 
-// lost asks for books that have what the lane's lack: the messages from first to last.
+// lost asks for books that have what the lane's lack: the messages from first to last; 0: what is missing has no numbers of the channel.
 func (l *Lane) lost(first, last uint64) {
 	r := l.rebuild
 	if r.shadow != nil {
 		l.giveBack()
 		r.half.Counters.Interrupted++
 	}
-	if !r.active {
+	if !r.active || len(r.only) > 0 || r.first == 0 {
 		r.first, r.last = first, last
 	}
-	r.first, r.last = min(r.first, first), max(r.last, last)
+	r.only, r.lacking = r.only[:0], r.lacking[:0]
+	if first != 0 {
+		r.first, r.last = min(r.first, first), max(r.last, last)
+	}
 	r.next = max(r.next, last+1)
 	r.half.Want(l.day, r.next)
 	r.active, r.logging = true, true
@@ -118,9 +137,11 @@ func (l *Lane) forget() {
 		l.giveBack()
 	}
 	r.active, r.logging, r.doubted = false, false, false
+	r.only, r.lacking = r.only[:0], r.lacking[:0]
 	r.system = 0
-	clear(r.marked[:])
+	r.unmark()
 	clear(r.states[:])
+	clear(r.statesHigh)
 	r.next = 1
 	r.state(0, l.now)
 }
@@ -152,16 +173,53 @@ func (l *Lane) adopt() bool {
 	}
 	r.half.Forget() // nothing more is to be logged
 	r.logging = false
-	if err := l.books.Swap(s.Books); err != nil {
+	if len(r.only) > 0 {
+		l.adoptSingle(s)
+		return true
+	}
+	err := l.books.Swap(s.Books)
+	if p := l.depth.prices; p != nil && err == nil {
+		if s.Prices == nil {
+			err = errors.New("pipeline: books are rebuilt without the venue's price books")
+		} else {
+			err = p.Swap(s.Prices)
+		}
+	}
+	if err != nil {
 		l.err = err // New made sure that they fit
 		r.half.Return(s)
 		return false
 	}
+	if x, ok := l.main.decoder.(exchanger); ok && !x.Exchange(s.Decoder) {
+		l.err = errors.New("pipeline: books were rebuilt by another decoder than the lane's")
+	}
 	r.shadow, r.at, r.scanned, r.since = s, 0, 0, l.now
+	if l.books.Options().Sparse {
+		l.listBooks()
+	}
 	l.suspect = 0 // the mark is the instruments' own now
 	r.half.Counters.Rebuilt++
 	r.state(2, l.now)
 	return true
+}
+
+// listBooks lists the instruments that are to be told, where their numbers may be any: those that have a book, or had one, those that are known by
+// name, and those that the snapshot names. It copies their numbers, which takes some ms for all of a venue's.
+func (l *Lane) listBooks() {
+	r := l.rebuild
+	r.list = r.list[:0]
+	add := func(id uint32) bool { r.list = append(r.list, id); return true }
+	l.books.Instruments(add)
+	for _, p := range []*pricebook.Books{l.depth.prices, r.shadow.Prices} {
+		if p != nil {
+			p.Instruments(add)
+		}
+	}
+	r.shadow.Known(func(a *resync.About) bool { return add(a.Instrument) })
+	for id := range r.markedHigh {
+		add(id)
+	}
+	l.symbols.Each(func(in *symbols.Instrument) bool { return add(in.ID) })
 }
 
 // tell publishes instruments until the budget of records is used up, and closes the gap behind the last one.
@@ -171,7 +229,11 @@ func (l *Lane) tell(budget int) {
 	if !l.files && !l.replay {
 		l.publish = l.clock()
 	}
+	sparse := l.books.Options().Sparse
 	most := uint32(l.books.Options().MaxInstruments)
+	if sparse {
+		most = uint32(len(r.list))
+	}
 	if r.at == 0 && r.shadow.System != 0 && r.shadow.System != r.system {
 		s := l.systemStatus(r.shadow.System, r.shadow.SystemAt, l.snapshotTime())
 		inline(l, &s)
@@ -180,7 +242,13 @@ func (l *Lane) tell(budget int) {
 	for budget > 0 && r.at < most {
 		id := r.at
 		r.at++
-		n := l.tellInstrument(id)
+		if sparse {
+			id = r.list[id]
+		}
+		n := 0
+		if !sparse || l.books.Behind(id) { // else it was told
+			n = l.tellInstrument(id)
+		}
 		if n == 0 {
 			if r.scanned++; r.scanned == scanPerRecord {
 				r.scanned, n = 0, 1
@@ -193,9 +261,15 @@ func (l *Lane) tell(budget int) {
 		return
 	}
 	l.giveBack()
+	if sparse {
+		l.books.SetBehindAll(false) // an instrument that comes later has readers with it from the start
+	}
 	r.active = false
-	clear(r.marked[:])
-	l.gapRecord(session.Gap{First: r.first, Last: r.last, State: tick.GapClosed}, 0)
+	r.unmark()
+	if len(r.only) == 0 && r.first != 0 {
+		l.gapRecord(session.Gap{First: r.first, Last: r.last, State: tick.GapClosed}, 0, 0)
+	}
+	r.only = r.only[:0]
 	r.half.Counters.LastRebuiltAt = l.now
 	r.state(0, l.now)
 	r.half.Refresh()
@@ -206,6 +280,9 @@ func (l *Lane) tell(budget int) {
 func (l *Lane) tellInstrument(id uint32) (records int) {
 	s := l.rebuild.shadow
 	about, seen := s.About(id), l.books.Seen(id)
+	if p := l.depth.prices; p != nil {
+		seen = seen || p.Seen(id) || s.Prices.Seen(id)
+	}
 	if about == nil || about.Trading.RType == 0 {
 		l.books.SetHalted(id, s.Books.Halted(id)) // the venue says nothing: what was known holds
 	}
@@ -236,11 +313,38 @@ func (l *Lane) tellInstrument(id uint32) (records int) {
 func (r *rebuild) mark(id uint32) {
 	if id < uint32(len(r.states)) {
 		r.marked[id/64] |= 1 << (id % 64)
+	} else {
+		r.markedHigh[id] = struct{}{} // memory for an instrument at its first loss only
 	}
 }
 
 func (r *rebuild) isMarked(id uint32) bool {
-	return id < uint32(len(r.states)) && r.marked[id/64]&(1<<(id%64)) != 0
+	if id < uint32(len(r.states)) {
+		return r.marked[id/64]&(1<<(id%64)) != 0
+	}
+	_, ok := r.markedHigh[id]
+	return ok
+}
+
+func (r *rebuild) unmark() {
+	clear(r.marked[:])
+	clear(r.markedHigh)
+}
+
+// told gives what was published of an instrument's state.
+func (r *rebuild) told(id uint32) told {
+	if id < uint32(len(r.states)) {
+		return r.states[id]
+	}
+	return r.statesHigh[id]
+}
+
+func (r *rebuild) tells(id uint32, t told) {
+	if id < uint32(len(r.states)) {
+		r.states[id] = t
+	} else {
+		r.statesHigh[id] = t
+	}
 }
 
 // knows says that readers have this definition already.
@@ -272,15 +376,32 @@ func (l *Lane) tellOrders(id uint32) (records int) {
 		records++
 		return true
 	})
+	if l.depth.levels {
+		records += l.tellLevels(&rec)
+	}
 	rec.Flags |= tick.FlagLast
 	l.stageOrder(&rec)
 	l.rebuild.half.Counters.Republished += uint64(records)
 	return records
 }
 
+// tellLevels stages the levels of an instrument whose venue sends no orders: A with F_MBP. The last one is left in rec.
+func (l *Lane) tellLevels(rec *tick.Mbo) (records int) {
+	var levels [pricebook.MaxDepth]book.Level
+	for _, side := range [2]byte{tick.SideBid, tick.SideAsk} {
+		for _, level := range levels[:l.ladder().Levels(rec.InstrumentID, side, levels[:])] {
+			l.stageOrder(rec)
+			rec.Price, rec.Size, rec.Action, rec.Side = level.Price, tick.Size32(level.Size), tick.ActionAdd, side
+			rec.Flags |= tick.FlagMBP
+			records++
+		}
+	}
+	return records
+}
+
 // snapshotFlags keep the mark of an instrument whose book cannot hold what the venue sent.
 func (l *Lane) snapshotFlags(id uint32) uint8 {
-	if l.books.Suspect(id) {
+	if l.books.Suspect(id) || l.depth.prices != nil && l.depth.prices.Suspect(id) {
 		return snapshotFlags | tick.FlagMaybeBadBook
 	}
 	return snapshotFlags
@@ -341,7 +462,7 @@ func (l *Lane) tellDepth(id uint32) {
 
 // tellStates publishes the states that differ from what was published last.
 func (l *Lane) tellStates(about *resync.About) {
-	known := l.rebuild.states[about.Instrument]
+	known := l.rebuild.told(about.Instrument)
 	for _, s := range []*tick.Status{&about.Trading, &about.ShortSale} {
 		switch {
 		case s.RType == 0:
@@ -365,15 +486,16 @@ func (l *Lane) tellStates(about *resync.About) {
 
 // toldStatus notes what was published of an instrument's state. What a snapshot says of it is out of date from here on.
 func (r *rebuild) toldStatus(s *tick.Status) {
-	if s.InstrumentID >= uint32(len(r.states)) || s.Action == tick.StatusNone || s.Action == tick.StatusPriceIndication {
+	if s.Action == tick.StatusNone || s.Action == tick.StatusPriceIndication {
 		return
 	}
-	t := &r.states[s.InstrumentID]
+	t := r.told(s.InstrumentID)
 	if s.Action == tick.StatusSSRChange {
 		t.short = s.IsShortSellRestricted
 	} else {
 		t.action = s.Action
 	}
+	r.tells(s.InstrumentID, t)
 	if r.shadow == nil {
 		return
 	}

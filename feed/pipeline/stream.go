@@ -11,12 +11,17 @@ import (
 type Stream struct {
 	l       *Lane
 	decoder Decoder
-	plain   bool        // the decoder leaves Flags to the lane
-	strict  bool        // the decoder stops behind a message that it refuses
-	sent    sentDecoder // the decoder, where it wants to know when a packet was sent
-	id      uint8       // channel_id of its records
-	suspect uint8       // FlagMaybeBadBook after a loss, where the lane has other channels besides
-	refused uint64      // messages that the decoder had refused when it was last looked at
+	plain   bool          // the decoder leaves Flags to the lane
+	strict  bool          // the decoder stops behind a message that it refuses
+	sent    sentDecoder   // the decoder, where it wants to know when a packet was sent
+	next    uint64        // number behind those that came last
+	naming  namingDecoder // the decoder, where it knows whose messages it lacks
+	doubts  uint64        // its Doubts when it was last looked at
+	id      uint8         // channel_id of its records
+	suspect uint8         // FlagMaybeBadBook after a loss, where the lane has other channels besides
+	refused uint64        // messages that the decoder had refused when it was last looked at
+	losing  lossDecoder   // the decoder, where it knows which instruments lack something
+	losses  uint64        // instruments that had lost something when it was last looked at
 }
 
 // Stream makes a further channel's way into the lane. decoder becomes the lane's.
@@ -30,7 +35,9 @@ func (l *Lane) stream(decoder Decoder, channelID uint8) Stream {
 	_, plain := decoder.(*itch.Decoder)
 	_, strict := decoder.(strictDecoder)
 	sent, _ := decoder.(sentDecoder)
-	return Stream{l: l, decoder: decoder, plain: plain, strict: strict, sent: sent, id: channelID}
+	naming, _ := decoder.(namingDecoder)
+	losing, _ := decoder.(lossDecoder)
+	return Stream{l: l, decoder: decoder, plain: plain, strict: strict, sent: sent, naming: naming, losing: losing, id: channelID}
 }
 
 // Decoder is the stream's. Read its counters on the lane, or when it has ended.
@@ -59,6 +66,7 @@ func (s *Stream) Messages(blocks []byte, first uint64, count int, at session.Arr
 		s.sent.SetSendTime(at.Sent)
 	}
 	begin := first
+	s.next = first + uint64(count)
 	if l.rebuild != nil {
 		l.rebuild.delivered(blocks, first, count)
 	}
@@ -81,9 +89,8 @@ func (s *Stream) Messages(blocks []byte, first uint64, count int, at session.Arr
 			l.endBatch()
 		}
 	}
-	if r := l.rebuild; r != nil && r.doubted {
-		r.doubted = false
-		l.lost(r.refusedFirst, r.refusedLast)
+	if r := l.rebuild; r != nil && (r.doubted || len(r.lacking) > 0) {
+		l.doubtful()
 	}
 }
 
@@ -115,6 +122,17 @@ func (s *Stream) Span(span []byte, first uint64) (used int) {
 // doubt makes the channel's books suspect once the decoder refused a message, one of those from first to last: what it said, and of whom, is not known. A strict
 // decoder refused the last one, and so that is a loss, with a record of its own.
 func (s *Stream) doubt(first, last uint64) {
+	if s.naming != nil {
+		if n := s.naming.Doubts(); n != s.doubts {
+			s.doubts = n
+			s.lacks(first, last)
+		}
+		return
+	}
+	if s.losing != nil && s.losing.Losses() != s.losses {
+		s.losses = s.losing.Losses()
+		s.miss(last)
+	}
 	refused := s.decoder.Refused()
 	if refused == s.refused {
 		return
@@ -130,6 +148,72 @@ func (s *Stream) doubt(first, last uint64) {
 	}
 }
 
+// lacks makes the books suspect of which the decoder says that messages are missing, as it noticed between first and last.
+func (s *Stream) lacks(first, last uint64) {
+	l := s.l
+	named := s.naming.TakeDoubts(func(id uint32) {
+		l.setSuspect(id, true)
+		l.distrustLast(id)
+		if l.rebuild != nil {
+			l.rebuild.doubtOf(id)
+		}
+	})
+	if named {
+		return
+	}
+	s.distrust()
+	if r := l.rebuild; r != nil && (!r.logging || len(r.only) > 0) { // else what came is in the log, and whoever decodes that notices, too
+		r.doubt(first, last)
+	}
+}
+
+// Aside takes count messages that are outside the channel's sequence, such as a mapping that was asked for, where the decoder knows such: between two passes.
+// Their rows are published, as of the number of the last message.
+func (s *Stream) Aside(blocks []byte, count int) {
+	d, ok := s.decoder.(asideDecoder)
+	if !ok {
+		return
+	}
+	l := s.l
+	l.endBatch()
+	s.begin()
+	for count > 0 {
+		used, n := d.AppendRefresh(blocks, s.last(), count, l.batch)
+		s.stamp(0, session.Arrival{})
+		if n == 0 {
+			l.counters.Refused += uint64(count)
+			break
+		}
+		blocks, count = blocks[used:], count-n
+		l.endBatch()
+	}
+	s.doubt(s.last(), s.last())
+	if r := l.rebuild; r != nil && (r.doubted || len(r.lacking) > 0) {
+		l.doubtful()
+	}
+}
+
+// last is the number of the message that came last.
+func (s *Stream) last() uint64 { return max(s.next, 1) - 1 }
+
+// miss makes what the venue's own count says is missing of single instruments a loss of theirs alone: a record that names each, and its book suspect
+// until its next whole state. It showed in message last, whose rows the decoder has flagged.
+func (s *Stream) miss(last uint64) {
+	l := s.l
+	if l.inPass != 0 || l.batch.N != 0 {
+		l.endBatch()
+	}
+	s.losing.Lost(func(id uint32, _ string) bool {
+		if l.suspected(id) {
+			return true
+		}
+		l.setSuspect(id, true)
+		l.distrustLast(id)
+		l.gapRecord(session.Gap{First: last, Last: last, State: tick.GapLost}, 0, id)
+		return true
+	})
+}
+
 // refuse makes messages that came, and of which nobody knows what they said, and of whom, a loss like those that did not come: a record in their
 // place, and every book of the channel suspect from there on.
 func (s *Stream) refuse(first, last uint64) {
@@ -138,7 +222,7 @@ func (s *Stream) refuse(first, last uint64) {
 		l.endBatch()
 	}
 	s.distrust()
-	l.gapRecord(session.Gap{First: first, Last: last, State: tick.GapLost}, 0)
+	l.gapRecord(session.Gap{First: first, Last: last, State: tick.GapLost}, 0, 0)
 	if l.rebuild != nil {
 		l.rebuild.doubt(first, last)
 	}
@@ -180,6 +264,7 @@ func (s *Stream) stamp(from int, at session.Arrival) {
 		l.counters.BadTsRecv++
 	}
 	l.lastRecv = ts
+	s.sentAt(from, at.Sent)
 	if s.plain {
 		for i := from; i < b.N; i++ {
 			b.TsRecv[i&tick.RowMask] = ts
@@ -193,10 +278,23 @@ func (s *Stream) stamp(from int, at session.Arrival) {
 	}
 }
 
+// sentAt notes when the venue sent the rows from on, where any of the lane's venues says that.
+func (s *Stream) sentAt(from int, sent uint64) {
+	l := s.l
+	if sent == 0 && !l.tells {
+		return
+	}
+	l.tells = true
+	for i := from; i < l.batch.N; i++ {
+		l.sent[i&tick.RowMask] = sent
+	}
+}
+
 // stampFile is stamp for files without times of arrival.
 func (s *Stream) stampFile(from int) {
 	l := s.l
 	b := l.batch
+	s.sentAt(from, 0) // times of sending are no times of arrival's
 	for i := from; i < b.N; i++ {
 		l.lastRecv = max(l.lastRecv, b.TsEvent[i&tick.RowMask])
 		b.TsRecv[i&tick.RowMask] = l.lastRecv
@@ -220,13 +318,14 @@ func (s *Stream) Gap(g session.Gap) {
 	if g.State == tick.GapLost {
 		came = 0
 	}
-	l.gapRecord(g, came)
+	l.gapRecord(g, came, 0)
 	if g.State == tick.GapLost && l.rebuild != nil {
 		l.lost(g.First, g.Last)
 	}
 }
 
-// SessionStart empties the channel's books and its part of the directory, and tells every reader so; see session.Sink. The rings go on.
+// SessionStart empties the channel's books and its part of the directory, and tells every reader so; see session.Sink. The rings go on. The directory stays where
+// the venue does not send it again.
 func (s *Stream) SessionStart(id [10]byte) {
 	l := s.l
 	l.EndPass()
@@ -242,6 +341,8 @@ func (s *Stream) SessionStart(id [10]byte) {
 		s.decoder.Start(day)
 		return
 	}
+	k, ok := s.decoder.(keepingDecoder)
+	kept := ok && k.Keeps(day)
 	s.decoder.Start(day)
 	l.day, l.suspect = day, 0
 	if l.rebuild != nil {
@@ -249,14 +350,18 @@ func (s *Stream) SessionStart(id [10]byte) {
 		l.rebuild.half.Session(id)
 	}
 	// The directory's generation moves before the first R, that of the last values after the last: readers tell by them.
-	if l.out.Instruments != nil {
+	if l.out.Instruments != nil && !kept {
 		l.out.Instruments.Reset()
 	}
 	l.clearAll()
 	l.books.Reset()
-	l.symbols.Reset()
-	l.depth.reset()
-	l.only.reset()
+	if kept {
+		l.depth.empty()
+	} else {
+		l.symbols.Reset()
+		l.depth.reset()
+		l.only.reset()
+	}
 	if l.out.Last != nil {
 		l.out.Last.Reset()
 	}
@@ -270,6 +375,7 @@ func (s *Stream) forget() {
 		i := b.N & tick.RowMask
 		b.Kind[i], b.Sub[i], b.Side[i], b.Flags[i] = tick.KindClear, 0, tick.SideNone, 0
 		b.Instrument[i], b.TsEvent[i], b.TsRecv[i], b.Sequence[i] = id, l.lastTime, max(l.now, l.lastRecv), 0
+		l.sent[i] = 0
 		b.N++
 		if b.Full() {
 			l.endBatch()

@@ -1,6 +1,7 @@
 package pipeline
 
 import (
+	"encoding/binary"
 	"slices"
 	"testing"
 
@@ -130,5 +131,25 @@ func (b *bench) raw(t testing.TB) (all []tick.Mbo) {
 			return all
 		}
 		all = append(all, recs[:n]...)
+	}
+}
+
+// TestTimeOfSending: ts_in_delta leads back to when the venue sent a packet, where it says so, else to the event.
+func TestTimeOfSending(t *testing.T) {
+	b := newBench(t, nil)
+	for i, sent := range []uint64{0, testMidnight + 1_000, testMidnight + 400, 0} {
+		m := msg('A', 7, uint64(100*i), uint64(i+1), byte('B'), uint32(100), "AAPL    ", uint32(1_500_000))
+		block := append(binary.BigEndian.AppendUint16(nil, uint16(len(m))), m...)
+		b.lane.Messages(block, uint64(i+1), 1, session.Arrival{TsRecv: testMidnight + 5_000, Sent: sent})
+		b.lane.EndPass()
+		var recs [4]tick.Mbo
+		n, _, _ := ringbuf.PollSlice(b.readers[ringbuf.KindMbo], recs[:])
+		want := sent
+		if sent == 0 {
+			want = testMidnight + uint64(100*i)
+		}
+		if n != 1 || recs[0].TsRecv-uint64(recs[0].TsInDelta) != want {
+			t.Errorf("%d: %d records, %+v; want it sent at %d", i, n, recs[0], want)
+		}
 	}
 }

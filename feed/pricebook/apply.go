@@ -9,6 +9,9 @@ import "github.com/tickwire/tickwire/tick"
 //	Clear                   the same                        Applied; Top, Suspect
 //	any other               best prices, both the same      as the order book left it, without Top, with Suspect of either book
 //
+// A Level row's Sub becomes what it did to the level at its price (New, Change, Delete; an overlay of another price is a New), and of a Delete Price and
+// Size become what was there. Thru, From and what else leaves without a row of its own: Gone.
+//
 // Best prices are those of the levels, without implied ones; of an instrument without levels both sides are empty. An Implied row changes
 // nothing else. A Quote is the whole of both sides. Definitions say how deep books are (SetDepth).
 //
@@ -17,6 +20,9 @@ import "github.com/tickwire/tickwire/tick"
 //
 // Hot path: no allocation once an instrument is known.
 func (b *Books) Apply(batch *tick.Batch, from, to int) {
+	if from == 0 {
+		b.gone = b.gone[:0]
+	}
 	for i := from; i < to; i++ {
 		b.row(batch, i&tick.RowMask)
 	}
@@ -69,7 +75,7 @@ func (b *Books) row(batch *tick.Batch, i int) {
 	case tick.KindAdd, tick.KindExec, tick.KindExecAt, tick.KindReduce, tick.KindDelete, tick.KindReplace, tick.KindModify:
 		h.flags |= flagOrders | flagTouched
 	}
-	if batch.Flags[i]&tick.FlagMore == 0 {
+	if _, more := tick.More(batch.Flags[i]); !more {
 		b.endOfEvent(h, place)
 	}
 	if h.flags&flagTouched != 0 {
@@ -106,9 +112,9 @@ func (b *Books) level(h *instrument, place uint32, batch *tick.Batch, i int) (st
 	level := Level{Price: batch.Price[i], Size: batch.Size[i], Orders: orders}
 	var ok bool
 	if number == 0 {
-		ok = b.byPrice(h, list, l, batch.Sub[i], level)
+		ok = b.byPrice(h, list, l, batch, i, level)
 	} else {
-		ok = b.byNumber(h, list, l, batch.Sub[i], number, level)
+		ok = b.byNumber(h, list, l, batch, i, number, level)
 	}
 	if !ok {
 		h.flags |= flagSuspect
@@ -173,15 +179,21 @@ func (b *Books) define(batch *tick.Batch, i int) {
 	first, n := tick.SplitSideRows(batch.Aux[i])
 	for k := max(0, first); k < min(first+n, tick.MaxSideRows); k++ {
 		d := &batch.Definitions[k]
-		depth, impliedDepth := int(d.MarketDepth), int(d.MarketDepthImplied)
-		if depth == unset {
-			depth = 0
-		}
-		if impliedDepth == unset {
-			impliedDepth = 0
-		}
+		depth, impliedDepth := Depths(d)
 		b.SetDepth(d.InstrumentID, depth, impliedDepth)
 	}
+}
+
+// Depths are how many levels a side a definition says that the venue sends, and how many implied ones, as SetDepth has them; 0: it does not say.
+func Depths(d *tick.Definition) (depth, implied int) {
+	depth, implied = int(d.MarketDepth), int(d.MarketDepthImplied)
+	if depth == unset {
+		depth = 0
+	}
+	if implied == unset {
+		implied = 0
+	}
+	return depth, implied
 }
 
 const unset = 1<<31 - 1 // of an int32 in a definition

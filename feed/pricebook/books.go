@@ -74,6 +74,8 @@ type Books struct {
 	depth, implied, perInstrument int
 	most                          int
 	counters                      Counters
+
+	gone []Gone
 }
 
 // Counters count what did not go by the book since Reset. All are zero on a clean day but TopMismatch, which two feeds of a venue may differ by, and Beyond.
@@ -114,15 +116,20 @@ func New(o Options) (*Books, error) {
 		return nil, err
 	}
 	return &Books{
-		places: make(map[uint32]uint32), depths: make(map[uint32][2]uint8), odd: make(map[uint32]struct{}),
+		places: make(map[uint32]uint32), depths: make(map[uint32][2]uint8), odd: make(map[uint32]struct{}), gone: make([]Gone, 0, tick.MaxRows),
 		depth: o.Depth, implied: o.Implied, perInstrument: 2 * (o.Depth + o.Depth), most: o.MaxInstruments,
 	}, nil
 }
 
 // Reset forgets instruments, their depths, flags and counters: a new day. Memory stays.
 func (b *Books) Reset() {
-	clear(b.places)
+	b.Empty()
 	clear(b.depths)
+}
+
+// Empty is Reset that keeps depths: a new session of the same instruments.
+func (b *Books) Empty() {
+	clear(b.places)
 	clear(b.odd)
 	b.count, b.unknown, b.lastKnown = 0, 0, false
 	b.counters = Counters{}

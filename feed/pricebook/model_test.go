@@ -131,6 +131,9 @@ func TestAgainstNaive(t *testing.T) {
 					if got := rowOf(batch, 0); got != w {
 						t.Fatalf("seed %d row %d: %+v\n got %+v\nwant %+v", seed, done, in, got, w)
 					}
+					if !slices.Equal(b.Gone(), m.gone) {
+						t.Fatalf("seed %d row %d: %+v\n gone %+v\nwant %+v", seed, done, in, b.Gone(), m.gone)
+					}
 					if r.IntN(50) == 0 {
 						mark(r, m, b, w.id)
 					}

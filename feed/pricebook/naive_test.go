@@ -11,6 +11,9 @@ import (
 // naive is the reference: a slice for each list, the rules written down once more. It does not know of levels that are not kept: prices must
 // be fewer than the depth where levels are named by them.
 type naive struct {
+	gone []Gone // by the latest row
+	sub  byte   // of it, when complete
+
 	books   map[uint32]*naiveBook
 	most    int
 	depth   [4]int
@@ -80,6 +83,8 @@ func (m *naive) suspects(id uint32) bool {
 func (m *naive) apply(r *row) {
 	k := m.books[r.id]
 	isLevel := r.kind == tick.KindLevel || r.kind == tick.KindImplied
+	m.gone, m.sub = nil, r.sub
+	defer func() { r.sub = m.sub }()
 	if k == nil && (isLevel || r.kind == tick.KindQuote) {
 		if len(m.books) == m.most {
 			m.c.OverInstrument++
@@ -199,13 +204,16 @@ func (m *naive) level(r *row, k *naiveBook) bool {
 		there := at < n && (*l)[at].Price == r.price
 		switch {
 		case r.sub == tick.LevelOverlay && r.size == 0 && there:
+			m.became(r, tick.LevelDelete, (*l)[at])
 			*l = slices.Delete(*l, at, at+1)
 		case (r.sub == tick.LevelNew || r.sub == tick.LevelOverlay) && r.size > 0:
 			if there {
 				if (*l)[at] = level; r.sub == tick.LevelNew {
 					m.c.Duplicate++
 				}
+				m.became(r, tick.LevelChange, level)
 			} else {
+				m.became(r, tick.LevelNew, level)
 				*l = slices.Insert(*l, at, level)
 			}
 		case (r.sub == tick.LevelNew || r.sub == tick.LevelChange) && r.size == 0:
@@ -219,10 +227,13 @@ func (m *naive) level(r *row, k *naiveBook) bool {
 		case r.sub == tick.LevelChange:
 			(*l)[at] = level
 		case r.sub == tick.LevelDelete:
+			m.became(r, tick.LevelDelete, (*l)[at])
 			*l = slices.Delete(*l, at, at+1)
 		case r.sub == tick.LevelThru:
+			m.went(r, (*l)[:at+1])
 			*l = slices.Delete(*l, 0, at+1)
 		case r.sub == tick.LevelFrom:
+			m.went(r, (*l)[at:])
 			*l = (*l)[:at]
 		default:
 			m.c.BadCode++
@@ -252,17 +263,32 @@ func (m *naive) level(r *row, k *naiveBook) bool {
 		}
 		switch r.sub {
 		case tick.LevelNew:
+			if n == m.depth[list] {
+				m.went(r, (*l)[n-1:])
+			}
 			*l = slices.Insert(*l, at, level)
 			*l = (*l)[:min(len(*l), m.depth[list])]
 		case tick.LevelChange:
 			(*l)[at].Size, (*l)[at].Orders = level.Size, orders
 		case tick.LevelDelete:
+			m.became(r, tick.LevelDelete, (*l)[at])
 			*l = slices.Delete(*l, at, at+1)
 		case tick.LevelThru:
+			m.went(r, (*l)[:at+1])
 			*l = slices.Delete(*l, 0, at+1)
 		case tick.LevelFrom:
+			m.went(r, (*l)[at:])
 			*l = (*l)[:at]
 		case tick.LevelOverlay:
+			switch {
+			case at == n:
+				m.became(r, tick.LevelNew, level)
+			case (*l)[at].Price == level.Price:
+				m.became(r, tick.LevelChange, level)
+			default:
+				m.went(r, (*l)[at:at+1])
+				m.became(r, tick.LevelNew, level)
+			}
 			*l = append((*l)[:at:at], append([]Level{level}, (*l)[min(n, at+1):]...)...)
 			k.overlaid = true
 		default:
@@ -275,6 +301,25 @@ func (m *naive) level(r *row, k *naiveBook) bool {
 		k.suspect = true
 	}
 	return true
+}
+
+// became is what a row of the market's book says when it is complete.
+func (m *naive) became(r *row, code byte, l Level) {
+	if r.kind != tick.KindLevel {
+		return
+	}
+	if m.sub = code; code == tick.LevelDelete {
+		r.price, r.size = l.Price, l.Size
+	}
+}
+
+// went notes levels that no row of their own names.
+func (m *naive) went(r *row, levels []Level) {
+	for _, l := range levels {
+		if r.kind == tick.KindLevel {
+			m.gone = append(m.gone, Gone{0, r.side, l})
+		}
+	}
 }
 
 // compare reports the first difference between the states of the reference and the books.

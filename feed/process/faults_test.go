@@ -27,7 +27,7 @@ import (
 	"github.com/tickwire/tickwire/tick"
 )
 
-// resting is every order of every instrument, as a reader of the mbo ring has it who knows nothing else: A adds, C takes away, R empties.
+// resting is every order of every instrument, as a reader of the mbo ring has it who knows nothing else: A adds, M changes, C takes away, R empties.
 type resting map[uint32]map[uint64]tick.Mbo
 
 func restingIn(recs []tick.Mbo) resting {
@@ -47,6 +47,10 @@ func restingIn(recs []tick.Mbo) resting {
 			clear(b)
 		case tick.ActionAdd:
 			b[r.OrderID] = tick.Mbo{Price: r.Price, Size: r.Size, Side: r.Side}
+		case tick.ActionModify:
+			if _, rests := b[r.OrderID]; rests {
+				b[r.OrderID] = tick.Mbo{Price: r.Price, Size: r.Size, Side: r.Side}
+			}
 		case tick.ActionCancel:
 			o := b[r.OrderID]
 			if o.Size -= min(r.Size, o.Size); o.Size == 0 {

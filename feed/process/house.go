@@ -1,6 +1,7 @@
 package process
 
 import (
+	"errors"
 	"fmt"
 	"log/slog"
 	"runtime"
@@ -109,7 +110,7 @@ func (p *Process) links(w *link.Watch, end func()) {
 			if r.listener != nil && slices.Contains(r.listener.indexes, e.Index) {
 				ours = append(ours, r)
 				if e.State == link.Up {
-					r.listener.Leave(e.Index) // all lanes, before one of them rejoins: they may share groups
+					r.leave(e.Index) // all lanes, before one of them rejoins: they may share groups
 				}
 			}
 		}
@@ -132,13 +133,33 @@ func (p *Process) links(w *link.Watch, end func()) {
 	}
 }
 
+// leave leaves the lane's groups on an interface: those of its lines, and those that answers come by.
+func (r *laneRunner) leave(index int) {
+	r.listener.Leave(index)
+	for _, a := range r.askers {
+		if a.groups != nil {
+			a.groups.Leave(index)
+		}
+	}
+}
+
+func (r *laneRunner) rejoin(index int) error {
+	errs := []error{r.listener.Rejoin(index)}
+	for _, a := range r.askers {
+		if a.groups != nil {
+			errs = append(errs, a.groups.Rejoin(index))
+		}
+	}
+	return errors.Join(errs...)
+}
+
 // link is what a change of one of its interfaces is to a lane.
 func (p *Process) link(r *laneRunner, e link.Event) {
 	switch e.State {
 	case link.Down:
 		p.log.Warn("link is down", "lane", r.name, "interface", e.Name)
 	case link.Up:
-		if err := r.listener.Rejoin(e.Index); err != nil {
+		if err := r.rejoin(e.Index); err != nil {
 			p.linkCounters.Failed++
 			p.log.Error("link is up, but groups are not joined anew", "lane", r.name, "interface", e.Name, "err", err)
 			return

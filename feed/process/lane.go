@@ -35,6 +35,8 @@ type laneRunner struct {
 	fix       *fixFeed       // nil: not one
 	askers    []*asker       // one a channel, where servers are named
 	resync    *resync.Resync // nil: no snapshot server is named
+	sides     sidelines      // of an NYSE feed's channels
+	cme       cme            // what CME's channels are recovered by
 	tap       *capture.Tap
 	capture   *Capture
 	snap      *snapshotter
@@ -93,7 +95,7 @@ func (r *laneRunner) open(c *config.Config, f *config.Feed, number int, p *Proce
 	}
 	paced := f.Source == "file"
 	first := firstChannel(proto, f, r.name, number)
-	if err := r.rebuilds(f, log); err != nil {
+	if err := r.rebuilds(f, p, log); err != nil {
 		return err
 	}
 	decoder, err := proto.New(decoderOptions(f, first))
@@ -147,7 +149,7 @@ func (r *laneRunner) join(proto *protocol.Protocol, f *config.Feed, p *Process, 
 		if ch.Lane != r.name {
 			continue
 		}
-		a, err := newAsker(proto, &f.Recovery)
+		a, err := p.newAsker(proto, ch)
 		if err != nil {
 			return fmt.Errorf("channel %s: %w", ch.Name, err)
 		}
@@ -158,8 +160,13 @@ func (r *laneRunner) join(proto *protocol.Protocol, f *config.Feed, p *Process, 
 		if err != nil {
 			return fmt.Errorf("channel %s: %w", ch.Name, err)
 		}
-		c := channelConfig(&f.Recovery, a)
-		c.Framing = proto.Framing
+		if err := r.sides.join(r, ch, sink); err != nil {
+			return err
+		}
+		c := channelConfig(proto, &f.Recovery, a)
+		if err := r.cme.replay(&c, f, ch, r.resync != nil, log); err != nil {
+			return fmt.Errorf("channel %s: %w", ch.Name, err)
+		}
 		channel := session.NewChannel(c, sink)
 		r.input.Channels = append(r.input.Channels, channel)
 		if err := errors.Join(r.export.addChannel(r.name, ch, channel), r.addRecovery(ch.Name, channel, a)); err != nil {
@@ -168,6 +175,11 @@ func (r *laneRunner) join(proto *protocol.Protocol, f *config.Feed, p *Process, 
 	}
 	if len(r.input.Channels) == 0 {
 		return errors.New("no channel names this lane")
+	}
+	if r.number == 0 {
+		if err := p.nyse.export(&r.kernel); err != nil {
+			return err
+		}
 	}
 	if r.listener, err = listen(f, r.name, r.input.Channels, p, log); err != nil {
 		return err
@@ -212,12 +224,14 @@ func decoderOptions(f *config.Feed, channel uint8) protocol.Options {
 // sink is where a channel's messages go: the lane itself for its first, and for all where the venue has one directory for all of them.
 func (r *laneRunner) sink(proto *protocol.Protocol, f *config.Feed, channel int) (session.Sink, error) {
 	if !proto.Channels || len(r.input.Channels) == 0 {
+		r.cme.reads(r.lane.Main().Decoder())
 		return r.lane, nil
 	}
 	decoder, err := proto.New(decoderOptions(f, uint8(channel)))
 	if err != nil {
 		return nil, err
 	}
+	r.cme.reads(decoder)
 	return r.lane.Stream(decoder, uint8(channel)), nil
 }
 
@@ -244,7 +258,13 @@ func (r *laneRunner) run(p *Process) error {
 		}
 		r.state.Store(uint32(r.ringState()))
 		r.silent.Store(silentLines(r.input.Channels))
-		r.passed.note(r)
+		if r.listener != nil {
+			r.passed.note(r)
+			r.sides.between(now, r.lane)
+		}
+		if r.fix != nil {
+			r.fix.between(r)
+		}
 		r.export.export(now)
 	}
 	r.input.BeforeSleep = r.bell
@@ -302,8 +322,9 @@ func (r *laneRunner) close() error {
 		errs = append(errs, r.fix.close())
 	}
 	for _, a := range r.askers {
-		errs = append(errs, a.Close())
+		errs = append(errs, a.close())
 	}
+	errs = append(errs, r.cme.close())
 	if r.listener != nil {
 		errs = append(errs, r.listener.Close())
 	}

@@ -10,9 +10,11 @@ import (
 	"time"
 
 	"github.com/tickwire/tickwire/feed/pipeline"
+	"github.com/tickwire/tickwire/feed/session"
 	"github.com/tickwire/tickwire/nic"
 	"github.com/tickwire/tickwire/nic/pace"
 	"github.com/tickwire/tickwire/parsers/fix"
+	"github.com/tickwire/tickwire/tick"
 )
 
 // Messages is a file of FIX messages, one behind the other, plain or compressed. It belongs to one goroutine.
@@ -56,19 +58,15 @@ func (m *Messages) Next() ([]byte, error) {
 		if msg := m.stream.Next(); msg != nil {
 			return msg, nil
 		}
+		if rest := len(m.stream.Rest()); m.err == io.EOF && rest > 0 {
+			return nil, fmt.Errorf("the file ends within a message, of which it has %d bytes: %w", rest, io.ErrUnexpectedEOF)
+		}
 		if m.err != nil {
 			return nil, m.err
 		}
 		n, err := m.from.Read(m.buf)
 		m.stream.Add(m.buf[:n])
-		switch {
-		case errors.Is(err, io.EOF):
-			if m.err = io.EOF; len(m.stream.Rest()) > 0 {
-				m.err = fmt.Errorf("the file ends within a message of %d bytes: %w", len(m.stream.Rest()), io.ErrUnexpectedEOF)
-			}
-		case err != nil:
-			m.err = err
-		}
+		m.err = err // once what came with it is used up
 	}
 }
 
@@ -126,13 +124,20 @@ func (c *Capture) playMessages(lane *pipeline.Lane, pacer *pace.Pacer, o *PlayOp
 	}
 	between()
 	defer between()
-	for n := uint64(1); !stop.Load(); n++ {
+	passed := uint64(0)
+	for n, played := uint64(1), 0; !stop.Load(); n, played = n+1, played+1 {
 		msg, err := c.messages.Next()
+		if now := c.messages.Counters(); now.Skipped != passed {
+			// Bytes that are no message were one, or several, when they were written: of whom, nobody knows.
+			passed = now.Skipped
+			lane.Gap(session.Gap{First: n, Last: n, State: tick.GapLost})
+			n++
+		}
 		if errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) {
 			return nil
 		}
 		if err != nil {
-			return fmt.Errorf("%w; %d messages before it are published", err, n-1)
+			return fmt.Errorf("%w; %d messages before it are published", err, played)
 		}
 		if !pacer.Max() {
 			if ts := sentAt(msg); ts != 0 {
@@ -143,7 +148,7 @@ func (c *Capture) playMessages(lane *pipeline.Lane, pacer *pace.Pacer, o *PlayOp
 			}
 		}
 		lane.Span(msg, n)
-		if n%messagesPerPass == 0 {
+		if played%messagesPerPass == messagesPerPass-1 {
 			between()
 		}
 	}

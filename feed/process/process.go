@@ -31,6 +31,7 @@ type Process struct {
 	runtime  *runtimePolicy
 	control  *control.Server // nil: there can be none here
 	captures *capture.Host
+	nyse     *nyse // nil: another venue's, or nobody is to be asked
 
 	watch        *link.Watch // nil: a file source, or a host that does not tell
 	linkCounters LinkCounters
@@ -67,6 +68,9 @@ func Open(c *config.Config, f *config.Feed, log *slog.Logger) (*Process, error) 
 			return fail(err)
 		}
 	}
+	if p.nyse, err = openNYSE(f); err != nil {
+		return fail(fmt.Errorf("feed %s: %w", f.Name, err))
+	}
 	for i := range f.Lane {
 		r := &laneRunner{name: f.Lane[i].Name, number: i}
 		p.lanes = append(p.lanes, r)
@@ -91,6 +95,7 @@ func (p *Process) Run(ctx context.Context) error {
 	for _, r := range p.lanes {
 		keeping.Go(func() { p.snapshots(r, house) })
 		keeping.Go(func() { r.keep(house, p.log) })
+		r.sides.run(ctx, &keeping)
 		if r.resync != nil {
 			keeping.Go(func() { r.resync.Run(ctx) })
 		}
@@ -150,6 +155,7 @@ func (p *Process) Close() error {
 	for _, r := range p.lanes {
 		errs = append(errs, r.close())
 	}
+	errs = append(errs, p.nyse.close()) // behind the lanes, which ask by it
 	if p.watch != nil {
 		p.watch.Close()
 	}

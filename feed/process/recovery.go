@@ -16,16 +16,29 @@ import (
 	"github.com/tickwire/tickwire/internal/config"
 )
 
-// asker is the goroutine that asks the venue for one channel, with the copy of its counters that is exported.
+// asker is what asks the venue for one channel, with the copy of its counters that is exported.
 type asker struct {
-	*session.Requester
-	counters session.RequesterCounters
+	configure func(c *session.Config) // gives the channel's settings the link, and what the venue wants
+	counters  any                     // a pointer to a struct
+	copy      func()                  // brings it up to date
+	groups    regrouper               // nil: it has no multicast groups
+	close     func() error
 }
 
-// newAsker opens a requester for a channel; nil where no server is named.
-func newAsker(proto *protocol.Protocol, r *config.Recovery) (*asker, error) {
-	if len(r.Servers) == 0 {
+// regrouper leaves its groups on an interface that comes up again, and joins them anew.
+type regrouper interface {
+	Leave(index int)
+	Rejoin(index int) error
+}
+
+// newAsker opens what asks for a channel; nil where nobody is to be asked, or not this way.
+func (p *Process) newAsker(proto *protocol.Protocol, ch *config.Channel) (*asker, error) {
+	r := &p.feed.Recovery
+	switch {
+	case len(r.Servers) == 0 || proto == protocol.MDP3:
 		return nil, nil
+	case p.nyse != nil:
+		return p.nyse.asker(ch)
 	}
 	servers := make([]netip.AddrPort, len(r.Servers))
 	for i, name := range r.Servers {
@@ -39,17 +52,19 @@ func newAsker(proto *protocol.Protocol, r *config.Recovery) (*asker, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &asker{Requester: q}, nil
+	c := new(session.RequesterCounters)
+	return &asker{configure: func(cfg *session.Config) { cfg.Link = q.Link() }, counters: c, copy: func() { *c = q.Counters() }, close: q.Close}, nil
 }
 
 // channelConfig is a channel's part of a feed's settings. a may be nil.
-func channelConfig(r *config.Recovery, a *asker) session.Config {
+func channelConfig(proto *protocol.Protocol, r *config.Recovery, a *asker) session.Config {
 	c := session.Config{
-		Wait: time.Duration(r.Wait), HoldPackets: r.HoldPackets, HoldMessages: r.HoldMessages, HoldMax: time.Duration(r.HoldMax),
+		Framing: proto.Framing,
+		Wait:    time.Duration(r.Wait), HoldPackets: r.HoldPackets, HoldMessages: r.HoldMessages, HoldMax: time.Duration(r.HoldMax),
 		Retry: time.Duration(r.Retry), Tries: r.Tries, SilentAfter: time.Duration(r.SilentAfter),
 	}
 	if a != nil {
-		c.Link = a.Link()
+		a.configure(&c)
 	}
 	return c
 }
@@ -57,16 +72,22 @@ func channelConfig(r *config.Recovery, a *asker) session.Config {
 // addRecovery registers what a channel asked for, what came of it, and the lines' skew.
 func (r *laneRunner) addRecovery(name string, ch *session.Channel, a *asker) error {
 	at := r.name + ".channel." + name
-	err := r.export.powers(at, "skew", ch.Skew()[:])
+	err := errors.Join(r.export.powers(at, "skew", ch.Skew()[:]), r.addReplay(at, ch))
 	if a == nil {
 		return err
 	}
-	r.kernel.also(func() { a.counters = a.Counters() })
-	return errors.Join(err, r.export.add(at+".ask", &ch.Ask), r.export.add(at+".recovery", &ch.Recovery), r.kernel.add(at+".requester", &a.counters))
+	r.kernel.also(a.copy)
+	return errors.Join(err, r.export.add(at+".ask", &ch.Ask), r.export.add(at+".recovery", &ch.Recovery), r.kernel.add(at+".requester", a.counters))
 }
 
 // rebuilds makes what rebuilds the lane's books from a snapshot, where a server is named.
-func (r *laneRunner) rebuilds(f *config.Feed, log *slog.Logger) error {
+func (r *laneRunner) rebuilds(f *config.Feed, p *Process, log *slog.Logger) error {
+	switch {
+	case p.nyse != nil:
+		return r.rebuildNYSE(f, p, log.With("lane", r.name))
+	case f.Protocol == protocol.MDP3.Name:
+		return r.loops(f, log)
+	}
 	if f.Recovery.Snapshot == "" || f.Source == "file" {
 		return nil
 	}
@@ -96,10 +117,11 @@ func (r *laneRunner) rebuilds(f *config.Feed, log *slog.Logger) error {
 
 // addRebuilds registers what became of the rebuilds.
 func (r *laneRunner) addRebuilds() error {
+	err := r.addCME()
 	if r.resync == nil {
-		return nil
+		return err
 	}
 	half := r.lane.Resync()
 	r.export.also(half.Refresh)
-	return r.export.add(r.name+".resync", &half.Counters)
+	return errors.Join(err, r.export.add(r.name+".resync", &half.Counters))
 }

@@ -111,7 +111,11 @@ func (s *snapshotter) take(records []tick.Mbo, first uint64) {
 		r := &records[i]
 		if r.RType != tick.RTypeMbo {
 			if g := ringbuf.GapOfMbo(r); g != nil && g.State == tick.GapLost {
-				s.books.SetSuspectAll(true)
+				if g.InstrumentID != 0 {
+					s.books.SetSuspect(g.InstrumentID, true)
+				} else {
+					s.books.SetSuspectAll(true)
+				}
 			}
 			continue
 		}

@@ -236,7 +236,12 @@ func (r *running) wait(t *testing.T, name string, want uint64) {
 // ring reads all records of the mbo ring, as far as they came, without what hangs on the time they arrived.
 func (r *running) ring(t *testing.T) (recs []tick.Mbo) {
 	t.Helper()
-	rd, err := ringbuf.Open(ringbuf.Path(r.dir, "t", "nq", "0", ringbuf.KindMbo), ringbuf.ReaderOptions{Join: ringbuf.JoinOldest})
+	return r.records(t, "t", "nq")
+}
+
+func (r *running) records(t *testing.T, instance, feed string) (recs []tick.Mbo) {
+	t.Helper()
+	rd, err := ringbuf.Open(ringbuf.Path(r.dir, instance, feed, "0", ringbuf.KindMbo), ringbuf.ReaderOptions{Join: ringbuf.JoinOldest})
 	must(t, err)
 	defer rd.Close()
 	for {

@@ -18,7 +18,7 @@ func summary(played *Capture, lane *pipeline.Lane, kept *protocol.Kept) []string
 	p := lane.Parser()
 	say(p.Short, "%d messages are shorter than their type: refused, table gaps names them, books are suspect from there on")
 	refused := played.Refused()
-	say(refused-min(refused, p.Short), "%d messages contradict themselves, or are of symbols that were not defined before: refused, books are suspect from there on")
+	say(refused-min(refused, p.Short), "%d messages contradict themselves, or are of symbols that were not defined before: refused, books that they may be of are suspect from there on")
 	say(played.Unknown(), "%d messages are of an unknown type: skipped")
 	say(p.Extended, "%d types came longer than known: their known part was read")
 	c := kept.Orders.Counters()

@@ -53,7 +53,7 @@ type iexFraming struct{ protocol uint16 }
 
 func (f iexFraming) Parse(p []byte) (h session.Header, blocks []byte, err error) {
 	s, blocks, err := iex.Parse(p)
-	h = session.Header{Session: s.ID(), Sequence: s.Sequence, Count: s.Count}
+	h = session.Header{Session: s.ID(), Sequence: s.Sequence, Count: s.Count, Sent: s.Sent}
 	switch {
 	case s.Protocol != f.protocol:
 		h.Kind = session.PacketAside

@@ -2,6 +2,7 @@ package resync
 
 import (
 	"encoding/binary"
+	"slices"
 
 	"github.com/tickwire/tickwire/feed/book"
 )
@@ -24,12 +25,19 @@ const takeMost = 64 << 10
 func (l *Lane) Fits(b *book.Books) bool { return b == l.r.o.Books }
 
 // Want asks for books as of message next or later, of the day that begins at the given midnight (ns since the Unix epoch), and
-// begins to log. Asked again while it logs, it says that what came before next is not in the log.
-func (l *Lane) Want(day, next uint64) {
-	if l.r.wanted.Load() == 0 {
+// begins to log. Asked again while it logs, it says that what came before next is not in the log. For a snapshot by instrument it begins anew: parts are as of
+// numbers on both sides of the hole, and what was logged before it cannot be joined to what comes.
+func (l *Lane) Want(day, next uint64) { l.want(day, next, nil) }
+
+// WantOf is Want for the books of some instruments alone: the rest of what is offered means nothing.
+func (l *Lane) WantOf(day, next uint64, only []uint32) { l.want(day, next, slices.Clone(only)) }
+
+func (l *Lane) want(day, next uint64, only []uint32) {
+	if l.r.wanted.Load() == 0 || l.r.o.Parts != nil {
 		l.generation++
 		l.behind = false
 		l.r.day.Store(day)
+		l.r.only.Store(&only)
 		l.r.wanted.Store(l.generation)
 	}
 	l.next = next

@@ -199,7 +199,7 @@ func (n *Natural) Whole(b *tick.Batch, fn func(instrument uint32, b *tick.Batch)
 			b.N++
 			return i
 		}
-		put(tick.KindClear)
+		b.Sub[put(tick.KindClear)] = tick.ClearLevels // its orders are another book
 		for list, levels := range x.lists {
 			for at, l := range levels {
 				if l.none {

@@ -114,7 +114,7 @@ func (s *Shadow) snapshotRow(b *tick.Batch, i int, what What) {
 		s.note(b, i)
 		return
 	case tick.KindLevel, tick.KindImplied, tick.KindClear, tick.KindStatistics, tick.KindTrade:
-		if what == Levels { // the price books apply levels; the rest has no place in them
+		if what == Levels || what == Nothings && b.Kind[i] == tick.KindStatistics { // the price books apply levels; the rest has no place in them
 			return
 		}
 		if what == Orders && b.Kind[i] == tick.KindClear {

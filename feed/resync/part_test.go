@@ -220,7 +220,7 @@ func TestPartsBad(t *testing.T) {
 	p.next = 20
 	p.lane.Want(0, p.next)
 	p.rows(4)
-	p.step(Void, ErrTooOld)
+	p.step(Over, ErrOver)
 	p.work.Begin()
 	p.part(ErrStale, Part{Instrument: 1 << 20, What: Orders, AsOf: 18}, 1)
 	p.part(nil, Part{Instrument: 1 << 20, What: Orders, AsOf: 19}, 1)
@@ -251,7 +251,7 @@ func TestPartsAbsent(t *testing.T) {
 	p.orders(s, 1<<20, 1)
 }
 
-// TestPartsHole: a log that does not go on from where it was when the attempt began lacks something, also when it was empty then.
+// TestPartsHole: a loss while books are being made begins anew, also when the log was empty then: parts of before are too old.
 func TestPartsHole(t *testing.T) {
 	p := newPartPair(t, partRows)
 	p.lane.Want(0, p.next)
@@ -267,8 +267,7 @@ func TestPartsHole(t *testing.T) {
 	if p.lane.Offered(p.next) != nil {
 		t.Fatal("books with a hole")
 	}
-	p.step(Working, nil)
-	p.step(Void, ErrTooOld)
+	p.step(Over, nil)
 	p.rows(2)
 	if !p.work.Begin() {
 		t.Fatal()

@@ -64,8 +64,9 @@ func (o *Options) defaults() {
 type Resync struct {
 	o      Options
 	log    *byteLog
-	wanted atomic.Uint64    // generation that the lane wants books for; 0: none
-	day    atomic.Uint64    // the venue's midnight, of that generation
+	wanted atomic.Uint64 // generation that the lane wants books for; 0: none
+	day    atomic.Uint64 // the venue's midnight, of that generation
+	only   atomic.Pointer[[]uint32]
 	name   [2]atomic.Uint64 // the session's name: ten bytes
 	full   atomic.Uint64    // stretches of messages that found no room in the log
 	offer  atomic.Pointer[Shadow]
@@ -96,6 +97,14 @@ func New(o Options) (*Resync, error) {
 
 // Lane is the lane's half.
 func (r *Resync) Lane() *Lane { return &r.lane }
+
+// Only are the instruments whose books are wanted, nil: all. For Parts.
+func (r *Resync) Only() []uint32 {
+	if only := r.only.Load(); only != nil {
+		return *only
+	}
+	return nil
+}
 
 // Worker is the other half, for who takes its steps without Run.
 func (r *Resync) Worker() *Worker { return &r.worker }

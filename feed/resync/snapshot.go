@@ -47,12 +47,14 @@ func (s *Shadow) end(next, from uint64) {
 	}
 	s.guarded = s.highest + 1 + guard
 	s.counters.Orders += uint64(len(s.orders))
-	slices.SortFunc(s.orders, func(a, b resting) int {
-		if a.at != b.at {
-			return cmp.Compare(a.at, b.at)
-		}
-		return cmp.Compare(a.turn, b.turn)
-	})
+	if next != 0 { // those of parts come in the order of their queues
+		slices.SortFunc(s.orders, func(a, b resting) int {
+			if a.at != b.at {
+				return cmp.Compare(a.at, b.at)
+			}
+			return cmp.Compare(a.turn, b.turn)
+		})
+	}
 	b := s.batch
 	for from := 0; from < len(s.orders); from += b.N {
 		b.Reset()

@@ -78,6 +78,7 @@ func NewReplayer(servers []string, o ReplayOptions) (*Replayer, error) {
 	if err != nil {
 		return nil, err
 	}
+	link.several = true
 	for i, s := range servers {
 		if _, _, err := net.SplitHostPort(s); err != nil {
 			return nil, fmt.Errorf("session: replay server %d, %q: %w", i+1, s, err)

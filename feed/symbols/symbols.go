@@ -34,7 +34,7 @@ type Instrument struct {
 	ID                uint32
 	RoundLot          int32  // shares; 0: not known
 	MinPriceIncrement int64  // 1e-9; tick.UndefPrice: not known
-	Status            uint16 // tick.Status…: what the last status said; 0: none came
+	Status            uint16 // tick.Status…: the latest state that a status told; 0: none came
 	Publisher         uint16 // of the definition
 	Class             byte   // DBN instrument class; 0: not defined
 	Named             bool   // its definition has come

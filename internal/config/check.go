@@ -124,6 +124,9 @@ func (f *Feed) defaults() {
 	}
 	f.AFXDP.defaults()
 	f.Runtime.defaults(f.Idle)
+	if f.Protocol == "mdp3" {
+		orSpan(&f.Recovery.SilentAfter, cmeSilence)
+	}
 	f.Recovery.defaults()
 }
 

@@ -50,7 +50,7 @@ type Feed struct {
 	Name      string `toml:"name"`
 	Protocol  string `toml:"protocol"`  // itch (default), xdp, mdp3, iex or fix
 	Version   string `toml:"version"`   // of the protocol, where there are several; the default is the newest
-	Product   string `toml:"product"`   // xdp: integrated (default), bbo or trades; iex: deep (default) or tops; mdp3: both (default), mbp or mbo
+	Product   string `toml:"product"`   // xdp: integrated (default), bbo or trades; iex: deep (default) or tops; mdp3: both (default), mbp or mbo; fix: levels (default), prices or orders
 	Schema    string `toml:"schema"`    // mdp3: path of an SBE schema newer than the one built in
 	Publisher uint16 `toml:"publisher"` // DBN publisher id; the default is the protocol's: 2, XNAS.ITCH
 	Dataset   string `toml:"dataset"`   // the default is the protocol's: XNAS.ITCH; what stands before the dot is column venue
@@ -170,7 +170,8 @@ type Recovery struct {
 	Interface string   `toml:"interface"`
 	Retry     Duration `toml:"retry"` // before the same is asked again, doubled each time; the default is 5 ms
 	Tries     int      `toml:"tries"` // requests for the same messages, at most; the default is 5
-	// SilentAfter is the time without a packet after which a line counts as silent: heartbeats come each second. The default is 3 s.
+	// SilentAfter is the time without a packet after which a line counts as silent: heartbeats come each second. The default is 3 s;
+	// of mdp3, whose heartbeats are rarer, 35 s.
 	SilentAfter Duration `toml:"silent_after"`
 	// Snapshot is a GLIMPSE server, host:port: books are rebuilt from it after a loss or a late start. The default is none.
 	Snapshot             string `toml:"snapshot"`

@@ -111,4 +111,18 @@ func TestVenuesExample(t *testing.T) {
 	if got := fmt.Sprint(c.Publishers()); got != "[9 1]" {
 		t.Errorf("publishers of the consolidated view: %s", got)
 	}
+
+	all := strings.Split(string(text), "\n")
+	for i, line := range all {
+		if aside.MatchString(line) && !strings.HasPrefix(line, "# schema") {
+			all[i] = strings.TrimPrefix(line, "# ")
+		}
+	}
+	c, err = Parse([]byte(strings.Join(all, "\n")), nil)
+	if err != nil {
+		t.Fatalf("with the FIX feed switched on: %v", err)
+	}
+	if len(c.Feed) != 3 || c.Feed[2].Source != "tcp" || !c.Feed[2].FIX.TLS.Use || len(c.Serve.FIX.Clients) != 1 || c.Serve.FIX.Feed != "fix" {
+		t.Errorf("%+v %+v", c.Feed[len(c.Feed)-1], c.Serve.FIX)
+	}
 }

@@ -17,8 +17,8 @@ func (x *FIX) validate(fs *faults, key, source string) {
 	if len(x.Symbols) == 0 && !x.List {
 		fs.add(key+".symbols", "is empty and list is off: nothing to subscribe to")
 	}
-	if x.Heartbeat < Duration(time.Second) {
-		fs.add(key+".heartbeat", "= %s: at least a second", time.Duration(x.Heartbeat))
+	if x.Heartbeat < Duration(time.Second) || x.Heartbeat > Duration(time.Hour) {
+		fs.add(key+".heartbeat", "= %s, want 1s to 1h", time.Duration(x.Heartbeat))
 	}
 	if x.Depth < 0 {
 		fs.add(key+".depth", "= %d is negative", x.Depth)
@@ -32,10 +32,18 @@ func (x *FIX) validate(fs *faults, key, source string) {
 }
 
 func (x *ServeFIX) validate(fs *faults, feeds []Feed) {
+	const key = "serve.fix"
 	if len(x.Clients) == 0 {
+		if x.Feed != "" || x.StoreDir != "" || x.TLS != (TLS{}) {
+			fs.add(key+".clients", "is empty: nobody could log on, so there is no port; name the CompIDs that may")
+		}
 		return
 	}
-	const key = "serve.fix"
+	for i, client := range x.Clients {
+		if client == "" || slices.Contains(x.Clients[:i], client) {
+			fs.add(key+".clients", "has %q empty or twice", client)
+		}
+	}
 	hostPort(fs, key+".address", x.Address)
 	if (x.TLS.Cert == "") != (x.TLS.Key == "") {
 		fs.add(key+".tls", "cert and key go together")

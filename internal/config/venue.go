@@ -23,6 +23,7 @@ func (f *Feed) validateVenue(fs *faults, key string) {
 		if len(r.Servers) > 0 && r.ProductID == 0 {
 			fs.add(at+".product_id", "is missing: requests name the venue's number of the feed, such as 11 for NYSE Integrated")
 		}
+		f.validateNYSE(fs, key)
 	case "fix":
 		oneOf(fs, key+".product", f.Product, "", "levels", "prices", "orders")
 	case "mdp3":
@@ -30,6 +31,7 @@ func (f *Feed) validateVenue(fs *faults, key string) {
 		if r.PasswordFile != "" && r.User == "" {
 			fs.add(at+".password_file", "is given without a user")
 		}
+		f.validateCME(fs, key)
 	default:
 		if f.Product != "" {
 			fs.add(key+".product", "= %q, but protocol %s has only one", f.Product, f.Protocol)
@@ -58,6 +60,33 @@ func (f *Feed) validateVenue(fs *faults, key string) {
 			if !s.Group.IsValid() || !s.Group.Addr().IsMulticast() || s.Group.Port() == 0 {
 				fs.add(at+".group", "= %q is no multicast address with a port", s.Group)
 			}
+		}
+	}
+}
+
+// validateNYSE checks what requests by channel need.
+func (f *Feed) validateNYSE(fs *faults, key string) {
+	if len(f.Recovery.Servers) == 0 {
+		return
+	}
+	channels, refreshed := map[string]int{}, map[string]bool{} // by lane
+	for i := range f.Channel {
+		ch, at := &f.Channel[i], fmt.Sprintf("%s.channel[%d]", key, i)
+		has := func(kind string) bool {
+			return slices.ContainsFunc(ch.Service, func(s Service) bool { return s.Kind == kind })
+		}
+		if ch.ID == 0 || ch.ID > 255 {
+			fs.add(at+".id", "= %d, want the venue's number of the channel, 1 to 255: requests name it", ch.ID)
+		}
+		if !has(ServiceRetransmission) && !has(ServiceRefresh) {
+			fs.add(at+".service", "is missing: what the request servers are asked for comes by groups of kind retransmission and refresh")
+		}
+		channels[ch.Lane]++
+		refreshed[ch.Lane] = refreshed[ch.Lane] || has(ServiceRefresh)
+	}
+	for i := range f.Lane {
+		if name := f.Lane[i].Name; refreshed[name] && channels[name] > 1 {
+			fs.add(key+".lane", "%q has %d channels, one with a refresh: that needs a lane for each channel", name, channels[name])
 		}
 	}
 }

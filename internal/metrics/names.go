@@ -29,7 +29,7 @@ var labelWords = map[string]bool{"channel": true, "line": true, "interface": tru
 var lastWords = map[string][2]string{"type": {"messages_by_type", "type"}, "unknown": {"unknown", "kind"}, "verdict": {"verdicts", "verdict"}}
 
 // levels are values that go down although their counter file calls them counters.
-var levels = map[string]bool{"book_orders": true, "book_levels": true, "book_blocks": true, "book_pages": true, "book_bytes": true}
+var levels = map[string]bool{"book_orders": true, "book_levels": true, "book_blocks": true, "book_pages": true, "book_bytes": true, "pricebook_instruments": true, "pricebook_bytes": true}
 
 // label is a name and a value.
 type label struct{ name, value string }

@@ -88,6 +88,7 @@ type Decoder struct {
 	in         instruments
 	ids        ids
 	number     uint64 // of the message among all
+	losses     uint64 // see Losses
 	seq        uint64 // of the message, as the caller counts
 	done       int    // entries of it whose rows were given with an earlier batch
 	unnumbered bool   // its levels are found by price, whatever their numbers
@@ -139,9 +140,30 @@ func (d *Decoder) Start(midnight uint64) {
 	d.ids.clear()
 }
 
-// Refused is how many messages could not be taken, and how many times an instrument lost entries on the venue's side (RptSeq, ids that are not there).
-func (d *Decoder) Refused() uint64 {
-	return d.Counters.Refused + d.Counters.Garbled + d.Counters.SeqGaps + d.Counters.UnknownIDs
+// Refused is how many messages could not be taken: what they said, and of which instruments, is not known.
+func (d *Decoder) Refused() uint64 { return d.Counters.Refused + d.Counters.Garbled }
+
+// StopsAtRefused says that Append stops behind a message that it refuses, and behind one that shows a loss.
+func (d *Decoder) StopsAtRefused() {}
+
+// Losses is how many times an instrument turned out to lack something that the venue had said (RptSeq, ids that are not there). Others are as they
+// were; it is not counted again until its next W. Its rows have FlagMaybeBadBook from there on.
+func (d *Decoder) Losses() uint64 { return d.losses }
+
+// lose notes that an instrument lacks something.
+func (d *Decoder) lose(x *instrument) {
+	if !x.lost {
+		x.lost = true
+		d.losses++
+	}
+}
+
+// Symbol is what an instrument is called in records, empty: there is no such number.
+func (d *Decoder) Symbol(id uint32) string {
+	if id == 0 || int(id) >= len(d.in.all) {
+		return ""
+	}
+	return d.in.all[id].symbol
 }
 
 // Instruments calls fn with all of the day, until it returns false.
@@ -163,9 +185,11 @@ func (d *Decoder) Lost(fn func(id uint32, symbol string) bool) {
 }
 
 // Append decodes whole messages, one after the other, from blocks into out, at most max of them; the first has number first. It stops before a
-// message whose rows do not fit; those of one that would not fit an empty batch come in several: rows, and nothing used. Bytes that are no message are counted and stepped over. Hot path.
+// message whose rows do not fit; those of one that would not fit an empty batch come in several: rows, and nothing used. It stops behind a message that
+// it refuses or that shows a loss. Bytes that are no message are counted and stepped over. Hot path.
 func (d *Decoder) Append(blocks []byte, first uint64, max int, out *tick.Batch) (used, messages int) {
-	for messages < max && used < len(blocks) && !out.Full() {
+	bad := d.Counters.Refused + d.losses
+	for bad == d.Counters.Refused+d.losses && messages < max && used < len(blocks) && !out.Full() {
 		skip, n, err := Frame(blocks[used:], d.opts.MaxMessage)
 		if err != nil || n == 0 {
 			d.Counters.Garbled++
@@ -347,6 +371,9 @@ func (d *Decoder) row(out *tick.Batch, x *instrument, ts uint64, kind tick.Kind,
 	i := out.N & tick.RowMask
 	out.N++
 	out.Kind[i], out.Sub[i], out.Side[i], out.Flags[i] = kind, 0, tick.SideNone, d.flags
+	if x.lost {
+		out.Flags[i] |= tick.FlagMaybeBadBook
+	}
 	out.Instrument[i], out.TsEvent[i], out.Sequence[i] = x.id, ts, d.seq
 	out.OrderID[i], out.Aux[i], out.Price[i], out.Size[i] = 0, 0, tick.UndefPrice, 0
 	if chained {

@@ -69,6 +69,9 @@ func show(b *tick.Batch, i int) string {
 	case tick.KindImbalance:
 		x := &b.Imbalances[first]
 		s += fmt.Sprintf(" %c %s x %d", x.Side, tick.FormatPrice(x.RefPrice), b.OrderID[i])
+		if x.TotalImbalanceQty == tick.UndefSize {
+			s += " not told"
+		}
 	}
 	if b.Flags[i]&tick.FlagSnapshot != 0 {
 		s += " snapshot"
@@ -218,11 +221,14 @@ func TestDecoder(t *testing.T) {
 			Definition 1 A A
 			Statistics 1 type 1 1.00 more
 			Statistics 1 type 3 2.00 more
-			Statistics 1 type 6 - quantity 900 more
+			Statistics 1 type 10001 - quantity 900 more
 			Statistics 1 type 9 - quantity 12 more
 			Statistics 1 type 13 - action 2 more
 			Imbalance 1 B 5.00 x 100 more
 			Level 1 N B 1.00 x 1 at 0 of 0`},
+		{"an imbalance without a size", Options{}, []string{"35=X|268=1|279=0|269=A|55=A|277=Q|"}, `
+			Definition 1 A A
+			Imbalance 1 A - x 0 not told`},
 		{"empty book in X", Options{}, []string{"FIXT.1.1 35=X|1021=3|268=2|279=0|269=0|278=a|55=A|270=1|271=1|279=0|269=J|", "FIXT.1.1 35=X|1021=3|268=1|279=0|269=0|278=a|55=A|270=1|271=1|"}, `
 			Definition 1 A A
 			Add 1 #1 B 1.00 x 1 more
@@ -481,11 +487,11 @@ func TestLost(t *testing.T) {
 		t.Errorf("%v %+v", lost(), d.Counters)
 	}
 	rows(t, d, out, fmt.Sprintf(x, "B", 4), fmt.Sprintf(x, "A", 7))
-	if !reflect.DeepEqual(lost(), []string{"B"}) || d.Counters.SeqGaps != 1 || d.Refused() != 1 {
+	if !reflect.DeepEqual(lost(), []string{"B"}) || d.Counters.SeqGaps != 1 || d.Losses() != 1 || d.Refused() != 0 {
 		t.Errorf("%v %+v", lost(), d.Counters)
 	}
 	rows(t, d, out, "35=X|268=1|279=2|278=no|55=C|")
-	if !reflect.DeepEqual(lost(), []string{"B", "C"}) || d.Counters.UnknownIDs != 1 {
+	if !reflect.DeepEqual(lost(), []string{"B", "C"}) || d.Counters.UnknownIDs != 1 || d.Losses() != 2 {
 		t.Errorf("%v %+v", lost(), d.Counters)
 	}
 	rows(t, d, out, "FIXT.1.1 35=W|55=B|268=1|269=0|270=1|271=2|83=5|", "35=W|55=C|268=0|", fmt.Sprintf(x, "B", 6))
@@ -587,7 +593,7 @@ func TestSteadyState(t *testing.T) {
 	if n := testing.AllocsPerRun(10, run); n != 0 {
 		t.Errorf("%v allocations", n)
 	}
-	if d.Refused() != d.Counters.UnknownIDs || d.Counters.UnknownTypes != 0 {
+	if d.Refused() != 0 || d.Counters.UnknownTypes != 0 {
 		t.Errorf("%+v", d.Counters)
 	}
 }

@@ -101,15 +101,20 @@ func Builtin(version string) (*Dictionary, error) {
 var builtin = func() (all []func() (*Dictionary, error)) {
 	for _, v := range Versions {
 		all = append(all, sync.OnceValues(func() (*Dictionary, error) {
-			dir, err := fs.Sub(dictionaryFiles, "dict")
-			if err != nil {
-				return nil, err
-			}
-			return LoadDir(dir, v)
+			return LoadDir(BuiltinDir(), v)
 		}))
 	}
 	return all
 }()
+
+// BuiltinDir is the folder of the dictionaries that are part of the program.
+func BuiltinDir() fs.FS {
+	dir, err := fs.Sub(dictionaryFiles, "dict")
+	if err != nil {
+		panic("fix: the program lacks its dictionaries: " + err.Error())
+	}
+	return dir
+}
 
 // LoadDir reads a version's dictionary from a folder with the files FIX42.xml, FIX44.xml, or FIXT11.xml and FIX50SP2.xml.
 func LoadDir(dir fs.FS, version string) (*Dictionary, error) {

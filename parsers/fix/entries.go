@@ -187,8 +187,8 @@ func (d *Decoder) snapshot(out *tick.Batch) {
 		if md.body.Has&HasTime != 0 {
 			ts = md.body.Time
 		}
-		d.empty(out, x, ts)
 		x.bookOf, x.hasBook, x.lost, x.rptSeq = request, true, false, 0
+		d.empty(out, x, ts)
 	}
 	x.rptSeq = max(x.rptSeq, last)
 }
@@ -207,7 +207,7 @@ func (d *Decoder) count(x *instrument, e *MDEntry) {
 	}
 	if x.rptSeq != 0 && e.RptSeq != x.rptSeq+1 {
 		d.Counters.SeqGaps++
-		x.lost = true
+		d.lose(x)
 	}
 	x.rptSeq = e.RptSeq
 }
@@ -258,7 +258,7 @@ func (d *Decoder) entry(out *tick.Batch, x *instrument, e *MDEntry) {
 
 func (d *Decoder) unknownID(x *instrument) {
 	d.Counters.UnknownIDs++
-	x.lost = true
+	d.lose(x)
 }
 
 // level makes a Level row. Where the entry has a number a size of 0 is left to the book, which doubts it: whether the levels behind move is not said.

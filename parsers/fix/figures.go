@@ -66,12 +66,12 @@ const (
 	statSettlement   uint16 = 3
 	statLow          uint16 = 4
 	statHigh         uint16 = 5
-	statVolume       uint16 = 6
 	statLowestOffer  uint16 = 7
 	statHighestBid   uint16 = 8
 	statOpenInterest uint16 = 9
 	statFixing       uint16 = 10
 	statVWAP         uint16 = 13
+	statVolume       uint16 = 10001 // of the session so far; 6 is what was cleared
 )
 
 // statistic makes a Statistics row of an entry that is a figure; of one that is none that is known it counts.
@@ -108,12 +108,15 @@ func (d *Decoder) imbalance(out *tick.Batch, x *instrument, e *MDEntry, ts uint6
 	case "Q":
 		side = tick.SideAsk
 	}
-	k := out.Sides.Imbalances
+	k, total := out.Sides.Imbalances, uint32(tick.UndefSize)
+	if e.Has&HasSize != 0 {
+		total = tick.Size32(e.Size)
+	}
 	out.Imbalances[k] = tick.Imbalance{
 		Header:   tick.Header{Length: 28, RType: tick.RTypeImbalance, InstrumentID: x.id, TsEvent: ts},
 		RefPrice: e.Price, AuctionTime: tick.UndefTime, ContBookClrPrice: tick.UndefPrice, AuctInterestClrPrice: tick.UndefPrice,
 		SsrFillingPrice: tick.UndefPrice, IndMatchPrice: tick.UndefPrice, UpperCollar: tick.UndefPrice, LowerCollar: tick.UndefPrice,
-		PairedQty: tick.UndefSize, TotalImbalanceQty: tick.Size32(e.Size), MarketImbalanceQty: tick.UndefSize, UnpairedQty: tick.UndefSize,
+		PairedQty: tick.UndefSize, TotalImbalanceQty: total, MarketImbalanceQty: tick.UndefSize, UnpairedQty: tick.UndefSize,
 		Side: side, UnpairedSide: tick.SideNone, AuctionType: '~', SignificantImbalance: '~',
 	}
 	out.Sides.Imbalances++

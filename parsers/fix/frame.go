@@ -126,7 +126,8 @@ type StreamCounters struct {
 	Bytes    uint64 // of theirs
 	Garbled  uint64 // begun like a message and none: wrong length, wrong sum, 8, 9, 35 not first
 	TooLong  uint64 // of those: BodyLength above the limit
-	Skipped  uint64 // bytes that belong to no message
+	Skipped  uint64 // bytes that belong to no message, line ends between two left out: a message that lost its first byte is among them
+	LineEnds uint64 // bytes CR and LF between messages, as some recordings have them
 }
 
 // Stream takes messages out of bytes that come in pieces, such as a TCP connection's or a file's. Max bounds a message, and so the memory; 0:
@@ -150,6 +151,10 @@ func (s *Stream) Add(b []byte) {
 // Next gives the next message, nil: more bytes are needed. Garbled ones are counted and passed over. It is valid until Add.
 func (s *Stream) Next() []byte {
 	for {
+		for s.at < len(s.buf) && (s.buf[s.at] == '\r' || s.buf[s.at] == '\n') {
+			s.at++
+			s.Counters.LineEnds++
+		}
 		skip, n, err := Frame(s.buf[s.at:], s.Max)
 		s.at += skip
 		s.Counters.Skipped += uint64(skip)

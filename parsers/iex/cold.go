@@ -134,7 +134,7 @@ func (d *Decoder) auction(p *[80]byte, i int, out *tick.Batch) bool {
 		Header: header(i, out, 28, tick.RTypeImbalance), RefPrice: prices[0], AuctionTime: uint64(le.Uint32(p[44:])) * 1_000_000_000,
 		ContBookClrPrice: prices[2], AuctInterestClrPrice: tick.UndefPrice, SsrFillingPrice: tick.UndefPrice, IndMatchPrice: prices[1],
 		LowerCollar: prices[4], UpperCollar: prices[5], PairedQty: tick.Size32(uint64(paired)), TotalImbalanceQty: tick.Size32(uint64(imbalance)),
-		MarketImbalanceQty: tick.UndefSize, UnpairedQty: tick.UndefSize, AuctionType: p[1], Side: side, NumExtensions: p[43], UnpairedSide: tick.SideNone,
+		MarketImbalanceQty: tick.UndefSize, UnpairedQty: tick.UndefSize, AuctionType: p[1], Side: side, NumExtensions: p[43], UnpairedSide: tick.SideNone, SignificantImbalance: '~',
 	}
 	out.Sides.Imbalances++
 	out.Kind[i], out.Aux[i] = tick.KindImbalance, tick.SideRows(k, 1)

@@ -229,6 +229,24 @@ func block(dst, m []byte) []byte {
 	return append(binary.LittleEndian.AppendUint16(dst, uint16(len(m))), m...)
 }
 
+// TestAuctionSaysNoMore: what TOPS's auction information does not have is not set in the record.
+func TestAuctionSaysNoMore(t *testing.T) {
+	batch, err := tick.NewBatch()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer batch.Free()
+	d := NewDecoder(ProtocolTOPS)
+	if _, n := d.Append(block(nil, sample(ProtocolTOPS, 'A', "A")), 1, 1, batch); n != 1 || batch.Sides.Imbalances != 1 {
+		t.Fatalf("%d messages, %d imbalances", n, batch.Sides.Imbalances)
+	}
+	m := &batch.Imbalances[0]
+	if m.SignificantImbalance != '~' || m.UnpairedSide != tick.SideNone || m.UnpairedQty != tick.UndefSize || m.MarketImbalanceQty != tick.UndefSize ||
+		m.AuctInterestClrPrice != tick.UndefPrice || m.SsrFillingPrice != tick.UndefPrice {
+		t.Errorf("%+v", *m)
+	}
+}
+
 // TestShort: each type, one byte short, is refused, counted, and costs no neighbour; one byte longer it is read.
 func TestShort(t *testing.T) {
 	for _, protocol := range []uint16{ProtocolDEEPPlus, ProtocolTOPS} {

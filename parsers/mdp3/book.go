@@ -156,7 +156,7 @@ func (d *Decoder) level(out *tick.Batch, s *instrument, mantissa, scale int64, s
 		orders = 0
 	}
 	i := out.N & tick.RowMask
-	out.Kind[i], out.Sub[i], out.Side[i], out.Flags[i] = k.kind, levelSubs[action], k.side, 0
+	out.Kind[i], out.Sub[i], out.Side[i], out.Flags[i] = k.kind, levelSubs[action], k.side, d.flags[k.kind&31]
 	out.Instrument[i], out.TsEvent[i], out.Sequence[i] = s.id, d.time, d.sequence
 	out.OrderID[i], out.Aux[i] = uint64(s.rpt-1), tick.LevelAt(uint32(number), uint32(orders)) // RptSeq: report has just counted it
 	out.Price[i], out.Size[i] = px, size
@@ -239,11 +239,11 @@ func (d *Decoder) order(out *tick.Batch, s *instrument, id, priority uint64, man
 		}
 		s.top = priority
 	}
-	out.Kind[i], out.Sub[i], out.Side[i], out.Flags[i] = kind, sub, k.side, 0
+	out.Kind[i], out.Sub[i], out.Side[i], out.Flags[i] = kind, sub, k.side, d.flags[kind&31]
 	out.Instrument[i], out.TsEvent[i], out.Sequence[i] = s.id, d.time, d.sequence
 	out.OrderID[i], out.Aux[i] = id, aux
 	out.Price[i], out.Size[i] = px, uint64(size)
-	d.mark(out, s, i, d.orders)
+	d.mark(out, s, i, chainOrders)
 	out.N++
 	return nil
 }

@@ -13,7 +13,8 @@ type Decoder struct {
 	Counters Counters
 
 	opts   Options
-	orders int // chain of rows of orders
+	chains uint8     // of rows that there are (event.go)
+	flags  [32]uint8 // that a row begins with, by its kind
 	of     instruments
 	newer  *relay // by Options.Schema
 	exact  uint16 // version of that one, 0: there is none
@@ -50,9 +51,7 @@ type Decoder struct {
 // NewDecoder makes one channel's decoder. An error says what is wrong with Options.Schema.
 func NewDecoder(o Options) (*Decoder, error) {
 	d := &Decoder{opts: o, heldBack: make([]uint32, 0, tick.MaxRows)}
-	if o.Feed == FeedMBP {
-		d.orders = chainLevels
-	}
+	d.chainTables()
 	if o.Schema != "" {
 		s, err := sbe.Load(o.Schema)
 		if err != nil {
@@ -76,7 +75,7 @@ func NewDecoder(o Options) (*Decoder, error) {
 // Start begins a session (pipeline.Decoder). Definitions stay if they are of the same week: CME sends them again at its start, and not after a channel
 // reset. Those of another week are void.
 func (d *Decoder) Start(midnight uint64) {
-	if midnight < d.week || midnight-d.week >= 6*dayNs {
+	if !d.Keeps(midnight) {
 		d.week = midnight
 		d.of.reset()
 	}
@@ -87,6 +86,9 @@ func (d *Decoder) Start(midnight uint64) {
 	d.open, d.first, d.lastOut = false, 0, 0
 	d.event++
 }
+
+// Keeps says that Start would keep definitions.
+func (d *Decoder) Keeps(midnight uint64) bool { return midnight >= d.week && midnight-d.week < 6*dayNs }
 
 // Refused is how many messages could not be taken (pipeline.Decoder).
 func (d *Decoder) Refused() uint64 { return d.Counters.Refused }

@@ -29,7 +29,7 @@ func short(out *tick.Batch, from int) string {
 		default:
 			fmt.Fprintf(&b, "%d #%d", out.Instrument[i], out.Size[i])
 		}
-		if out.Flags[i]&tick.FlagMore != 0 {
+		if follows(out, i) {
 			b.WriteByte('+')
 		}
 		b.WriteString(", ")
@@ -249,7 +249,9 @@ func TestSplitTrade(t *testing.T) {
 fill 1 11 A 2 @ 1.00 aux 1 +
 trade 2 0 A 4 @ 1.00 aux 2 +
 fill 1 12 A 2 @ 1.00 aux 1
-fill 2 21 B 2 @ 1.00 aux 2`
+fill 2 21 B 2 @ 1.00 aux 2
+ext L 1
+ext L 2`
 	if got := strings.Join(rowsOf(out), "\n"); got != want || d.Counters.LateAggressor != 1 || d.Counters.FillsUnplaced != 1 {
 		t.Errorf("rows are\n%s\nwant\n%s\n%+v", got, want, d.Counters)
 	}

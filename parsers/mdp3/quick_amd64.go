@@ -68,6 +68,7 @@ const (
 	instrumentShift = 6
 	endShift        = 7
 	flagMore        = tick.FlagMore
+	flagsOrder      = tick.FlagMoreElse
 	kindLevel       = tick.KindLevel
 	kindTrade       = tick.KindTrade
 	kindFill        = tick.KindFill
@@ -116,6 +117,9 @@ type quickTables struct {
 	subs  [8]byte
 	kinds [4]tick.Kind
 	masks [4]uint64
+
+	flags  [32]byte     // by Kind: those that a row begins with (event.go)
+	goesOn [2][256]byte // by chain, and flags: what they become when another row follows
 }
 
 var tables = func() (t quickTables) {
@@ -128,6 +132,13 @@ var tables = func() (t quickTables) {
 	}
 	copy(t.kinds[:], orderKinds[:])
 	t.subs, t.masks = levelSubs, modifyMask
+	both := new(Decoder)
+	both.chainTables()
+	t.flags = both.flags
+	for flags := range 256 {
+		t.goesOn[chainOrders][flags] = both.goesOn(uint8(flags), chainOrders)
+		t.goesOn[chainLevels][flags] = both.goesOn(uint8(flags), chainLevels)
+	}
 	return t
 }()
 

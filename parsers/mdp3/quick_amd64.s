@@ -98,7 +98,9 @@ found:                              \
 	SUBQ R9, R14                    \ // a row of this batch and event, or a large number
 	CMPQ R14, $const_maxRows        \
 	JCC  alone                      \
-	ORB  $const_flagMore, const_atFlags(DI)(R14*1) \
+	MOVBLZX const_atFlags(DI)(R14*1), AX \
+	MOVBLZX (quickTables_goesOn+256*chain)(CX)(AX*1), AX \
+	MOVB AX, const_atFlags(DI)(R14*1) \
 alone:                              \
 	LEAQ (R9)(R8*1), AX             \
 	MOVQ AX, (instrument_chain+8*chain)(R12)
@@ -142,7 +144,7 @@ sized:                              \
 	CMOVQLS R14, AX                 \
 	MOVQ AX, instrument_top(R12)    \
 	PUT1(BX, const_atSub)        \
-	PUT1($0, const_atFlags)      \
+	PUT1($const_flagsOrder, const_atFlags) \
 	MARK(const_chainOrders, alone)  \
 	INCQ R8
 
@@ -242,7 +244,9 @@ level:
 	MOVBLZX 24(R10), R14
 	ORQ  R14, AX
 	PUT8(AX, const_atAux)
-	PUT1($0, const_atFlags)
+	MOVBLZX BX, AX
+	MOVBLZX quickTables_flags(CX)(AX*1), AX
+	PUT1(AX, const_atFlags)
 	CMPB BX, $const_kindLevel
 	JNE  levelDone // implied: of no chain
 	MARK(const_chainLevels, levelAlone)
@@ -403,6 +407,7 @@ tradeOrder:
 	PUT8(AX, const_atOrderID)
 	PUT1($0, const_atFlags)
 	MARK(const_chainOrders, tradeAlone)
+	MARK(const_chainLevels, tradeLevelsAlone)
 	INCQ R8
 	SHRL $8, BX
 	CMPQ R11, fills-24(SP)
@@ -421,7 +426,7 @@ fill:
 	PUT8(AX, const_atAux)
 	MOVQ (R11), AX
 	PUT8(AX, const_atOrderID)
-	PUT1($0, const_atFlags)
+	PUT1($const_flagsOrder, const_atFlags)
 	MARK(const_chainOrders, fillAlone)
 	INCQ R8
 	ADDQ $const_fillBytes, R11
@@ -471,7 +476,7 @@ volume:
 	PUT1($const_kindStatistics, const_atKind)
 	PUT1($0, const_atSub)
 	PUT1($const_sideNone, const_atSide)
-	PUT1($0, const_atFlags)
+	PUT1($const_flagMore, const_atFlags)
 	XORL BX, BX
 	PUT8(BX, const_atOrderID)
 	MOVQ out+8(FP), R14

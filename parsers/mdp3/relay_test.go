@@ -83,7 +83,7 @@ func TestNewerSchema(t *testing.T) {
 	d, out := newDecoder(t, mdp3.Options{Schema: path}), newBatch(t)
 	p := packet(1, m46, m47, m71, m70, now)
 	feed(t, d, out, p)
-	want := `level C 7 A3 9 @ 1.50, 0 orders
+	want := `level C 7 A3 9 @ 1.50, 0 orders +
 add 7 12 A 2 @ 1.50 +
 add 7 13 B 1 @ 2.00 +
 trade 7 0 B 3 @ 2.00 aux 6

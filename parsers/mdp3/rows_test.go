@@ -114,17 +114,32 @@ func rowOf(out *tick.Batch, i int) string {
 	if out.Flags[i]&tick.FlagSnapshot != 0 {
 		b.WriteString(" s")
 	}
-	if out.Flags[i]&tick.FlagMore != 0 {
+	if follows(out, i) {
 		b.WriteString(" +")
 	}
 	return b.String()
+}
+
+// follows says whether another row of one of a row's chains is said to follow.
+func follows(out *tick.Batch, i int) bool {
+	orders, levels := tick.More(out.Flags[i])
+	kind, sub := out.Kind[i], out.Sub[i]
+	switch {
+	case kind == tick.KindTrade, kind == tick.KindClear && sub == mdp3.BookBoth:
+		return orders || levels
+	case kind == tick.KindLevel, sub == mdp3.BookLevels && (kind == tick.KindClear || kind == tick.KindExt):
+		return levels
+	case kind == tick.KindAdd, kind == tick.KindModify, kind == tick.KindDelete, kind == tick.KindFill, kind == tick.KindClear, kind == tick.KindExt && sub == mdp3.BookOrders:
+		return orders
+	}
+	return false
 }
 
 // naiveRow is a row by hand.
 type naiveRow struct {
 	text       string
 	instrument int64
-	chain      int // 0 orders and trades, 1 levels, -1 none
+	chain      int // bits: 1 orders, 2 levels
 	event      int
 }
 
@@ -176,7 +191,7 @@ func naive(v *vector) []string {
 			} else {
 				tail = ""
 			}
-			add(instrument, 0, "%s%s %d %d %s %d @ %s%s", [...]string{"add", "modify", "delete"}[action], tail, instrument, o.int("OrderID"), side, size, px, aux)
+			add(instrument, 1, "%s%s %d %d %s %d @ %s%s", [...]string{"add", "modify", "delete"}[action], tail, instrument, o.int("OrderID"), side, size, px, aux)
 		}
 		sides := map[string]string{"0": "B", "1": "A", "E": "B", "F": "A"}
 		entries := m.Groups["NoMDEntries"].Entries
@@ -184,9 +199,9 @@ func naive(v *vector) []string {
 		switch m.Template {
 		case 46, 32:
 			for _, e := range entries {
-				name, chain := "level", 1
+				name, chain := "level", 2
 				if e.char("MDEntryType") > "9" {
-					name, chain = "implied", -1
+					name, chain = "implied", 0
 				}
 				add(e.int("SecurityID"), chain, "%s %c %d %s%d %d @ %s, %d orders", name, "NCD"[e.int("MDUpdateAction")], e.int("SecurityID"),
 					sides[e.char("MDEntryType")], e.int("MDPriceLevel"), e.int("MDEntrySize"), e.price(), e.int("NumberOfOrders"))
@@ -205,15 +220,15 @@ func naive(v *vector) []string {
 				if e["MDTradeEntryID"] != nil {
 					aux = fmt.Sprintf(" aux %d", e.int("MDTradeEntryID"))
 				}
-				add(id, 0, "trade %d %d %c %d @ %s%s", id, aggressor.int("OrderID"), "NBA"[e.int("AggressorSide")], e.int("MDEntrySize"), e.price(), aux)
+				add(id, 3, "trade %d %d %c %d @ %s%s", id, aggressor.int("OrderID"), "NBA"[e.int("AggressorSide")], e.int("MDEntrySize"), e.price(), aux)
 				for _, o := range orders[1:e.int("NumberOfOrders")] {
-					add(id, 0, "fill %d %d %c %d @ %s%s", id, o.int("OrderID"), "NAB"[e.int("AggressorSide")], o.int("LastQty"), e.price(), aux)
+					add(id, 1, "fill %d %d %c %d @ %s%s", id, o.int("OrderID"), "NAB"[e.int("AggressorSide")], o.int("LastQty"), e.price(), aux)
 				}
 				orders = orders[e.int("NumberOfOrders"):]
 			}
 		case 37:
 			for _, e := range entries {
-				add(e.int("SecurityID"), -1, "stat %d type 10001 - %d action 1 flags 0", e.int("SecurityID"), e.int("MDEntrySize"))
+				add(e.int("SecurityID"), 0, "stat %d type 10001 - %d action 1 flags 0", e.int("SecurityID"), e.int("MDEntrySize"))
 			}
 		}
 		if m.Fields.int("MatchEventIndicator")&0x80 != 0 {
@@ -222,7 +237,9 @@ func naive(v *vector) []string {
 	}
 	var out []string
 	for i, r := range rows {
-		if r.chain >= 0 && slices.ContainsFunc(rows[i+1:], func(o naiveRow) bool { return o.instrument == r.instrument && o.chain == r.chain && o.event == r.event }) {
+		if slices.ContainsFunc(rows[i+1:], func(o naiveRow) bool {
+			return o.instrument == r.instrument && o.chain&r.chain != 0 && o.event == r.event
+		}) {
 			r.text += " +"
 		}
 		out = append(out, r.text)
@@ -272,7 +289,7 @@ func TestVectorColumns(t *testing.T) {
 		d, out := newDecoder(t, mdp3.Options{}), newBatch(t)
 		feed(t, d, out, v.payload)
 		for i := range out.N {
-			if out.Sequence[i] != v.Header.Sequence || out.TsEvent[i] != uint64(v.Messages[0].Fields.int("TransactTime")) || out.Flags[i]&^tick.FlagMore != 0 {
+			if out.Sequence[i] != v.Header.Sequence || out.TsEvent[i] != uint64(v.Messages[0].Fields.int("TransactTime")) || out.Flags[i]&^(tick.FlagMore|tick.FlagMoreElse) != 0 {
 				t.Errorf("%s: row %d: sequence %d, time %d, flags %#x", v.name, i, out.Sequence[i], out.TsEvent[i], out.Flags[i])
 			}
 		}

@@ -123,7 +123,8 @@ func (d *Decoder) snapshotOrders(m Message, out *tick.Batch) error {
 	}
 	flagSnapshot(out, first)
 	if head.Chunk < head.Chunks && out.N > first {
-		out.Flags[(out.N-1)&tick.RowMask] |= tick.FlagMore
+		last := &out.Flags[(out.N-1)&tick.RowMask]
+		*last = d.goesOn(*last, chainOrders)
 	}
 	return nil
 }

@@ -62,7 +62,8 @@ func (d *Decoder) sweep(kind uint8, out *tick.Batch) bool {
 		case sweepClose:
 			s := &d.of.slots[d.heldBack[d.todo.next]]
 			if which := s.flags / held & 3; which != 0 {
-				out.Sub[d.row(out, s, tick.KindExt)] = [4]byte{1: BookOrders, 2: BookLevels, 3: BookBoth}[which]
+				i := d.row(out, s, tick.KindExt)
+				out.Sub[i], out.Flags[i] = [4]byte{1: BookOrders, 2: BookLevels, 3: BookBoth}[which], d.flagsOf(which)
 			}
 			s.flags &^= 3*held | listed
 		}

@@ -54,7 +54,7 @@ ext 7 46/269=119 46/270=4000000000 46/271=10 46/279=0`},
 			{"MDEntryPx": px(2), "MDEntrySize": 4, "SecurityID": 7, "RptSeq": 3, "NumberOfOrders": 1, "MDTradeEntryID": 7, "AggressorSide": 1, "MDUpdateAction": 2},
 			{"MDEntryPx": px(2), "MDEntrySize": 4, "SecurityID": 7, "RptSeq": 4, "AggressorSide": 1, "MDUpdateAction": 2}},
 			"NoOrderIDEntries": {{"OrderID": 4, "LastQty": 2}, {"OrderID": 5, "LastQty": 2}, {"OrderID": 6, "LastQty": 4}}},
-			"trade 7 0 N 4 @ 1.00 aux 9 +\nfill 7 4 N 2 @ 1.00 aux 9 +\nfill 7 5 N 2 @ 1.00 aux 9 +\nbreak 7 of 8 +\ntrade 7 0 B 4 @ 2.00 aux 8 +\nbreak 7 of 7\next 7 48/279=2 48/270=2000000000 48/271=4"},
+			"trade 7 0 N 4 @ 1.00 aux 9 +\nfill 7 4 N 2 @ 1.00 aux 9 +\nfill 7 5 N 2 @ 1.00 aux 9 +\nbreak 7 of 8\ntrade 7 0 B 4 @ 2.00 aux 8\nbreak 7 of 7\next 7 48/279=2 48/270=2000000000 48/271=4"},
 		{"the old trade", 36, at(5, 0x81), groups{"NoMDEntries": {{"MDEntryPx": 12_500_000, "MDEntrySize": 4, "SecurityID": 7, "RptSeq": 1, "TradeID": 12, "AggressorSide": 2}}}, `trade 7 0 A 4 @ 1.25 aux 12`},
 		{"daily statistics", 49, at(5, 0x80), groups{"NoMDEntries": {
 			{"MDEntryPx": px(1), "SecurityID": 7, "RptSeq": 1, "TradingReferenceDate": day0, "SettlPriceType": 3, "MDEntryType": int('6')},

@@ -133,7 +133,7 @@ func (d *Decoder) single(m []byte, sequence uint64, out *tick.Batch) {
 		d.remember(index)
 		return
 	}
-	d.track(s, le.Uint32(m[12:]))
+	d.track(s, index, le.Uint32(m[12:]))
 	if typ == TypeNonDisplayedTrade && m[28] != 1 {
 		d.c.ByType[typ]++
 		d.c.NotPrinted++

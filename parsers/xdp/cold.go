@@ -90,7 +90,7 @@ func (d *Decoder) cold(m []byte, typ uint16, sequence uint64, out *tick.Batch) {
 		}
 		if complete[typ] == numbered {
 			d.c.NoRow++
-			d.track(s, le.Uint32(m[16:]))
+			d.track(s, index, le.Uint32(m[16:]))
 			return
 		}
 		d.complete(m, typ, s, row(index, sequence, d.stamp(m), out), out)
@@ -157,7 +157,7 @@ func (d *Decoder) complete(m []byte, typ uint16, s *symbol, i int, out *tick.Bat
 		return
 	}
 	if !d.refreshing {
-		d.track(s, number)
+		d.track(s, out.Instrument[i], number)
 	}
 	switch typ {
 	case TypeTradingSessionChange:

@@ -19,6 +19,7 @@ type Counters struct {
 	NotPrinted uint64 // message 110 that did not go to the tape: part of a cross, or none of the tape's business
 
 	SymbolGaps uint64 // symbol_seq_num was not the one that was due
+	LateMaps   uint64 // symbols mapped after messages of theirs had been refused
 	Doubts     uint64 // gaps of the channel that may have swallowed a message 2
 	StopGap    uint64 // times of which the second is the publisher's, for want of a message 2
 	Stale      uint64 // times of which the second is the last one known, for want of both
@@ -61,6 +62,10 @@ type Decoder struct {
 
 	unmapped  [maxUnmapped]uint32
 	nUnmapped int
+
+	doubted  [maxDoubted]uint32
+	nDoubted int
+	nameless uint64 // Short and Contradict when doubts were last taken
 }
 
 // NewDecoder makes the decoder of one channel.
@@ -98,6 +103,7 @@ func (d *Decoder) Start(midnight uint64) {
 	d.nUnmapped = 0
 	d.base, d.last, d.newest, d.lagSec = [256]uint64{}, [256]uint64{}, 0, 0
 	d.due = 0
+	d.nDoubted = 0
 	d.midnight = midnight
 	if d.product != d.option {
 		d.become(d.option)

@@ -28,6 +28,8 @@ func (d *Decoder) mapping(m []byte, sequence uint64, out *tick.Batch) {
 		s.rpi, s.next = ' ', 0
 		if d.missed(index) {
 			s.state |= suspect
+			d.c.LateMaps++
+			d.doubtOf(index)
 		}
 	}
 	d.define(m, row(index, sequence, d.now(), out), known, s, out)

@@ -19,7 +19,6 @@ import (
 // Actions and events of DBN that no other parser has (section 4.10).
 const (
 	actionIndication   uint16 = 6
-	actionSuspend      uint16 = 10
 	eventSessionChange uint16 = 2
 )
 
@@ -62,7 +61,7 @@ func (d *Decoder) state(code, condition byte, s *tick.Status) {
 	case '5':
 		s.Action, s.IsTrading, s.IsQuoting = tick.StatusTrading, 'Y', 'Y'
 	case '6':
-		s.Action, s.IsTrading, s.IsQuoting = actionSuspend, 'N', 'N'
+		s.Action, s.IsTrading, s.IsQuoting = tick.StatusSuspend, 'N', 'N'
 		if d.version == V21 {
 			s.Action = tick.StatusNotAvail
 		}

@@ -23,6 +23,9 @@ func (d *Decoder) Instruments(fn func(id uint32) bool) {
 	d.symbols(func(index uint32, _ *symbol) bool { return fn(index) })
 }
 
+// Mapped says whether a symbol index has a mapping.
+func (d *Decoder) Mapped(index uint32) bool { return d.symbol(index).scale != 0 }
+
 // Suspects calls fn with every symbol index of which messages are known to be lost, by a jump of its symbol_seq_num or because they came before
 // its mapping, until fn returns false. A symbol stays suspect until message 32 empties it or Cleared is called.
 func (d *Decoder) Suspects(fn func(index uint32) bool) {
@@ -129,16 +132,17 @@ func slot(index uint32) uint32 { return index * 2654435769 >> 22 } // the upper 
 const _ = uint(maxUnmapped-1<<10) * uint(1<<10-maxUnmapped) // slot gives ten bits
 
 // track follows a symbol's own sequence. A number that is not the one due makes the symbol suspect, nobody else. Hot path.
-func (d *Decoder) track(s *symbol, number uint32) {
+func (d *Decoder) track(s *symbol, index, number uint32) {
 	if number != s.next {
-		d.jump(s)
+		d.jump(s, index)
 	}
 	s.next = number + 1
 }
 
-func (d *Decoder) jump(s *symbol) {
+func (d *Decoder) jump(s *symbol, index uint32) {
 	if s.next != 0 {
 		d.c.SymbolGaps++
 		s.state |= suspect
+		d.doubtOf(index)
 	}
 }

@@ -19,12 +19,15 @@ func (o Options) Config() string {
 func (o *Options) config(replay netip.AddrPort) string {
 	var b strings.Builder
 	b.WriteString("[[feed]]\nname = \"sim\"\nprotocol = \"mdp3\"\npublisher = 40002 # generated: never to be taken for a venue's\ndataset = \"SIM.MDP3\"\nsource = \"udp\"\n")
+	if levels, orders := o.Levels.IsValid(), o.Orders.IsValid(); levels != orders { // books that cannot be rebuilt are not kept
+		fmt.Fprintf(&b, "product = %q # there is no loop of the other books\n", map[bool]string{true: "mbp", false: "mbo"}[levels])
+	}
 	fmt.Fprintf(&b, "\n[[feed.channel]]\nid = %d\n", o.ChannelID)
 	for i, group := range []netip.AddrPort{o.Lines.A.Group, o.Lines.B.Group} {
 		fmt.Fprintf(&b, "[[feed.channel.line]]\nname = \"%c\"\ninterface = %q%s\ngroup = %q\n", 'A'+i, o.Interfaces[i], o.note(i), group)
 	}
 	for kind, group := range []netip.AddrPort{o.Levels, o.Orders, o.Definitions} {
-		if group.IsValid() {
+		if group.IsValid() && (o.Levels.IsValid() || o.Orders.IsValid()) { // definitions alone rebuild nothing
 			fmt.Fprintf(&b, "[[feed.channel.service]]\nkind = %q\ninterface = %q%s\ngroup = %q\n", [...]string{"levels", "orders", "definitions"}[kind], o.Interfaces[0], o.note(0), group)
 		}
 	}

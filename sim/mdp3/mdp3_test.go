@@ -310,15 +310,24 @@ func TestDamage(t *testing.T) {
 	}
 }
 
-// TestConfig: what is printed for a receiver is a configuration, of the same groups.
+// TestConfig: what is printed for a receiver is a configuration, of the same groups; whatever loops there are.
 func TestConfig(t *testing.T) {
-	o := mdp3.Options{Levels: mdp3.LevelsA, Orders: mdp3.OrdersA, Definitions: mdp3.DefinitionsA, ReplayAt: netip.MustParseAddrPort("127.0.0.1:5202"), Replay: mdp3.ReplayOptions{User: "me"}}
-	c, err := config.Parse([]byte(o.Config()), nil)
-	if err != nil {
-		t.Fatalf("%v\n%s", err, o.Config())
-	}
-	ch := c.Feed[0].Channel[0]
-	if c.Feed[0].Protocol != "mdp3" || ch.ID != 310 || ch.Line[1].Group != mdp3.GroupB || len(ch.Service) != 3 || ch.Service[2].Group != mdp3.DefinitionsA || c.Feed[0].Recovery.Servers[0] != "127.0.0.1:5202" {
-		t.Errorf("%+v", c.Feed[0])
+	for loops := range 8 {
+		o := mdp3.Options{ReplayAt: netip.MustParseAddrPort("127.0.0.1:5202"), Replay: mdp3.ReplayOptions{User: "me"}}
+		for kind, to := range []*netip.AddrPort{&o.Levels, &o.Orders, &o.Definitions} {
+			if loops>>kind&1 != 0 {
+				*to = []netip.AddrPort{mdp3.LevelsA, mdp3.OrdersA, mdp3.DefinitionsA}[kind]
+			}
+		}
+		c, err := config.Parse([]byte(o.Config()), nil)
+		if err != nil {
+			t.Fatalf("%v\n%s", err, o.Config())
+		}
+		f, ch := &c.Feed[0], c.Feed[0].Channel[0]
+		want := []int{0, 1, 1, 2, 0, 2, 2, 3}[loops]
+		if f.Protocol != "mdp3" || ch.ID != 310 || ch.Line[1].Group != mdp3.GroupB || len(ch.Service) != want || f.Recovery.Servers[0] != "127.0.0.1:5202" ||
+			f.Product != []string{"", "mbp", "mbo", "", "", "mbp", "mbo", ""}[loops] || loops == 7 && ch.Service[2].Group != mdp3.DefinitionsA {
+			t.Errorf("loops %03b: %+v", loops, f)
+		}
 	}
 }

@@ -85,19 +85,19 @@ func (o RequestOptions) Validate() error {
 
 // RequestCounters count what a server did.
 type RequestCounters struct {
-	Connections   uint64
-	TooMany       uint64 // connections closed at once
-	Replaced      uint64 // connections closed because their source id came again
-	Malformed     uint64 // connections closed for what they sent
-	Dropped       uint64 // clients that did not answer a heartbeat, or did not take what was sent
-	Requests      uint64
-	Refused       uint64 // of those, with a status other than 0
-	Retransmitted uint64 // messages
-	Unavailable   uint64 // messages 31
-	Refreshed     uint64 // symbols
-	Packets       uint64 // on both multicast channels, heartbeats not counted
-	Lost          uint64 // packets that a fault took
-	Spoilt        uint64 // packets that a fault spoilt, sent all the same
-	SendFails     uint64 // packets that the kernel refused
-	Limited       uint64 // requests accepted and dropped: too many were waiting
+	Connections   uint64 `json:"connections"`
+	TooMany       uint64 `json:"too_many"`  // connections closed at once
+	Replaced      uint64 `json:"replaced"`  // connections closed because their source id came again
+	Malformed     uint64 `json:"malformed"` // connections closed for what they sent
+	Dropped       uint64 `json:"dropped"`   // clients that did not answer a heartbeat, or did not take what was sent
+	Requests      uint64 `json:"requests"`
+	Refused       uint64 `json:"refused"`       // of those, with a status other than 0
+	Retransmitted uint64 `json:"retransmitted"` // messages
+	Unavailable   uint64 `json:"unavailable"`   // messages 31
+	Refreshed     uint64 `json:"refreshed"`     // symbols
+	Packets       uint64 `json:"packets"`       // on both multicast channels, heartbeats not counted
+	Lost          uint64 `json:"lost"`          // packets that a fault took
+	Spoilt        uint64 `json:"spoilt"`        // packets that a fault spoilt, sent all the same
+	SendFails     uint64 `json:"send_fails"`    // packets that the kernel refused
+	Limited       uint64 `json:"limited"`       // requests accepted and dropped: too many were waiting
 }

@@ -95,6 +95,9 @@ func (o Options) Validate() error {
 		errs = append(errs, err)
 	}
 	errs = append(errs, o.Lines.Validate())
+	if n := o.Play.PayloadBytes; n != 0 && (n < MinPayload || n > MaxPayload) {
+		errs = append(errs, fmt.Errorf("xdp: packets of %d bytes, want %d to %d", n, MinPayload, MaxPayload))
+	}
 	for i, name := range o.Interfaces {
 		if name == "lo" && o.TTL != 0 || o.TTL < 0 || o.TTL > 255 {
 			errs = append(errs, fmt.Errorf("xdp: line %c: TTL %d on %s, want 0 on lo, else 0 to 255", 'A'+i, o.TTL, name))

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/netip"
+	"slices"
 	"sync"
 	"time"
 
@@ -16,10 +17,20 @@ import (
 // Counters of a venue.
 type Counters struct {
 	mold.Counters
-	Messages  uint64 // published
-	SendFails uint64 // packets that the kernel refused
-	Requests  RequestCounters
+	Messages  uint64          `json:"messages"`   // published
+	SendFails [2]uint64       `json:"send_fails"` // packets of lines A and B that the kernel refused
+	Lost      []Span          `json:"lost"`       // numbers that neither line had: the first 4,096 ranges
+	Requests  RequestCounters `json:"requests"`
 }
+
+// Span is numbers from First to Last.
+type Span struct {
+	First uint64 `json:"first"`
+	Last  uint64 `json:"last"`
+}
+
+// mostSpans bounds what is remembered of losses; further ones are counted only.
+const mostSpans = 4096
 
 // Venue plays one run. All methods but Run are safe for concurrent use.
 type Venue struct {
@@ -81,6 +92,7 @@ func (v *Venue) Record() *Record { return v.rec }
 func (v *Venue) Counters() Counters {
 	v.mu.Lock()
 	c := v.c
+	c.Lost = slices.Clone(c.Lost)
 	v.mu.Unlock()
 	if v.server != nil {
 		c.Requests = v.server.Counters()
@@ -96,7 +108,9 @@ func (v *Venue) Run(ctx context.Context) error {
 	}
 	paced := !p.Max()
 	v.started = time.Now()
-	lines, err := newLines(v.o.Lines, func(line int, at uint64, packet []byte) error {
+	o := v.o.Lines
+	o.Lost = v.lost
+	lines, err := newLines(o, func(line int, at uint64, packet []byte) error {
 		if paced {
 			if err := v.wait(ctx, at); err != nil {
 				return err
@@ -138,6 +152,21 @@ func (v *Venue) Run(ctx context.Context) error {
 		return nil
 	}
 	return err
+}
+
+// lost notes numbers that neither line has.
+func (v *Venue) lost(session [10]byte, first uint64, count int) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	last := first + uint64(count) - 1
+	if n := len(v.c.Lost); n > 0 && v.c.Lost[n-1].Last+1 == first {
+		v.c.Lost[n-1].Last = last
+	} else if n < mostSpans {
+		v.c.Lost = append(v.c.Lost, Span{first, last})
+	}
+	if v.o.Lines.Lost != nil {
+		v.o.Lines.Lost(session, first, count)
+	}
 }
 
 // publish records a packet, before it can be missed, and gives it to the lines.
@@ -189,7 +218,7 @@ func (v *Venue) wait(ctx context.Context, at uint64) error {
 func (v *Venue) out(line int, packet []byte) error {
 	if _, err := v.lines[line].Send([][]byte{packet}); err != nil {
 		v.mu.Lock()
-		v.c.SendFails++
+		v.c.SendFails[line]++
 		v.mu.Unlock()
 	}
 	return nil

@@ -291,7 +291,7 @@ func tradingStatus(action uint16) int {
 	switch action {
 	case tick.StatusTrading:
 		return 17 // ready to trade
-	case tick.StatusHalt, tick.StatusPause:
+	case tick.StatusHalt, tick.StatusPause, tick.StatusSuspend:
 		return 2 // trading halt
 	case tick.StatusClose, tick.StatusPostClose, tick.StatusNotAvail:
 		return 18 // not available for trading

@@ -231,6 +231,14 @@ func (k *Client) lost(why string) {
 	k.subs.stale = true
 }
 
+// Resubscribe asks anew for some symbols, or for all: a message said that something of theirs is missing at the venue's own count, or could not be read. The
+// requests that have them are replaced, at most once a second; nothing else is disturbed, and no break is told. Any goroutine, but not the lane: it takes a lock.
+func (k *Client) Resubscribe(symbols ...string) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.subs.want(symbols)
+}
+
 // tend makes requests whose time has come: at most ten times a second, so that a venue that fills gaps all day is not flooded.
 func (k *Client) tend() {
 	gap := stall{next: &k.in}
@@ -247,6 +255,10 @@ func (k *Client) tend() {
 		if k.up && k.subs.stale && time.Since(k.subs.made) > resubscribeLeast {
 			k.counters.Resubscribe.Add(1)
 			out = k.subs.again()
+		}
+		if k.up && len(k.subs.wanted) > 0 && time.Since(k.subs.made) > resubscribeLeast {
+			k.counters.Renewed.Add(1)
+			out = append(out, k.subs.renew()...)
 		}
 		if k.up {
 			out = append(out, k.subs.complete()...)

@@ -115,10 +115,13 @@ func (a clientApp) refused(id string, seq uint64, text string) {
 	if id == "" {
 		r = a.subs.bySeq[seq]
 	}
-	symbols := a.subs.refuse(r)
+	symbols, over := a.subs.refuse(r)
 	a.last = text
 	a.mu.Unlock()
 	a.c.Log.Warn("fix: the venue refuses a request", "request", id, "number", seq, "symbols", symbols, "text", text)
+	if over {
+		a.lost("the venue does not have an instrument twice")
+	}
 }
 
 // FromApp hands out the frame that an envelope stands for.
@@ -205,7 +208,7 @@ func (a clientApp) look(typ string, raw []byte) bool {
 	case "W":
 		good = id == nil || a.subs.snapshot(id, m.value(55))
 	case "X":
-		good = id == nil || a.subs.requests[string(id)] != nil
+		good = id == nil || a.subs.good(id, m)
 	case "y", "d":
 		a.subs.listed(m, typ == "d")
 	}

@@ -113,6 +113,45 @@ func TestClientConversations(t *testing.T) {
 					until(t, 5*time.Second, "down", func() bool { return !k.Status().Up })
 				}
 			}},
+		{"Resubscribe: another request first, and of each symbol the old one's X until the new one's W", nil,
+			func(t *testing.T, w *wireVenue, k *session.Client, s *session.Source, poll func(int) []string) {
+				c := w.accept()
+				id := c.begin()
+				c.send("W|55=AA|262=" + id + "|" + entry)
+				c.send("W|55=BB|262=" + id + "|" + entry)
+				poll(2)
+				k.Resubscribe("BB")
+				anew := value(c.expect("35=V", "263=1", "146=2", "55=AA"), "262")
+				c.expect("35=V", "263=2", "262="+id)
+				x := func(id, symbol, px string) {
+					c.send("X|262=" + id + "|268=1|279=0|269=0|55=" + symbol + "|270=" + px + "|")
+				}
+				x(id, "AA", "5")
+				c.send("W|55=AA|262=" + anew + "|" + entry)
+				x(id, "AA", "6") // is in the W
+				x(id, "BB", "7")
+				x(anew, "AA", "8")
+				c.send("W|55=BB|262=" + anew + "|" + entry)
+				x(id, "BB", "9") // of a request that is over
+				x(anew, "BB", "10")
+				got := poll(6)
+				for i, want := range []string{"270=5|", "55=AA|", "270=7|", "270=8|", "55=BB|", "270=10|"} {
+					if !strings.Contains(got[i], want) {
+						t.Errorf("message %d has no %s: %s", i, want, got[i])
+					}
+				}
+				if n := k.Counters(); n.Stale.Load() != 2 || n.Renewed.Load() != 1 || n.Resubscribe.Load() != 0 || s.Breaks() != 0 || k.Status().Live != 2 {
+					t.Errorf("stale %d, renewed %d, all anew %d, breaks %d, %+v", n.Stale.Load(), n.Renewed.Load(), n.Resubscribe.Load(), s.Breaks(), k.Status())
+				}
+				// A venue that does not have an instrument twice: both requests are over, which is a break, and all is asked anew.
+				k.Resubscribe("no symbol of ours")
+				c.send("Y|262=" + value(c.expect("35=V", "263=1"), "262") + "|281=1|58=twice|")
+				c.expect("35=V", "263=2", "262="+anew)
+				c.expect("35=V", "263=1", "146=2")
+				if s.Breaks() != 1 || k.Counters().Resubscribe.Load() != 1 {
+					t.Errorf("%d breaks, all anew %d times", s.Breaks(), k.Counters().Resubscribe.Load())
+				}
+			}},
 		{"a gap fill breaks the row of numbers, and all is asked anew", nil,
 			func(t *testing.T, w *wireVenue, k *session.Client, s *session.Source, poll func(int) []string) {
 				c := w.accept()
@@ -373,7 +412,7 @@ func TestSlowClient(t *testing.T) {
 			},
 		}, func(raw []byte, at time.Time) {
 			r.take(raw, at)
-			if w, x, _ := r.counts(); name == "ME" && first && w >= 3 && x > 10 {
+			if w, _, _ := r.counts(); name == "ME" && first && w >= 3 { // before the day begins, however slow the machine is
 				first = false
 				<-held
 			}
@@ -389,6 +428,9 @@ func TestSlowClient(t *testing.T) {
 	other, _, _ := open("OTHER")
 	venue.Begin()
 	until(t, time.Minute, "the day over", func() bool { return venue.Steps() == steps })
+	if n := other.entryCount(); n <= slow.entryCount() {
+		t.Errorf("the slow client, which took nothing, had %d entries, the other %d", slow.entryCount(), n)
+	}
 	close(held)
 	for name, r := range map[string]*reader{"slow": slow, "other": other} {
 		var last error
@@ -410,7 +452,7 @@ func TestSlowClient(t *testing.T) {
 		r.check(t)
 	}
 	n := venue.Counters()
-	if n.Conflated.Load() == 0 || n.Catchups.Load() == 0 || other.entryCount() <= slow.entryCount() {
+	if n.Conflated.Load() == 0 || n.Catchups.Load() == 0 {
 		t.Errorf("conflated %d, books anew %d; the slow client had %d entries, the other %d", n.Conflated.Load(), n.Catchups.Load(), slow.entryCount(), other.entryCount())
 	}
 }

@@ -26,4 +26,5 @@ type Counters struct {
 	Stale       atomic.Uint64 // market data of a request that is over: not handed out
 	RingFull    atomic.Uint64 // messages lost because the lane took none for a second
 	Resubscribe atomic.Uint64 // times that all subscriptions were made anew within a session
+	Renewed     atomic.Uint64 // times that some were, since they lacked something
 }

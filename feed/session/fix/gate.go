@@ -38,6 +38,7 @@ type gate struct {
 
 	given  atomic.Uint64 // application messages that were given to the library to send
 	passed atomic.Uint64 // of them, those that it has written here
+	widest atomic.Uint64 // bytes of the longest of those
 
 	queue sendQueue
 	done  chan struct{}

@@ -297,7 +297,7 @@ func (m *RingMarket) pollSide(l *ringLane, fn func(*Event)) (taken int) {
 		if s == nil {
 			continue
 		}
-		if x := l.find(m, s.PublisherID, s.InstrumentID); x != nil && x.status != s.Action && s.Action != tick.StatusSSRChange {
+		if x := l.find(m, s.PublisherID, s.InstrumentID); x != nil && x.status != s.Action && s.Action != tick.StatusSSRChange && s.Action != 0 {
 			x.status = s.Action
 			fn(&Event{Kind: EventStatus, ID: x.ID, Status: s.Action, TsEvent: s.TsEvent})
 		}

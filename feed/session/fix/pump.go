@@ -78,6 +78,9 @@ func (p *pump) run() {
 			}
 			break
 		}
+		if busy {
+			p.catchUp() // before more happens: a subscription that takes another's place misses no trade
+		}
 		n := p.s.market.Poll(pumpEvents, p.event)
 		p.flush()
 		if p.catchUp() == 0 && n == 0 && !busy {

@@ -12,6 +12,9 @@ import (
 // Write queues a message. It fails when the peer has not taken what was sent before.
 func (g *gate) Write(p []byte) (int, error) {
 	if isAppFrame(p) {
+		if n := uint64(len(p)); n > g.widest.Load() {
+			g.widest.Store(n) // one goroutine writes
+		}
 		g.passed.Add(1)
 	}
 	if g.isDone() {

@@ -17,7 +17,8 @@ type serverSession struct {
 	gate  atomic.Pointer[gate]
 	epoch atomic.Uint64 // logons so far: requests of one before are void
 	next  atomic.Uint64 // MsgSeqNum that is awaited
-	gap   stall         // watch's
+
+	gap stall // watch's
 
 	m codec.Message // the session's goroutine
 }
@@ -31,7 +32,11 @@ func newServerSession(s *Server, id qf.SessionID, v Version) *serverSession {
 // congested says that much waits for the client.
 func (x *serverSession) congested() bool {
 	g := x.gate.Load()
-	return g == nil || g.queue.waiting() > x.s.c.QueueBytes/2 || g.given.Load()-min(g.passed.Load(), g.given.Load()) > uint64(x.s.c.QueueMessages)
+	if g == nil {
+		return true
+	}
+	under := g.given.Load() - min(g.passed.Load(), g.given.Load()) // on their way to the queue, each at most as long as the longest so far, mostly
+	return under > uint64(x.s.c.QueueMessages) || uint64(g.queue.waiting())+under*g.widest.Load() > uint64(x.s.c.QueueBytes/2)
 }
 
 func (x *serverSession) send(m *qf.Message) {

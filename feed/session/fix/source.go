@@ -83,6 +83,9 @@ func (s *Source) Poll(p []nic.Packet) (int, error) {
 // comes next. Any goroutine.
 func (s *Source) Breaks() uint64 { return s.breaks.Load() }
 
+// Drained says that all messages so far have been polled. Lane.
+func (s *Source) Drained() bool { return s.head.Load()+s.given == s.tail.Load() }
+
 // Up says that the session is logged on. Any goroutine.
 func (s *Source) Up() bool { return s.up.Load() }
 

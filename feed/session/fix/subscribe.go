@@ -1,23 +1,28 @@
 package fix
 
 import (
+	"slices"
 	"strconv"
 	"time"
 
 	qf "github.com/quickfixgo/quickfix"
+
+	codec "github.com/tickwire/tickwire/parsers/fix"
 )
 
 // subscriptions are what a client asks for: V for symbols, PerRequest at a time, and x (c in 4.2) for the list of them. All under the client's lock.
 //
 //	logon ──► x, V V V            again (a loss): V(263=2) for each that runs, then V with new MDReqIDs
-//	y, d  ──► V for what is new   Y, Reject, j: the request is over
+//	y, d  ──► V for what is new   renew (some symbols lack something): the same for the requests that have them
+//	                              Y, Reject, j: the request is over
 type subscriptions struct {
 	c        *Config
 	symbols  []string // all that are wanted, in the order in which they were told
 	known    map[string]bool
 	prefix   string // MDReqIDs are unique over restarts
 	made     time.Time
-	stale    bool // messages may be missing: ask anew
+	stale    bool            // messages may be missing: ask anew
+	wanted   map[string]bool // symbols whose requests are to be made anew
 	requests map[string]*request
 	bySeq    map[uint64]*request // requests that wait for an answer, by MsgSeqNum
 	last     int                 // number of the last id
@@ -29,12 +34,14 @@ type subscriptions struct {
 }
 
 type request struct {
-	id      string
-	seq     uint64
-	symbols []string
-	live    map[string]bool
-	refused bool
-	list    bool
+	id       string
+	seq      uint64
+	symbols  []string
+	live     map[string]bool
+	refused  bool
+	list     bool
+	replaces string   // the request that this one is to stand for, "": none
+	by       *request // that is to stand for this one, nil: none
 }
 
 const (
@@ -58,6 +65,7 @@ func (s *subscriptions) start(c *Config) {
 func (s *subscriptions) forget() {
 	s.requests, s.bySeq = map[string]*request{}, map[uint64]*request{}
 	s.listID, s.listSeen = "", 0
+	s.wanted = map[string]bool{}
 }
 
 func (s *subscriptions) nextID() string {
@@ -80,9 +88,10 @@ func (s *subscriptions) logon() []*qf.Message {
 // again replaces all requests that run.
 func (s *subscriptions) again() []*qf.Message {
 	s.stale = false
+	clear(s.wanted)
 	var out []*qf.Message
 	for id, r := range s.requests {
-		if !r.refused && !r.list {
+		if !r.refused && !r.list && r.by == nil {
 			out = append(out, s.marketData(r, '2'))
 		}
 		delete(s.requests, id)
@@ -93,6 +102,54 @@ func (s *subscriptions) again() []*qf.Message {
 	}
 	s.fresh = nil
 	return append(out, s.subscribe(s.symbols)...)
+}
+
+// renew replaces the requests that have a wanted symbol. What else they have goes on without a hole: the new request is made before the old one is ended,
+// and of an instrument the old one's X are taken until the new one's W comes. A venue that refuses to have an instrument twice gets all anew.
+func (s *subscriptions) renew() (out []*qf.Message) {
+	var old []*request
+	for _, r := range s.requests {
+		if !r.refused && !r.list && r.by == nil && slices.ContainsFunc(r.symbols, func(symbol string) bool { return s.wanted[symbol] }) {
+			old = append(old, r)
+		}
+	}
+	clear(s.wanted)
+	s.made = time.Now()
+	for _, r := range old {
+		s.drop(r.replaces) // its end was asked for before
+		delete(s.bySeq, r.seq)
+		n := &request{id: s.nextID(), symbols: r.symbols, live: map[string]bool{}, replaces: r.id}
+		r.by, s.requests[n.id] = n, n
+		out = append(out, s.marketData(n, '1'), s.marketData(r, '2'))
+	}
+	return out
+}
+
+// want notes symbols for renew; none: all of them. One that is not known by that name is any of them.
+func (s *subscriptions) want(symbols []string) {
+	if len(symbols) == 0 || slices.ContainsFunc(symbols, func(symbol string) bool { return !s.known[symbol] }) {
+		symbols = s.symbols
+	}
+	for _, symbol := range symbols {
+		s.wanted[symbol] = true
+	}
+}
+
+// drop forgets a request.
+func (s *subscriptions) drop(id string) {
+	if r := s.requests[id]; r != nil {
+		delete(s.bySeq, r.seq)
+		delete(s.requests, id)
+	}
+}
+
+// good says whether an X of a request is to be taken: it runs, and of none of the symbols has the one that stands for it brought a W.
+func (s *subscriptions) good(id []byte, m *message) bool {
+	r := s.requests[string(id)]
+	if r == nil || r.by == nil {
+		return r != nil
+	}
+	return !slices.ContainsFunc(m.found, func(f codec.Field) bool { return f.Tag == 55 && r.by.live[string(m.at(f))] })
 }
 
 func (s *subscriptions) subscribe(symbols []string) (out []*qf.Message) {
@@ -152,7 +209,7 @@ func (s *subscriptions) askList() *qf.Message {
 
 // sent is told the number under which a request went out.
 func (s *subscriptions) sent(id string, seq uint64) {
-	if r := s.requests[id]; r != nil {
+	if r := s.requests[id]; r != nil && r.by == nil {
 		r.seq = seq
 		s.bySeq[seq] = r
 	}
@@ -176,23 +233,26 @@ func (s *subscriptions) snapshot(id, symbol []byte) bool {
 	}
 	delete(s.bySeq, r.seq)
 	if len(symbol) > 0 && s.known[string(symbol)] && !r.live[string(symbol)] {
-		r.live[string(symbol)] = true
+		if r.live[string(symbol)] = true; len(r.live) == len(r.symbols) {
+			s.drop(r.replaces)
+			r.replaces = ""
+		}
 	}
 	return true
 }
 
-// refuse ends a request: Y by its id, Reject and j by the number of the message.
-func (s *subscriptions) refuse(r *request) (symbols int) {
+// refuse ends a request: Y by its id, Reject and j by the number of the message. over says that it was to replace one, which is over, too.
+func (s *subscriptions) refuse(r *request) (symbols int, over bool) {
 	if r == nil {
-		return 0
+		return 0, false
 	}
 	delete(s.bySeq, r.seq)
-	r.refused = true
+	r.refused, over = true, r.replaces != ""
 	clear(r.live)
 	if r.list {
 		s.listID = ""
 	}
-	return len(r.symbols)
+	return len(r.symbols), over
 }
 
 // listed takes the symbols of y or d that are new.
@@ -239,6 +299,9 @@ func (s *subscriptions) complete() []*qf.Message {
 // live counts symbols whose W has come, and those that were refused.
 func (s *subscriptions) live() (live, refused int) {
 	for _, r := range s.requests {
+		if r.by != nil {
+			continue
+		}
 		live += len(r.live)
 		if r.refused {
 			refused += len(r.symbols)

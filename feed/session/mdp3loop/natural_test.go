@@ -41,6 +41,9 @@ func TestNatural(t *testing.T) {
 			must(t, w.ch.Flush())
 			n.Whole(out, func(id uint32, b *tick.Batch) {
 				whole++
+				if b.Kind[0] != tick.KindClear || b.Sub[0] != tick.ClearLevels {
+					t.Errorf("the first row is %d of %d: the instrument's orders would go with its levels", b.Kind[0], b.Sub[0])
+				}
 				p, err := newPrices()
 				must(t, err)
 				i := place[id]
