@@ -14,7 +14,6 @@ import (
 
 	"github.com/tickwire/tickwire/sim/mdp3"
 	"github.com/tickwire/tickwire/sim/mdp3gen"
-	"github.com/tickwire/tickwire/sim/mold"
 )
 
 // simReplayPort is the TCP replay's by default: fixed, so that a configuration can be copied.
@@ -65,24 +64,10 @@ Nothing leaves this host unless an interface is named: packets go by lo with TTL
 	f.StringVar(&pace, "pace", "recorded", "of a capture: recorded, x10, 50000/s (packets) or max")
 	f.DurationVar(&span, "for", 0, "end after this time (default: at Control-C)")
 	f.Uint64Var(&o.Lines.Seed, "seed", 1, "of the market and of all faults")
-	f.StringSliceVar(&s.interfaces, "interface", []string{"lo"}, "that lines A and B leave by: one for both, or two")
-	f.StringVar(&s.groups[0], "group-a", mdp3.GroupA.String(), "multicast group of line A")
-	f.StringVar(&s.groups[1], "group-b", mdp3.GroupB.String(), "multicast group of line B")
-	f.IntVar(&o.TTL, "ttl", 0, "of packets; on lo always 0 (default 1 on other interfaces)")
+	s.lines = lineFlags{lines: &o.Lines, ttl: &o.TTL}
+	s.lines.ends(f, mdp3.GroupA, mdp3.GroupB)
 	f.IntVar(&o.ChannelID, "channel", 310, "number of the channel")
-	for i, l := range []*mold.Line{&o.Lines.A, &o.Lines.B} {
-		at := string(rune('a' + i))
-		name := strings.ToUpper(at)
-		f.Var((*share)(&l.LossPPM), "loss-"+at, "packets that line "+name+" loses")
-		f.Var(&burstValue{&l.BurstPPM, &l.BurstPackets}, "burst-"+at, "packets at which line "+name+" begins to lose N in a row")
-		f.Var((*share)(&l.ReorderPPM), "reorder-"+at, "packets of line "+name+" that others overtake")
-		f.Var((*share)(&l.DuplicatePPM), "duplicate-"+at, "packets of line "+name+" that come twice")
-		f.Var((*nanos)(&l.DelayNs), "delay-"+at, "how far line "+name+" is behind, up to a minute")
-		f.Var((*nanos)(&l.JitterNs), "jitter-"+at, "and up to how much more, from packet to packet")
-		f.Var(&corruptValue{l}, "corrupt-"+at, "packets of line "+name+" that come damaged; WAYS: header,length,truncate (default), payload")
-	}
-	f.Var(&burstValue{&o.Lines.BothPPM, &o.Lines.BothPackets}, "both", "packets at which both lines begin to lose N in a row")
-	f.StringArrayVar(&s.silences, "silence", nil, "a, b or both, after a time, for a time, again each time: b:10s+500ms/30s")
+	s.lines.faults(f)
 	f.BoolVar(&s.noLoops, "no-loops", false, "no snapshots and no definitions")
 	for kind, group := range []netip.AddrPort{mdp3.LevelsA, mdp3.OrdersA, mdp3.DefinitionsA} {
 		name := mdp3Loops[kind]
@@ -103,14 +88,12 @@ Nothing leaves this host unless an interface is named: packets go by lo with TTL
 
 // simMDP3Flags are what is text on the command line, and the options that are made of it.
 type simMDP3Flags struct {
-	o          mdp3.Options
-	interfaces []string
-	groups     [2]string
-	silences   []string
-	loops      [3]string
-	noLoops    bool
-	replay     string
-	password   string
+	o        mdp3.Options
+	lines    lineFlags
+	loops    [3]string
+	noLoops  bool
+	replay   string
+	password string
 }
 
 var mdp3Loops = [3]string{"levels", "orders", "definitions"}
@@ -127,22 +110,14 @@ func (s *simMDP3Flags) options(path string) error {
 		}
 		return a
 	}
-	if n := len(s.interfaces); n < 1 || n > 2 {
-		bad("--interface has %d names, want one or two", n)
+	if err := s.lines.parse(); err != nil {
+		errs = append(errs, err)
 	}
-	copy(o.Interfaces[:], s.interfaces)
-	o.Lines.A.Group, o.Lines.B.Group = group("group-a", s.groups[0]), group("group-b", s.groups[1])
+	o.Interfaces = s.lines.both()
 	for kind, to := range []*netip.AddrPort{&o.Levels, &o.Orders, &o.Definitions} {
 		if path == "" && !s.noLoops && s.loops[kind] != "off" {
 			*to = group(mdp3Loops[kind], s.loops[kind])
 		}
-	}
-	for _, text := range s.silences {
-		silence, err := parseSilence(text)
-		if err != nil {
-			errs = append(errs, err)
-		}
-		o.Lines.Silences = append(o.Lines.Silences, silence)
 	}
 	var err error
 	switch s.replay {
