@@ -5,6 +5,7 @@ import (
 
 	"github.com/tickwire/tickwire/feed/pipeline"
 	"github.com/tickwire/tickwire/feed/protocol"
+	"github.com/tickwire/tickwire/parsers/fix"
 )
 
 // summary says in one line each what of a capture that a lane has played did not become records: nothing, on a clean one.
@@ -50,6 +51,13 @@ func summary(played *Capture, lane *pipeline.Lane, kept *protocol.Kept) []string
 			say(l.Far, "%d packets are numbered too far ahead to be believed: dropped")
 			say(l.Aside, "%d packets are outside the sequence, such as a refresh or another product: not used")
 		}
+	}
+	if m := played.messages; m != nil {
+		say(m.Counters().Skipped, "%d bytes belong to no whole message: passed over, table gaps has each place, books are suspect until their next W")
+	}
+	if d, ok := lane.Main().Decoder().(*fix.Decoder); ok {
+		say(d.Losses(), "%d times an instrument lacked entries by the venue's own count: suspect until its next W")
+		say(d.Counters.UnknownTypes, "%d entries are of a type without a row: skipped")
 	}
 	if n := played.Packets(); n != nil {
 		say(n.Truncated, "%d frames were cut short when they were recorded: dropped")

@@ -253,7 +253,7 @@ static int answer(char *a[])
 		       tw_ring_name(&ring), (const char *)ring.base_ + TW_OFF_DATASET);
 		for (i = 0; i < 16; i++)
 			printf("%02x", tw_ring_uuid(&ring)[i]);
-		printf(" minor %u publisher %u channel %u next %" PRIu64 " epoch %" PRIu64 "\n", ring.base_[TW_OFF_MINOR],
+		printf(" minor %u publisher %u channel %u next %" PRIu64 " epoch %" PRIu64 "\n", (unsigned)ring.base_[TW_OFF_MINOR] | (unsigned)ring.base_[TW_OFF_MINOR + 1] << 8,
 		       *(const uint16_t *)(const void *)(ring.base_ + TW_OFF_PUBLISHER), *(const uint16_t *)(const void *)(ring.base_ + TW_OFF_CHANNEL), ring.next,
 		       ring.epoch);
 		return 0;
