@@ -2,6 +2,8 @@ package store
 
 import (
 	"strconv"
+	"strings"
+	"time"
 
 	"github.com/tickwire/tickwire/ringbuf"
 )
@@ -81,8 +83,8 @@ func (f *follower) consolidated(c *ringbuf.CbboSlot) {
 	}
 }
 
-// publisherName is the number of a publisher's name in the dictionary: the first part of the dataset of a lane that is followed, as column
-// venue has it, else the publisher's number. 0, no publisher, is NULL.
+// publisherName is the number of a publisher's name in the dictionary: the first part of the dataset of a ring of the instance that carries it, as
+// column venue has it, else the publisher's number. 0, no publisher, is NULL.
 func (f *follower) publisherName(publisher uint16) uint32 {
 	if publisher == 0 {
 		return 0
@@ -90,5 +92,40 @@ func (f *follower) publisherName(publisher uint16) uint32 {
 	if code, ok := f.s.publishers.Load(publisher); ok {
 		return code.(uint32)
 	}
+	// Met before a follower of its own has opened that ring: the name must not depend on who comes first.
+	if now := time.Now(); now.After(f.nextNames) {
+		f.nextNames = now.Add(rescan)
+		f.namePublishers()
+		if code, ok := f.s.publishers.Load(publisher); ok {
+			return code.(uint32)
+		}
+	}
 	return f.s.dict.add(strconv.Itoa(int(publisher)))
+}
+
+// namePublishers notes whose datasets the rings of the instance carry.
+func (f *follower) namePublishers() {
+	entries, err := ringbuf.List(f.ringDir, f.entry.Instance)
+	if err != nil {
+		return // the followers' own search says so
+	}
+	for _, e := range entries {
+		if e.Kind != ringbuf.KindMbp1 {
+			continue
+		}
+		if r, err := ringbuf.Open(e.Path, ringbuf.ReaderOptions{Join: ringbuf.JoinLive}); err == nil {
+			f.s.name(r)
+			_ = r.Close()
+		}
+	}
+}
+
+// name notes the name of a ring's publisher, the first part of its dataset, and gives its number in the dictionary.
+func (s *Store) name(r *ringbuf.Reader) uint32 {
+	dataset, _, _ := strings.Cut(r.Dataset(), ".")
+	code := s.dict.add(dataset)
+	if publisher := r.Header().Publisher; publisher != 0 {
+		s.publishers.Store(publisher, code)
+	}
+	return code
 }

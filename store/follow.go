@@ -8,7 +8,6 @@ import (
 	"os"
 	"runtime"
 	"slices"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -32,6 +31,7 @@ type follower struct {
 	before     symbolTable // of the one before it: rows of it may still come out of the other rings
 	rolledAt   uint64      // ts_recv from which on rows are of the present session
 	rolling    bool        // the directory began anew, and the R that tells where has not come yet
+	nextNames  time.Time   // when unknown publishers may be looked for again
 	spare      []uint64    // a second buffer, for the mbo ring out of its turn
 	lastTrades map[uint32]lastTrade
 	pending    map[exactKey]exactPlace
@@ -220,11 +220,7 @@ func (f *follower) open(x *ringFollow) error {
 	x.r, x.lost, x.fresh = r, 0, true
 	x.progress.Store(r.Next())
 	x.show(r)
-	dataset, _, _ := strings.Cut(r.Dataset(), ".")
-	f.venue = f.s.dict.add(dataset)
-	if publisher := r.Header().Publisher; publisher != 0 {
-		f.s.publishers.Store(publisher, f.venue)
-	}
+	f.venue = f.s.name(r)
 	f.channel = uint32(r.Header().Channel)
 	return nil
 }
