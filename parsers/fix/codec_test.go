@@ -299,6 +299,7 @@ func FuzzStream(f *testing.F) {
 	for _, s := range seen {
 		f.Add(wire(s+s), 7)
 		f.Add(append([]byte("8=FIX.4"), wire(s)[3:]...), 5)
+		f.Add(append([]byte("\r\n"), append(wire(s), "\n\nx\n"...)...), 1)
 	}
 	f.Fuzz(func(t *testing.T, b []byte, size int) {
 		if size = size & 0x3FF; size == 0 {
@@ -324,7 +325,7 @@ func FuzzStream(f *testing.F) {
 		if !reflect.DeepEqual(want, got) || whole.Counters != pieces.Counters {
 			t.Fatalf("%q: %q %+v\nwant %q %+v", b, got, pieces.Counters, want, whole.Counters)
 		}
-		if n := whole.Counters.Bytes + whole.Counters.Skipped + uint64(len(whole.Rest())); n != uint64(len(b)) {
+		if n := whole.Counters.Bytes + whole.Counters.Skipped + whole.Counters.LineEnds + uint64(len(whole.Rest())); n != uint64(len(b)) {
 			t.Fatalf("%d bytes of %d", n, len(b))
 		}
 	})

@@ -127,7 +127,7 @@ type StreamCounters struct {
 	Garbled  uint64 // begun like a message and none: wrong length, wrong sum, 8, 9, 35 not first
 	TooLong  uint64 // of those: BodyLength above the limit
 	Skipped  uint64 // bytes that belong to no message, line ends between two left out: a message that lost its first byte is among them
-	LineEnds uint64 // bytes CR and LF between messages, as some recordings have them
+	LineEnds uint64 // bytes CR and LF behind a message or before the first, as some recordings have them
 }
 
 // Stream takes messages out of bytes that come in pieces, such as a TCP connection's or a file's. Max bounds a message, and so the memory; 0:
@@ -137,6 +137,7 @@ type Stream struct {
 	Counters StreamCounters
 	buf      []byte
 	at       int
+	lost     bool // bytes were skipped since the last message: a line end among them is skipped too, however the stream was cut
 }
 
 // Add takes the next bytes of the stream; messages that Next gave are void.
@@ -151,13 +152,14 @@ func (s *Stream) Add(b []byte) {
 // Next gives the next message, nil: more bytes are needed. Garbled ones are counted and passed over. It is valid until Add.
 func (s *Stream) Next() []byte {
 	for {
-		for s.at < len(s.buf) && (s.buf[s.at] == '\r' || s.buf[s.at] == '\n') {
+		for !s.lost && s.at < len(s.buf) && (s.buf[s.at] == '\r' || s.buf[s.at] == '\n') {
 			s.at++
 			s.Counters.LineEnds++
 		}
 		skip, n, err := Frame(s.buf[s.at:], s.Max)
 		s.at += skip
 		s.Counters.Skipped += uint64(skip)
+		s.lost = s.lost || skip > 0
 		if err != nil {
 			s.Counters.Garbled++
 			if err == ErrTooLong {
@@ -170,6 +172,7 @@ func (s *Stream) Next() []byte {
 		if n == 0 {
 			return nil
 		}
+		s.lost = false
 		s.Counters.Messages++
 		s.Counters.Bytes += uint64(n)
 		return message
