@@ -14,7 +14,7 @@ import (
 // venues say, and no less is asked of SQL than that.
 func TestConsolidate(t *testing.T) {
 	if !haveDuckDB {
-		t.Skip("needs the SQL port")
+		t.Skip("built without cgo, so without DuckDB: there is no SQL port")
 	}
 	dir := t.TempDir()
 	port, err := freePort()

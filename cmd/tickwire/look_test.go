@@ -183,7 +183,7 @@ func TestHelp(t *testing.T) {
 // TestSupervisor: a feed whose process is killed is started again, and everything ends with the supervisor.
 func TestSupervisor(t *testing.T) {
 	if !haveDuckDB {
-		t.Skip("needs the SQL port")
+		t.Skip("built without cgo, so without DuckDB: there is no SQL port")
 	}
 	dir := t.TempDir()
 	day := filepath.Join(dir, "20260105.itch")

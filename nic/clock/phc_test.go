@@ -276,7 +276,7 @@ func TestNoHardwareClock(t *testing.T) {
 func TestHardwareClock(t *testing.T) {
 	names, err := os.ReadDir("/sys/class/net")
 	if err != nil {
-		t.Skip(err)
+		t.Skipf("no PTP hardware clock to be found: %v", err)
 	}
 	for _, n := range names {
 		p, err := OpenPHC(n.Name(), FitOptions{})
