@@ -184,8 +184,27 @@ func there(name string, versions []*manifest.Manifest) string {
 
 // Order checks that a set has what its plugins need, and sorts it: what is needed before what needs it, else as it came. Its error says all that does not fit.
 func Order(set []*manifest.Manifest) ([]*manifest.Manifest, error) {
-	named := map[string]*manifest.Manifest{}
-	var faults []error
+	named, faults := check(set)
+	if len(faults) > 0 {
+		return nil, errors.Join(faults...)
+	}
+	o := order{named: named, done: map[string]bool{}}
+	for _, m := range set {
+		if err := o.visit(m); err != nil {
+			return nil, err
+		}
+	}
+	return o.out, nil
+}
+
+// Faults is all that does not fit in a set, circles apart.
+func Faults(set []*manifest.Manifest) []error {
+	_, faults := check(set)
+	return faults
+}
+
+func check(set []*manifest.Manifest) (named map[string]*manifest.Manifest, faults []error) {
+	named = map[string]*manifest.Manifest{}
 	for _, m := range set {
 		if had := named[m.Name]; had != nil {
 			faults = append(faults, fmt.Errorf("deps: %s is there twice, as %s and %s", m.Name, had.Version, m.Version))
@@ -207,16 +226,7 @@ func Order(set []*manifest.Manifest) ([]*manifest.Manifest, error) {
 			}
 		}
 	}
-	if len(faults) > 0 {
-		return nil, errors.Join(faults...)
-	}
-	o := order{named: named, done: map[string]bool{}}
-	for _, m := range set {
-		if err := o.visit(m); err != nil {
-			return nil, err
-		}
-	}
-	return o.out, nil
+	return named, faults
 }
 
 type order struct {

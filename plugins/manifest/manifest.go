@@ -21,6 +21,9 @@ const (
 	MostBytes   = 64 << 10
 	MostRows    = 4096
 	MostKinds   = 64
+
+	// MostModuleBytes is the size of a module of the largest sort (wasi), with its signature: nothing larger is read, stored or sent.
+	MostModuleBytes = 16 << 20
 )
 
 // ErrNone says that a module has no manifest.
