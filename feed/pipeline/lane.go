@@ -65,6 +65,8 @@ type Config struct {
 	// Plugins is where chains of plugins come from, whose directory must be this lane's (Lane.Directory). The default is none: rows are published as the
 	// books completed them.
 	Plugins *plugins.Seat
+	// Kept gets copies of batches that plugins are tried on. The default is none.
+	Kept *Kept
 }
 
 // Counters of a lane. Owned by the lane; Snapshot copies them.
@@ -166,7 +168,7 @@ func New(cfg Config) (*Lane, error) {
 	}
 	l := &Lane{
 		out: cfg.Out, books: cfg.Books, symbols: cfg.Symbols, batch: batch, staged: newStaging(cfg.MaxPass + 1),
-		midnight: cfg.Midnight, clock: cfg.Clock, depth: newDepth(cfg.Depth), only: newSelection(&cfg), rebuild: back, guests: newGuests(cfg.Plugins),
+		midnight: cfg.Midnight, clock: cfg.Clock, depth: newDepth(cfg.Depth), only: newSelection(&cfg), rebuild: back, guests: newGuests(cfg.Plugins, cfg.Kept),
 		packets: make([]nic.Packet, burst), sent: new([tick.MaxRows]uint64), publisher: cfg.Publisher, channelID: cfg.ChannelID, maxPass: cfg.MaxPass, files: cfg.FileStamps, mends: cfg.Mends,
 	}
 	l.depth.price(cfg.Prices, cfg.Levels)

@@ -22,6 +22,7 @@ import (
 // Guest code may trap, which is a panic underneath, and it may be stopped by the collector: so the lane goes out of its window for it (package pin).
 type guests struct {
 	seat  *plugins.Seat  // nil: the lane never has plugins
+	kept  *Kept          // nil: nobody wants copies
 	chain *plugins.Chain // nil: none
 	ran   bool           // the batch passed the chain
 	ids   [256]uint64    // what records name the chain's plugins by
@@ -46,11 +47,11 @@ const (
 	tenNone  uint8 = 0
 )
 
-func newGuests(seat *plugins.Seat) guests {
+func newGuests(seat *plugins.Seat, kept *Kept) guests {
 	if seat == nil {
 		return guests{}
 	}
-	return guests{seat: seat, booked: new([tick.MaxRows]int64)}
+	return guests{seat: seat, kept: kept, booked: new([tick.MaxRows]int64)}
 }
 
 // Symbols is a directory as plugins ask it: for chains of a lane that has this directory, since both belong to the lane.
@@ -101,7 +102,11 @@ func (l *Lane) passPlugins() bool {
 	if g.chain == nil {
 		l.takePlugins() // the first one need not wait for the end of a pass
 	}
-	if g.ran = g.chain != nil; !g.ran {
+	g.ran = g.chain != nil
+	if g.kept != nil && (g.ran || g.kept.wanted.Load()) {
+		g.kept.keep(b, l.now)
+	}
+	if !g.ran {
 		g.tens = g.tens[:0]
 		return true
 	}

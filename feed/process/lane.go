@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/tickwire/tickwire/feed/book"
+	"github.com/tickwire/tickwire/feed/lifecycle"
 	"github.com/tickwire/tickwire/feed/pipeline"
 	"github.com/tickwire/tickwire/feed/protocol"
 	"github.com/tickwire/tickwire/feed/resync"
@@ -39,6 +40,8 @@ type laneRunner struct {
 	cme       cme            // what CME's channels are recovered by
 	tap       *capture.Tap
 	capture   *Capture
+	plugins   *lifecycle.Lane
+	samples   *pipeline.Kept // copies of batches, for plugins to be tried on
 	snap      *snapshotter
 	_         [64]byte
 	state     atomic.Uint32 // ringbuf.State that the rings are to show: the lane stores it, and the beat looks
@@ -105,15 +108,23 @@ func (r *laneRunner) open(c *config.Config, f *config.Feed, number int, p *Proce
 	if err != nil {
 		return err
 	}
+	if r.samples, err = pipeline.NewKept(); err != nil {
+		return err
+	}
+	if r.plugins, err = p.plugins.AddLane(r.name, r.samples); err != nil {
+		return err
+	}
 	r.lane, err = pipeline.New(pipeline.Config{
 		Publisher: f.Publisher, ChannelID: first, Decoder: decoder, Books: r.books, Prices: r.kept.Prices, Levels: r.kept.Levels, Mends: proto.Mends, Symbols: directory, Out: r.shared.out,
 		Midnight: midnight, FileStamps: paced && r.capture.Stampless(), MaxPass: f.Lane[number].MaxPass, Depth: f.Depth,
-		Clock: p.runtime.now(), Resync: r.resync,
+		Clock: p.runtime.now(), Resync: r.resync, Plugins: &r.plugins.Seat, Kept: r.samples,
 	})
 	if err != nil {
 		return err
 	}
+	r.plugins.SetDirectory(r.lane.Directory())
 	r.export.file, r.kernel.file = p.stats, p.stats
+	r.export.also(r.lane.ShowCounters)
 	lost := r.export.word(r.name+".lane.definitions_dropped", ringbuf.StatCounter, &r.shared.out.Definitions.Dropped)
 	if err := errors.Join(r.export.addLane(r.name, r), lost, r.addRebuilds()); err != nil {
 		return err
@@ -340,6 +351,9 @@ func (r *laneRunner) close() error {
 	}
 	if r.resync != nil {
 		errs = append(errs, r.resync.Close())
+	}
+	if r.samples != nil {
+		errs = append(errs, r.samples.Close())
 	}
 	errs = append(errs, r.kept.Close())
 	return errors.Join(errs...)

@@ -30,6 +30,7 @@ func (c *Config) Defaults() {
 	if c.Serve.SQL == "" {
 		c.Serve.SQL = "127.0.0.1:5433"
 	}
+	c.Plugins.defaults()
 	orString(&c.Serve.FIX.Address, "127.0.0.1:5201")
 	orString(&c.Serve.FIX.Sender, "TICKWIRE")
 	if c.Serve.Threads == 0 {
@@ -218,6 +219,7 @@ func (c *Config) Validate() error {
 		fs.add("serve.memory", "= %d bytes are less than 64MiB", int64(c.Serve.Memory))
 	}
 	c.Serve.FIX.validate(&fs, c.Feed)
+	c.Plugins.validate(&fs)
 	if (c.Serve.TLSCert == "") != (c.Serve.TLSKey == "") {
 		fs.add("serve.tls_cert", "and serve.tls_key go together")
 	}
@@ -258,6 +260,7 @@ func (f *Feed) validate(fs *faults, key string) {
 		fs.add(key+".channel", "is missing: source %s joins the groups of its channels' lines", f.Source)
 	}
 	f.AFXDP.validate(fs, key+".afxdp")
+	f.validatePlugins(fs, key)
 	oneOf(fs, key+".runtime.lock_memory", f.Runtime.LockMemory, "auto", "on", "off")
 	oneOf(fs, key+".runtime.gc", f.Runtime.GC, "on", "off")
 	if f.Runtime.Release < Duration(time.Millisecond) || f.Runtime.Release > Duration(time.Second) {

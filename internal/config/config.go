@@ -9,11 +9,14 @@
 //	[[feed.channel.line]] name, interface, group, source_ip, queue, vlan
 //	[feed.afxdp]          mode, least, frame_size, frames, ring
 //	[feed.runtime]        lock_memory, gc, release
+//	[[feed.plugin]]       path, name, version, params, max_failures, on_trap
 //	[feed.fix]            version, address, sender, target, symbols, …
 //	[feed.recovery]       wait, hold_max, hold_packets, hold_messages, servers, interface, retry, tries, silent_after, snapshot…
 //	[consolidate]         name, feeds, stale_after, slots
 //	[serve.fix]           address, sender, clients, …
 //	[serve]               sql, metrics, memory, threads
+//	[plugins]             dir, cache_dir, watch, unsigned
+//	[[plugins.keys]]      name, public, plugins
 //
 // A variable TICKWIRE_SERVE__SQL overrides serve.sql; two underscores go one level down, a number picks from a list:
 // TICKWIRE_FEED__0__SOURCE. Load reports every fault at once, with line or key.
@@ -29,6 +32,7 @@ type Config struct {
 	Instance Instance `toml:"instance"`
 	Feed     []Feed   `toml:"feed"`
 	Serve    Serve    `toml:"serve"`
+	Plugins  Plugins  `toml:"plugins"`
 	// Consolidate joins several feeds by symbol. Without feeds there is none.
 	Consolidate Consolidate `toml:"consolidate"`
 }
@@ -71,6 +75,7 @@ type Feed struct {
 	Runtime  Runtime   `toml:"runtime"`
 	Recovery Recovery  `toml:"recovery"`
 	FIX      FIX       `toml:"fix"`
+	Plugin   []Plugin  `toml:"plugin"` // rows pass them, in this order
 }
 
 // Rings are slots of each kind: powers of two from 1,024. The defaults are the kinds' own (ringbuf).
