@@ -42,15 +42,35 @@ type PluginColumn struct {
 
 // PluginInfo is one version of a plugin.
 type PluginInfo struct {
-	ID      uint64   `json:"id,string"` // what records of tick.ExtPlugin have in A: the digest's first eight bytes, the first lowest
-	Name    string   `json:"name"`
-	Version string   `json:"version"`
-	Digest  string   `json:"digest"`            // sha256: and 64 hexadecimal digits, of the module's file
-	Reasons []string `json:"reasons,omitempty"` // of verdicts, by B
+	ID      uint64 `json:"id,string"` // what records of tick.ExtPlugin have in A: the digest's first eight bytes, the first lowest
+	Name    string `json:"name"`
+	Version string `json:"version"`
+	Digest  string `json:"digest"` // sha256: and 64 hexadecimal digits, of the module's file
+	// Reasons of verdicts, by kind and B of tick.ExtPlugin.
+	TransformReasons []string `json:"transform_reasons,omitempty"`
+	ValidatorReasons []string `json:"validator_reasons,omitempty"`
 }
 
 // PluginID is the number by which records name a module of this SHA-256.
 func PluginID(digest [32]byte) uint64 { return binary.LittleEndian.Uint64(digest[:]) }
+
+// bypassed are the reasons of source 2.
+var bypassed = []string{"its call failed", "it had just failed and was not back yet", "it was taken out after failures"}
+
+// Reason is what a record of tick.ExtPlugin gives as B, in words; empty: the plugin has none for it.
+func (i *PluginInfo) Reason(b uint64) string {
+	texts := i.TransformReasons
+	switch b >> 8 & 0xff {
+	case 1:
+		texts = i.ValidatorReasons
+	case 2:
+		texts = bypassed
+	}
+	if n := b & 0xff; n < uint64(len(texts)) {
+		return texts[n]
+	}
+	return ""
+}
 
 // Find is the entry with a number, nil: it is not told.
 func (p *Plugins) Find(id uint64) *PluginInfo {

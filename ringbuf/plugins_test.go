@@ -12,7 +12,7 @@ import (
 func info(n int) PluginInfo {
 	var digest [32]byte
 	digest[0], digest[1] = byte(n), byte(n>>8)
-	return PluginInfo{ID: PluginID(digest), Name: "p", Version: fmt.Sprintf("1.0.%d", n), Digest: fmt.Sprintf("sha256:%x", digest), Reasons: []string{"because"}}
+	return PluginInfo{ID: PluginID(digest), Name: "p", Version: fmt.Sprintf("1.0.%d", n), Digest: fmt.Sprintf("sha256:%x", digest), ValidatorReasons: []string{"because"}}
 }
 
 // TestPluginsFile: what is written is read, a chain that went is former, and neither list grows for ever.
@@ -39,7 +39,7 @@ func TestPluginsFile(t *testing.T) {
 	if e := got.Find(info(99).ID); e == nil || e.Version != "1.0.99" {
 		t.Errorf("the present one: %+v", e)
 	}
-	if e := got.Find(info(98).ID); e == nil || e.Reasons[0] != "because" {
+	if e := got.Find(info(98).ID); e == nil || e.Reason(1<<8) != "because" || e.Reason(0) != "" || e.Reason(2<<8|2) != "it was taken out after failures" || e.Reason(1<<8|1) != "" {
 		t.Errorf("the one before: %+v", e)
 	}
 	if e := got.Find(info(1).ID); e != nil {

@@ -46,8 +46,8 @@ func (s *Set) look(ctx context.Context) {
 			if l.chain == nil {
 				continue
 			}
-			if st := l.chain.Stats()[i]; st.Errors+st.Traps > 0 {
-				failures += st.Errors + st.Traps
+			if st := l.chain.Stats()[i]; st.Failures > 0 || st.Out {
+				failures += st.Failures
 				out, why = out || st.Out, st.LastError
 			}
 		}

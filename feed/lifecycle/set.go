@@ -94,6 +94,7 @@ type Lane struct {
 	directory plugins.Directory
 	kept      *pipeline.Kept
 	chain     *plugins.Chain // set last
+	before    *plugins.Chain // the one before it
 }
 
 // Open reads and compiles what the configuration names. Lanes are added before Start.
@@ -272,7 +273,7 @@ func (s *Set) swap(use []*entry) error {
 	}
 	for i, l := range s.lanes {
 		s.figures.leave(l)
-		l.chain = chains[i]
+		l.before, l.chain = l.chain, chains[i]
 		l.Seat.Set(chains[i])
 	}
 	s.use = use
@@ -286,16 +287,21 @@ func describe(c *plugins.Chain) ringbuf.Plugins {
 		return d
 	}
 	owner := map[string]string{}
-	for i, p := range c.Plugins() {
+	for _, p := range c.Plugins() {
 		m, digest := p.Manifest(), p.Digest()
 		for _, u := range m.Kinds {
 			for _, custom := range u.Custom {
 				owner[custom.Name] = m.Name
 			}
 		}
-		d.Chain = append(d.Chain, ringbuf.PluginInfo{
-			ID: ringbuf.PluginID(digest), Name: m.Name, Version: m.Version, Digest: "sha256:" + hex.EncodeToString(digest[:]), Reasons: c.Reasons(i),
-		})
+		info := ringbuf.PluginInfo{ID: ringbuf.PluginID(digest), Name: m.Name, Version: m.Version, Digest: "sha256:" + hex.EncodeToString(digest[:])}
+		if u := p.Unit(manifest.Transform, ""); u >= 0 {
+			info.TransformReasons = m.Kinds[u].Reasons
+		}
+		if u := p.Unit(manifest.Validator, ""); u >= 0 {
+			info.ValidatorReasons = m.Kinds[u].Reasons
+		}
+		d.Chain = append(d.Chain, info)
 	}
 	for _, custom := range c.CustomColumns() {
 		d.Custom = append(d.Custom, ringbuf.PluginColumn{
@@ -305,11 +311,23 @@ func describe(c *plugins.Chain) ringbuf.Plugins {
 	return d
 }
 
+// settled says that the lane has taken what was set last, and left what was before it.
+func (l *Lane) settled() bool {
+	if l.before != nil {
+		select {
+		case <-l.before.Closed():
+		default:
+			return false
+		}
+	}
+	return l.chain == nil || l.chain.Taken()
+}
+
 // taken waits until the lanes have taken what is in their seats, and says whether all did.
 func (s *Set) taken(ctx context.Context) bool {
 	end := time.Now().Add(takeWithin)
 	for _, l := range s.lanes {
-		for l.Seat.Waiting() {
+		for !l.settled() {
 			if ctx.Err() != nil || time.Now().After(end) {
 				return false
 			}

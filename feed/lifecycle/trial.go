@@ -47,8 +47,9 @@ func (s *Set) try(ctx context.Context, use []*entry, e *entry) (Trial, error) {
 		c.Pass(b, now)
 		t.Rows += rows
 		switch st := c.Stats()[at]; {
-		case st.Errors+st.Traps != 0 || c.Stopped() != nil:
-			return fmt.Errorf("plugin %s %s: not taken: it fails on %d rows of batch %d: %s", st.Plugin, st.Version, rows, t.Batches, st.LastError)
+		case st.Failures != 0:
+			_ = c.Close() // the keeper has told then
+			return fmt.Errorf("plugin %s %s: not taken: it fails when it is tried on %d rows: %s", st.Plugin, st.Version, rows, c.Stats()[at].LastError)
 		case st.Rows != t.Rows || st.Bypassed != 0 || st.Out:
 			return fmt.Errorf("plugin %s %s: not taken: it handled %d of %d rows", st.Plugin, st.Version, st.Rows, t.Rows)
 		}

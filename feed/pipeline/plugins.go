@@ -29,6 +29,8 @@ type guests struct {
 
 	booked  *[tick.MaxRows]int64 // prices as the books have them
 	columns int                  // custom columns of the chain
+	names   map[uint32]string    // symbols that plugins gave instruments, where they are not the venue's
+	fresh   map[uint32]struct{}  // instruments whose first definition is in the batch
 	row     [4]uint64            // custom columns of the row that is being expanded
 	tens    []tenOf              // rows of the staged mbp10 records, which are made before plugins see them
 }
@@ -51,7 +53,7 @@ func newGuests(seat *plugins.Seat, kept *Kept) guests {
 	if seat == nil {
 		return guests{}
 	}
-	return guests{seat: seat, kept: kept, booked: new([tick.MaxRows]int64)}
+	return guests{seat: seat, kept: kept, booked: new([tick.MaxRows]int64), names: map[uint32]string{}, fresh: map[uint32]struct{}{}}
 }
 
 // Symbols is a directory as plugins ask it: for chains of a lane that has this directory, since both belong to the lane.
@@ -82,7 +84,6 @@ func (l *Lane) takePlugins() {
 	next := g.seat.Take()
 	if next != g.chain {
 		l.counters.PluginSwaps++
-		l.counters.MaxPluginSwapNs = max(l.counters.MaxPluginSwapNs, l.clock()-before)
 		g.chain = next
 		g.columns = 0
 		if next != nil {
@@ -91,7 +92,10 @@ func (l *Lane) takePlugins() {
 				digest := p.Digest()
 				g.ids[i] = binary.LittleEndian.Uint64(digest[:])
 			}
+		} else {
+			l.restoreSymbols()
 		}
+		l.counters.MaxPluginSwapNs = max(l.counters.MaxPluginSwapNs, l.clock()-before)
 	}
 	l.window.In(was)
 }
@@ -111,6 +115,9 @@ func (l *Lane) passPlugins() bool {
 		return true
 	}
 	copy(g.booked[:b.N], b.Price[:b.N])
+	if b.Sides.Definitions != 0 {
+		l.meet()
+	}
 	was := l.window.Out()
 	g.chain.Pass(b, l.now)
 	l.window.In(was)
@@ -199,7 +206,7 @@ func (l *Lane) verdict(i int, v plugins.Verdict, why plugins.Reason, before mark
 	} else {
 		l.counters.PluginFlagged++
 	}
-	l.ext(i, tick.ExtPlugin, ring, ref, l.guests.ids[why.Stage()], uint64(why.Index()), uint64(verdicts[v])|uint64(why.Stage())<<8)
+	l.ext(i, tick.ExtPlugin, ring, ref, l.guests.ids[why.Stage()], uint64(why.Index())|uint64(why.Source())<<8, uint64(verdicts[v])|uint64(why.Stage())<<8)
 }
 
 // verdicts are the host's as records have them.
@@ -215,30 +222,79 @@ func (l *Lane) bookedPrice(i int) int64 {
 	return l.batch.Price[i&tick.RowMask]
 }
 
-// rename tells everybody an instrument's new symbol: in its definition where that is the row, else in a definition of its own.
-func (l *Lane) rename(r plugins.Rename) {
-	b, i := l.batch, r.Row&tick.RowMask
-	var raw [len(tick.Definition{}.RawSymbol)]byte
-	copy(raw[:len(raw)-1], r.Symbol)
-	l.counters.Renamed++
-	if b.Kind[i] == tick.KindDefinition {
-		told := false
+// meet enters the definitions of a batch in the directory before plugins see its rows: a definition is the first row that names its instrument.
+func (l *Lane) meet() {
+	g, b := &l.guests, l.batch
+	clear(g.fresh)
+	for i := range b.N {
+		if b.Kind[i&tick.RowMask] != tick.KindDefinition {
+			continue
+		}
 		l.definitions(i, func(d *tick.Definition) {
-			if d.InstrumentID == r.Instrument {
-				d.RawSymbol, told = raw, true
+			if in := l.symbols.Lookup(d.InstrumentID); in == nil || !in.Named {
+				g.fresh[d.InstrumentID] = struct{}{}
 			}
+			_, _ = l.symbols.Define(d) // define counts those that find no room
 		})
+	}
+}
+
+// first says, once, that an instrument's first definition is in this batch.
+func (g *guests) first(id uint32) bool {
+	_, fresh := g.fresh[id]
+	delete(g.fresh, id)
+	return fresh
+}
+
+func rawSymbol(symbol string) (raw [len(tick.Definition{}.RawSymbol)]byte) {
+	copy(raw[:len(raw)-1], symbol)
+	return raw
+}
+
+// rename gives an instrument the symbol that plugins want, for everybody but the plugins, who go on seeing the venue's. It is told by the instrument's
+// definition, where that is the row, else by one made of what the directory has.
+func (l *Lane) rename(r plugins.Rename) {
+	g, b := &l.guests, l.batch
+	venue := Symbols{l.symbols}.Symbol(r.Instrument)
+	if string(venue) == r.Symbol {
+		delete(g.names, r.Instrument)
+	} else {
+		g.names[r.Instrument] = r.Symbol
+	}
+	l.counters.Renamed++
+	d := tick.UndefDefinition
+	d.TsEvent, d.TsRecv = l.lastTime, max(l.now, l.lastRecv)
+	if r.Row >= 0 {
+		i, told := r.Row&tick.RowMask, false
+		if b.Kind[i] == tick.KindDefinition {
+			l.definitions(i, func(d *tick.Definition) { told = told || d.InstrumentID == r.Instrument })
+		}
 		if told {
 			return // expand tells it
 		}
+		d.TsEvent, d.TsRecv = b.TsEvent[i], b.TsRecv[i]
 	}
-	d := tick.UndefDefinition
 	if l.out.Instruments != nil {
 		l.out.Instruments.Fill(l.publisher, r.Instrument, &d)
 	}
-	d.PublisherID, d.InstrumentID, d.TsEvent, d.TsRecv = l.publisher, r.Instrument, b.TsEvent[i], b.TsRecv[i]
-	d.RawSymbol, d.SecurityUpdateAction = raw, 'M'
-	l.define(&d)
+	d.PublisherID, d.InstrumentID = l.publisher, r.Instrument
+	d.RawSymbol, d.SecurityUpdateAction = rawSymbol(r.Symbol), 'M'
+	l.tellDefinition(&d)
+}
+
+// restoreSymbols gives instruments the venue's symbols again: no plugin is left that has others for them.
+func (l *Lane) restoreSymbols() {
+	for id := range l.guests.names {
+		l.rename(plugins.Rename{Row: -1, Instrument: id, Symbol: string(Symbols{l.symbols}.Symbol(id))})
+	}
+}
+
+// forgetPlugins begins a session whose instruments are others.
+func (l *Lane) forgetPlugins() {
+	clear(l.guests.names)
+	if l.guests.chain != nil {
+		l.guests.chain.Forget()
+	}
 }
 
 // judgeTens gives mbp10 records, which are made while the books are at their row, what plugins made of the row.
