@@ -40,6 +40,7 @@ func (c *Config) Defaults() {
 	}
 	orString(&c.Consolidate.Name, "consolidated")
 	orSlots(&c.Consolidate.Slots, ringbuf.KindCbbo.DefaultSlots())
+	c.Plugins.defaults()
 	for i := range c.Feed {
 		c.Feed[i].defaults()
 	}
@@ -237,6 +238,7 @@ func (c *Config) Validate() error {
 		f.validate(&fs, key)
 	}
 	c.Consolidate.validate(&fs, c.Feed)
+	c.Plugins.validate(&fs)
 	return errors.Join(fs...)
 }
 

@@ -12,6 +12,8 @@
 //	[feed.fix]            version, address, sender, target, symbols, …
 //	[feed.recovery]       wait, hold_max, hold_packets, hold_messages, servers, interface, retry, tries, silent_after, snapshot…
 //	[consolidate]         name, feeds, stale_after, slots
+//	[plugins]             dir, unsigned
+//	[[plugins.key]]       name, public, plugins
 //	[serve.fix]           address, sender, clients, …
 //	[serve]               sql, metrics, memory, threads
 //
@@ -31,6 +33,7 @@ type Config struct {
 	Serve    Serve    `toml:"serve"`
 	// Consolidate joins several feeds by symbol. Without feeds there is none.
 	Consolidate Consolidate `toml:"consolidate"`
+	Plugins     Plugins     `toml:"plugins"`
 }
 
 // Instance is what several processes share.
