@@ -30,7 +30,6 @@ func (c *Config) Defaults() {
 	if c.Serve.SQL == "" {
 		c.Serve.SQL = "127.0.0.1:5433"
 	}
-	c.Plugins.defaults()
 	orString(&c.Serve.FIX.Address, "127.0.0.1:5201")
 	orString(&c.Serve.FIX.Sender, "TICKWIRE")
 	if c.Serve.Threads == 0 {
@@ -41,6 +40,7 @@ func (c *Config) Defaults() {
 	}
 	orString(&c.Consolidate.Name, "consolidated")
 	orSlots(&c.Consolidate.Slots, ringbuf.KindCbbo.DefaultSlots())
+	c.Plugins.defaults()
 	for i := range c.Feed {
 		c.Feed[i].defaults()
 	}
@@ -219,7 +219,6 @@ func (c *Config) Validate() error {
 		fs.add("serve.memory", "= %d bytes are less than 64MiB", int64(c.Serve.Memory))
 	}
 	c.Serve.FIX.validate(&fs, c.Feed)
-	c.Plugins.validate(&fs)
 	if (c.Serve.TLSCert == "") != (c.Serve.TLSKey == "") {
 		fs.add("serve.tls_cert", "and serve.tls_key go together")
 	}
@@ -239,6 +238,7 @@ func (c *Config) Validate() error {
 		f.validate(&fs, key)
 	}
 	c.Consolidate.validate(&fs, c.Feed)
+	c.Plugins.validate(&fs)
 	return errors.Join(fs...)
 }
 

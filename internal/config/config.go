@@ -13,10 +13,10 @@
 //	[feed.fix]            version, address, sender, target, symbols, …
 //	[feed.recovery]       wait, hold_max, hold_packets, hold_messages, servers, interface, retry, tries, silent_after, snapshot…
 //	[consolidate]         name, feeds, stale_after, slots
+//	[plugins]             dir, cache_dir, watch, unsigned
+//	[[plugins.key]]       name, public, plugins
 //	[serve.fix]           address, sender, clients, …
 //	[serve]               sql, metrics, memory, threads
-//	[plugins]             dir, cache_dir, watch, unsigned
-//	[[plugins.keys]]      name, public, plugins
 //
 // A variable TICKWIRE_SERVE__SQL overrides serve.sql; two underscores go one level down, a number picks from a list:
 // TICKWIRE_FEED__0__SOURCE. Load reports every fault at once, with line or key.
@@ -32,9 +32,9 @@ type Config struct {
 	Instance Instance `toml:"instance"`
 	Feed     []Feed   `toml:"feed"`
 	Serve    Serve    `toml:"serve"`
-	Plugins  Plugins  `toml:"plugins"`
 	// Consolidate joins several feeds by symbol. Without feeds there is none.
 	Consolidate Consolidate `toml:"consolidate"`
+	Plugins     Plugins     `toml:"plugins"`
 }
 
 // Instance is what several processes share.

@@ -37,6 +37,7 @@ var walls = map[string][]string{
 var heavy = map[string]string{
 	"github.com/duckdb/":     "sqlgw/duck",
 	"github.com/quickfixgo/": "feed/session/fix",
+	"oras.land/":             "plugins/registry", // registries and their many ways to ask for credentials
 }
 
 func TestWalls(t *testing.T) {

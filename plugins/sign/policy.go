@@ -20,7 +20,7 @@ const (
 //
 //	[plugins]
 //	unsigned = "refuse"
-//	[[plugins.keys]]
+//	[[plugins.key]]
 //	name = "release"
 //	public = "ed25519:…"
 //	plugins = ["price-*"]
@@ -31,20 +31,24 @@ type Policy struct {
 	// Unsigned is allow or refuse. The default is refuse when there are keys, else allow.
 	Unsigned string `toml:"unsigned" json:"unsigned,omitempty"`
 	// Keys are those whose signatures count. The default is none.
-	Keys []Key `toml:"keys" json:"keys,omitempty"`
+	Keys []Key `toml:"key" json:"keys,omitempty"`
+
+	loaded []ed25519.PublicKey // of Keys, by Validate; nil: that one could not be read
 }
 
 // Key is a public key that is trusted.
 type Key struct {
-	Name    string            `toml:"name" json:"name"`                 // whose it is; it stands in lists and refusals
-	Public  string            `toml:"public" json:"public"`             // ed25519:… or the path of a PEM file
-	Plugins []string          `toml:"plugins" json:"plugins,omitempty"` // names it may sign, with * for any text and ? for a letter. The default is all
-	loaded  ed25519.PublicKey // by Validate
+	Name    string   `toml:"name" json:"name"`                 // whose it is; it stands in lists and refusals
+	Public  string   `toml:"public" json:"public"`             // ed25519:… or the path of a PEM file
+	Plugins []string `toml:"plugins" json:"plugins,omitempty"` // names it may sign, with * for any text and ? for a letter. The default is all
 }
 
 // Validate checks the policy, loads its keys, and says all that is wrong with it.
-func (p *Policy) Validate() error {
-	var faults []error
+func (p *Policy) Validate() error { return errors.Join(p.Faults()...) }
+
+// Faults is Validate with each fault by itself.
+func (p *Policy) Faults() (faults []error) {
+	p.loaded = make([]ed25519.PublicKey, len(p.Keys))
 	if p.Unsigned != "" && p.Unsigned != Allow && p.Unsigned != Refuse {
 		faults = append(faults, fmt.Errorf("unsigned %q is neither %s nor %s", p.Unsigned, Allow, Refuse))
 	}
@@ -52,28 +56,28 @@ func (p *Policy) Validate() error {
 	for i := range p.Keys {
 		k := &p.Keys[i]
 		if k.Name == "" {
-			faults = append(faults, fmt.Errorf("keys[%d]: name is missing", i))
+			faults = append(faults, fmt.Errorf("key[%d]: name is missing", i))
 		} else if names[k.Name] {
-			faults = append(faults, fmt.Errorf("keys[%d]: a second %q", i, k.Name))
+			faults = append(faults, fmt.Errorf("key[%d]: a second %q", i, k.Name))
 		}
 		names[k.Name] = true
 		public, err := ReadPublic(k.Public)
 		if err != nil {
-			faults = append(faults, fmt.Errorf("keys[%d] (%s): %w", i, k.Name, err))
+			faults = append(faults, fmt.Errorf("key[%d] (%s): %w", i, k.Name, err))
 		}
 		for j := range p.Keys[:i] {
-			if err == nil && bytes.Equal(p.Keys[j].loaded, public) {
-				faults = append(faults, fmt.Errorf("keys[%d] (%s): the same key as %s", i, k.Name, p.Keys[j].Name))
+			if err == nil && bytes.Equal(p.loaded[j], public) {
+				faults = append(faults, fmt.Errorf("key[%d] (%s): the same key as %s", i, k.Name, p.Keys[j].Name))
 			}
 		}
-		k.loaded = public
+		p.loaded[i] = public
 		for _, pattern := range k.Plugins {
 			if _, err := path.Match(pattern, ""); err != nil {
-				faults = append(faults, fmt.Errorf("keys[%d] (%s): %q is no pattern of names", i, k.Name, pattern))
+				faults = append(faults, fmt.Errorf("key[%d] (%s): %q is no pattern of names", i, k.Name, pattern))
 			}
 		}
 	}
-	return errors.Join(faults...)
+	return faults
 }
 
 // Verdict is what a policy says of a module.
@@ -104,8 +108,8 @@ func (p *Policy) Check(module []byte) Verdict {
 	if state == Good {
 		v.Key = Word(key)
 		signed = "signed by " + v.Key + ", which is no key of the policy"
-		for i := range p.Keys {
-			if k := &p.Keys[i]; bytes.Equal(k.loaded, key) {
+		for i, trusted := range p.loaded {
+			if k := &p.Keys[i]; bytes.Equal(trusted, key) {
 				v.Signer = k.Name
 				v.Allowed = k.maySign(m.Name)
 				v.Reason = "signed by " + k.Name

@@ -324,7 +324,7 @@ func TestPolicy(t *testing.T) {
 func TestPolicyValidate(t *testing.T) {
 	p := Policy{Unsigned: "maybe", Keys: []Key{{Public: "ed25519:x"}, {Name: "a", Public: Word(Public(key(1))), Plugins: []string{"[a"}}, {Name: "a", Public: Word(Public(key(1)))}}}
 	err := fmt.Sprint(p.Validate())
-	for _, want := range []string{`unsigned "maybe"`, "keys[0]: name is missing", "keys[0] (): sign:", `keys[1] (a): "[a"`, `keys[2]: a second "a"`, "keys[2] (a): the same key as a"} {
+	for _, want := range []string{`unsigned "maybe"`, "key[0]: name is missing", "key[0] (): sign:", `key[1] (a): "[a"`, `key[2]: a second "a"`, "key[2] (a): the same key as a"} {
 		if !strings.Contains(err, want) {
 			t.Errorf("%q is not in\n%s", want, err)
 		}
