@@ -1,0 +1,38 @@
+//! Writes symbols one way, whichever way venues do: capital letters, and one dot where there is a space, slash, hyphen, underscore or dot, none at the ends.
+//! "brk/b", "BRK B" and " BRK-B " are BRK.B. A symbol of which nothing is left stays as it is.
+#![no_std]
+mod tickwire;
+use tickwire::*;
+
+const STRIDE: usize = 32;
+
+static SYMBOL: Column<[u8; STRIDE], 1024> = Column::new();
+static ROWS: Layout<1> = Layout::new(1024, [SYMBOL.both(column::SYMBOL)]);
+units!(ROWS);
+
+fn normal(symbol: [u8; STRIDE]) -> [u8; STRIDE] {
+    let mut out = [0; STRIDE];
+    let (mut len, mut dot) = (0, false);
+    for c in symbol.iter().take_while(|c| **c != 0) {
+        if b" /-_.".contains(c) {
+            dot = len > 0;
+            continue;
+        }
+        if dot {
+            out[len] = b'.';
+            len += 1;
+        }
+        dot = false;
+        out[len] = c.to_ascii_uppercase();
+        len += 1;
+    }
+    if len == 0 { symbol } else { out }
+}
+
+#[no_mangle]
+pub extern "C" fn tw_transform(_unit: i32, n: i32) -> i32 {
+    for symbol in SYMBOL.rows(n) {
+        symbol.set(normal(symbol.get()));
+    }
+    n
+}
