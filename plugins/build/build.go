@@ -39,7 +39,10 @@ func (e *MissingError) Missing() bool { return true }
 
 // Build compiles the plugin in dir and writes it beside its source as <name>.wasm, whole or not at all. Errors of the compiler are told as it told them, with
 // files named as they are in dir.
-func Build(dir string) (path string, err error) {
+func Build(dir string) (path string, err error) { return BuildTo(dir, dir) }
+
+// BuildTo is Build, with the module written to another folder.
+func BuildTo(dir, to string) (path string, err error) {
 	text, err := os.ReadFile(filepath.Join(dir, ManifestFile))
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
@@ -75,7 +78,7 @@ func Build(dir string) (path string, err error) {
 	if module, err = withManifest(module, text); err != nil {
 		return "", fmt.Errorf("build: %s: what the compiler made: %w", dir, err)
 	}
-	path = filepath.Join(dir, m.Name+".wasm")
+	path = filepath.Join(to, m.Name+".wasm")
 	if err := writeFile(path, module); err != nil {
 		return "", fmt.Errorf("build: %w", err)
 	}

@@ -84,6 +84,20 @@ func (j job) clang(lang, tool string, flags []string) error {
 	return j.run(nil, clang, append(args, j.sources...)...)
 }
 
+// PinnedClang is the version that committed modules are built by.
+const PinnedClang = "14"
+
+// Clang is the major version of the clang that plugins in C are built by.
+func Clang() (string, error) {
+	clang, err := find("clang", 14, 22)
+	if err != nil {
+		return "", &MissingError{"C", "clang", "apt install clang lld"}
+	}
+	version, err := exec.Command(clang, "-dumpversion").Output()
+	major, _, _ := strings.Cut(strings.TrimSpace(string(version)), ".")
+	return major, err
+}
+
 // find looks for a tool in PATH, by its own name, then with a version behind it.
 func find(tool string, from, to int) (string, error) {
 	if path, err := exec.LookPath(tool); err == nil {

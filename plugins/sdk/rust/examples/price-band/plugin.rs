@@ -1,6 +1,7 @@
 //! Flags (or refuses) orders and trades whose price is further than band_bp basis points from the instrument's last trade. The trade itself is the last one from
 //! then on, so the band follows the market whatever was said of it. Before an instrument's first trade there is nothing to go by.
 #![no_std]
+#[path = "../../tickwire.rs"]
 mod tickwire;
 use tickwire::*;
 

@@ -1,6 +1,7 @@
 //! Brings prices of a venue that quotes in another unit to the unit of everybody else: price × multiplier ÷ divisor, rounded half away from zero.
 //! What the venue said goes to the custom column raw_price. A price that would not fit stays as it is, and its row is flagged.
 #![no_std]
+#[path = "../../tickwire.rs"]
 mod tickwire;
 use tickwire::*;
 

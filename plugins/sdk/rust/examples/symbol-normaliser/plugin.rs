@@ -1,6 +1,7 @@
 //! Writes symbols one way, whichever way venues do: capital letters, and one dot where there is a space, slash, hyphen, underscore or dot, none at the ends.
 //! "brk/b", "BRK B" and " BRK-B " are BRK.B. A symbol of which nothing is left stays as it is.
 #![no_std]
+#[path = "../../tickwire.rs"]
 mod tickwire;
 use tickwire::*;
 
