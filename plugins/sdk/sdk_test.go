@@ -103,11 +103,7 @@ func built(t *testing.T, dir string) []byte {
 	t.Helper()
 	path, err := build.BuildTo(dir, t.TempDir())
 	toolchain.Check(t, err)
-	module, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return module
+	return read(t, path)
 }
 
 // slices of the rows of at most size.
@@ -250,4 +246,13 @@ func TestExampleManifests(t *testing.T) {
 			}
 		}
 	}
+}
+
+func read(t *testing.T, path string) []byte {
+	t.Helper()
+	b, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
 }

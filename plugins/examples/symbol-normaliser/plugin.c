@@ -1,8 +1,9 @@
 /* Writes symbols one way, whichever way venues do: capital letters, and one dot where there is a space, slash, hyphen, underscore or dot, none at the ends.
- * "brk/b", "BRK B" and " BRK-B " are BRK.B. A symbol of which nothing is left stays as it is. */
+ * "brk/b", "BRK B" and " BRK-B " are BRK.B. One of which nothing is left, or that has other bytes than printable
+ * ASCII, is none: it is emptied, and the instrument keeps the symbol that it has. */
 #include "tickwire.h"
 
-#define STRIDE 32
+#define STRIDE 72 /* the longest symbol that there is, and a NUL: none is cut */
 
 TW_TEXTS(symbol, 1024, STRIDE);
 TW_LAYOUT(rows, 1024, TW_BOTH(TW_SYMBOL, symbol));
@@ -23,13 +24,16 @@ static void normalise(char *s)
 			dot = len > 0;
 			continue;
 		}
+		if (c < '!' || c > '~') {
+			__builtin_memset(s, 0, STRIDE);
+			return;
+		}
 		if (dot)
 			out[len++] = '.';
 		dot = 0;
 		out[len++] = c >= 'a' && c <= 'z' ? c - 'a' + 'A' : c;
 	}
-	if (len > 0)
-		__builtin_memcpy(s, out, STRIDE);
+	__builtin_memcpy(s, out, STRIDE);
 }
 
 int32_t tw_transform(int32_t unit, int32_t n)

@@ -26,8 +26,8 @@ type Rows struct {
 	Symbol     []string // at most SymbolBytes
 }
 
-// SymbolBytes is the stride of the examples' symbol column.
-const SymbolBytes = 32
+// SymbolBytes is the longest symbol of the batch, and that there is.
+const SymbolBytes = 71
 
 // Parameters that the conformance runs use.
 const (
@@ -59,11 +59,14 @@ func Batch() Rows {
 		add(tick.KindAdd, id, 1, s)
 	}
 	rnd := rand.New(rand.NewPCG(1, 2))
-	const letters = "abcXYZ019 /-_.é"
+	const letters = "abcdefXYZ0123456789 /-_."
 	for range 1000 {
 		var s strings.Builder
 		for n := rnd.IntN(16); n > 0; n-- {
 			s.WriteByte(letters[rnd.IntN(len(letters))])
+		}
+		if rnd.IntN(20) == 0 {
+			s.WriteByte(byte(1 + rnd.IntN(255)))
 		}
 		px := 50_000_000_000 + rnd.Int64N(5_000_000_000)
 		switch rnd.IntN(20) {
@@ -78,7 +81,7 @@ func Batch() Rows {
 }
 
 var edges = []string{"", "AAPL", "brk/b", "BRK B", " BRK-B ", "-", " ./-_", "a", "..A..B..", "x_y", "ABCDEFGHIJKLMNOPQRSTUVWXYZ012345", "abcdefghijklmnopqrstuvwxyz/12345",
-	"                               A", "{[`@~", "\xc3\xa9\xff", "1 2  3"}
+	strings.Repeat(" ", 70) + "a", strings.Repeat("x-", 35) + "y", "{[`@~", "\xc3\xa9\xff", "1 2  3"}
 
 // PriceNormaliser says what becomes of prices, and which rows are flagged.
 func PriceNormaliser(r Rows) (price []int64, ctl []uint8) {
@@ -105,32 +108,24 @@ func nearest(n *big.Int, by int64) int64 {
 	return twice.Int64() * int64(n.Sign())
 }
 
-// SymbolNormaliser says what becomes of symbols.
+// SymbolNormaliser says what becomes of symbols; "" is none.
 func SymbolNormaliser(r Rows) (symbol []string) {
 	for _, s := range r.Symbol {
 		parts := strings.FieldsFunc(asBytes(s), func(c rune) bool { return strings.ContainsRune(" /-_.", c) })
-		if len(parts) == 0 {
-			symbol = append(symbol, s)
-			continue
+		name := upper(strings.Join(parts, "."))
+		if strings.ContainsFunc(name, func(c rune) bool { return c < '!' || c > '~' }) {
+			name = ""
 		}
-		symbol = append(symbol, fromBytes(upper(strings.Join(parts, "."))))
+		symbol = append(symbol, name)
 	}
 	return symbol
 }
 
-// asBytes makes a rune of each byte, fromBytes is the way back: symbols are bytes, whatever they mean.
+// asBytes makes a rune of each byte: symbols are bytes, whatever they mean.
 func asBytes(s string) string {
 	var b strings.Builder
 	for i := range len(s) {
 		b.WriteRune(rune(s[i]))
-	}
-	return b.String()
-}
-
-func fromBytes(s string) string {
-	var b strings.Builder
-	for _, c := range s {
-		b.WriteByte(byte(c))
 	}
 	return b.String()
 }

@@ -1,12 +1,13 @@
 // Writes symbols one way, whichever way venues do: capital letters, and one dot where there is a space, slash, hyphen, underscore or dot, none at the ends.
-// "brk/b", "BRK B" and " BRK-B " are BRK.B. A symbol of which nothing is left stays as it is.
+// "brk/b", "BRK B" and " BRK-B " are BRK.B. One of which nothing is left, or that has
+// other bytes than printable ASCII, is none: it is emptied, and the instrument keeps the symbol that it has.
 import { Layout, COLUMN } from "../../tickwire";
 export { tw_abi } from "../../tickwire";
 
-const STRIDE: i32 = 32;
+const STRIDE: i32 = 72; // the longest symbol that there is, and a NUL: none is cut
 
-const symbol = memory.data(32 * 1024, 64);
-const out = memory.data(32);
+const symbol = memory.data(72 * 1024, 64);
+const out = memory.data(72);
 
 const rows = changetype<Layout>(memory.data(Layout.BYTES, 64));
 rows.begin(1024);
@@ -31,12 +32,16 @@ function normalise(s: usize): void {
       dot = len > 0;
       continue;
     }
+    if (c < 0x21 || c > 0x7e) {
+      memory.fill(s, 0, STRIDE);
+      return;
+    }
     if (dot) store<u8>(out + len++, 0x2e);
     dot = false;
     if (c >= 0x61 && c <= 0x7a) c -= 0x20;
     store<u8>(out + len++, c);
   }
-  if (len > 0) memory.copy(s, out, STRIDE);
+  memory.copy(s, out, STRIDE);
 }
 
 export function tw_transform(unit: i32, n: i32): i32 {

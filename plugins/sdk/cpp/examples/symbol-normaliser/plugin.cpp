@@ -1,8 +1,9 @@
 // Writes symbols one way, whichever way venues do: capital letters, and one dot where there is a space, slash, hyphen, underscore or dot, none at the ends.
-// "brk/b", "BRK B" and " BRK-B " are BRK.B. A symbol of which nothing is left stays as it is.
+// "brk/b", "BRK B" and " BRK-B " are BRK.B. One of which nothing is left, or that has
+// other bytes than printable ASCII, is none: it is emptied, and the instrument keeps the symbol that it has.
 #include "tickwire.hpp"
 
-using text = char[32];
+using text = char[72]; // the longest symbol that there is, and a NUL: none is cut
 
 static tickwire::column<text, 1024> symbol;
 static constinit tickwire::layout rows(1024, symbol.both(TW_SYMBOL));
@@ -25,13 +26,16 @@ static void normalise(text &s)
 			dot = len > 0;
 			continue;
 		}
+		if (c < '!' || c > '~') {
+			__builtin_memset(s, 0, sizeof s);
+			return;
+		}
 		if (dot)
 			out[len++] = '.';
 		dot = false;
 		out[len++] = c >= 'a' && c <= 'z' ? static_cast<char>(c - 'a' + 'A') : c;
 	}
-	if (len > 0)
-		__builtin_memcpy(s, out, sizeof out);
+	__builtin_memcpy(s, out, sizeof out);
 }
 
 int32_t tw_transform(int32_t unit, int32_t n)

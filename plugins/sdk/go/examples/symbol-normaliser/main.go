@@ -1,12 +1,13 @@
 //go:build wasip1
 
 // Writes symbols one way, whichever way venues do: capital letters, and one dot where there is a space, slash, hyphen, underscore or dot, none at the ends.
-// "brk/b", "BRK B" and " BRK-B " are BRK.B. A symbol of which nothing is left stays as it is.
+// "brk/b", "BRK B" and " BRK-B " are BRK.B. One of which nothing is left, or that has
+// other bytes than printable ASCII, is none: it is emptied, and the instrument keeps the symbol that it has.
 package main
 
 import tickwire "github.com/tickwire/tickwire/plugins/sdk/go"
 
-const stride = 32
+const stride = 72 // the longest symbol that there is, and a NUL: none is cut
 
 var (
 	rows   = tickwire.NewLayout(1024)
@@ -27,6 +28,10 @@ func normalise(s []byte) {
 			dot = length > 0
 			continue
 		}
+		if c < '!' || c > '~' {
+			clear(s)
+			return
+		}
 		if dot {
 			out[length] = '.'
 			length++
@@ -38,9 +43,7 @@ func normalise(s []byte) {
 		out[length] = c
 		length++
 	}
-	if length > 0 {
-		copy(s, out[:])
-	}
+	copy(s, out[:])
 }
 
 //go:wasmexport tw_transform

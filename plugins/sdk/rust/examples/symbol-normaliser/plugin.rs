@@ -1,11 +1,12 @@
 //! Writes symbols one way, whichever way venues do: capital letters, and one dot where there is a space, slash, hyphen, underscore or dot, none at the ends.
-//! "brk/b", "BRK B" and " BRK-B " are BRK.B. A symbol of which nothing is left stays as it is.
+//! "brk/b", "BRK B" and " BRK-B " are BRK.B. One of which nothing is left, or that has
+//! other bytes than printable ASCII, is none: it is emptied, and the instrument keeps the symbol that it has.
 #![no_std]
 #[path = "../../tickwire.rs"]
 mod tickwire;
 use tickwire::*;
 
-const STRIDE: usize = 32;
+const STRIDE: usize = 72; // the longest symbol that there is, and a NUL: none is cut
 
 static SYMBOL: Column<[u8; STRIDE], 1024> = Column::new();
 static ROWS: Layout<1> = Layout::new(1024, [SYMBOL.both(column::SYMBOL)]);
@@ -19,6 +20,9 @@ fn normal(symbol: [u8; STRIDE]) -> [u8; STRIDE] {
             dot = len > 0;
             continue;
         }
+        if !c.is_ascii_graphic() {
+            return [0; STRIDE];
+        }
         if dot {
             out[len] = b'.';
             len += 1;
@@ -27,7 +31,7 @@ fn normal(symbol: [u8; STRIDE]) -> [u8; STRIDE] {
         out[len] = c.to_ascii_uppercase();
         len += 1;
     }
-    if len == 0 { symbol } else { out }
+    out
 }
 
 #[no_mangle]
