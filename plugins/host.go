@@ -376,7 +376,7 @@ var exports = [fnCount]export{
 	fnAggMerge:    {"tw_agg_merge", "ii:i", manifest.Aggregate, false},
 	fnAggResult:   {"tw_agg_result", "ii:i", manifest.Aggregate, false},
 	fnParse:       {"tw_parse", "iili:i", manifest.Parser, false},
-	fnStart:       {"tw_start", "il:", manifest.Parser, true},
+	fnStart:       {"tw_start", "il:i", manifest.Parser, true},
 	fnFrame:       {"tw_frame", "ii:i", manifest.Parser, true},
 	fnLooks:       {"tw_looks", "ii:i", manifest.Parser, true},
 	fnSerialize:   {"tw_serialize", "ii:i", manifest.Serializer, false},

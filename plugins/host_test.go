@@ -158,7 +158,7 @@ func TestRefused(t *testing.T) {
 		{"empty", nil, "not a WebAssembly module"},
 		{"an ELF file", []byte("\x7fELF\x02\x01\x01\x00\x00\x00"), "not a WebAssembly module"},
 		{"a component", []byte("\x00asm\x0d\x00\x01\x00"), "component"},
-		{"no manifest", wasmtest.New().Bytes(), "no manifest"},
+		{"no manifest", wasmtest.NewModule().Bytes(), "no manifest"},
 		{"a newer ABI", kernel(transform, with(`"abi": 1`, `"abi": 2`)), "abi 2 is newer than this tickwire's 1"},
 		{"tw_abi that is newer", kernel(func(g *wasmtest.Guest) { g.ABI = 2; transform(g) }, ""), "tw_abi says 2, but its manifest 1"},
 		{"no tw_abi", kernel(func(g *wasmtest.Guest) { g.NoABI = true; transform(g) }, ""), "does not export tw_abi"},

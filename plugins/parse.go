@@ -122,8 +122,7 @@ func (i *Instance) Start(unit int, midnight int64) error {
 		return err
 	}
 	i.stack[0], i.stack[1] = uint64(unit), uint64(midnight)
-	_, err = i.call(fnStart, i.mostFuel)
-	return err
+	return i.code(fnStart, i.mostFuel)
 }
 
 // Parse appends the rows of a packet's messages to b, which must have room for Rows(unit) more (ErrRoom). It returns how many.

@@ -92,7 +92,7 @@ func TestInstrumentForms(t *testing.T) {
 	}
 	for _, tc := range table {
 		t.Run(tc.name, func(t *testing.T) {
-			m := New()
+			m := NewModule()
 			m.Memory(1, 4)
 			m.Table(8, -1)
 			if i := m.Type(":"); i != 0 {
@@ -126,7 +126,7 @@ func TestInstrumentForms(t *testing.T) {
 }
 
 func TestFuelCosts(t *testing.T) {
-	m := New()
+	m := NewModule()
 	m.Memory(16, 16)
 	m.Table(0, -1)
 	leaf := m.Func("leaf", ":", "")
@@ -182,7 +182,7 @@ func TestFuelCosts(t *testing.T) {
 
 // A table without a maximum gets one; beyond it growing fails as the engine lets it fail.
 func TestTablesAreBounded(t *testing.T) {
-	m := New()
+	m := NewModule()
 	m.Table(10, -1)
 	m.Func("grow", "i:i", "", Op(0xd0, 0x70), LocalGet(0), Op(0xfc, 15, 0))
 	mod := instrumented(t, engine(t), m)
@@ -198,7 +198,7 @@ func TestTablesAreBounded(t *testing.T) {
 }
 
 func TestStartFunctionIsBounded(t *testing.T) {
-	m := New()
+	m := NewModule()
 	m.Start(m.Func("", ":", "", Loop(Br(0))))
 	out, err := wasm.Instrument(m.Bytes())
 	if err != nil {
@@ -211,7 +211,7 @@ func TestStartFunctionIsBounded(t *testing.T) {
 
 // What is there stays: names of functions, custom sections in their places.
 func TestCustomSectionsStay(t *testing.T) {
-	m := New()
+	m := NewModule()
 	m.Func("f", ":", "", I32(0), I32(1), I32(2), MemoryFill)
 	m.Memory(1, 1)
 	b := m.Bytes()
@@ -238,27 +238,27 @@ func TestCustomSectionsStay(t *testing.T) {
 
 func TestInstrumentRefuses(t *testing.T) {
 	body := func(code ...byte) []byte {
-		m := New()
+		m := NewModule()
 		m.FuncRaw("f", ":", append([]byte{0}, code...))
 		return m.Bytes()
 	}
 	good := body(0x0b)
-	many := New()
+	many := NewModule()
 	for range wasm.MostFunctions + 1 {
 		many.Func("", ":", "")
 	}
-	big := New()
+	big := NewModule()
 	big.Func("f", ":", "", bytes.Repeat([]byte{1}, wasm.MostBody))
-	locals := New()
+	locals := NewModule()
 	locals.FuncRaw("f", ":", []byte{1, 0xff, 0xff, 0xff, 0xff, 0x0f, 0x7f, 0x0b})
-	taken := New()
+	taken := NewModule()
 	taken.Export(wasm.FuelName, 3, taken.Global(1))
-	table := New()
+	table := NewModule()
 	table.Table(1<<20, -1)
 	with := func(id byte, body ...byte) []byte {
 		return append(append([]byte("\x00asm\x01\x00\x00\x00"), id, byte(len(body))), body...)
 	}
-	imported := New()
+	imported := NewModule()
 	imported.ImportRaw("a", "b", 9)
 	for _, tc := range []struct {
 		name   string
@@ -329,7 +329,7 @@ func TestInstrumentTruncated(t *testing.T) {
 
 // everything is a module with something of all that Instrument touches.
 func everything() *Module {
-	m := New()
+	m := NewModule()
 	m.Memory(1, 4)
 	m.Table(4, 9)
 	m.Global(7)
@@ -351,13 +351,13 @@ func everything() *Module {
 // it is.
 func FuzzInstrument(f *testing.F) {
 	f.Add(everything().Bytes())
-	small := New()
+	small := NewModule()
 	small.Start(small.Func("f", ":l", "l", Op(0x03, 0x7e), I64(1), Op(0x0b), LocalGet(0), I64Add))
 	f.Add(small.Bytes())
-	vector := New()
+	vector := NewModule()
 	vector.Func("f", ":i", "", I32(3), Op(0xfd, 17), I32(4), Op(0xfd, 17), Op(0xfd, 0xae, 1), Op(0xfd, 27, 0))
 	f.Add(vector.Bytes())
-	branch := New()
+	branch := NewModule()
 	branch.Func("f", ":i", "", Op(0x02, 0x40), Op(0x02, 0x40), I32(1), Op(0x0e, 1, 0, 1), Op(0x0b), I32(10), Return, Op(0x0b), I32(20), I32(2), I32(1), Op(0x1c, 1, 0x7f))
 	f.Add(branch.Bytes())
 	r := engine(f)

@@ -22,6 +22,9 @@ type Col struct {
 	Stride       uint32 // 0: the type's size
 }
 
+// Column is a Col of a row.
+func Column(id uint16, typ, access uint8, stride uint32) Col { return Col{id, typ, access, stride} }
+
 // Place is where a unit's things are.
 type Place struct {
 	Layout  int
@@ -31,7 +34,7 @@ type Place struct {
 
 // NewGuest is a plugin of so many pages that cannot grow.
 func NewGuest(pages int) *Guest {
-	g := &Guest{Module: New(), ABI: 1, next: 1024, pages: pages}
+	g := &Guest{Module: NewModule(), ABI: 1, next: 1024, pages: pages}
 	g.Memory(pages, pages)
 	return g
 }
@@ -98,7 +101,7 @@ const KernelManifest = `{"name": "kernel", "version": "1.0.0", "abi": 1, "kinds"
 // Kernel is the plugin by which hosts are measured: for each of up to 1,024 rows the price times 100, and a flag where the size is 100 or more.
 func Kernel() []byte {
 	g := NewGuest(1)
-	p := g.Layout(1024, 0, 0, Col{11, 6, 3, 0}, Col{12, 4, 1, 0}, Col{64, 1, 2, 0})
+	p := g.Layout(1024, 0, 0, Column(11, 6, 3, 0), Column(12, 4, 1, 0), Column(64, 1, 2, 0))
 	g.Func("tw_transform", "ii:i", "ii", EachRow(1, 2,
 		LocalGet(2), I32(3), I32Shl, LocalTee(3),
 		LocalGet(3), Load(I64Load, p.Col[11]), I64(100), I64Mul, Store(I64Store, p.Col[11]),
@@ -110,7 +113,7 @@ func Kernel() []byte {
 // Empty is a plugin that is called and does nothing: a validator of no columns.
 func Empty() []byte {
 	g := NewGuest(1)
-	g.Layout(1024, 0, 0, Col{64, 1, 2, 0}, Col{65, 1, 2, 0})
+	g.Layout(1024, 0, 0, Column(64, 1, 2, 0), Column(65, 1, 2, 0))
 	g.Func("tw_validate", "ii:i", "", I32(0))
 	return g.Plugin(`{"name": "empty", "version": "1.0.0", "abi": 1, "kinds": [{"kind": "validator"}]}`)
 }

@@ -1,6 +1,6 @@
 // Package wasmtest puts modules together by hand, so that tests need no compiler.
 //
-//	m := wasmtest.New()
+//	m := wasmtest.NewModule()
 //	m.Memory(1, 1)
 //	m.Func("twice", "i:i", "", LocalGet(0), LocalGet(0), I32Add)
 //	bytes := m.Bytes()
@@ -26,8 +26,8 @@ type custom struct {
 	body []byte
 }
 
-// New is an empty module.
-func New() *Module { return &Module{start: -1} }
+// NewModule is an empty module.
+func NewModule() *Module { return &Module{start: -1} }
 
 // Code is instructions.
 type Code []byte
