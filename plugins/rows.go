@@ -100,6 +100,7 @@ func (u *unit) read(i *Instance, m *manifest.Unit, at uint32) error {
 	}
 	for _, c := range u.columns {
 		u.place(c)
+		i.memory.touch(int(c.at), int(c.stride)*u.maxRows)
 	}
 	return nil
 }
@@ -366,30 +367,22 @@ func (i *Instance) possible(u *unit, fn, n int) (notKept int, err error) {
 	mem := i.memory.all
 	if u.ctl != 0 {
 		bad := uint64(0)
-		ctl := mem[u.ctl : u.ctl+n]
-		for len(ctl) >= 8 {
-			w := binary.LittleEndian.Uint64(ctl)
+		for r := 0; r < n; r += 8 {
+			w := eight(mem[u.ctl:], r, n)
 			bad |= w&^threes | w&(w>>1)&ones
 			notKept += bits.OnesCount64(w) // 1 and 2 have one bit each
-			ctl = ctl[8:]
-		}
-		for _, c := range ctl {
-			if c > uint8(Flagged) {
-				bad = 1
+			if w == 0 || u.reason == 0 {
+				continue
 			}
-			notKept += bits.OnesCount8(c)
+			for ; w != 0; w &= w - 1 {
+				k := r + bits.TrailingZeros64(w)/8
+				if reason := int(mem[u.reason+k]); reason > 0 && reason >= len(u.manifest.Reasons) {
+					return 0, i.wrong(fn, fmt.Errorf("a reason is %d, but there are %d", reason, len(u.manifest.Reasons)))
+				}
+			}
 		}
 		if bad != 0 {
 			return 0, i.wrong(fn, errors.New("a row_ctl is none of 0, 1, 2"))
-		}
-	}
-	if u.reason != 0 {
-		worst := uint8(0)
-		for _, r := range mem[u.reason : u.reason+n] {
-			worst = max(worst, r)
-		}
-		if worst > 0 && int(worst) >= len(u.manifest.Reasons) {
-			return 0, i.wrong(fn, fmt.Errorf("a reason is %d, but there are %d", worst, len(u.manifest.Reasons)))
 		}
 	}
 	if u.side != 0 {
@@ -436,47 +429,84 @@ const (
 	threes = 3 * ones
 )
 
-// verdicts takes row_ctl: eight rows at a time, of which most are kept. Hot path.
+// eight is the bytes of rows r … r+7, zeros from row n on.
+func eight(column []byte, r, n int) (w uint64) {
+	if r+8 <= n {
+		return binary.LittleEndian.Uint64(column[r:])
+	}
+	for k := n - 1; k >= r; k-- {
+		w = w<<8 | uint64(column[k])
+	}
+	return w
+}
+
+// verdicts takes row_ctl, eight rows at a time: most are kept, and most of the others only flagged. Hot path.
 func (i *Instance) verdicts(u *unit, b *tick.Batch, from, n int, s *Sides, why Reason) (v verdicts) {
 	mem := i.memory.all
 	for r := 0; r < n; r += 8 {
-		// Behind the last row there may be anything: it is masked. The column has room for max_rows, a power of two, so only small ones end before a word does.
-		var w uint64
-		if r+8 <= n {
-			w = binary.LittleEndian.Uint64(mem[u.ctl+r:])
-		} else {
-			for k := n - 1; k >= r; k-- {
-				w = w<<8 | uint64(mem[u.ctl+k])
-			}
+		w := eight(mem[u.ctl:], r, n)
+		if w == 0 {
+			continue
+		}
+		row := from + r
+		if w&ones == 0 && row+8 <= tick.MaxRows && s != nil && s.Verdict != nil && u.reason == 0 && s.flag8(b, row, w, why) {
+			v.flagged += bits.OnesCount64(w)
+			continue
 		}
 		for ; w != 0; w &= w - 1 {
 			k := r + bits.TrailingZeros64(w)/8
-			row := (from + k) & tick.RowMask
-			what := Verdict(mem[u.ctl+k])
-			b.Flags[row] |= tick.FlagPublisherSpecific
-			if what == Flagged {
-				v.flagged++
-			} else {
-				v.refused++
-				if Droppable(b.Kind[row]) {
-					what = Dropped
-					v.dropped++
-				}
-			}
-			if s == nil || s.Verdict == nil {
-				continue
-			}
-			// A refusal stands above a flag; of equals the first one counts.
-			if was := s.Verdict[row]; was == Keep || what != Flagged && was != Refused && was != Dropped {
-				s.Verdict[row] = what
-				s.Reason[row] = why
-				if u.reason != 0 {
-					s.Reason[row] |= Reason(mem[u.reason+k])
-				}
-			}
+			i.verdict(u, b, (from+k)&tick.RowMask, k, s, why, &v)
 		}
 	}
 	return v
+}
+
+// flag8 flags those of eight rows whose byte in w is 2, unless one of the eight has a verdict already. Reasons of rows that are kept do not count, so all are
+// written.
+func (s *Sides) flag8(b *tick.Batch, row int, w uint64, why Reason) bool {
+	verdicts := (*[8]byte)(unsafe.Pointer(&s.Verdict[row]))
+	if binary.LittleEndian.Uint64(verdicts[:]) != 0 {
+		return false
+	}
+	binary.LittleEndian.PutUint64(verdicts[:], w) // Flagged is 2
+	flags := b.Flags[row : row+8]
+	binary.LittleEndian.PutUint64(flags, binary.LittleEndian.Uint64(flags)|w) // FlagPublisherSpecific is 2 as well
+	reasons := (*[8]Reason)(unsafe.Pointer(&s.Reason[row]))
+	for k := range reasons {
+		reasons[k] = why
+	}
+	return true
+}
+
+const ( // flag8 does not compile if they change
+	_ = uint(Flagged - Verdict(tick.FlagPublisherSpecific))
+	_ = uint(Verdict(tick.FlagPublisherSpecific) - Flagged)
+)
+
+// verdict takes one row's.
+func (i *Instance) verdict(u *unit, b *tick.Batch, row, k int, s *Sides, why Reason, v *verdicts) {
+	what := Verdict(i.memory.all[u.ctl+k])
+	b.Flags[row] |= tick.FlagPublisherSpecific
+	if what == Flagged {
+		v.flagged++
+	} else {
+		v.refused++
+		if Droppable(b.Kind[row]) {
+			what = Dropped
+			v.dropped++
+		}
+	}
+	if s == nil || s.Verdict == nil {
+		return
+	}
+	// A refusal stands above a flag; of equals the first one counts.
+	if was := s.Verdict[row]; was == Keep || what != Flagged && was != Refused && was != Dropped {
+		s.Verdict[row] = what
+		s.Reason[row] = why
+		if u.reason != 0 {
+			s.Reason[row] |= Reason(i.memory.all[u.reason+k])
+		}
+	}
 }
 
 // take takes back what a transform wrote. Hot path.
