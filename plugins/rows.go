@@ -367,17 +367,16 @@ func (i *Instance) possible(u *unit, fn, n int) (notKept int, err error) {
 	mem := i.memory.all
 	if u.ctl != 0 {
 		bad := uint64(0)
-		for r := 0; r < n; r += 8 {
-			w := eight(mem[u.ctl:], r, n)
+		words, last := u.verdictWords(mem, n)
+		for k, w := range words {
+			if k == len(words)-1 {
+				w &= last
+			}
 			bad |= w&^threes | w&(w>>1)&ones
 			notKept += bits.OnesCount64(w) // 1 and 2 have one bit each
-			if w == 0 || u.reason == 0 {
-				continue
-			}
-			for ; w != 0; w &= w - 1 {
-				k := r + bits.TrailingZeros64(w)/8
-				if reason := int(mem[u.reason+k]); reason > 0 && reason >= len(u.manifest.Reasons) {
-					return 0, i.wrong(fn, fmt.Errorf("a reason is %d, but there are %d", reason, len(u.manifest.Reasons)))
+			if u.reason != 0 && w != 0 {
+				if err := i.reasonsOf(u, fn, k*8, w); err != nil {
+					return 0, err
 				}
 			}
 		}
@@ -429,33 +428,40 @@ const (
 	threes = 3 * ones
 )
 
-// eight is the bytes of rows r … r+7, zeros from row n on.
-func eight(column []byte, r, n int) (w uint64) {
-	if r+8 <= n {
-		return binary.LittleEndian.Uint64(column[r:])
-	}
-	for k := n - 1; k >= r; k-- {
-		w = w<<8 | uint64(column[k])
-	}
-	return w
+// verdictWords is row_ctl, eight rows a word; of the last word only the bits of last are of rows. Columns are at multiples of 64 in a mapping of whole pages, so
+// a word that begins within a column is within the mapping.
+func (u *unit) verdictWords(mem []byte, n int) (words []uint64, last uint64) {
+	return unsafe.Slice((*uint64)(unsafe.Pointer(&mem[u.ctl])), (n+7)/8), ^uint64(0) >> (uint(-n) % 8 * 8)
 }
 
-// verdicts takes row_ctl, eight rows at a time: most are kept, and most of the others only flagged. Hot path.
-func (i *Instance) verdicts(u *unit, b *tick.Batch, from, n int, s *Sides, why Reason) (v verdicts) {
-	mem := i.memory.all
-	for r := 0; r < n; r += 8 {
-		w := eight(mem[u.ctl:], r, n)
-		if w == 0 {
-			continue
+// reasonsOf checks the reasons of those of eight rows that are not kept.
+func (i *Instance) reasonsOf(u *unit, fn, r int, w uint64) error {
+	for ; w != 0; w &= w - 1 {
+		reason := int(i.memory.all[u.reason+r+bits.TrailingZeros64(w)/8])
+		if reason > 0 && reason >= len(u.manifest.Reasons) {
+			return i.wrong(fn, fmt.Errorf("a reason is %d, but there are %d", reason, len(u.manifest.Reasons)))
 		}
-		row := from + r
-		if w&ones == 0 && row+8 <= tick.MaxRows && s != nil && s.Verdict != nil && u.reason == 0 && s.flag8(b, row, w, why) {
-			v.flagged += bits.OnesCount64(w)
-			continue
+	}
+	return nil
+}
+
+// verdicts takes row_ctl: most rows are kept, and most of the others only flagged. Hot path.
+func (i *Instance) verdicts(u *unit, b *tick.Batch, from, n int, s *Sides, why Reason) (v verdicts) {
+	words, last := u.verdictWords(i.memory.all, n)
+	for k, w := range words {
+		if k == len(words)-1 {
+			w &= last
+		}
+		row := from + 8*k
+		if w&ones == 0 && u.reason == 0 && row <= tick.MaxRows-8 && s != nil && s.Verdict != nil {
+			if w == 0 || s.flag8(b, row, w, why) {
+				v.flagged += bits.OnesCount64(w)
+				continue
+			}
 		}
 		for ; w != 0; w &= w - 1 {
-			k := r + bits.TrailingZeros64(w)/8
-			i.verdict(u, b, (from+k)&tick.RowMask, k, s, why, &v)
+			at := bits.TrailingZeros64(w) / 8
+			i.verdict(u, b, (row+at)&tick.RowMask, 8*k+at, s, why, &v)
 		}
 	}
 	return v
@@ -464,17 +470,15 @@ func (i *Instance) verdicts(u *unit, b *tick.Batch, from, n int, s *Sides, why R
 // flag8 flags those of eight rows whose byte in w is 2, unless one of the eight has a verdict already. Reasons of rows that are kept do not count, so all are
 // written.
 func (s *Sides) flag8(b *tick.Batch, row int, w uint64, why Reason) bool {
-	verdicts := (*[8]byte)(unsafe.Pointer(&s.Verdict[row]))
-	if binary.LittleEndian.Uint64(verdicts[:]) != 0 {
+	verdicts := (*uint64)(unsafe.Pointer(&s.Verdict[row&tick.RowMask]))
+	if *verdicts != 0 {
 		return false
 	}
-	binary.LittleEndian.PutUint64(verdicts[:], w) // Flagged is 2
-	flags := b.Flags[row : row+8]
-	binary.LittleEndian.PutUint64(flags, binary.LittleEndian.Uint64(flags)|w) // FlagPublisherSpecific is 2 as well
-	reasons := (*[8]Reason)(unsafe.Pointer(&s.Reason[row]))
-	for k := range reasons {
-		reasons[k] = why
-	}
+	*verdicts = w                                               // Flagged is 2
+	*(*uint64)(unsafe.Pointer(&b.Flags[row&tick.RowMask])) |= w // FlagPublisherSpecific is 2 as well
+	reasons := (*[4]uint64)(unsafe.Pointer(&s.Reason[row&tick.RowMask]))
+	two := uint64(why) | uint64(why)<<32
+	reasons[0], reasons[1], reasons[2], reasons[3] = two, two, two, two
 	return true
 }
 
