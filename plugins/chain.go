@@ -161,7 +161,7 @@ func (c *Chain) mapSides() error {
 		reason = tick.MaxRows*4 + gap
 		size   = manifest.MostCustom*custom + reason + tick.MaxRows
 	)
-	mem, err := unix.Mmap(-1, 0, size, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_PRIVATE|unix.MAP_ANON)
+	mem, err := unix.Mmap(-1, 0, size, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_PRIVATE|unix.MAP_ANON|unix.MAP_POPULATE)
 	if err != nil {
 		return fmt.Errorf("plugins: no memory for a chain's columns (%d bytes): %w", size, err)
 	}

@@ -86,7 +86,7 @@ func TestFailures(t *testing.T) {
 			return Seq(I32(int32(p.Col[64])+99), I32(128), Store(I32Store8, 0), LocalGet(1))
 		}, false, "a row_ctl is none of 0, 1, 2"},
 		{"a reason that is none", func(_ *Guest, p Place) Code {
-			return Seq(I32(int32(p.Col[65])+99), I32(2), Store(I32Store8, 0), LocalGet(1))
+			return Seq(I32(int32(p.Col[65])+3), I32(2), Store(I32Store8, 0), LocalGet(1))
 		}, false, "a reason is 2, but there are 2"},
 		{"a side that is none", func(_ *Guest, p Place) Code {
 			return Seq(I32(int32(p.Col[3])+99), I32('X'), Store(I32Store8, 0), LocalGet(1))

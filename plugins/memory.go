@@ -51,3 +51,11 @@ func (m *memory) view(at, n uint32) []byte {
 	}
 	return m.all[at : at+n : at+n]
 }
+
+// touch has the kernel give pages now, so that the first batch does not wait for them. Kernels before 5.14 cannot: then it waits.
+func (m *memory) touch(at, n int) {
+	const page = 4096
+	if n > 0 {
+		_ = unix.Madvise(m.all[at&^(page-1):at+n], unix.MADV_POPULATE_WRITE)
+	}
+}

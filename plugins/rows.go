@@ -100,6 +100,7 @@ func (u *unit) read(i *Instance, m *manifest.Unit, at uint32) error {
 	}
 	for _, c := range u.columns {
 		u.place(c)
+		i.memory.touch(int(c.at), int(c.stride)*u.maxRows)
 	}
 	return nil
 }
@@ -366,30 +367,21 @@ func (i *Instance) possible(u *unit, fn, n int) (notKept int, err error) {
 	mem := i.memory.all
 	if u.ctl != 0 {
 		bad := uint64(0)
-		ctl := mem[u.ctl : u.ctl+n]
-		for len(ctl) >= 8 {
-			w := binary.LittleEndian.Uint64(ctl)
+		words, last := u.verdictWords(mem, n)
+		for k, w := range words {
+			if k == len(words)-1 {
+				w &= last
+			}
 			bad |= w&^threes | w&(w>>1)&ones
 			notKept += bits.OnesCount64(w) // 1 and 2 have one bit each
-			ctl = ctl[8:]
-		}
-		for _, c := range ctl {
-			if c > uint8(Flagged) {
-				bad = 1
+			if u.reason != 0 && w != 0 {
+				if err := i.reasonsOf(u, fn, k*8, w); err != nil {
+					return 0, err
+				}
 			}
-			notKept += bits.OnesCount8(c)
 		}
 		if bad != 0 {
 			return 0, i.wrong(fn, errors.New("a row_ctl is none of 0, 1, 2"))
-		}
-	}
-	if u.reason != 0 {
-		worst := uint8(0)
-		for _, r := range mem[u.reason : u.reason+n] {
-			worst = max(worst, r)
-		}
-		if worst > 0 && int(worst) >= len(u.manifest.Reasons) {
-			return 0, i.wrong(fn, fmt.Errorf("a reason is %d, but there are %d", worst, len(u.manifest.Reasons)))
 		}
 	}
 	if u.side != 0 {
@@ -436,47 +428,89 @@ const (
 	threes = 3 * ones
 )
 
-// verdicts takes row_ctl: eight rows at a time, of which most are kept. Hot path.
+// verdictWords is row_ctl, eight rows a word; of the last word only the bits of last are of rows. Columns are at multiples of 64 in a mapping of whole pages, so
+// a word that begins within a column is within the mapping.
+func (u *unit) verdictWords(mem []byte, n int) (words []uint64, last uint64) {
+	return unsafe.Slice((*uint64)(unsafe.Pointer(&mem[u.ctl])), (n+7)/8), ^uint64(0) >> (uint(-n) % 8 * 8)
+}
+
+// reasonsOf checks the reasons of those of eight rows that are not kept.
+func (i *Instance) reasonsOf(u *unit, fn, r int, w uint64) error {
+	for ; w != 0; w &= w - 1 {
+		reason := int(i.memory.all[u.reason+r+bits.TrailingZeros64(w)/8])
+		if reason > 0 && reason >= len(u.manifest.Reasons) {
+			return i.wrong(fn, fmt.Errorf("a reason is %d, but there are %d", reason, len(u.manifest.Reasons)))
+		}
+	}
+	return nil
+}
+
+// verdicts takes row_ctl: most rows are kept, and most of the others only flagged. Hot path.
 func (i *Instance) verdicts(u *unit, b *tick.Batch, from, n int, s *Sides, why Reason) (v verdicts) {
-	mem := i.memory.all
-	for r := 0; r < n; r += 8 {
-		// Behind the last row there may be anything: it is masked. The column has room for max_rows, a power of two, so only small ones end before a word does.
-		var w uint64
-		if r+8 <= n {
-			w = binary.LittleEndian.Uint64(mem[u.ctl+r:])
-		} else {
-			for k := n - 1; k >= r; k-- {
-				w = w<<8 | uint64(mem[u.ctl+k])
+	words, last := u.verdictWords(i.memory.all, n)
+	for k, w := range words {
+		if k == len(words)-1 {
+			w &= last
+		}
+		row := from + 8*k
+		if w&ones == 0 && u.reason == 0 && row <= tick.MaxRows-8 && s != nil && s.Verdict != nil {
+			if w == 0 || s.flag8(b, row, w, why) {
+				v.flagged += bits.OnesCount64(w)
+				continue
 			}
 		}
 		for ; w != 0; w &= w - 1 {
-			k := r + bits.TrailingZeros64(w)/8
-			row := (from + k) & tick.RowMask
-			what := Verdict(mem[u.ctl+k])
-			b.Flags[row] |= tick.FlagPublisherSpecific
-			if what == Flagged {
-				v.flagged++
-			} else {
-				v.refused++
-				if Droppable(b.Kind[row]) {
-					what = Dropped
-					v.dropped++
-				}
-			}
-			if s == nil || s.Verdict == nil {
-				continue
-			}
-			// A refusal stands above a flag; of equals the first one counts.
-			if was := s.Verdict[row]; was == Keep || what != Flagged && was != Refused && was != Dropped {
-				s.Verdict[row] = what
-				s.Reason[row] = why
-				if u.reason != 0 {
-					s.Reason[row] |= Reason(mem[u.reason+k])
-				}
-			}
+			at := bits.TrailingZeros64(w) / 8
+			i.verdict(u, b, (row+at)&tick.RowMask, 8*k+at, s, why, &v)
 		}
 	}
 	return v
+}
+
+// flag8 flags those of eight rows whose byte in w is 2, unless one of the eight has a verdict already. Reasons of rows that are kept do not count, so all are
+// written.
+func (s *Sides) flag8(b *tick.Batch, row int, w uint64, why Reason) bool {
+	verdicts := (*uint64)(unsafe.Pointer(&s.Verdict[row&tick.RowMask]))
+	if *verdicts != 0 {
+		return false
+	}
+	*verdicts = w                                               // Flagged is 2
+	*(*uint64)(unsafe.Pointer(&b.Flags[row&tick.RowMask])) |= w // FlagPublisherSpecific is 2 as well
+	reasons := (*[4]uint64)(unsafe.Pointer(&s.Reason[row&tick.RowMask]))
+	two := uint64(why) | uint64(why)<<32
+	reasons[0], reasons[1], reasons[2], reasons[3] = two, two, two, two
+	return true
+}
+
+const ( // flag8 does not compile if they change
+	_ = uint(Flagged - Verdict(tick.FlagPublisherSpecific))
+	_ = uint(Verdict(tick.FlagPublisherSpecific) - Flagged)
+)
+
+// verdict takes one row's.
+func (i *Instance) verdict(u *unit, b *tick.Batch, row, k int, s *Sides, why Reason, v *verdicts) {
+	what := Verdict(i.memory.all[u.ctl+k])
+	b.Flags[row] |= tick.FlagPublisherSpecific
+	if what == Flagged {
+		v.flagged++
+	} else {
+		v.refused++
+		if Droppable(b.Kind[row]) {
+			what = Dropped
+			v.dropped++
+		}
+	}
+	if s == nil || s.Verdict == nil {
+		return
+	}
+	// A refusal stands above a flag; of equals the first one counts.
+	if was := s.Verdict[row]; was == Keep || what != Flagged && was != Refused && was != Dropped {
+		s.Verdict[row] = what
+		s.Reason[row] = why
+		if u.reason != 0 {
+			s.Reason[row] |= Reason(i.memory.all[u.reason+k])
+		}
+	}
 }
 
 // take takes back what a transform wrote. Hot path.

@@ -103,9 +103,9 @@ func Kernel() []byte {
 	g := NewGuest(1)
 	p := g.Layout(1024, 0, 0, Column(11, 6, 3, 0), Column(12, 4, 1, 0), Column(64, 1, 2, 0))
 	g.Func("tw_transform", "ii:i", "ii", EachRow(1, 2,
-		LocalGet(2), I32(3), I32Shl, LocalTee(3),
-		LocalGet(3), Load(I64Load, p.Col[11]), I64(100), I64Mul, Store(I64Store, p.Col[11]),
-		LocalGet(2), LocalGet(3), Load(I64Load, p.Col[12]), I64(100), I64GeU, I32(1), I32Shl, Store(I32Store8, p.Col[64])),
+		LocalGet(3), LocalGet(3), Load(I64Load, p.Col[11]), I64(100), I64Mul, Store(I64Store, p.Col[11]),
+		LocalGet(2), LocalGet(3), Load(I64Load, p.Col[12]), I64(100), I64GeU, I32(1), I32Shl, Store(I32Store8, p.Col[64]),
+		LocalGet(3), I32(8), I32Add, LocalSet(3)),
 		LocalGet(1))
 	return g.Plugin(KernelManifest)
 }
