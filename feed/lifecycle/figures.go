@@ -9,16 +9,17 @@ import (
 	"github.com/tickwire/tickwire/ringbuf"
 )
 
-// figures are the counters of plugins in a process's counter file. A chain counts from its own start, a counter never goes back: what chains before it counted is
-// added.
+// figures are the counters of plugins in a process's counter file. A version goes on counting where the one before it stopped (plugins.Seat.Take); what a plugin
+// counted that was unloaded is kept for when it comes back. So a counter never goes back.
 //
 //	<lane>.plugin.<name>.rows, batches, dropped, flagged, refused, bypassed, errors, traps, cut, fuel, latency_ns
 //	<lane>.plugin.<name>.max_latency_ns, live_taken_out                   gauges
 //	plugin.<name>.<key>                                                   gauges: what the plugin counts itself (import metric)
 type figures struct {
 	handles map[string]int
-	leaving []leaving
-	base    map[string]plugins.StageStats // by lane and plugin
+	shown   map[string]uint64             // counters: a chain that no lane has taken yet knows less than was shown
+	leaving []leaving                     // chains that had plugins which are not there any more
+	base    map[string]plugins.StageStats // what plugins counted that were unloaded, by lane and name
 	full    bool                          // the file has no room: that was told
 }
 
@@ -26,18 +27,29 @@ type figures struct {
 type leaving struct {
 	lane  *Lane
 	chain *plugins.Chain
+	gone  map[string]bool // plugins that the next one has not
 }
 
 func key(l *Lane, plugin string) string { return l.Name + ".plugin." + plugin }
 
-// leave notes that another chain takes the place of a lane's.
-func (f *figures) leave(l *Lane) {
-	if l.chain != nil {
-		f.leaving = append(f.leaving, leaving{l, l.chain})
+// leave notes that a chain of these plugins takes the place of a lane's.
+func (f *figures) leave(l *Lane, next []*entry) {
+	if l.chain == nil {
+		return
+	}
+	gone := map[string]bool{}
+	for _, p := range l.chain.Plugins() {
+		gone[p.Manifest().Name] = true
+	}
+	for _, e := range next {
+		delete(gone, e.now.name())
+	}
+	if len(gone) > 0 {
+		f.leaving = append(f.leaving, leaving{l, l.chain, gone})
 	}
 }
 
-// settle adds what chains counted that their lanes have left.
+// settle adds what plugins counted on chains that their lanes have left.
 func (f *figures) settle() {
 	if f.base == nil {
 		f.base = map[string]plugins.StageStats{}
@@ -47,29 +59,15 @@ func (f *figures) settle() {
 		select {
 		case <-x.chain.Closed():
 			for _, st := range x.chain.Stats() {
-				f.base[key(x.lane, st.Plugin)] = add(st, f.base[key(x.lane, st.Plugin)])
+				if k := key(x.lane, st.Plugin); x.gone[st.Plugin] {
+					f.base[k] = add(st, f.base[k])
+				}
 			}
 		default:
 			kept = append(kept, x)
 		}
 	}
 	f.leaving = kept
-}
-
-// sum is what a plugin did on a lane in all.
-func (f *figures) sum(l *Lane, st plugins.StageStats) plugins.StageStats {
-	st = add(st, f.base[key(l, st.Plugin)])
-	for _, x := range f.leaving {
-		if x.lane != l {
-			continue
-		}
-		for _, old := range x.chain.Stats() {
-			if old.Plugin == st.Plugin {
-				st = add(st, old)
-			}
-		}
-	}
-	return st
 }
 
 // add gives a with b's counts added.
@@ -101,7 +99,7 @@ func (s *Set) show() {
 		if l.chain != nil {
 			for _, st := range l.chain.Stats() {
 				here[key(l, st.Plugin)] = true
-				s.showStage(key(l, st.Plugin), f.sum(l, st))
+				s.showStage(key(l, st.Plugin), add(st, f.base[key(l, st.Plugin)]))
 			}
 		}
 		for k, st := range f.base { // of plugins that are not there any more
@@ -146,7 +144,7 @@ func (s *Set) showStage(prefix string, st plugins.StageStats) {
 func (s *Set) set(name string, kind ringbuf.StatKind, value uint64) {
 	f := &s.figures
 	if f.handles == nil {
-		f.handles = map[string]int{}
+		f.handles, f.shown = map[string]int{}, map[string]uint64{}
 	}
 	handle, ok := f.handles[name]
 	if !ok {
@@ -159,6 +157,10 @@ func (s *Set) set(name string, kind ringbuf.StatKind, value uint64) {
 			handle = -1
 		}
 		f.handles[name] = handle
+	}
+	if kind == ringbuf.StatCounter {
+		value = max(value, f.shown[name])
+		f.shown[name] = value
 	}
 	if handle >= 0 {
 		s.o.Stats.Set(handle, value)

@@ -272,7 +272,7 @@ func (s *Set) swap(use []*entry) error {
 		s.told = next
 	}
 	for i, l := range s.lanes {
-		s.figures.leave(l)
+		s.figures.leave(l, use)
 		l.before, l.chain = l.chain, chains[i]
 		l.Seat.Set(chains[i])
 	}

@@ -283,7 +283,7 @@ func TestPluginSymbols(t *testing.T) {
 	g.load(t, "", testguest.Rename("x", "1.0.0", 'X'))
 	g.feed(1, define(8, "MSFT    "), add(1, 8, 'B', 1, 1_000_000)) // its R must come all the same
 	g.lane.EndPass()
-	if got := symbol(7)+" "+symbol(8); got != "AAPL XMSFT" {
+	if got := symbol(7) + " " + symbol(8); got != "AAPL XMSFT" {
 		t.Errorf("symbols %s", got)
 	}
 	if got := g.mbo(t); len(got) != 3 || !strings.HasPrefix(got[1], "R 8") {
@@ -291,7 +291,7 @@ func TestPluginSymbols(t *testing.T) {
 	}
 	g.feed(1, add(2, 7, 'B', 1, 1_000_000), define(8, "MSFT    "), add(3, 8, 'B', 1, 1_000_000))
 	g.lane.EndPass()
-	if got := symbol(7)+" "+symbol(8); got != "XAAPL XMSFT" {
+	if got := symbol(7) + " " + symbol(8); got != "XAAPL XMSFT" {
 		t.Errorf("symbols %s", got)
 	}
 	if n := g.lane.Counters().Renamed; n != 2 {
@@ -300,7 +300,7 @@ func TestPluginSymbols(t *testing.T) {
 	g.lane.SessionStart([10]byte{1})
 	g.feed(1, define(7, "IBM     "))
 	g.lane.EndPass()
-	if got := symbol(7)+" "+symbol(8); got != "XIBM none" {
+	if got := symbol(7) + " " + symbol(8); got != "XIBM none" {
 		t.Errorf("symbols of another session %s", got)
 	}
 	g.seat.Set(nil)

@@ -75,3 +75,11 @@ func Count(name, version string) []byte {
 	return g.Plugin(fmt.Sprintf(`{"name": %q, "version": %q, "abi": 1, "limits": {"memory_pages": 2}, "kinds": [
 		{"kind": "transform", "custom": [{"name": "count", "type": "i64"}]}]}`, name, version))
 }
+
+// Requiring is a validator that does nothing and needs another plugin.
+func Requiring(name, version, other, versions string) []byte {
+	g := w.NewGuest(1)
+	g.Layout(1024, 0, 0, w.Col{ID: 64, Type: 1, Access: 2}, w.Col{ID: 65, Type: 1, Access: 2})
+	g.Func("tw_validate", "ii:i", "", w.I32(0))
+	return g.Plugin(fmt.Sprintf(`{"name": %q, "version": %q, "abi": 1, "requires": [{"name": %q, "version": %q}], "kinds": [{"kind": "validator"}]}`, name, version, other, versions))
+}
