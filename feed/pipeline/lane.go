@@ -87,12 +87,13 @@ type Counters struct {
 	Unrouted    uint64 // packets of no channel of ours
 	BadTsRecv   uint64 // packets whose time of arrival lay before the one before: moved forward
 
-	PluginFlagged   uint64 // rows whose records carry a plugin's verdict
-	PluginDropped   uint64 // rows that were not published, as a plugin said
-	PluginBypass    uint64 // passes with rows that a plugin did not handle
-	PluginSwaps     uint64 // changes of the chain
-	MaxPluginSwapNs uint64 // what the longest one took
-	Renamed         uint64 // symbols that plugins changed
+	PluginFlagged    uint64 // rows whose records carry a plugin's verdict
+	PluginDropped    uint64 // rows that were not published, as a plugin said
+	PluginBypass     uint64 // passes with rows that a plugin did not handle
+	PluginSwaps      uint64 // changes of the chain
+	LivePluginSwapNs uint64 // what the latest one took
+	MaxPluginSwapNs  uint64 // and the longest
+	Renamed          uint64 // symbols that plugins changed
 }
 
 // Lane is one pinned loop and everything it owns.

@@ -95,7 +95,8 @@ func (l *Lane) takePlugins() {
 		} else {
 			l.restoreSymbols()
 		}
-		l.counters.MaxPluginSwapNs = max(l.counters.MaxPluginSwapNs, l.clock()-before)
+		l.counters.LivePluginSwapNs = l.clock() - before
+		l.counters.MaxPluginSwapNs = max(l.counters.MaxPluginSwapNs, l.counters.LivePluginSwapNs)
 	}
 	l.window.In(was)
 }
