@@ -125,7 +125,7 @@ func (s *Store) Install(module []byte) (Entry, error) {
 	if err := s.o.Policy.Check(module).Err(); err != nil {
 		return Entry{}, fmt.Errorf("plugins: %w", err)
 	}
-	digest := digestOf(module)
+	digest := Digest(module)
 	err = s.change(func(st *state) error {
 		p := st.plugin(m.Name)
 		if had, ok := p.SHA256[m.Version]; ok && had != digest {
@@ -270,6 +270,9 @@ func (s *Store) choose(st *state, ref Ref) (Entry, []byte, error) {
 			return Entry{}, nil, fmt.Errorf("plugins: %s: %w", ref.Name, err)
 		}
 		version = within.Newest(files)
+		if slices.Contains(files, ref.Range) {
+			version = ref.Range // and not another build of it, which has the same place in the order
+		}
 	}
 	if version == "" {
 		return Entry{}, nil, notInstalled(ref.Name, ref.Range)
@@ -454,14 +457,14 @@ func (s *Store) look(st *state, name, version string) (Entry, []byte) {
 		e.Err = ErrGone
 	case err != nil:
 		e.Err = err
-	case e.SHA256 != "" && digestOf(module) != e.SHA256:
+	case e.SHA256 != "" && Digest(module) != e.SHA256:
 		e.Err = ErrAltered
 	case bad != nil:
 		e.Err = fmt.Errorf("%w: %w", ErrUnreadable, bad)
 	case m.Name != name || m.Version != version:
 		e.Err = fmt.Errorf("%w: it says that it is %s %s", ErrUnreadable, m.Name, m.Version)
 	default:
-		e.Manifest, e.SHA256 = m, digestOf(module)
+		e.Manifest, e.SHA256 = m, Digest(module)
 	}
 	if e.Err != nil {
 		e.Problem = e.Err.Error()
@@ -552,7 +555,8 @@ func (s *Store) lock() (unlock func(), err error) {
 	}
 }
 
-func digestOf(module []byte) string {
+// Digest of a module's bytes, as entries have it.
+func Digest(module []byte) string {
 	sum := sha256.Sum256(module)
 	return hex.EncodeToString(sum[:])
 }

@@ -154,6 +154,14 @@ func TestLifeCycle(t *testing.T) {
 	if _, err := s.Enable(Ref{"x", "^2"}); !errors.Is(err, ErrNotInstalled) {
 		t.Errorf("enable what is not there: %v", err)
 	}
+	install(t, s, module("b", "1.0.0+2"), module("b", "1.0.0+1"))
+	enable(t, s, "b@1.0.0+1")
+	if e, _, err := s.Load("b"); err != nil || e.Version != "1.0.0+1" {
+		t.Errorf("another build: %+v, %v", e, err)
+	}
+	if err := errors.Join(s.Disable("b"), s.Remove("b", "")); err != nil {
+		t.Error(err)
+	}
 	// Another process sees the same.
 	want(t, open(t, s.dir), "x 1.10.0-rc.1 installed, x 1.0.0 enabled")
 }
