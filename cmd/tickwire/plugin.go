@@ -63,8 +63,7 @@ func (p *pluginSet) open() (*store.Store, *sign.Policy, error) {
 	if p.dir != "" {
 		dir = p.dir
 	}
-	s, err := store.Open(dir, store.Options{Policy: policy})
-	return s, &policy, err
+	return store.Open(dir, store.Options{Policy: policy}), &policy, nil
 }
 
 // registryFlags are how a registry is spoken to.
@@ -145,8 +144,10 @@ func told(out io.Writer, asJSON bool, value any, format string, args ...any) err
 	return err
 }
 
-func signedBy(v sign.Verdict) string {
+func signedBy(v *sign.Verdict) string {
 	switch {
+	case v == nil:
+		return "?"
 	case v.State != sign.Good:
 		return v.State.String()
 	case v.Signer != "":

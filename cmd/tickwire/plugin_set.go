@@ -44,7 +44,8 @@ With file:///folder/name, https://host/path/name or oci://host/path/name (and @R
 			for _, e := range entries {
 				row := pluginRow{Entry: e}
 				if module, err := store.ReadModule(e.Path); err == nil {
-					row.Policy = policy.Check(module)
+					verdict := policy.Check(module)
+					row.Policy = &verdict
 					if e.Err == nil && !row.Policy.Allowed {
 						row.Problem = "refused: " + row.Policy.Reason
 					}
@@ -72,7 +73,7 @@ With file:///folder/name, https://host/path/name or oci://host/path/name (and @R
 // pluginRow is a version with what the policy says of it.
 type pluginRow struct {
 	store.Entry
-	Policy sign.Verdict `json:"policy"`
+	Policy *sign.Verdict `json:"policy,omitempty"` // missing with the file
 }
 
 func printPlugins(out io.Writer, rows []pluginRow) error {
@@ -147,7 +148,8 @@ version if no range says otherwise.`,
 				return fmt.Errorf("%s: %w", e.Path, err)
 			}
 			e.Name, e.Version, e.Bytes, e.SHA256, e.Manifest = m.Name, m.Version, int64(len(module)), store.Digest(module), m
-			row := pluginRow{Entry: e, Policy: policy.Check(module)}
+			verdict := policy.Check(module)
+			row := pluginRow{Entry: e, Policy: &verdict}
 			if asJSON {
 				return json.NewEncoder(cmd.OutOrStdout()).Encode(struct {
 					pluginRow

@@ -24,6 +24,9 @@ import (
 	"time"
 
 	peer "github.com/google/go-containerregistry/pkg/registry"
+	"oras.land/oras-go/v2"
+	"oras.land/oras-go/v2/content/file"
+	"oras.land/oras-go/v2/registry/remote"
 
 	"github.com/tickwire/tickwire/plugins/manifest"
 	"github.com/tickwire/tickwire/plugins/wasm"
@@ -631,6 +634,35 @@ func TestUnknownAuthority(t *testing.T) {
 	c := Client{CA: []byte("no certificate")}
 	if _, _, err := c.Pull(t.Context(), r); err == nil || !strings.Contains(err.Error(), "hold no certificate") {
 		t.Errorf("%v", err)
+	}
+}
+
+// TestOrasPull: what a user of oras gets is the module, under its name.
+func TestOrasPull(t *testing.T) {
+	host := serve(t, ociPeer())
+	r, _ := ParseRef("oci://" + host + "/desk/band")
+	m := module("band", "1.0.0", "")
+	if _, err := (&Client{PlainHTTP: true}).Push(t.Context(), r, m); err != nil {
+		t.Fatal(err)
+	}
+	repo, err := remote.NewRepository(host + "/desk/band")
+	if err != nil {
+		t.Fatal(err)
+	}
+	repo.PlainHTTP = true
+	dir := t.TempDir()
+	files, err := file.New(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := oras.Copy(t.Context(), repo, "1.0.0", files, "", oras.DefaultCopyOptions); err != nil {
+		t.Fatal(err)
+	}
+	if err := files.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := os.ReadFile(filepath.Join(dir, "band.wasm")); err != nil || !bytes.Equal(got, m) {
+		t.Errorf("%d bytes, %v", len(got), err)
 	}
 }
 
