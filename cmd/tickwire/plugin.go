@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"strings"
 	"time"
 	"unicode"
@@ -100,6 +101,29 @@ func (r *registryFlags) client() (*registry.Client, error) {
 		}
 	}
 	return c, nil
+}
+
+// modulePath is the module that an argument names: a file, or the only one in a folder, as plugins/examples has them.
+func modulePath(arg string) (string, error) {
+	if info, err := os.Stat(arg); err != nil || !info.IsDir() {
+		return arg, nil // whoever reads it says what is wrong
+	}
+	found, err := filepath.Glob(filepath.Join(arg, "*.wasm"))
+	if err == nil && len(found) != 1 {
+		err = usageError{fmt.Errorf("%s has %d modules (*.wasm), so it does not say which is meant", arg, len(found))}
+	}
+	if err != nil {
+		return "", err
+	}
+	return found[0], nil
+}
+
+func readModule(arg string) ([]byte, error) {
+	path, err := modulePath(arg)
+	if err != nil {
+		return nil, err
+	}
+	return store.ReadModule(path)
 }
 
 // registryRef parses a reference; one that ends with a slash is a folder, to which the plugin's name is added.

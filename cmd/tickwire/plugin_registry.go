@@ -8,7 +8,6 @@ import (
 
 	"github.com/tickwire/tickwire/plugins/manifest"
 	"github.com/tickwire/tickwire/plugins/registry"
-	"github.com/tickwire/tickwire/plugins/store"
 )
 
 const registryHelp = `
@@ -31,7 +30,7 @@ published once: the same bytes again are no error, other bytes are.
 ` + registryHelp,
 		Example: "  tickwire plugin push band.wasm oci://registry.example.com/desk/\n  tickwire plugin push band.wasm file:///srv/plugins/band",
 		RunE: func(cmd *cobra.Command, args []string) error {
-			module, err := store.ReadModule(args[0])
+			module, err := readModule(args[0])
 			if err != nil {
 				return err
 			}

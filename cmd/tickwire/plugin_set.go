@@ -118,8 +118,8 @@ func pluginInspectCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use: "inspect FILE|NAME[@RANGE]", Short: "what a plugin says of itself, and what is known of it", Args: exactly(1),
 		Long: `inspect shows a module's manifest (what it reads and writes, parameters, limits, what it needs), its digest, who signed it, and
-whether the policy allows it. What has a slash or ends with .wasm is a file; anything else is an installed plugin, the enabled
-version if no range says otherwise.`,
+whether the policy allows it. What has a slash or ends with .wasm is a file, or a folder with one module in it; anything else
+is an installed plugin, the enabled version if no range says otherwise.`,
 		Example: "  tickwire plugin inspect ./band.wasm\n  tickwire plugin inspect band@1.2.0 --json",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			s, policy, err := set.open()
@@ -138,6 +138,8 @@ version if no range says otherwise.`,
 				if e.Err != nil {
 					return fmt.Errorf("plugins: %s %s: %w", e.Name, e.Version, e.Err)
 				}
+			} else if e.Path, err = modulePath(args[0]); err != nil {
+				return err
 			}
 			module, err := store.ReadModule(e.Path)
 			if err != nil {
@@ -256,7 +258,8 @@ func pluginInstallCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use: "install FILE…", Short: "put modules into the set", Args: atLeast(1),
 		Long: `install copies modules into the set, under the names and versions of their manifests, switched off. A version never changes: the same
-file again is no error, another file is. The policy must allow the module. With --enable they are switched on together.`,
+file again is no error, another file is. The policy must allow the module. A folder stands for the one module in it. With --enable they
+are switched on together.`,
 		Example: "  tickwire plugin install band.wasm --enable",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			s, _, err := set.open()
@@ -265,7 +268,7 @@ file again is no error, another file is. The policy must allow the module. With 
 			}
 			var modules [][]byte
 			for _, path := range args {
-				module, err := store.ReadModule(path)
+				module, err := readModule(path)
 				if err != nil {
 					return err
 				}

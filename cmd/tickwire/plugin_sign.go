@@ -11,7 +11,6 @@ import (
 
 	"github.com/tickwire/tickwire/plugins/manifest"
 	"github.com/tickwire/tickwire/plugins/sign"
-	"github.com/tickwire/tickwire/plugins/store"
 )
 
 func pluginKeygenCommand() *cobra.Command {
@@ -53,7 +52,7 @@ by its owner only. Without --out the file itself is replaced, in one step.`,
 			if err != nil {
 				return err
 			}
-			module, err := store.ReadModule(args[0])
+			module, err := readModule(args[0])
 			if err != nil {
 				return err
 			}
@@ -62,7 +61,10 @@ by its owner only. Without --out the file itself is replaced, in one step.`,
 				return fmt.Errorf("%s: %w", args[0], err)
 			}
 			if out == "" {
-				out = args[0]
+				out, err = modulePath(args[0])
+				if err != nil {
+					return err
+				}
 			}
 			if err := replaceFile(out, signed); err != nil {
 				return err
@@ -118,7 +120,7 @@ count, whatever the configuration says. It exits 1 if a module is unsigned, chan
 			all := []verified{}
 			good := true
 			for _, path := range args {
-				module, err := store.ReadModule(path)
+				module, err := readModule(path)
 				if err != nil {
 					return err
 				}

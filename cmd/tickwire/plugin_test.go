@@ -97,6 +97,9 @@ func TestPluginInspect(t *testing.T) {
 	if err := json.Unmarshal([]byte(plugin(t, exitOK, "", "inspect", path, "--json")), &v); err != nil || v.Name != "band" || v.Policy.Signature != "unsigned" || v.Manifest.Limits.MemoryPages != 2 || len(v.SHA256) != 64 {
 		t.Errorf("%+v, %v", v, err)
 	}
+	plugin(t, exitOK, "band 1.0.0", "inspect", filepath.Dir(path))
+	pluginFile(t, filepath.Dir(path), "band", "1.1.0", "")
+	plugin(t, exitUsage, "has 2 modules", "inspect", filepath.Dir(path))
 	none := filepath.Join(t.TempDir(), "none.wasm")
 	if err := os.WriteFile(none, []byte("\x00asm\x01\x00\x00\x00"), 0o644); err != nil {
 		t.Fatal(err)

@@ -363,13 +363,13 @@ func (s *Store) List() ([]Entry, error) {
 	return all, nil
 }
 
-// Get looks at one version; "" is the one in use or, if there is none, the newest.
-func (s *Store) Get(name, version string) (Entry, error) {
+// Get looks at one version, as Ref means it. What is wrong with its file is in its Err.
+func (s *Store) Get(name, within string) (Entry, error) {
 	st, err := s.read()
 	if err != nil {
 		return Entry{}, err
 	}
-	e, _, err := s.choose(st, Ref{name, version})
+	e, _, err := s.choose(st, Ref{name, within})
 	if e.Name != "" {
 		return e, nil
 	}

@@ -622,3 +622,20 @@ func TestLockIsWaitedForAndFreedByDeath(t *testing.T) {
 	_ = cmd.Wait()
 	install(t, s, module("x", "1.0.0"))
 }
+
+// FuzzParseRef: what is a reference names a plugin and a range that can be read.
+func FuzzParseRef(f *testing.F) {
+	for _, s := range []string{"x", "x@1.0.0", "x@^1", "x@>=1 <2", "x@", "../x", "x@../1.0.0"} {
+		f.Add(s)
+	}
+	s := open(f.TempDir())
+	f.Fuzz(func(t *testing.T, text string) {
+		ref, err := ParseRef(text)
+		if err != nil {
+			return
+		}
+		if _, err := s.Get(ref.Name, ref.Range); !errors.Is(err, ErrNotInstalled) {
+			t.Errorf("%+v: %v", ref, err)
+		}
+	})
+}
