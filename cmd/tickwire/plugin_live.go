@@ -36,7 +36,7 @@ func pluginCompileCommand() *cobra.Command {
 
 // livePluginCommands change the plugins of a feed that runs.
 func livePluginCommands() []*cobra.Command {
-	return []*cobra.Command{pluginLoad(), pluginReload(), pluginUnload(), pluginRevert(), pluginStatus()}
+	return []*cobra.Command{pluginLoad(), pluginReload(), pluginUnload(), pluginStatus()}
 }
 
 // liveFeed is the feed that a command is about.
@@ -172,7 +172,7 @@ func pluginReload() *cobra.Command {
 		Use: "reload NAME", Short: "read a running feed's plugin again, and have rows pass the new version", Args: exactly(1),
 		Long: `reload reads a plugin again from where it is from, or from --from. The new version is checked, compiled and tried as load does it; rows pass the old one
 until then, and pass it on if anything is wrong with the new one. State moves over if both versions save and restore it. A version that fails within its first
-minute is taken back by itself; revert does so by hand.`,
+minute is taken back by itself; rollback --feed does so by hand.`,
 		Example: `  tickwire plugin reload price-band
   tickwire plugin reload price-band --from ./price-band-1.3.wasm --param band_bp=200`,
 		RunE: func(cmd *cobra.Command, args []string) (err error) {
@@ -278,19 +278,4 @@ func printPlugins(out io.Writer, s *lifecycle.Status) error {
 		fmt.Fprintf(out, "custom column %d: %s (%s, of %s)\n", i, c.Name, c.Type, c.Plugin)
 	}
 	return nil
-}
-
-// pluginRevert is roll back of a running feed.
-func pluginRevert() *cobra.Command {
-	var l liveFeed
-	var feed string
-	c := &cobra.Command{
-		Use: "revert NAME", Short: "have a running feed go back to a plugin's version before", Args: exactly(1),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			return l.change(cmd, feed, "rollback", lifecycle.Request{Name: args[0]})
-		},
-	}
-	l.flags(c)
-	feedFlag(c, &feed)
-	return c
 }

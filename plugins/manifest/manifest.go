@@ -249,7 +249,9 @@ func checkText(text []byte) error {
 		key  bool            // the next token is a key
 	}
 	var open []object
-	for d := json.NewDecoder(bytes.NewReader(text)); ; {
+	d := json.NewDecoder(bytes.NewReader(text))
+	d.UseNumber() // 1e999 is no error to the decoder either
+	for {
 		token, err := d.Token()
 		if err != nil {
 			return nil

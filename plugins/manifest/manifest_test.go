@@ -82,6 +82,7 @@ func TestRefused(t *testing.T) {
 		{"a key twice, capitals", with("NAME", `"y"`), `a second key "name"`},
 		{"a key twice, deep", with("params", `[{"name": "p", "type": "i64", "default": 1, "default": 2}]`), `a second key "default"`},
 		{"a key twice in what is ignored", with("more", `[[{"a": 1, "b": {}, "a": 2}]]`), `a second key "a"`},
+		{"a key twice behind a number that is too large", with("more", `[1e999, {"a": 1, "a": 2}]`), `a second key "a"`},
 		{"too long", with("description", `"`+strings.Repeat("a", MostBytes)+`"`), "at most 65536"},
 		{"no name", strings.Replace(least, `"x"`, `""`, 1), `name ""`},
 		{"a name with a slash", strings.Replace(least, `"x"`, `"../x"`, 1), `name "../x"`},

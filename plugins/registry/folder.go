@@ -50,6 +50,10 @@ func (f folder) fetch(_ context.Context, e Entry) ([]byte, string, error) {
 	return module, e.SHA256, err
 }
 
+func (f folder) needs(_ context.Context, e Entry) ([]manifest.Requirement, error) {
+	return e.Requires, nil
+}
+
 func (f folder) publish(ctx context.Context, e Entry, module []byte) error {
 	if err := os.MkdirAll(filepath.Dir(f.path(e.Version)), 0o755); err != nil {
 		return err

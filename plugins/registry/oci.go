@@ -27,7 +27,8 @@ import (
 //	artifactType  application/vnd.tickwire.plugin.v1
 //	config        the empty one
 //	layers        one, application/wasm: the module, titled <name>.wasm
-//	annotations   org.opencontainers.image.{title,version}, created at no time: a version is the same manifest wherever it is pushed
+//	annotations   org.opencontainers.image.{title,version}, created at no time: a version is the same manifest wherever it is pushed;
+//	              vnd.tickwire.plugin.requires: the manifest's "requires", if it has any
 //
 // The specification has no way to tag only what has no tag: of two who publish one version at the same moment, with other bytes, the later one wins.
 type oci struct {
@@ -39,6 +40,7 @@ type oci struct {
 const ArtifactType = "application/vnd.tickwire.plugin.v1"
 
 const (
+	requiresKey       = "vnd.tickwire.plugin.requires"
 	mediaType         = "application/wasm"
 	mostManifestBytes = 1 << 20
 	mostTags          = 10_000
@@ -102,8 +104,33 @@ func (o *oci) fetch(ctx context.Context, e Entry) ([]byte, string, error) {
 	return module, layer.Digest.Encoded(), nil
 }
 
-// layer of a version's manifest.
+func (o *oci) needs(ctx context.Context, e Entry) ([]manifest.Requirement, error) {
+	m, err := o.manifest(ctx, e.Version)
+	if err != nil {
+		return nil, err
+	}
+	return requiresOf(m)
+}
+
+func requiresOf(m *ocispec.Manifest) (needs []manifest.Requirement, err error) {
+	if text := m.Annotations[requiresKey]; text != "" {
+		if err := json.Unmarshal([]byte(text), &needs); err != nil {
+			return nil, fmt.Errorf("annotation %s: %w", requiresKey, err)
+		}
+	}
+	return needs, nil
+}
+
+// layer that holds a version's module.
 func (o *oci) layer(ctx context.Context, version string) (*ocispec.Descriptor, error) {
+	m, err := o.manifest(ctx, version)
+	if err != nil {
+		return nil, err
+	}
+	return &m.Layers[0], nil
+}
+
+func (o *oci) manifest(ctx context.Context, version string) (*ocispec.Manifest, error) {
 	desc, err := o.repo.Resolve(ctx, tagOf(version))
 	switch {
 	case err != nil:
@@ -115,11 +142,11 @@ func (o *oci) layer(ctx context.Context, version string) (*ocispec.Descriptor, e
 	if err != nil {
 		return nil, ociError(err)
 	}
-	return layerOf(text)
+	return parseArtifact(text)
 }
 
-// layerOf finds the module in an image manifest.
-func layerOf(text []byte) (*ocispec.Descriptor, error) {
+// parseArtifact checks that an image manifest is a plugin's: it has one layer, which may be a module.
+func parseArtifact(text []byte) (*ocispec.Manifest, error) {
 	var m ocispec.Manifest
 	if err := json.Unmarshal(text, &m); err != nil {
 		return nil, fmt.Errorf("the registry's manifest: %w", err)
@@ -127,8 +154,7 @@ func layerOf(text []byte) (*ocispec.Descriptor, error) {
 	if m.ArtifactType != ArtifactType || len(m.Layers) != 1 {
 		return nil, fmt.Errorf("it is no plugin: an artifact of type %q with %d layers, want %s with one", m.ArtifactType, len(m.Layers), ArtifactType)
 	}
-	l := &m.Layers[0]
-	switch {
+	switch l := &m.Layers[0]; {
 	case l.MediaType != mediaType:
 		return nil, fmt.Errorf("its layer is %q, want %s", l.MediaType, mediaType)
 	case l.Digest.Validate() != nil || l.Digest.Algorithm() != digest.SHA256:
@@ -136,7 +162,7 @@ func layerOf(text []byte) (*ocispec.Descriptor, error) {
 	case l.Size < 1 || l.Size > manifest.MostModuleBytes:
 		return nil, fmt.Errorf("its layer has %d bytes, want 1 to %d", l.Size, manifest.MostModuleBytes)
 	}
-	return l, nil
+	return &m, nil
 }
 
 func (o *oci) publish(ctx context.Context, e Entry, module []byte) error {
@@ -157,11 +183,16 @@ func (o *oci) publish(ctx context.Context, e Entry, module []byte) error {
 		return ociError(err)
 	}
 	layer.Annotations = map[string]string{ocispec.AnnotationTitle: o.name + ".wasm"}
+	notes := map[string]string{ocispec.AnnotationTitle: o.name, ocispec.AnnotationVersion: e.Version, ocispec.AnnotationCreated: "1970-01-01T00:00:00Z"}
+	if len(e.Requires) > 0 {
+		text, err := json.Marshal(e.Requires)
+		if err != nil {
+			return err
+		}
+		notes[requiresKey] = string(text)
+	}
 	desc, err := oras.PackManifest(ctx, o.repo, oras.PackManifestVersion1_1, ArtifactType, oras.PackManifestOptions{
-		Layers: []ocispec.Descriptor{layer},
-		ManifestAnnotations: map[string]string{
-			ocispec.AnnotationTitle: o.name, ocispec.AnnotationVersion: e.Version, ocispec.AnnotationCreated: "1970-01-01T00:00:00Z",
-		},
+		Layers: []ocispec.Descriptor{layer}, ManifestAnnotations: notes,
 	})
 	if err != nil {
 		return ociError(err)

@@ -55,7 +55,7 @@ func (Secret) MarshalText() ([]byte, error) { return []byte("(secret)"), nil }
 // Entry is one version in a registry.
 type Entry struct {
 	Version  string                 `json:"version"`
-	SHA256   string                 `json:"sha256,omitempty"` // of the module; an OCI registry tells it when it is fetched
+	SHA256   string                 `json:"sha256,omitempty"` // of the module. In lists of OCI registries this and the rest are missing
 	Bytes    int64                  `json:"bytes,omitempty"`
 	Requires []manifest.Requirement `json:"requires,omitempty"`
 }
@@ -165,6 +165,8 @@ type shelf interface {
 	list(ctx context.Context) ([]Entry, error)
 	// fetch gives the module of a version in the list, of at most manifest.MostModuleBytes, and its digest as the registry has it.
 	fetch(ctx context.Context, e Entry) (module []byte, digest string, err error)
+	// needs is what a version in the list requires.
+	needs(ctx context.Context, e Entry) ([]manifest.Requirement, error)
 	// publish puts a module there, whole or not at all; an ErrOtherBytes if another is there under this version.
 	publish(ctx context.Context, e Entry, module []byte) error
 }
@@ -204,6 +206,9 @@ func list(ctx context.Context, s shelf, r Ref) ([]Entry, error) {
 		return nil, fmt.Errorf("registry: %s: %w", r, err)
 	}
 	all = slices.DeleteFunc(all, func(e Entry) bool { return !manifest.ValidVersion(e.Version) || !within.Has(e.Version) })
+	if i := slices.IndexFunc(all, func(e Entry) bool { return e.Version == r.Range }); i >= 0 {
+		return all[i : i+1], nil // and not another build of it, which has the same place in the order
+	}
 	slices.SortFunc(all, func(a, b Entry) int {
 		return cmp.Or(manifest.Prefer(b.Version, a.Version), strings.Compare(b.Version, a.Version))
 	})

@@ -24,15 +24,23 @@ import (
 	"time"
 
 	peer "github.com/google/go-containerregistry/pkg/registry"
+	"oras.land/oras-go/v2"
+	"oras.land/oras-go/v2/content/file"
+	"oras.land/oras-go/v2/registry/remote"
 
 	"github.com/tickwire/tickwire/plugins/manifest"
 	"github.com/tickwire/tickwire/plugins/wasm"
 )
 
-// module of a name and version; salt makes another of them.
-func module(name, version, salt string) []byte {
+// module of a name and version that needs others ("c ^1"); salt makes another of them.
+func module(name, version, salt string, needs ...string) []byte {
+	requires := []string{}
+	for _, n := range needs {
+		of, within, _ := strings.Cut(n, " ")
+		requires = append(requires, fmt.Sprintf(`{"name": %q, "version": %q}`, of, within))
+	}
 	m := wasm.AppendCustom([]byte("\x00asm\x01\x00\x00\x00"), manifest.SectionName, fmt.Appendf(nil,
-		`{"name": %q, "version": %q, "abi": 1, "kinds": [{"kind": "validator"}], "requires": [{"name": "other", "version": "^1"}]}`, name, version))
+		`{"name": %q, "version": %q, "abi": 1, "kinds": [{"kind": "validator"}], "requires": [%s]}`, name, version, strings.Join(requires, ",")))
 	return wasm.AppendCustom(m, "salt", []byte(salt))
 }
 
@@ -246,7 +254,7 @@ func suite(t *testing.T, c *Client, at string) {
 	if _, err := c.List(ctx, ref("band")); !errors.Is(err, ErrNotFound) {
 		t.Errorf("list of nothing: %v", err)
 	}
-	for _, v := range []string{"1.0.0", "1.10.0", "1.9.0", "2.0.0-rc.1", "1.0.1+build.5", "0.9.0"} {
+	for _, v := range []string{"1.0.0", "1.10.0", "1.9.0", "2.0.0-rc.1", "1.0.1+build.5", "1.0.1+build.4", "0.9.0"} {
 		e, err := c.Push(ctx, ref("band"), module("band", v, ""))
 		if err != nil {
 			t.Fatal(err)
@@ -282,26 +290,52 @@ func suite(t *testing.T, c *Client, at string) {
 		}
 		return strings.Join(versions, " ")
 	}
-	if got := list("band"); got != "1.10.0 1.9.0 1.0.1+build.5 1.0.0 0.9.0 2.0.0-rc.1" {
+	if got := list("band"); got != "1.10.0 1.9.0 1.0.1+build.5 1.0.1+build.4 1.0.0 0.9.0 2.0.0-rc.1" {
 		t.Errorf("list: %s", got)
 	}
-	if got := list("band@<1.9"); got != "1.0.1+build.5 1.0.0 0.9.0" {
+	if got := list("band@<1.9"); got != "1.0.1+build.5 1.0.1+build.4 1.0.0 0.9.0" {
 		t.Errorf("list of a range: %s", got)
 	}
-	for behind, want := range map[string]string{"band": "1.10.0", "band@^1": "1.10.0", "band@1.0": "1.0.1+build.5", "band@1.0.0": "1.0.0", "band@>=1.10.1": "2.0.0-rc.1", "band@<1": "0.9.0"} {
+	for behind, want := range map[string]string{"band": "1.10.0", "band@^1": "1.10.0", "band@1.0": "1.0.1+build.5", "band@1.0.0": "1.0.0", "band@1.0.1+build.4": "1.0.1+build.4", "band@>=1.10.1": "2.0.0-rc.1", "band@<1": "0.9.0"} {
 		m, e, err := c.Pull(ctx, ref(behind))
-		if err != nil || e.Version != want || !bytes.Equal(m, module("band", want, "")) || e.SHA256 != entryOf(m).SHA256 || len(e.Requires) != 1 {
+		if err != nil || e.Version != want || !bytes.Equal(m, module("band", want, "")) || e.SHA256 != entryOf(m).SHA256 {
 			t.Errorf("pull %s: %+v, %v; want %s", behind, e, err, want)
 		}
 	}
 	if _, _, err := c.Pull(ctx, ref("band@^3")); !errors.Is(err, ErrNotFound) || !strings.Contains(err.Error(), "band@^3") {
 		t.Errorf("pull what is not there: %v", err)
 	}
+	for _, m := range [][]byte{module("a", "1.0.0", ""), module("a", "2.0.0", "", "b ^1", "c *"), module("b", "1.0.0", "", "c <2"), module("c", "1.5.0", ""), module("c", "2.0.0", ""), module("d", "1.0.0", "", "none ^1")} {
+		name := manifestName(t, m)
+		if _, err := c.Push(ctx, ref(name), m); err != nil {
+			t.Fatal(err)
+		}
+	}
+	set, err := c.Resolve(ctx, ref("a@^2"))
+	var chosen []string
+	for _, r := range set {
+		chosen = append(chosen, r.Name+"@"+r.Range)
+	}
+	if got := strings.Join(chosen, " "); err != nil || got != "c@1.5.0 b@1.0.0 a@2.0.0" || set[0].Host != ref("a").Host || set[0].Path != ref("a").Path {
+		t.Errorf("what a needs: %s, %v", got, err)
+	}
+	if _, err := c.Resolve(ctx, ref("d")); err == nil || !strings.Contains(err.Error(), "d 1.0.0 needs none ^1; there is no none") {
+		t.Errorf("what d needs: %v", err)
+	}
 	done, cancel := context.WithCancel(ctx)
 	cancel()
 	if _, _, err := c.Pull(done, ref("band")); err == nil && !strings.HasPrefix(at, "file:") {
 		t.Error("a call that was given up goes on")
 	}
+}
+
+func manifestName(t *testing.T, module []byte) string {
+	t.Helper()
+	m, err := manifest.Of(module)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return m.Name
 }
 
 func TestParseRef(t *testing.T) {
@@ -603,11 +637,40 @@ func TestUnknownAuthority(t *testing.T) {
 	}
 }
 
+// TestOrasPull: what a user of oras gets is the module, under its name.
+func TestOrasPull(t *testing.T) {
+	host := serve(t, ociPeer())
+	r, _ := ParseRef("oci://" + host + "/desk/band")
+	m := module("band", "1.0.0", "")
+	if _, err := (&Client{PlainHTTP: true}).Push(t.Context(), r, m); err != nil {
+		t.Fatal(err)
+	}
+	repo, err := remote.NewRepository(host + "/desk/band")
+	if err != nil {
+		t.Fatal(err)
+	}
+	repo.PlainHTTP = true
+	dir := t.TempDir()
+	files, err := file.New(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := oras.Copy(t.Context(), repo, "1.0.0", files, "", oras.DefaultCopyOptions); err != nil {
+		t.Fatal(err)
+	}
+	if err := files.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := os.ReadFile(filepath.Join(dir, "band.wasm")); err != nil || !bytes.Equal(got, m) {
+		t.Errorf("%d bytes, %v", len(got), err)
+	}
+}
+
 // TestForeignArtifacts: what is in an OCI registry and is no plugin says so.
 func TestForeignArtifacts(t *testing.T) {
 	good := `{"artifactType": "` + ArtifactType + `", "layers": [{"mediaType": "application/wasm", "digest": "sha256:` + strings.Repeat("ab", 32) + `", "size": 5}]}`
-	if l, err := layerOf([]byte(good)); err != nil || l.Size != 5 {
-		t.Errorf("%+v, %v", l, err)
+	if m, err := parseArtifact([]byte(good)); err != nil || m.Layers[0].Size != 5 {
+		t.Errorf("%+v, %v", m, err)
 	}
 	for _, tc := range []struct{ old, new, want string }{
 		{ArtifactType, "application/vnd.oci.image", "no plugin"},
@@ -619,7 +682,7 @@ func TestForeignArtifacts(t *testing.T) {
 		{`"size": 5`, `"size": 16777217`, "16777217 bytes"},
 		{good, "[", "manifest"},
 	} {
-		if l, err := layerOf([]byte(strings.Replace(good, tc.old, tc.new, 1))); err == nil || !strings.Contains(err.Error(), tc.want) {
+		if l, err := parseArtifact([]byte(strings.Replace(good, tc.old, tc.new, 1))); err == nil || !strings.Contains(err.Error(), tc.want) {
 			t.Errorf("%s: %+v, %v", tc.new, l, err)
 		}
 	}
@@ -668,9 +731,15 @@ func FuzzIndex(f *testing.F) {
 
 func FuzzArtifact(f *testing.F) {
 	f.Add([]byte(`{"artifactType": "` + ArtifactType + `", "layers": [{"mediaType": "application/wasm", "digest": "sha256:` + strings.Repeat("ab", 32) + `", "size": 5}]}`))
+	f.Add([]byte(`{"artifactType": "` + ArtifactType + `", "annotations": {"` + requiresKey + `": "[{}]"}, "layers": [{"mediaType": "application/wasm", "digest": "sha256:` + strings.Repeat("00", 32) + `", "size": 1}]}`))
 	f.Fuzz(func(t *testing.T, text []byte) {
-		if l, err := layerOf(text); err == nil && (l.Size < 1 || l.Size > manifest.MostModuleBytes || len(l.Digest.Encoded()) != 64) {
+		m, err := parseArtifact(text)
+		if err != nil {
+			return
+		}
+		if l := m.Layers[0]; l.Size < 1 || l.Size > manifest.MostModuleBytes || len(l.Digest.Encoded()) != 64 {
 			t.Errorf("%+v", l)
 		}
+		_, _ = requiresOf(m)
 	})
 }

@@ -66,6 +66,10 @@ func (w *web) fetch(ctx context.Context, e Entry) ([]byte, string, error) {
 	return module, e.SHA256, err
 }
 
+func (w *web) needs(_ context.Context, e Entry) ([]manifest.Requirement, error) {
+	return e.Requires, nil
+}
+
 func (w *web) publish(ctx context.Context, e Entry, module []byte) error {
 	switch had, _, err := w.get(ctx, w.path(e.Version), manifest.MostModuleBytes); {
 	case err == nil && !bytes.Equal(had, module):

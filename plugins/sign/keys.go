@@ -105,7 +105,7 @@ func ReadKey(path string) (ed25519.PrivateKey, error) {
 func ReadPublic(text string) (ed25519.PublicKey, error) {
 	if word, ok := strings.CutPrefix(text, wordPrefix); ok {
 		key, err := base64.StdEncoding.Strict().DecodeString(word)
-		if err != nil || len(key) != ed25519.PublicKeySize {
+		if err != nil || len(key) != ed25519.PublicKeySize || strings.ContainsAny(word, "\r\n") { // which the decoder passes over
 			return nil, fmt.Errorf("sign: %q is no public key: want ed25519: and 32 bytes in base64", text)
 		}
 		return key, nil

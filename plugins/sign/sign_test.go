@@ -271,7 +271,7 @@ func TestKeyFilesRefused(t *testing.T) {
 		t.Errorf("a public key as a private one: %v", err)
 	}
 	for _, tc := range []struct{ text, want string }{
-		{good, "is a private key"}, {"", "no such file"}, {"ed25519:", "32 bytes"}, {"ed25519:AAAA", "32 bytes"}, {"ed25519:*", "32 bytes"}, {Word(Public(key(1))) + "AAAA", "32 bytes"},
+		{good, "is a private key"}, {"", "no such file"}, {"ed25519:", "32 bytes"}, {"ed25519:AAAA", "32 bytes"}, {"ed25519:*", "32 bytes"}, {Word(Public(key(1))) + "\n", "32 bytes"}, {Word(Public(key(1))) + "AAAA", "32 bytes"},
 	} {
 		if _, err := ReadPublic(tc.text); err == nil || !strings.Contains(err.Error(), tc.want) {
 			t.Errorf("public key %q: %v, want %q", tc.text, err, tc.want)
@@ -358,6 +358,38 @@ func FuzzVerify(f *testing.F) {
 			if k, state, why := Verify(s); state != Good || !k.Equal(Public(key(2))) {
 				t.Fatalf("signed: %v, %v", state, why)
 			}
+		}
+	})
+}
+
+// FuzzKeys: a file of any bytes is a key that is written and read back, or an error.
+func FuzzKeys(f *testing.F) {
+	path := filepath.Join(f.TempDir(), "key")
+	if err := WriteKey(path, key(1)); err != nil {
+		f.Fatal(err)
+	}
+	for _, name := range []string{path, path + ".pub"} {
+		text, err := os.ReadFile(name)
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(text)
+	}
+	f.Add([]byte(Word(Public(key(1)))))
+	dir := f.TempDir()
+	f.Fuzz(func(t *testing.T, text []byte) {
+		if public, err := ReadPublic(wordPrefix + strings.TrimPrefix(string(text), wordPrefix)); err == nil && Word(public) != wordPrefix+strings.TrimPrefix(string(text), wordPrefix) {
+			t.Errorf("%q is %s", text, Word(public))
+		}
+		path := filepath.Join(dir, "key")
+		if err := os.WriteFile(path, text, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if k, err := ReadKey(path); err == nil && len(k) != ed25519.PrivateKeySize {
+			t.Errorf("a key of %d bytes", len(k))
+		}
+		if k, err := ReadPublic(path); err == nil && len(k) != ed25519.PublicKeySize {
+			t.Errorf("a public key of %d bytes", len(k))
 		}
 	})
 }

@@ -61,13 +61,10 @@ type Store struct {
 	o   Options
 }
 
-// Open opens a folder, and makes it if it is not there.
-func Open(dir string, o Options) (*Store, error) {
+// Open gives the set in a folder. One that is not there has no plugins; the first change makes it.
+func Open(dir string, o Options) *Store {
 	o.Wait = cmp.Or(o.Wait, 10*time.Second)
-	if err := os.MkdirAll(dir, 0o755); err != nil {
-		return nil, fmt.Errorf("plugins: %w", err)
-	}
-	return &Store{dir, o}, nil
+	return &Store{dir, o}
 }
 
 // State of a version in the set.
@@ -114,7 +111,7 @@ func (s *Store) path(name, version string) string {
 }
 
 // Install puts a module into the set, switched off. The same again is no error; the same version with other bytes is ErrOtherBytes.
-func (s *Store) Install(module []byte) (Entry, error) {
+func (s *Store) Install(module []byte) (e Entry, err error) {
 	if len(module) > manifest.MostModuleBytes {
 		return Entry{}, fmt.Errorf("plugins: %d bytes, but a module has at most %d", len(module), manifest.MostModuleBytes)
 	}
@@ -125,7 +122,7 @@ func (s *Store) Install(module []byte) (Entry, error) {
 	if err := s.o.Policy.Check(module).Err(); err != nil {
 		return Entry{}, fmt.Errorf("plugins: %w", err)
 	}
-	digest := digestOf(module)
+	digest := Digest(module)
 	err = s.change(func(st *state) error {
 		p := st.plugin(m.Name)
 		if had, ok := p.SHA256[m.Version]; ok && had != digest {
@@ -145,12 +142,10 @@ func (s *Store) Install(module []byte) (Entry, error) {
 			}
 		}
 		p.SHA256[m.Version] = digest
+		e, _ = s.look(st, m.Name, m.Version)
 		return nil
 	})
-	if err != nil {
-		return Entry{}, err
-	}
-	return s.Get(m.Name, m.Version)
+	return e, err
 }
 
 // put writes a module under its name. It is called with the lock held, so whatever else was left half written is swept up.
@@ -177,9 +172,13 @@ func (s *Store) put(name, version string, module []byte) error {
 
 // Remove takes a version out of the set, or all of them if version is "", and deletes the files. What is enabled stays, and is ErrInUse.
 func (s *Store) Remove(name, version string) error {
+	unlock, err := s.lock()
+	if err != nil {
+		return err
+	}
+	defer unlock()
 	var gone []string
-	err := s.change(func(st *state) error {
-		gone = nil
+	err = s.changeLocked(func(st *state) error {
 		files, err := s.versions(name)
 		if err != nil {
 			return err
@@ -226,7 +225,6 @@ func notInstalled(name, version string) error {
 func (s *Store) Enable(refs ...Ref) ([]Entry, error) {
 	var chosen []Entry
 	err := s.change(func(st *state) error {
-		chosen = nil
 		for _, ref := range refs {
 			e, module, err := s.choose(st, ref)
 			if err != nil {
@@ -270,6 +268,9 @@ func (s *Store) choose(st *state, ref Ref) (Entry, []byte, error) {
 			return Entry{}, nil, fmt.Errorf("plugins: %s: %w", ref.Name, err)
 		}
 		version = within.Newest(files)
+		if slices.Contains(files, ref.Range) {
+			version = ref.Range // and not another build of it, which has the same place in the order
+		}
 	}
 	if version == "" {
 		return Entry{}, nil, notInstalled(ref.Name, ref.Range)
@@ -328,7 +329,7 @@ func (s *Store) List() ([]Entry, error) {
 		return nil, err
 	}
 	folders, err := os.ReadDir(s.dir)
-	if err != nil {
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("plugins: %w", err)
 	}
 	names := map[string]bool{}
@@ -362,13 +363,13 @@ func (s *Store) List() ([]Entry, error) {
 	return all, nil
 }
 
-// Get looks at one version; "" is the one in use or, if there is none, the newest.
-func (s *Store) Get(name, version string) (Entry, error) {
+// Get looks at one version, as Ref means it. What is wrong with its file is in its Err.
+func (s *Store) Get(name, within string) (Entry, error) {
 	st, err := s.read()
 	if err != nil {
 		return Entry{}, err
 	}
-	e, _, err := s.choose(st, Ref{name, version})
+	e, _, err := s.choose(st, Ref{name, within})
 	if e.Name != "" {
 		return e, nil
 	}
@@ -454,14 +455,14 @@ func (s *Store) look(st *state, name, version string) (Entry, []byte) {
 		e.Err = ErrGone
 	case err != nil:
 		e.Err = err
-	case e.SHA256 != "" && digestOf(module) != e.SHA256:
+	case e.SHA256 != "" && Digest(module) != e.SHA256:
 		e.Err = ErrAltered
 	case bad != nil:
 		e.Err = fmt.Errorf("%w: %w", ErrUnreadable, bad)
 	case m.Name != name || m.Version != version:
 		e.Err = fmt.Errorf("%w: it says that it is %s %s", ErrUnreadable, m.Name, m.Version)
 	default:
-		e.Manifest, e.SHA256 = m, digestOf(module)
+		e.Manifest, e.SHA256 = m, Digest(module)
 	}
 	if e.Err != nil {
 		e.Problem = e.Err.Error()
@@ -495,6 +496,10 @@ func (s *Store) change(fn func(*state) error) error {
 		return err
 	}
 	defer unlock()
+	return s.changeLocked(fn)
+}
+
+func (s *Store) changeLocked(fn func(*state) error) error {
 	st, err := s.read()
 	if err != nil {
 		return err
@@ -535,6 +540,9 @@ func (s *Store) faults(st *state) []error {
 
 // lock takes the folder's lock. It ends with the process, however that ends.
 func (s *Store) lock() (unlock func(), err error) {
+	if err := os.MkdirAll(s.dir, 0o755); err != nil {
+		return nil, fmt.Errorf("plugins: %w", err)
+	}
 	f, err := os.OpenFile(filepath.Join(s.dir, ".lock"), os.O_RDWR|os.O_CREATE, 0o644)
 	if err != nil {
 		return nil, fmt.Errorf("plugins: %w", err)
@@ -552,7 +560,8 @@ func (s *Store) lock() (unlock func(), err error) {
 	}
 }
 
-func digestOf(module []byte) string {
+// Digest of a module's bytes, as entries have it.
+func Digest(module []byte) string {
 	sum := sha256.Sum256(module)
 	return hex.EncodeToString(sum[:])
 }
