@@ -137,7 +137,6 @@ var templates = map[manifest.Kind]func(*testing.T, *guest.Guest){
 		b = binary.LittleEndian.AppendUint64(b, 0xfffffffffffffffe)
 		b = binary.LittleEndian.AppendUint64(b, 1_700_000_000_123_456_789)
 		copy(g.In(0), b)
-		g.Call("tw_start", 0, 0)
 		if n := g.Call("tw_parse", 0, uint64(len(b)), 1<<40, 1); n != 1 {
 			t.Fatalf("%d rows, want 1", n)
 		}

@@ -75,9 +75,10 @@ int32_t tw_looks(int32_t unit, int32_t len)
 	return !ours(len) ? 0 : in[3] == 0 ? 60 : 90;
 }
 
-void tw_start(int32_t unit, int64_t at)
+int32_t tw_start(int32_t unit, int64_t at)
 {
 	midnight = (uint64_t)at;
+	return 0;
 }
 
 int32_t tw_frame(int32_t unit, int32_t len)
