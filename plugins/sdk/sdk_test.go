@@ -108,7 +108,7 @@ func compiles(t *testing.T, lang string) {
 }
 
 // built builds a plugin, and leaves the tree as it is.
-func built(t *testing.T, dir string) []byte {
+func built(t testing.TB, dir string) []byte {
 	t.Helper()
 	path, err := build.BuildTo(dir, t.TempDir())
 	toolchain.Check(t, err)
@@ -255,7 +255,7 @@ func TestExampleManifests(t *testing.T) {
 	}
 }
 
-func read(t *testing.T, path string) []byte {
+func read(t testing.TB, path string) []byte {
 	t.Helper()
 	b, err := os.ReadFile(path)
 	if err != nil {
