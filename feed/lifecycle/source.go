@@ -53,7 +53,7 @@ func (m *Modules) open() (*store.Store, error) {
 	if _, err := os.Stat(m.config.Dir); err != nil {
 		return nil, fmt.Errorf("plugins: plugins.dir: %w; `tickwire plugin install` makes it", err)
 	}
-	m.store = store.Open(m.config.Dir, store.Options{Policy: &policy})
+	m.store = store.Open(m.config.Dir, store.Options{Policy: policy})
 	return m.store, nil
 }
 

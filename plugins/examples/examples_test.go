@@ -285,6 +285,9 @@ func TestAcmeRefuses(t *testing.T) {
 		"a message of one byte": append(packet(1, 1, 1).b, 'D'),
 		"another side":          edit(func(b []byte) []byte { b[16+24+2] = 'X'; return b }),
 		"a price too large":     edit(func(b []byte) []byte { b[16+24+31] = 0x7f; return b }),
+		"no symbol":             packet(1, 1, 1).message('I', 0, 5, 1, "").b,
+		"a symbol with a space": packet(1, 1, 1).message('I', 0, 5, 1, "A B").b,
+		"a symbol with \\xff":   packet(1, 1, 1).message('I', 0, 5, 1, "A\xff").b,
 		"a price too small":     edit(func(b []byte) []byte { b[16+24+31] = 0x80; return b }),
 	} {
 		g := load(t, "acme", nil)

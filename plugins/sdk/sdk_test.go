@@ -83,9 +83,7 @@ var examples = map[string]string{
 func TestConformance(t *testing.T) {
 	for _, lang := range build.Languages() {
 		t.Run(lang, func(t *testing.T) {
-			if lang == "assemblyscript" {
-				toolchain.AssemblyScript(t, build.AssemblyScriptVersion)
-			}
+			compiles(t, lang)
 			for name, check := range checks {
 				t.Run(name, func(t *testing.T) {
 					module := built(t, filepath.Join(examples[lang], name))
@@ -98,8 +96,19 @@ func TestConformance(t *testing.T) {
 	}
 }
 
+// compiles makes ready for builds in a language. Builds take seconds each, and another detector sees no more of them.
+func compiles(t *testing.T, lang string) {
+	t.Helper()
+	if testing.Short() {
+		t.Skip("-short: nothing is compiled")
+	}
+	if lang == "assemblyscript" {
+		toolchain.AssemblyScript(t, build.AssemblyScriptVersion)
+	}
+}
+
 // built builds a plugin, and leaves the tree as it is.
-func built(t *testing.T, dir string) []byte {
+func built(t testing.TB, dir string) []byte {
 	t.Helper()
 	path, err := build.BuildTo(dir, t.TempDir())
 	toolchain.Check(t, err)
@@ -188,9 +197,7 @@ func TestPriceBandFull(t *testing.T) {
 	const more = 30_000 // instruments; the table has 16,384 slots
 	for _, lang := range build.Languages() {
 		t.Run(lang, func(t *testing.T) {
-			if lang == "assemblyscript" {
-				toolchain.AssemblyScript(t, build.AssemblyScriptVersion)
-			}
+			compiles(t, lang)
 			g := guest.Load(t, built(t, filepath.Join(examples[lang], "price-band")), nil)
 			judge := func(first, n uint32, kind uint8, price int64) (notKept int64) {
 				kinds, ids, prices := make([]uint8, n), make([]uint32, n), make([]int64, n)
@@ -248,7 +255,7 @@ func TestExampleManifests(t *testing.T) {
 	}
 }
 
-func read(t *testing.T, path string) []byte {
+func read(t testing.TB, path string) []byte {
 	t.Helper()
 	b, err := os.ReadFile(path)
 	if err != nil {

@@ -16,10 +16,11 @@
  *    'D'   24      instrument 4:4  time 8:8  order 16:8
  *
  * Types that are not known are stepped over by their length; one that is longer than its type is a newer revision, and its known part is read.
- * A message that is shorter than its type refuses the packet. */
+ * A message that is shorter than its type refuses the packet, and so does a symbol that is none: what comes from a network is checked here, for the host takes a
+ * row that cannot be for a fault of the plugin. */
 #include "tickwire.h"
 
-enum { ROWS = 1024, HEADER = 16, END_OF_SESSION = 255, PACKET = 64 << 10 };
+enum { ROWS = 1024, HEADER = 16, END_OF_SESSION = 255, PACKET = 64 << 10, SYMBOL = 16 };
 
 TW_BYTES(in, PACKET);
 static struct tw_frame frame __attribute__((aligned(64)));
@@ -33,7 +34,7 @@ TW_COLUMN(uint64_t, order_id, ROWS);
 TW_COLUMN(uint64_t, aux, ROWS);
 TW_COLUMN(int64_t, price, ROWS);
 TW_COLUMN(uint64_t, size, ROWS);
-TW_TEXTS(symbol, ROWS, 16);
+TW_TEXTS(symbol, ROWS, SYMBOL);
 TW_LAYOUT_IO(rows, ROWS, in, sizeof in, &frame, sizeof frame, TW_WRITE(TW_KIND, kind), TW_WRITE(TW_SIDE, side), TW_WRITE(TW_INSTRUMENT_ID, instrument),
              TW_WRITE(TW_TS_EVENT, ts_event), TW_WRITE(TW_SEQUENCE, sequence), TW_WRITE(TW_ORDER_ID, order_id), TW_WRITE(TW_AUX, aux),
              TW_WRITE(TW_PRICE, price), TW_WRITE(TW_SIZE, size), TW_WRITE(TW_SYMBOL, symbol));
@@ -75,9 +76,10 @@ int32_t tw_looks(int32_t unit, int32_t len)
 	return !ours(len) ? 0 : in[3] == 0 ? 60 : 90;
 }
 
-void tw_start(int32_t unit, int64_t at)
+int32_t tw_start(int32_t unit, int64_t at)
 {
 	midnight = (uint64_t)at;
+	return 0;
 }
 
 int32_t tw_frame(int32_t unit, int32_t len)
@@ -109,6 +111,19 @@ static int32_t length_of(uint8_t type)
 	return 0;
 }
 
+/* Copies a symbol up to its NUL; 0: it is none, which is at least one printable character and no space. */
+static int copy_symbol(char *to, const uint8_t *from)
+{
+	int n = 0;
+	while (n < SYMBOL && from[n] > ' ' && from[n] < 0x7f)
+		n++;
+	if (n == 0 || (n < SYMBOL && from[n] != 0))
+		return 0;
+	for (int i = 0; i < n; i++)
+		to[i] = (char)from[i];
+	return 1;
+}
+
 static int32_t decode(const uint8_t *m, int32_t i, uint64_t seq)
 {
 	instrument[i] = u32(m + 4);
@@ -121,7 +136,8 @@ static int32_t decode(const uint8_t *m, int32_t i, uint64_t seq)
 	switch (m[0]) {
 	case 'I':
 		kind[i] = TW_KIND_DEFINITION;
-		__builtin_memcpy(symbol[i], m + 16, sizeof symbol[i]);
+		if (!copy_symbol(symbol[i], m + 16))
+			return REFUSE("acme: an instrument whose symbol is empty, or not printable");
 		break;
 	case 'A': {
 		int64_t px = (int64_t)u64(m + 24);

@@ -81,6 +81,9 @@ func Load(t testing.TB, module []byte, params map[string]any) *Guest {
 	return g
 }
 
+// For has what fails fail another test: one that is part of the test that loaded the guest, as an input of a fuzz test is.
+func (g *Guest) For(t testing.TB) { g.t = t }
+
 func (g *Guest) imports(ctx context.Context, r wazero.Runtime) error {
 	read := func(m api.Module, at, n uint32) []byte {
 		b, ok := m.Memory().Read(at, n)

@@ -38,7 +38,7 @@ var npm struct {
 
 // AssemblyScript puts the compiler of a version into PATH for the test. npm fetches it from the registry that it is set up for, once a user: it stays in the user's
 // cache folder.
-func AssemblyScript(t *testing.T, version string) {
+func AssemblyScript(t testing.TB, version string) {
 	t.Helper()
 	npm.Lock()
 	defer npm.Unlock()

@@ -131,7 +131,7 @@ TW_EXPORT(tw_agg_start) int32_t tw_agg_start(int32_t unit, int32_t groups);
 TW_EXPORT(tw_agg_update) int32_t tw_agg_update(int32_t unit, int32_t n, int32_t groups);
 TW_EXPORT(tw_agg_merge) int32_t tw_agg_merge(int32_t unit, int32_t groups);
 TW_EXPORT(tw_agg_result) int32_t tw_agg_result(int32_t unit, int32_t groups);
-TW_EXPORT(tw_start) void tw_start(int32_t unit, int64_t midnight);
+TW_EXPORT(tw_start) int32_t tw_start(int32_t unit, int64_t midnight);
 TW_EXPORT(tw_frame) int32_t tw_frame(int32_t unit, int32_t len);
 TW_EXPORT(tw_looks) int32_t tw_looks(int32_t unit, int32_t len);
 TW_EXPORT(tw_parse) int32_t tw_parse(int32_t unit, int32_t len, int64_t first, int32_t count);

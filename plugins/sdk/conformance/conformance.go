@@ -27,7 +27,7 @@ type Rows struct {
 }
 
 // SymbolBytes is the longest symbol of the batch, and that there is.
-const SymbolBytes = 71
+const SymbolBytes = 70
 
 // Parameters that the conformance runs use.
 const (
@@ -81,7 +81,7 @@ func Batch() Rows {
 }
 
 var edges = []string{"", "AAPL", "brk/b", "BRK B", " BRK-B ", "-", " ./-_", "a", "..A..B..", "x_y", "ABCDEFGHIJKLMNOPQRSTUVWXYZ012345", "abcdefghijklmnopqrstuvwxyz/12345",
-	strings.Repeat(" ", 70) + "a", strings.Repeat("x-", 35) + "y", "{[`@~", "\xc3\xa9\xff", "1 2  3"}
+	strings.Repeat(" ", 69) + "a", strings.Repeat("x-", 34) + "yz", "{[`@~", "\xc3\xa9\xff", "1 2  3"}
 
 // PriceNormaliser says what becomes of prices, and which rows are flagged.
 func PriceNormaliser(r Rows) (price []int64, ctl []uint8) {

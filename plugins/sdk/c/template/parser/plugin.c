@@ -19,10 +19,6 @@ TW_LAYOUT_IO(rows, ROWS, in, sizeof in, 0, 0, TW_WRITE(TW_KIND, kind), TW_WRITE(
              TW_WRITE(TW_TS_EVENT, ts_event), TW_WRITE(TW_SEQUENCE, sequence), TW_WRITE(TW_PRICE, price), TW_WRITE(TW_SIZE, size));
 TW_UNITS(&rows)
 
-void tw_start(int32_t unit, int64_t midnight)
-{
-}
-
 int32_t tw_parse(int32_t unit, int32_t len, int64_t first, int32_t count)
 {
 	struct { uint32_t instrument, size; int64_t price; uint64_t time; } m;

@@ -28,9 +28,6 @@ const messageBytes = 24
 
 func init() { tickwire.Units(rows) }
 
-//go:wasmexport tw_start
-func start(unit int32, midnight int64) {}
-
 //go:wasmexport tw_parse
 func parse(unit, n int32, first int64, count int32) int32 {
 	if n != messageBytes {

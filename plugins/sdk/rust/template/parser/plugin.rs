@@ -43,9 +43,6 @@ fn u64_at(at: usize) -> u64 {
 }
 
 #[no_mangle]
-pub extern "C" fn tw_start(_unit: i32, _midnight: i64) {}
-
-#[no_mangle]
 pub extern "C" fn tw_parse(_unit: i32, len: i32, first: i64, _count: i32) -> i32 {
     if len != 24 {
         return -1;
