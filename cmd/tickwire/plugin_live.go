@@ -231,7 +231,7 @@ was taken out after failures. The same figures from the process's start are in t
 			if l.asJSON {
 				err = json.NewEncoder(out).Encode(s)
 			} else {
-				err = printPlugins(out, &s)
+				err = printLivePlugins(out, &s)
 			}
 			for _, p := range s.Plugins {
 				if p.TakenOut && err == nil {
@@ -246,7 +246,7 @@ was taken out after failures. The same figures from the process's start are in t
 	return c
 }
 
-func printPlugins(out io.Writer, s *lifecycle.Status) error {
+func printLivePlugins(out io.Writer, s *lifecycle.Status) error {
 	if len(s.Plugins) == 0 {
 		_, err := fmt.Fprintln(out, "no plugins: rows are published as the books completed them")
 		return err
