@@ -41,7 +41,8 @@ type laneRunner struct {
 	tap       *capture.Tap
 	capture   *Capture
 	plugins   *lifecycle.Lane
-	samples   *pipeline.Kept // copies of batches, for plugins to be tried on
+	guest     *protocol.Plugin // nil: the protocol is not a plugin's
+	samples   *pipeline.Kept   // copies of batches, for plugins to be tried on
 	snap      *snapshotter
 	_         [64]byte
 	state     atomic.Uint32 // ringbuf.State that the rings are to show: the lane stores it, and the beat looks
@@ -60,14 +61,14 @@ type laneRunner struct {
 }
 
 func (r *laneRunner) open(c *config.Config, f *config.Feed, number int, p *Process, log *slog.Logger) (err error) {
-	proto, err := protocol.Find(f.Protocol)
+	proto, err := r.protocol(f, p.plugins.Parser())
 	if err != nil {
 		return err
 	}
 	midnight := proto.MidnightBefore
 	if f.Source == "file" {
 		if r.capture, err = OpenCapture(f.Path, CaptureOptions{
-			Date: f.Date, Protocol: f.Protocol, Version: f.Version, Product: f.Product, Schema: f.Schema,
+			Date: f.Date, Protocol: f.Protocol, Version: f.Version, Product: f.Product, Schema: f.Schema, Plugin: r.guest,
 		}); err != nil {
 			return err
 		}
@@ -150,6 +151,20 @@ func (r *laneRunner) open(c *config.Config, f *config.Feed, number int, p *Proce
 	return err
 }
 
+// protocol is the feed's: one of ours, or a plugin's.
+func (r *laneRunner) protocol(f *config.Feed, parser *lifecycle.Parser) (p *protocol.Protocol, err error) {
+	if parser == nil {
+		if p, err = protocol.Find(f.Protocol); err != nil && len(f.Plugin) > 0 {
+			err = fmt.Errorf("%w; and none of the feed's plugins is a parser of this name", err)
+		}
+		return p, err
+	}
+	if r.guest, err = protocol.FromPlugin(parser.Plugin, parser.Unit, parser.Params, true); err != nil {
+		return nil, err
+	}
+	return &r.guest.Protocol, nil
+}
+
 // join opens the lane's channels and the source that feeds them.
 func (r *laneRunner) join(proto *protocol.Protocol, f *config.Feed, p *Process, log *slog.Logger) (err error) {
 	if proto.Framing == nil {
@@ -159,6 +174,9 @@ func (r *laneRunner) join(proto *protocol.Protocol, f *config.Feed, p *Process, 
 		ch := &f.Channel[i]
 		if ch.Lane != r.name {
 			continue
+		}
+		if proto.Unnumbered && len(ch.Line) > 1 {
+			return fmt.Errorf("channel %s has two lines, but packets of protocol %s have no numbers to tell which is the other's copy", ch.Name, proto.Name)
 		}
 		a, err := p.newAsker(proto, ch)
 		if err != nil {
@@ -354,6 +372,9 @@ func (r *laneRunner) close() error {
 	}
 	if r.samples != nil {
 		errs = append(errs, r.samples.Close())
+	}
+	if r.guest != nil {
+		errs = append(errs, r.guest.Close())
 	}
 	errs = append(errs, r.kept.Close())
 	return errors.Join(errs...)

@@ -262,7 +262,7 @@ func (d *guestDecoder) Append(blocks []byte, first uint64, _ int, out *tick.Batc
 	}
 	left := int(f.Sequence + uint64(f.Count) - first)
 	from := out.N
-	if room := i.Rows(g.unit) + mostDefined; out.N != 0 && (tick.MaxRows-out.N < room || tick.MaxSideRows-out.Sides.Definitions < room) {
+	if room := i.Rows(g.unit) + mostDefined; out.N != 0 && (tick.MaxRows-out.N < room || out.Sides.Definitions != 0) { // any row may be a definition
 		return 0, 0 // behind what is there already
 	}
 	g.defined = g.defined[:0]

@@ -52,9 +52,9 @@ type Instance struct {
 // Feed is one process and one venue.
 type Feed struct {
 	Name      string `toml:"name"`
-	Protocol  string `toml:"protocol"`  // itch (default), xdp, mdp3, iex or fix
+	Protocol  string `toml:"protocol"`  // itch (default), xdp, mdp3, iex, fix, or the name of a parser among the feed's plugins
 	Version   string `toml:"version"`   // of the protocol, where there are several; the default is the newest
-	Product   string `toml:"product"`   // xdp: integrated (default), bbo or trades; iex: deep (default) or tops; mdp3: both (default), mbp or mbo; fix: levels (default), prices or orders
+	Product   string `toml:"product"`   // xdp: integrated (default), bbo or trades; iex: deep (default) or tops; mdp3: both (default), mbp or mbo; fix: levels (default), prices or orders; a plugin's: orders (default), levels or both
 	Schema    string `toml:"schema"`    // mdp3: path of an SBE schema newer than the one built in
 	Publisher uint16 `toml:"publisher"` // DBN publisher id; the default is the protocol's: 2, XNAS.ITCH
 	Dataset   string `toml:"dataset"`   // the default is the protocol's: XNAS.ITCH; what stands before the dot is column venue

@@ -2,6 +2,7 @@ package config
 
 import (
 	"fmt"
+	"strings"
 
 	"github.com/tickwire/tickwire/plugins/manifest"
 )
@@ -66,5 +67,41 @@ func (f *Feed) validatePlugins(fs *faults, key string) {
 			fs.add(at, "is plugin[%d] again (%s)", was, f.Plugin[i].Source())
 		}
 		seen[f.Plugin[i].Path+"\x00"+f.Plugin[i].Name] = i
+	}
+}
+
+// Records of a protocol that a plugin speaks, unless the feed says otherwise. Package feed/protocol's test holds them together with what is there.
+const (
+	foreignPublisher = 40_102
+	foreignDataset   = "PLUGIN."
+)
+
+// Foreign says that the feed's protocol is none of ours, so that one of its plugins must be a parser of that name.
+func (f *Feed) Foreign() bool {
+	_, ours := protocols[f.Protocol]
+	return !ours && len(f.Plugin) > 0
+}
+
+func (f *Feed) foreignDefaults() {
+	if !f.Foreign() {
+		return
+	}
+	if f.Publisher == 0 {
+		f.Publisher = foreignPublisher
+	}
+	orString(&f.Dataset, foreignDataset+strings.ToUpper(f.Protocol[:min(len(f.Protocol), 8)]))
+}
+
+// validateForeign checks what a plugin's protocol can have.
+func (f *Feed) validateForeign(fs *faults, key string) {
+	name(fs, key+".protocol", f.Protocol)
+	oneOf(fs, key+".product", f.Product, "", "orders", "levels", "both")
+	if len(f.Recovery.Servers) > 0 || f.Recovery.Snapshot != "" {
+		fs.add(key+".recovery", "names servers, but protocol %s is a plugin's: nobody knows how to ask them", f.Protocol)
+	}
+	for i := range f.Channel {
+		if len(f.Channel[i].Service) > 0 {
+			fs.add(fmt.Sprintf("%s.channel[%d].service", key, i), "is there, but protocol %s has no groups for recovery", f.Protocol)
+		}
 	}
 }
