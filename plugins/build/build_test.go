@@ -12,6 +12,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/tickwire/tickwire/plugins/internal/exercise"
 	"github.com/tickwire/tickwire/plugins/internal/guest"
 	"github.com/tickwire/tickwire/plugins/internal/toolchain"
 	"github.com/tickwire/tickwire/plugins/manifest"
@@ -49,6 +50,7 @@ func TestTemplates(t *testing.T) {
 						t.Errorf("it is %s, a %s", g.Manifest.Name, g.Manifest.Kinds[0].Kind)
 					}
 					templates[kind](t, g)
+					exercise.Module(t, module)
 				})
 			}
 		})
