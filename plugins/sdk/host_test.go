@@ -108,6 +108,53 @@ func TestConformanceInHost(t *testing.T) {
 	}
 }
 
+// A full table is the most that price-band does for a row: it has fuel for a batch of such rows, in each language.
+func TestPriceBandFullInHost(t *testing.T) {
+	host, err := plugins.New(plugins.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer host.Close()
+	b, err := tick.NewBatch()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer b.Free()
+	for _, lang := range build.Languages() {
+		t.Run(lang, func(t *testing.T) {
+			compiles(t, lang)
+			plugin, err := host.Compile(built(t, filepath.Join(examples[lang], "price-band")))
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer plugin.Close()
+			chain, err := host.NewChain([]plugins.Stage{{Plugin: plugin}}, plugins.Env{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer chain.Close()
+			const batch = 4096
+			most := uint64(0)
+			for first := uint32(1); first < 40*batch; first += batch {
+				for i := range uint32(batch) {
+					b.Kind[i], b.Side[i], b.Price[i], b.Instrument[i] = tick.KindTrade, 'N', 100_000_000_000, first+i
+				}
+				b.N = batch
+				before := chain.Stats()[0].Fuel
+				chain.Pass(b, 1)
+				most = max(most, chain.Stats()[0].Fuel-before)
+			}
+			if s := chain.Stats()[0]; s.Errors+s.Traps+s.Bypassed != 0 {
+				t.Errorf("%+v", s)
+			}
+			if n := plugin.Metrics()["untracked"]; n < 39*batch-16384 {
+				t.Errorf("%d instruments are untracked, so the table was not full", n)
+			}
+			t.Logf("%.1f fuel a row at most", float64(most)/batch)
+		})
+	}
+}
+
 // Every example in plugins/examples is one that the host takes, and has fuel for the largest batch.
 func TestExamplesInHost(t *testing.T) {
 	manifests, err := filepath.Glob(filepath.Join("..", "examples", "*", build.ManifestFile))
