@@ -17,7 +17,7 @@ const probeManifest = `{
   "name": "probe", "version": "1.0.0", "abi": 1, "wasi": WASI, "limits": {"memory_pages": 128},
   "kinds": [{"kind": "function", "name": "probe", "args": ["i64"], "returns": "i64"}],
   "params": [
-    {"name": "text", "type": "string", "default": "{\"n\":7,\"n\":8,"},
+    {"name": "text", "type": "string", "default": "{\"n\":7,\"n\":8,\\\\/<\u00e9"},
     {"name": "comma", "type": "string", "default": ","},
     {"name": "nn", "type": "i64", "default": 5},
     {"name": "n_n", "type": "i64", "default": 6},
@@ -157,7 +157,7 @@ func init() {
 		if p.Bool("no") {
 			got[5] = 1
 		}
-		if p.Bool("yes") && p.String("text") == "{\"n\":7,\"n\":8," && p.String("comma") == "," && p.Float("f") == 1.5 && p.Float("n_n") == 6 {
+		if p.Bool("yes") && p.String("text") == "{\"n\":7,\"n\":8,\\\\/<\u00e9" && p.String("comma") == "," && p.Float("f") == 1.5 && p.Float("n_n") == 6 {
 			got[6] = 1
 		}
 		text, _ := tickwire.Config("comma", make([]byte, 0, 8))
