@@ -46,6 +46,10 @@ func versionsOf(first string, all []string) []string {
 type xdpFraming struct{}
 
 func (xdpFraming) Parse(p []byte) (h session.Header, blocks []byte, err error) {
+	if first, count, sent, blocks, ok := xdp.Original(p); ok {
+		h.Sequence, h.Count, h.Sent = uint64(first), uint16(count), sent
+		return h, blocks, nil
+	}
 	x, blocks, err := xdp.ParsePacket(p)
 	h = session.Header{Sequence: uint64(x.Sequence), Epoch: x.Epoch, Count: uint16(x.Count), Sent: x.SendNs()}
 	switch x.Kind {

@@ -49,6 +49,9 @@ func (d *Decoder) append(blocks []byte, sequence, step uint64, max int, out *tic
 		if messages == max || out.N > tick.MaxRows-spare {
 			break
 		}
+		if n > 0 && end >= window && end-u < window { // what stopped it may be no more than the packet's end
+			continue
+		}
 		m, _ := Next(blocks[used:])
 		if m == nil {
 			break
