@@ -40,7 +40,7 @@ func (r *laneRunner) rebuildNYSE(f *config.Feed, p *Process, log *slog.Logger) (
 type sidelines []*sideline
 
 // join gives a channel's sideline the lane's stream, and registers what it and the channel's decoder count.
-func (all sidelines) join(r *laneRunner, ch *config.Channel, sink session.Sink) error {
+func (all sidelines) join(r *laneRunner, f *config.Feed, ch *config.Channel, sink session.Sink, log *slog.Logger) error {
 	stream := r.lane.Main()
 	if further, ok := sink.(*pipeline.Stream); ok {
 		stream = further
@@ -51,6 +51,7 @@ func (all sidelines) join(r *laneRunner, ch *config.Channel, sink session.Sink) 
 	}
 	at := r.name + ".channel." + ch.Name
 	err := r.export.add(at+".xdp", decoder.Counters())
+	r.watchMarket(f, decoder, log.With("channel", ch.Name))
 	for _, s := range all {
 		if s.channel == ch {
 			s.stream, s.decoder = stream, decoder
