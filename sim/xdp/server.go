@@ -139,6 +139,9 @@ func (s *Server) verdict(r *wire.Request, src *source) byte {
 	case r.Channel != s.o.Channel:
 		return wire.UnknownChannel
 	}
+	if r.Type == wire.TypeRefreshReq && wire.ProductOf(r.Product) == wire.Trades { // it has no state
+		return wire.InvalidMessageType
+	}
 	if r.Type == wire.TypeRetransmissionReq {
 		return s.ranged(r, src)
 	}
