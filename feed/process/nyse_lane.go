@@ -13,8 +13,7 @@ import (
 	"github.com/tickwire/tickwire/parsers/xdp"
 )
 
-// rebuildNYSE makes the sidelines of a lane's channels, and what rebuilds its books where they have a refresh: of orders, for quotes come anew by
-// themselves.
+// rebuildNYSE makes the sidelines of a lane's channels, and what rebuilds its books where they have a refresh: of orders or of best prices. Trades have no state.
 func (r *laneRunner) rebuildNYSE(f *config.Feed, p *Process, log *slog.Logger) (err error) {
 	channels := 0
 	for i := range f.Channel {
@@ -25,7 +24,7 @@ func (r *laneRunner) rebuildNYSE(f *config.Feed, p *Process, log *slog.Logger) (
 			}
 		}
 	}
-	if channels != 1 || len(r.sides) != 1 || r.kept.Prices != nil {
+	if channels != 1 || len(r.sides) != 1 || f.Product == xdp.Trades.String() {
 		return nil
 	}
 	o := r.sides[0].rebuild(f)

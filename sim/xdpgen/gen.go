@@ -124,6 +124,7 @@ type Gen struct {
 	now    uint64 // ns since midnight
 	second uint64 // that the last message 2 told; 0: none did
 	minute uint64 // whose summaries were told
+	summed int    // symbol of a live session's latest summary
 	round  round
 	ended  bool // what remains is the closing round
 }

@@ -70,8 +70,14 @@ func (f *figures) add(price, volume uint32, cross byte) {
 	}
 }
 
-// sum begins a round of summaries when a minute is over.
+// sum begins a round of summaries when a minute is over. How much time goes by in a live session is the caller's doing: there one is told behind each event,
+// of one symbol after the other.
 func (g *Gen) sum() {
+	if g.o.Live && len(g.symbols) > 0 {
+		g.summed = (g.summed + 1) % len(g.symbols)
+		g.summary(&g.symbols[g.summed])
+		return
+	}
 	if minute := g.now / 60e9; minute != g.minute && len(g.symbols) > 0 {
 		g.minute = minute
 		g.round = round{state: summing}
