@@ -43,6 +43,8 @@ type Options struct {
 	Summaries bool
 	// Channel is the multicast channel's number, and that of its one matching engine. The default is 1.
 	Channel uint8
+	// TogetherNs is how long a packet of a capture takes more messages (WritePcap). The default is 20 µs.
+	TogetherNs uint64
 	// Date of the session: messages carry absolute times. The default is 2026-01-05.
 	Date itchgen.Date
 	// Live makes a session for NextAt: the opening is short, and then trading goes on without end.

@@ -341,3 +341,24 @@ func TestSummaries(t *testing.T) {
 		t.Errorf("%d compared", checked)
 	}
 }
+
+// TestLiveProducts: a live session of any feed has a message whenever it is asked for one, at the time that it is asked for, and its numbers have no holes.
+func TestLiveProducts(t *testing.T) {
+	for _, o := range []Options{{}, {Product: xdp.BBO}, {Product: xdp.Trades}, {Summaries: true}, {Product: xdp.Trades, Summaries: true}} {
+		o.Live, o.Symbols, o.Version = true, 20, xdp.V25
+		k := tell(t, o)
+		const from, step = 10 * 3600 * 1_000_000_000, 50_000
+		for n := uint64(0); n < 20_000; n++ {
+			m := k.g.NextAt(nil, from+n*step)
+			if len(m) == 0 {
+				t.Fatalf("%+v: nothing at %d", o, n)
+			}
+			k.rows(t, m, func(i int) {
+				if at := k.b.TsEvent[i]; xdp.Type(m) != xdp.TypeSymbolIndexMapping && (at < k.g.Midnight()+from || at > k.g.Midnight()+from+n*step) {
+					t.Fatalf("%+v: message %d, %s, at %d", o, n, xdp.Name(xdp.Type(m)), at)
+				}
+			})
+		}
+		k.clean(t)
+	}
+}
