@@ -27,7 +27,7 @@ type packets struct {
 //
 //	budget  within 2 × of ITCH per byte, however the packets are filled
 //	seen    (×ITCH/byte, frame and decode; two-core EPYC (Zen 4) VM, busy with other work, Go 1.26, 2026-11-26)
-//	        one 0.8 1.2, day 0.8 1.2, full 0.7 1.7
+//	        one 0.75 1.2, day 0.75 1.2 to 1.5, full 0.75 1.7 to 1.9
 func BenchmarkPackets(b *testing.B) {
 	const messages = 400_000
 	for _, tc := range []struct {
