@@ -84,7 +84,7 @@ func OpenCapture(path string, o CaptureOptions) (*Capture, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
-	if err == nil && c.packets != nil && c.proto.Market != nil {
+	if c.packets != nil && c.proto.Market != nil {
 		c.market, err = marketOf(path, c.proto)
 	}
 	if err := errors.Join(err, c.tellDay(o.Date)); err != nil {

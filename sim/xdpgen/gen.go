@@ -268,7 +268,7 @@ func (g *Gen) produce(ns uint64) {
 	closing := g.o.Messages != 0 && !g.ended && g.made+mostAtOnce+g.last() > g.o.Messages
 	switch {
 	case g.round.state != 0:
-		if closing && g.round.state != 'X' && !(g.round.state == summing && g.ended) { // no room for the rest of it
+		if closing && g.round.state != 'X' { // no room for the rest of it
 			g.close()
 			return
 		}
@@ -301,7 +301,7 @@ func (g *Gen) last() uint64 {
 	return n
 }
 
-// close begins the last round. What is left of the messages before it are retail indicators.
+// close begins the last round. What is left of an Integrated feed's messages before it are retail indicators.
 func (g *Gen) close() {
 	g.ended = true
 	g.round = round{state: 'X'}

@@ -217,7 +217,7 @@ func TestProducts(t *testing.T) {
 		{Summaries: true, Version: xdp.V25}, {Summaries: true, Product: xdp.Trades, Market: "nyse"}, {Market: "national", Version: xdp.V24},
 	} {
 		for _, symbols := range []int{1, 30} {
-			o.Messages, o.Symbols, o.Seed = 20_000, symbols, 3
+			o.Messages, o.Symbols, o.Seed = 8_000, symbols, 3
 			k := tell(t, o)
 			market, err := xdp.ParseMarket(k.g.o.Market)
 			if err != nil {
@@ -256,11 +256,11 @@ func TestProducts(t *testing.T) {
 					t.Errorf("summaries: %v", kinds)
 				}
 			case o.Product == xdp.BBO:
-				if kinds[xdp.TypeQuote] < 1000 || kinds[xdp.TypeAddOrder] != 0 || kinds[xdp.TypeSourceTimeReference] == 0 {
+				if kinds[xdp.TypeQuote] < 500 || kinds[xdp.TypeAddOrder] != 0 || kinds[xdp.TypeSourceTimeReference] == 0 {
 					t.Errorf("bbo: %v", kinds)
 				}
 			case o.Product == xdp.Trades:
-				if kinds[xdp.TypeTrade] < 200 || kinds[xdp.TypeQuote] != 0 || kinds[xdp.TypeSourceTimeReference] != 0 || kinds[xdp.TypeTradesCancel] == 0 {
+				if kinds[xdp.TypeTrade] < 100 || kinds[xdp.TypeQuote] != 0 || kinds[xdp.TypeSourceTimeReference] != 0 || kinds[xdp.TypeTradesCancel] == 0 {
 					t.Errorf("trades: %v", kinds)
 				}
 			}
