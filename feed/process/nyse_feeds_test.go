@@ -4,7 +4,9 @@ import (
 	"bytes"
 	"context"
 	"encoding/binary"
+	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -17,6 +19,8 @@ import (
 	"github.com/tickwire/tickwire/internal/netns"
 	"github.com/tickwire/tickwire/internal/netns/nstest"
 	"github.com/tickwire/tickwire/internal/testvec"
+	"github.com/tickwire/tickwire/nic"
+	"github.com/tickwire/tickwire/nic/pcap"
 	xdpwire "github.com/tickwire/tickwire/parsers/xdp"
 	"github.com/tickwire/tickwire/ringbuf"
 	"github.com/tickwire/tickwire/sim/itchgen"
@@ -114,6 +118,121 @@ func TestMarkets(t *testing.T) {
 			}
 			must(t, c.Close())
 		}
+	}
+}
+
+// TestNYSEExt: what DBN has no field for is in the ext ring: the conditions of trades that say anything, each with the match id that its trade has in the trades ring,
+// and what mappings say beside definitions. Expected is what the capture's own messages have.
+func TestNYSEExt(t *testing.T) {
+	for _, product := range []xdpwire.Product{xdpwire.Integrated, xdpwire.Trades} {
+		path := nyseDay(t, xdpgen.Options{Product: product})
+		conditions, listings := map[[3]uint64]int{}, map[[4]uint64]int{}
+		eachPacket(t, path, func(p *nic.Packet) {
+			if p.Group != xdp.GroupA { // the other line has the same
+				return
+			}
+			_, blocks, err := xdpwire.ParsePacket(p.Data)
+			must(t, err)
+			for m, rest := xdpwire.Next(blocks); m != nil; m, rest = xdpwire.Next(rest) {
+				u32 := func(at int) uint64 { return uint64(binary.LittleEndian.Uint32(m[at:])) }
+				trade := func(symbol, id, at int) {
+					if c := u32(at); c != 0x20202040 { // "@   "
+						conditions[[3]uint64{u32(symbol), u32(id), c}]++
+					}
+				}
+				switch xdpwire.Type(m) {
+				case xdpwire.TypeOrderExecution:
+					trade(8, 24, 38)
+				case xdpwire.TypeNonDisplayedTrade:
+					if m[28] == 1 {
+						trade(8, 16, 29)
+					}
+				case xdpwire.TypeTrade:
+					trade(12, 20, 32)
+				case xdpwire.TypeTradesCorrection:
+					trade(12, 24, 36)
+				case xdpwire.TypeSymbolIndexMapping:
+					scale := map[byte]uint64{4: 100_000, 6: 1_000}[m[24]]
+					listings[[4]uint64{u32(4), uint64(m[23]) | uint64(m[37])<<8, u32(28) * scale, u32(32)}]++
+				}
+			}
+		})
+		if len(conditions) < 30 || len(listings) != 10 {
+			t.Fatalf("%s: %d trades have conditions, %d listings: this test sees nothing", product, len(conditions), len(listings))
+		}
+		o, err := OpenOffline(path, OfflineOptions{Kinds: []ringbuf.Kind{ringbuf.KindExt, ringbuf.KindTrades}, Slots: 1 << 14})
+		must(t, err)
+		must(t, o.Run(nil))
+		open := func(kind ringbuf.Kind) *ringbuf.Reader {
+			r, err := ringbuf.Open(ringbuf.Path(o.Dir, OfflineInstance, OfflineFeed, OfflineLane, kind), ringbuf.ReaderOptions{Join: ringbuf.JoinOldest})
+			must(t, err)
+			t.Cleanup(func() { r.Close() })
+			return r
+		}
+		exts, trades := open(ringbuf.KindExt), open(ringbuf.KindTrades)
+		matched := map[[2]uint64]bool{}
+		for {
+			var some [256]ringbuf.TradeSlot
+			n, _, _ := ringbuf.PollSlice(trades, some[:])
+			if n == 0 {
+				break
+			}
+			for _, s := range some[:n] {
+				matched[[2]uint64{uint64(s.InstrumentID), s.MatchID}] = true
+			}
+		}
+		alone := 0
+		for {
+			var some [256]tick.Ext
+			n, _, _ := ringbuf.PollSlice(exts, some[:])
+			if n == 0 {
+				break
+			}
+			for _, e := range some[:n] {
+				switch e.Kind {
+				case tick.ExtConditions:
+					conditions[[3]uint64{uint64(e.InstrumentID), e.B, e.A}]--
+					if !matched[[2]uint64{uint64(e.InstrumentID), e.B}] {
+						alone++ // not printed: it is no trade
+					}
+				case tick.ExtListing:
+					listings[[4]uint64{uint64(e.InstrumentID), e.A, e.B, e.C}]--
+				}
+			}
+		}
+		for k, n := range conditions {
+			if n != 0 {
+				t.Errorf("%s: conditions %x: %d more were sent", product, k, n)
+			}
+		}
+		for k, n := range listings {
+			if n != 0 {
+				t.Errorf("%s: listing %x: %d more were sent", product, k, n)
+			}
+		}
+		if product == xdpwire.Trades && alone != 0 || alone > len(conditions)/2 {
+			t.Errorf("%s: %d of %d conditions are of no trade", product, alone, len(conditions))
+		}
+		must(t, o.Close())
+	}
+}
+
+// eachPacket calls fn with all packets of a capture.
+func eachPacket(t *testing.T, path string, fn func(*nic.Packet)) {
+	t.Helper()
+	r, err := pcap.Open(path)
+	must(t, err)
+	defer r.Close()
+	for {
+		var packets [64]nic.Packet
+		n, err := r.Poll(packets[:])
+		for i := range packets[:n] {
+			fn(&packets[i])
+		}
+		if errors.Is(err, io.EOF) {
+			return
+		}
+		must(t, err)
 	}
 }
 
