@@ -438,3 +438,46 @@ func TestNYSESummaries(t *testing.T) {
 		t.Errorf("%d of %d summaries are not what was sent", wrong, sent)
 	}
 }
+
+// TestNYSETrades: of a Trades feed, too, what both lines lose is sent again: the trades ring has the prints of the venue's record, each once.
+func TestNYSETrades(t *testing.T) {
+	p := nstest.Pair(t, netns.Options{Pairs: 2})
+	b := newProductBox(t, p, xdpgen.Options{Product: xdpwire.Trades, Market: "nyse"}, 10_000, mold.LinesOptions{BothPPM: 5_000, BothPackets: 3}, 5*time.Second)
+	r, k := runBox(t, p, b, nyseMessages, func(dir string) []byte {
+		return bytes.Replace(nyseFeed(dir, b, []string{"retransmission"}, xdpwire.Trades), []byte("trades = 16384"), []byte("trades = 65536"), 1)
+	}, func(map[string]uint64) bool { return true })
+	if c := b.Counters(); c.LostMessages == 0 || c.Requests.Retransmitted == 0 || k["0.channel.0.lost_messages"] != 0 {
+		t.Errorf("%d lost by both lines, %d sent again; %v", c.LostMessages, c.Requests.Retransmitted, moved(k))
+	}
+	prints := map[[3]uint64]int{}
+	for n := uint64(1); n < b.Record().Next(); n++ {
+		m := b.Record().Message(n)
+		at := map[uint16]int{xdpwire.TypeTrade: 20, xdpwire.TypeTradesCorrection: 24}[xdpwire.Type(m)]
+		if at != 0 {
+			prints[[3]uint64{uint64(xdpwire.SymbolOf(m)), uint64(binary.LittleEndian.Uint32(m[at:])), uint64(binary.LittleEndian.Uint32(m[at+8:]))}]++
+		}
+	}
+	sent := len(prints)
+	rd, err := ringbuf.Open(ringbuf.Path(r.dir, "t", "nq", "0", ringbuf.KindTrades), ringbuf.ReaderOptions{Join: ringbuf.JoinOldest})
+	must(t, err)
+	defer rd.Close()
+	for {
+		var some [256]ringbuf.TradeSlot
+		n, _, _ := ringbuf.PollSlice(rd, some[:])
+		if n == 0 {
+			break
+		}
+		for _, s := range some[:n] {
+			prints[[3]uint64{uint64(s.InstrumentID), s.MatchID, uint64(s.Size)}]--
+		}
+	}
+	wrong := 0
+	for _, n := range prints {
+		if n != 0 {
+			wrong++
+		}
+	}
+	if wrong != 0 || sent < 20_000 {
+		t.Errorf("%d of %d prints are not in the ring once", wrong, sent)
+	}
+}
