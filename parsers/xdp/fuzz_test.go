@@ -25,6 +25,9 @@ func FuzzAppend(f *testing.F) {
 	f.Fuzz(func(t *testing.T, p []byte) {
 		h, blocks, err := ParsePacket(p)
 		agree(t, p)
+		if id := MarketIn(p); err != nil && id != 0 {
+			t.Fatalf("a packet that is none is of market %d", id)
+		}
 		if err != nil {
 			blocks = p[min(len(p), PacketHeaderBytes):]
 			h.Count = 255
