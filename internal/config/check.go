@@ -71,6 +71,9 @@ func (f *Feed) defaults() {
 	if f.Protocol == "" {
 		f.Protocol = "itch"
 	}
+	if f.Protocol == "xdp" {
+		f.nyseDefaults()
+	}
 	if d, ok := protocols[f.Protocol]; ok {
 		if f.Publisher == 0 {
 			f.Publisher = d.publisher
