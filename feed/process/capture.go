@@ -34,6 +34,7 @@ type Capture struct {
 	day      *file.Reader
 	messages *Messages
 	channels *channels
+	market   uint16             // that its first packets are of; 0: they do not say
 	decoders []pipeline.Decoder // of Run's channels
 
 	midnight uint64 // 0: told by the packets' own time
@@ -48,6 +49,8 @@ type CaptureOptions struct {
 	Protocol string
 	// Version, Product and Schema are the decoder's: protocol.Options.
 	Version, Product, Schema string
+	// Market is the decoder's likewise, 0: whichever it is.
+	Market uint16
 }
 
 // OpenCapture opens a file.
@@ -56,7 +59,7 @@ func OpenCapture(path string, o CaptureOptions) (*Capture, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &Capture{path: path, options: protocol.Options{Version: o.Version, Product: o.Product, Schema: o.Schema}}
+	c := &Capture{path: path, options: protocol.Options{Version: o.Version, Product: o.Product, Schema: o.Schema, Market: o.Market}}
 	var product string
 	if c.proto, product, err = protocolOf(path, kind, o.Protocol); err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
@@ -81,20 +84,39 @@ func OpenCapture(path string, o CaptureOptions) (*Capture, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
-	if err := c.tellDay(o.Date); err != nil {
+	if c.packets != nil && c.proto.Market != nil {
+		c.market, err = marketOf(path, c.proto)
+	}
+	if err := errors.Join(err, c.tellDay(o.Date)); err != nil {
 		return nil, errors.Join(err, c.Close())
 	}
 	return c, nil
 }
 
-// ProtocolOf finds the protocol of a capture: the one of that name, else, for "auto" and "", the one that its first packets are recognised as.
-func ProtocolOf(path, name string) (*protocol.Protocol, error) {
-	kind, _, err := nic.Detect(path)
+// Records are the publisher and dataset of the market and the product that the capture is of, as far as its first packets say; else the protocol's.
+func (c *Capture) Records() (publisher uint16, dataset string) {
+	return c.proto.RecordsOf(c.market, c.options.Product)
+}
+
+// RecordsOf are the protocol of a capture, and the publisher and dataset of its records, as the capture itself tells them.
+func RecordsOf(path string, o CaptureOptions) (p *protocol.Protocol, publisher uint16, dataset string, err error) {
+	c, err := OpenCapture(path, o)
 	if err != nil {
-		return nil, err
+		return nil, 0, "", err
 	}
-	p, _, err := protocolOf(path, kind, name)
-	return p, err
+	publisher, dataset = c.Records()
+	return c.proto, publisher, dataset, c.Close()
+}
+
+// marketOf is the market that the first packet which names one is of: the one that is followed (channels.foreign). 0: none names one.
+func marketOf(path string, p *protocol.Protocol) (market uint16, err error) {
+	err = firstPackets(path, func(k *nic.Packet) bool {
+		if p.Looks(k.Data, k.Group) > 0 {
+			market = p.Market(k.Data)
+		}
+		return market == 0
+	})
+	return market, err
 }
 
 // mostLooked bounds the packets that are looked at before a capture counts as being of no protocol that is known.

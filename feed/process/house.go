@@ -52,6 +52,7 @@ func (r *laneRunner) keep(done <-chan struct{}, log *slog.Logger) {
 		r.kernel.last()
 		select {
 		case <-done:
+			r.kernel.last() // the lane has counted for the last time
 			return
 		case <-time.After(houseEvery):
 		}

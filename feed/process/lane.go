@@ -64,7 +64,7 @@ func (r *laneRunner) open(c *config.Config, f *config.Feed, number int, p *Proce
 	midnight := proto.MidnightBefore
 	if f.Source == "file" {
 		if r.capture, err = OpenCapture(f.Path, CaptureOptions{
-			Date: f.Date, Protocol: f.Protocol, Version: f.Version, Product: f.Product, Schema: f.Schema,
+			Date: f.Date, Protocol: f.Protocol, Version: f.Version, Product: f.Product, Schema: f.Schema, Market: f.MarketID(),
 		}); err != nil {
 			return err
 		}
@@ -123,7 +123,9 @@ func (r *laneRunner) open(c *config.Config, f *config.Feed, number int, p *Proce
 		if err := r.dial(f, log); err != nil {
 			return err
 		}
-	case r.capture == nil:
+	case r.capture != nil:
+		r.watchMarket(f, r.lane.Main().Decoder(), log)
+	default:
 		if err := r.join(proto, f, p, log); err != nil {
 			return err
 		}
@@ -160,7 +162,7 @@ func (r *laneRunner) join(proto *protocol.Protocol, f *config.Feed, p *Process, 
 		if err != nil {
 			return fmt.Errorf("channel %s: %w", ch.Name, err)
 		}
-		if err := r.sides.join(r, ch, sink); err != nil {
+		if err := r.sides.join(r, f, ch, sink, log); err != nil {
 			return err
 		}
 		c := channelConfig(proto, &f.Recovery, a)
@@ -218,7 +220,7 @@ func firstChannel(proto *protocol.Protocol, f *config.Feed, lane string, number 
 }
 
 func decoderOptions(f *config.Feed, channel uint8) protocol.Options {
-	return protocol.Options{Version: f.Version, Product: f.Product, Schema: f.Schema, Channel: channel}
+	return protocol.Options{Version: f.Version, Product: f.Product, Schema: f.Schema, Channel: channel, Market: f.MarketID()}
 }
 
 // sink is where a channel's messages go: the lane itself for its first, and for all where the venue has one directory for all of them.

@@ -16,8 +16,8 @@ import (
 // OfflineOptions say what of a capture goes into private rings. Kinds must be given.
 type OfflineOptions struct {
 	Kinds     []ringbuf.Kind
-	Publisher uint16 // 0: the protocol's
-	Dataset   string // empty: the protocol's
+	Publisher uint16 // 0: that of the capture's market, or the protocol's
+	Dataset   string // empty: likewise
 	Capture   CaptureOptions
 	Only      []string // symbols; empty: all
 	Depth     []string // symbols that ten levels are kept of, when KindMbp10 is among Kinds
@@ -67,11 +67,12 @@ func (f *Offline) open(o *OfflineOptions) (err error) {
 	if o.Slots == 0 {
 		o.Slots = 1 << 16
 	}
-	if p := f.Capture.Protocol(); o.Publisher == 0 {
-		o.Publisher = p.Publisher
+	publisher, dataset := f.Capture.Records()
+	if o.Publisher == 0 {
+		o.Publisher = publisher
 	}
 	if o.Dataset == "" {
-		o.Dataset = f.Capture.Protocol().Dataset
+		o.Dataset = dataset
 	}
 	err = f.rings("/dev/shm", o)
 	if errors.Is(err, ringbuf.ErrNoSpace) || errors.Is(err, os.ErrNotExist) || errors.Is(err, os.ErrPermission) {

@@ -39,6 +39,8 @@ type Protocol struct {
 	Loop func(payload []byte) bool
 	// Market tells which of the markets that share the protocol, and numbers of instruments, a packet is of; 0: it does not say.
 	Market func(payload []byte) uint16
+	// Records gives the publisher and dataset of the records of a market, 0: not known, and a product. nil: Publisher and Dataset are all there is.
+	Records func(market uint16, product string) (publisher uint16, dataset string)
 	// Channels says that a feed has several, whose instruments are apart.
 	Channels bool
 	// Books says what the venue's numbers need of books; BooksOf the same, where its products differ in that.
@@ -60,6 +62,15 @@ type Options struct {
 	Product string // which of the protocol's feeds: xdp: integrated, bbo, trades; iex: deep, tops; mdp3: both, mbp, mbo; empty: the first
 	Schema  string // mdp3: path of an SBE schema that is newer than the one built in
 	Channel uint8
+	Market  uint16 // xdp: market_id that the channel is to be of; 0: any
+}
+
+// RecordsOf are the publisher and dataset of the records of a market, 0: not known, and a product.
+func (p *Protocol) RecordsOf(market uint16, product string) (publisher uint16, dataset string) {
+	if p.Records == nil {
+		return p.Publisher, p.Dataset
+	}
+	return p.Records(market, product)
 }
 
 // Books is what a venue needs of package book.

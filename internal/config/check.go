@@ -40,6 +40,7 @@ func (c *Config) Defaults() {
 	}
 	orString(&c.Consolidate.Name, "consolidated")
 	orSlots(&c.Consolidate.Slots, ringbuf.KindCbbo.DefaultSlots())
+	c.Plugins.defaults()
 	for i := range c.Feed {
 		c.Feed[i].defaults()
 	}
@@ -69,6 +70,9 @@ func defaultRunDir() string {
 func (f *Feed) defaults() {
 	if f.Protocol == "" {
 		f.Protocol = "itch"
+	}
+	if f.Protocol == "xdp" {
+		f.nyseDefaults()
 	}
 	if d, ok := protocols[f.Protocol]; ok {
 		if f.Publisher == 0 {
@@ -237,6 +241,7 @@ func (c *Config) Validate() error {
 		f.validate(&fs, key)
 	}
 	c.Consolidate.validate(&fs, c.Feed)
+	c.Plugins.validate(&fs)
 	return errors.Join(fs...)
 }
 

@@ -12,6 +12,8 @@
 //	[feed.fix]            version, address, sender, target, symbols, …
 //	[feed.recovery]       wait, hold_max, hold_packets, hold_messages, servers, interface, retry, tries, silent_after, snapshot…
 //	[consolidate]         name, feeds, stale_after, slots
+//	[plugins]             dir, unsigned
+//	[[plugins.key]]       name, public, plugins
 //	[serve.fix]           address, sender, clients, …
 //	[serve]               sql, metrics, memory, threads
 //
@@ -31,6 +33,7 @@ type Config struct {
 	Serve    Serve    `toml:"serve"`
 	// Consolidate joins several feeds by symbol. Without feeds there is none.
 	Consolidate Consolidate `toml:"consolidate"`
+	Plugins     Plugins     `toml:"plugins"`
 }
 
 // Instance is what several processes share.
@@ -51,8 +54,9 @@ type Feed struct {
 	Protocol  string `toml:"protocol"`  // itch (default), xdp, mdp3, iex or fix
 	Version   string `toml:"version"`   // of the protocol, where there are several; the default is the newest
 	Product   string `toml:"product"`   // xdp: integrated (default), bbo or trades; iex: deep (default) or tops; mdp3: both (default), mbp or mbo; fix: levels (default), prices or orders
+	Market    string `toml:"market"`    // xdp: nyse, arca, american, national or texas; the default is product_id's, else nyse
 	Schema    string `toml:"schema"`    // mdp3: path of an SBE schema newer than the one built in
-	Publisher uint16 `toml:"publisher"` // DBN publisher id; the default is the protocol's: 2, XNAS.ITCH
+	Publisher uint16 `toml:"publisher"` // DBN publisher id; the default is the protocol's, or the market's: 2, XNAS.ITCH
 	Dataset   string `toml:"dataset"`   // the default is the protocol's: XNAS.ITCH; what stands before the dot is column venue
 	Source    string `toml:"source"`    // udp (default), afxdp, auto (afxdp where it may, else udp) or file
 	Path      string `toml:"path"`      // of a file source
