@@ -25,7 +25,7 @@ func waitFor(t testing.TB, what string, cond func() bool) {
 	}
 }
 
-func (s *stage) ready() bool { return s.live != nil || s.spare.Load() != nil }
+func (s *stage) ready() bool { return s.live != nil || len(s.spares) > 0 }
 
 const hostileManifest = `{"name": "hostile", "version": "2.3.4", "abi": 1, "limits": {"memory_pages": 64}, %s
 	"kinds": [{"kind": "transform", "reads": ["size", "price", "side"], "writes": ["price", "side", "row_ctl", "reason"], "reasons": ["one", "two"]}]}`
@@ -159,7 +159,7 @@ func TestSpareTakesOver(t *testing.T) {
 	})
 	c := newChain(t, h, Env{}, compile(t, h, module))
 	for round := range 5 {
-		waitFor(t, "instances", func() bool { return c.stages[0].spare.Load() != nil })
+		waitFor(t, "instances", func() bool { return len(c.stages[0].spares) > 0 })
 		b := newBatch(t, 3000)
 		c.Pass(b, 1)
 		for r := range 3000 {
