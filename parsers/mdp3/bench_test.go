@@ -20,6 +20,12 @@ func mixed(tb testing.TB, packets int) (out [][]byte, messages int) {
 	tb.Helper()
 	r := rand.New(rand.NewPCG(1, 2))
 	rpt := map[int]int{}
+	for i := range 2000 { // as many of factor 1 as of 0.01
+		d := future(100_000+i, "X", "X", "X")
+		d["DisplayFactor"] = []int64{1e9, 1e7}[i%2]
+		out = append(out, packet(uint32(i+1), msg(tb, 54, d, nil)))
+	}
+	messages = len(out)
 	id := func() int { return 100_000 + int(r.ExpFloat64()*200)%2000 }
 	entry := func(security int) f {
 		rpt[security]++
@@ -52,7 +58,7 @@ func mixed(tb testing.TB, packets int) (out [][]byte, messages int) {
 			ms = append(ms, msg(tb, 46, at(now, 0x84), map[string][]f{"NoMDEntries": {e}}))
 		}
 		messages += len(ms)
-		out = append(out, packet(uint32(n+1), ms...))
+		out = append(out, packet(uint32(len(out)+1), ms...))
 	}
 	return out, messages
 }

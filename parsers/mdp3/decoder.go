@@ -21,6 +21,11 @@ type Decoder struct {
 	trades pending
 	todo   sweep
 
+	doubtful []uint32 // instruments whose books are not the venue's, until somebody asks (price.go)
+	doubts   uint64   // how often there was one
+	nameless uint64   // Refused when somebody asked last
+	lacked   uint64   // number of the last message that counts as Undefined, from 1
+
 	refs [256]uint32 // slots of a message's entries, for the orders that refer to them
 
 	// The quick way's: the batch that it may fill, nil: none; schemaId and version of its latest message; instruments of the message under way, rows
@@ -67,9 +72,17 @@ func NewDecoder(o Options) (*Decoder, error) {
 	}
 	d.planDefinitions()
 	d.planSnapshots()
-	d.of.reset()
+	d.of.reset(d.factor())
 	d.trades.room = make([]trade, 0, maxPending)
 	return d, nil
+}
+
+// factor is what an instrument has before its definition.
+func (d *Decoder) factor() factor {
+	if d.opts.Prices == PricesWire {
+		return one
+	}
+	return unknown
 }
 
 // Start begins a session (pipeline.Decoder). Definitions stay if they are of the same week: CME sends them again at its start, and not after a channel
@@ -77,9 +90,10 @@ func NewDecoder(o Options) (*Decoder, error) {
 func (d *Decoder) Start(midnight uint64) {
 	if !d.Keeps(midnight) {
 		d.week = midnight
-		d.of.reset()
+		d.of.reset(d.factor())
 	}
 	d.of.forget()
+	d.doubtful = d.doubtful[:0]
 	d.trades.reset()
 	d.todo = sweep{}
 	d.heldBack = d.heldBack[:0]
