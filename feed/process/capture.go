@@ -46,8 +46,8 @@ type CaptureOptions struct {
 	Date string
 	// Protocol is its name in the registry. The default, also for "auto", is told from the first packets.
 	Protocol string
-	// Version, Product and Schema are the decoder's: protocol.Options.
-	Version, Product, Schema string
+	// Version, Product, Prices and Schema are the decoder's: protocol.Options.
+	Version, Product, Prices, Schema string
 }
 
 // OpenCapture opens a file.
@@ -56,7 +56,7 @@ func OpenCapture(path string, o CaptureOptions) (*Capture, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &Capture{path: path, options: protocol.Options{Version: o.Version, Product: o.Product, Schema: o.Schema}}
+	c := &Capture{path: path, options: protocol.Options{Definitions: new(mdp3.Definitions), Version: o.Version, Product: o.Product, Prices: o.Prices, Schema: o.Schema}}
 	var product string
 	if c.proto, product, err = protocolOf(path, kind, o.Protocol); err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)

@@ -115,7 +115,7 @@ func (r *laneRunner) loops(f *config.Feed, log *slog.Logger) (err error) {
 		o.Prices = func() (*pricebook.Books, error) { return pricebook.New(pricebook.Options{Depth: of.Depth}) }
 	}
 	o.Decoder = func() (resync.Decoder, error) {
-		return protocol.MDP3.New(decoderOptions(f, firstChannel(protocol.MDP3, f, r.name, r.number)))
+		return protocol.MDP3.New(r.decoderOptions(f, firstChannel(protocol.MDP3, f, r.name, r.number)))
 	}
 	r.resync, err = resync.New(o)
 	return err

@@ -24,7 +24,11 @@ var MDP3 = &Protocol{
 		if !ok {
 			return nil, fmt.Errorf("mdp3: product %q is none of both, mbp, mbo", o.Product)
 		}
-		return mdp3.NewDecoder(mdp3.Options{Schema: o.Schema, Feed: feed, Channel: uint16(o.Channel)})
+		prices, ok := map[string]mdp3.Prices{"": mdp3.PricesConventional, PricesConventional: mdp3.PricesConventional, PricesWire: mdp3.PricesWire}[o.Prices]
+		if !ok {
+			return nil, fmt.Errorf("mdp3: prices %q are none of %s, %s", o.Prices, PricesConventional, PricesWire)
+		}
+		return mdp3.NewDecoder(mdp3.Options{Schema: o.Schema, Feed: feed, Prices: prices, Definitions: o.Definitions, Channel: uint16(o.Channel)})
 	},
 	Looks: func(payload []byte, _ netip.AddrPort) int { return mdp3.Looks(payload) },
 	Each: func(payload []byte, version string, fn func(Message) bool) error {

@@ -9,6 +9,7 @@ import (
 
 	"github.com/tickwire/tickwire/feed/pipeline"
 	"github.com/tickwire/tickwire/feed/session"
+	"github.com/tickwire/tickwire/parsers/mdp3"
 )
 
 // Protocol is one entry. Functions that are nil say that there is no such thing.
@@ -58,9 +59,18 @@ type Protocol struct {
 type Options struct {
 	Version string // one of Protocol.Versions, empty: the default
 	Product string // which of the protocol's feeds: xdp: integrated, bbo, trades; iex: deep, tops; mdp3: both, mbp, mbo; empty: the first
-	Schema  string // mdp3: path of an SBE schema that is newer than the one built in
-	Channel uint8
+	Prices  string // mdp3: PricesConventional (empty) or PricesWire
+	// Definitions are mdp3's, shared by the decoders of a lane and of who rebuilds its books; nil: each has its own.
+	Definitions *mdp3.Definitions
+	Schema      string // mdp3: path of an SBE schema that is newer than the one built in
+	Channel     uint8
 }
+
+// Options.Prices: what mdp3's records have. Conventional prices are the wire's times DisplayFactor, which definitions tell; they must come first.
+const (
+	PricesConventional = "conventional"
+	PricesWire         = "wire"
+)
 
 // Books is what a venue needs of package book.
 type Books struct {

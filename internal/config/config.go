@@ -51,6 +51,7 @@ type Feed struct {
 	Protocol  string `toml:"protocol"`  // itch (default), xdp, mdp3, iex or fix
 	Version   string `toml:"version"`   // of the protocol, where there are several; the default is the newest
 	Product   string `toml:"product"`   // xdp: integrated (default), bbo or trades; iex: deep (default) or tops; mdp3: both (default), mbp or mbo; fix: levels (default), prices or orders
+	Prices    string `toml:"prices"`    // mdp3: conventional (default; the wire's times DisplayFactor, as definitions tell it) or wire
 	Schema    string `toml:"schema"`    // mdp3: path of an SBE schema newer than the one built in
 	Publisher uint16 `toml:"publisher"` // DBN publisher id; the default is the protocol's: 2, XNAS.ITCH
 	Dataset   string `toml:"dataset"`   // the default is the protocol's: XNAS.ITCH; what stands before the dot is column venue

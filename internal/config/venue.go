@@ -14,6 +14,9 @@ var services = map[string][]string{
 // validateVenue checks what only some venues have.
 func (f *Feed) validateVenue(fs *faults, key string) {
 	r, at := &f.Recovery, key+".recovery"
+	if f.Prices != "" && f.Protocol != "mdp3" {
+		fs.add(key+".prices", "= %q, but protocol %s has conventional prices on the wire", f.Prices, f.Protocol)
+	}
 	switch f.Protocol {
 	case "xdp":
 		oneOf(fs, key+".product", f.Product, "", "integrated", "bbo", "trades")
@@ -28,6 +31,7 @@ func (f *Feed) validateVenue(fs *faults, key string) {
 		oneOf(fs, key+".product", f.Product, "", "levels", "prices", "orders")
 	case "mdp3":
 		oneOf(fs, key+".product", f.Product, "", "both", "mbp", "mbo")
+		oneOf(fs, key+".prices", f.Prices, "", "conventional", "wire")
 		if r.PasswordFile != "" && r.User == "" {
 			fs.add(at+".password_file", "is given without a user")
 		}

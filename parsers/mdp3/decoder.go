@@ -72,25 +72,28 @@ func NewDecoder(o Options) (*Decoder, error) {
 	}
 	d.planDefinitions()
 	d.planSnapshots()
-	d.of.reset(d.factor())
+	d.of.reset(d.begins())
 	d.trades.room = make([]trade, 0, maxPending)
 	return d, nil
 }
 
-// factor is what an instrument has before its definition.
-func (d *Decoder) factor() factor {
+// begins is what instruments begin with: their factor, and where to ask for one.
+func (d *Decoder) begins() (factor, *Definitions) {
 	if d.opts.Prices == PricesWire {
-		return one
+		return one, nil
 	}
-	return unknown
+	return unknown, d.opts.Definitions
 }
 
 // Start begins a session (pipeline.Decoder). Definitions stay if they are of the same week: CME sends them again at its start, and not after a channel
 // reset. Those of another week are void.
 func (d *Decoder) Start(midnight uint64) {
+	if d.opts.Definitions != nil {
+		d.opts.Definitions.start(midnight)
+	}
 	if !d.Keeps(midnight) {
 		d.week = midnight
-		d.of.reset(d.factor())
+		d.of.reset(d.begins())
 	}
 	d.of.forget()
 	d.doubtful = d.doubtful[:0]
@@ -102,7 +105,7 @@ func (d *Decoder) Start(midnight uint64) {
 }
 
 // Keeps says that Start would keep definitions.
-func (d *Decoder) Keeps(midnight uint64) bool { return midnight >= d.week && midnight-d.week < 6*dayNs }
+func (d *Decoder) Keeps(midnight uint64) bool { return keeps(d.week, midnight) }
 
 // Refused is how many messages could not be taken (pipeline.Decoder).
 func (d *Decoder) Refused() uint64 { return d.Counters.Refused }

@@ -10,6 +10,7 @@ type instrument struct {
 	bias    uint64
 	num     int64
 	past    uint32 // RptSeq that were missing
+	asked   uint16 // changes of the shared definitions when it was last found lacking (shared.go)
 	shift   uint8
 	flags   uint8
 }
@@ -41,14 +42,15 @@ type instruments struct {
 	slots  []instrument
 	about  []about // by slot
 	index  []uint64
-	begin  factor // that an instrument has before its definition
+	begin  factor       // that an instrument has before its definition
+	share  *Definitions // where others may have met it; nil: there are none, or no need
 	shift  uint
 	last   uint32 // slot that was found last, 0: none: entries of one instrument stand together
 	lastID uint32
 }
 
-func (t *instruments) reset(begin factor) {
-	*t = instruments{begin: begin, slots: make([]instrument, 1), about: make([]about, 1)}
+func (t *instruments) reset(begin factor, share *Definitions) {
+	*t = instruments{begin: begin, share: share, slots: make([]instrument, 1), about: make([]about, 1)}
 	t.slots[0].bias = unknown.bias
 	t.grow(1 << 10)
 }
@@ -106,7 +108,12 @@ func (t *instruments) meet(id uint32) uint32 {
 	if 2*len(t.slots) >= len(t.index) {
 		t.grow(2 * len(t.index))
 	}
-	f := &t.begin
+	f := t.begin
+	if t.share != nil {
+		if shared, ok := t.share.get(id); ok {
+			f = shared
+		}
+	}
 	t.slots = append(t.slots, instrument{id: id, inverse: f.inverse, bias: f.bias, num: f.num, shift: f.shift})
 	t.about = append(t.about, about{class: ' '})
 	t.last, t.lastID = uint32(len(t.slots)-1), id

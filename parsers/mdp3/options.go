@@ -20,6 +20,8 @@ type Options struct {
 	Feed Feed
 	// Prices says which prices rows have. The default is PricesConventional, for which definitions must come first.
 	Prices Prices
+	// Definitions are shared with other decoders, for PricesConventional. The default is none: what this one is told.
+	Definitions *Definitions
 	// Channel is the channel_id of statistics and definitions. The default is 0, which is a channel's number too: DBN numbers a feed's channels from there.
 	Channel uint16
 }

@@ -131,6 +131,10 @@ func (d *Decoder) lack(s *instrument) {
 		d.Counters.UndefinedInstruments++
 		d.doubt(s)
 	}
+	if f, ok := d.of.share.learned(s); ok { // from the next entry on it is known
+		s.set(f)
+		d.doubt(s)
+	}
 }
 
 // doubt notes that an instrument's books are not the venue's, for TakeDoubts.
@@ -153,6 +157,14 @@ func (d *Decoder) define(s *instrument, f factor, out *tick.Batch) {
 	case s.flags&lacking != 0:
 		d.doubt(s)
 	}
+	s.set(f)
+	if d.of.share != nil {
+		d.of.share.put(s.id, f)
+	}
+}
+
+// set gives an instrument its factor.
+func (s *instrument) set(f factor) {
 	s.flags &^= lacking
 	s.inverse, s.bias, s.num, s.shift = f.inverse, f.bias, f.num, f.shift
 }

@@ -28,7 +28,7 @@ func FuzzRebuild(f *testing.F) {
 	own, err := book.New(book.Options{Sparse: true, ZeroPrice: true, MaxInstruments: 16, MaxOrders: 256})
 	must(f, err)
 	f.Cleanup(func() { must(f, own.Close()) })
-	rs, err := resync.New(resync.Options{Books: own, Prices: newPrices, Decoder: newDecoder, LogBytes: 1 << 16, Patience: 1, Parts: Parts(Config{})})
+	rs, err := resync.New(resync.Options{Books: own, Prices: newPrices, Decoder: decoders(), LogBytes: 1 << 16, Patience: 1, Parts: Parts(Config{})})
 	must(f, err)
 	f.Cleanup(func() { must(f, rs.Close()) })
 	f.Fuzz(func(t *testing.T, loops, stream []byte, from uint8) {
