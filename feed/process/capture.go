@@ -279,6 +279,17 @@ func (c *Capture) Refused() (n uint64) {
 	return n
 }
 
+// Undefined are how many messages entries were left out of, and of how many instruments, because no definition said what their prices mean.
+func (c *Capture) Undefined() (messages, instruments uint64) {
+	for _, d := range c.decoders {
+		if d, ok := d.(*mdp3.Decoder); ok {
+			messages += d.Counters.Undefined
+			instruments += d.Counters.UndefinedInstruments
+		}
+	}
+	return messages, instruments
+}
+
 // Unknown are how many messages were of a type that is not known.
 func (c *Capture) Unknown() (n uint64) {
 	for _, d := range c.decoders {

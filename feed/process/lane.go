@@ -263,6 +263,7 @@ func (r *laneRunner) run(p *Process) error {
 		if r.listener != nil {
 			r.passed.note(r)
 			r.sides.between(now, r.lane)
+			r.cme.between()
 		}
 		if r.fix != nil {
 			r.fix.between(r)
