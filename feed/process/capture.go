@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"hash/maphash"
 	"io"
 	"os"
 	"path/filepath"
@@ -34,7 +35,9 @@ type Capture struct {
 	day      *file.Reader
 	messages *Messages
 	channels *channels
-	decoders []pipeline.Decoder // of Run's channels
+	decoders []pipeline.Decoder  // of Run's channels
+	told     map[uint64]struct{} // hashes of the messages that aside took
+	seed     maphash.Seed
 
 	midnight uint64 // 0: told by the packets' own time
 	note     string
@@ -364,6 +367,9 @@ func (c *Capture) playPackets(lane *pipeline.Lane, pacer *pace.Pacer, o *PlayOpt
 		PacketClock: true, Between: o.Between,
 	}
 	in.Route = func(p *nic.Packet) *session.Channel {
+		if c.aside(lane, p) {
+			return nil
+		}
 		had := len(c.channels.all)
 		ch := c.channels.route(p)
 		if len(c.channels.all) != had {
@@ -379,6 +385,39 @@ func (c *Capture) playPackets(lane *pipeline.Lane, pacer *pace.Pacer, o *PlayOpt
 		}
 	}
 	return errors.Join(err, c.channels.err)
+}
+
+// mostAside bounds the messages that are remembered, so that what is said over and over is told once.
+const mostAside = 1 << 20
+
+// aside takes a packet of a feed that says over and over what instruments are, if it is one.
+func (c *Capture) aside(lane *pipeline.Lane, p *nic.Packet) bool {
+	if c.proto.Aside == nil || !c.proto.Aside(p.Data) {
+		return false
+	}
+	if c.told == nil { // before the first session of a channel, whose day it is
+		c.told, c.seed = map[uint64]struct{}{}, maphash.MakeSeed()
+		if midnight, err := c.Midnight(p.TsRecv); err == nil && c.channels.all == nil {
+			lane.SetNow(p.TsRecv)
+			lane.StartDay(midnight)
+		}
+	}
+	_, blocks, err := c.proto.Framing.Parse(p.Data)
+	for err == nil && len(blocks) > 0 {
+		m, used := mdp3.Next(blocks)
+		if used == 0 {
+			break
+		}
+		h := maphash.Bytes(c.seed, m)
+		if _, again := c.told[h]; !again {
+			lane.Main().Aside(m, 1)
+			if len(c.told) < mostAside {
+				c.told[h] = struct{}{}
+			}
+		}
+		blocks = blocks[used:]
+	}
+	return true
 }
 
 // Scan plays a capture of packets to sinks instead of a lane, one for each channel with the decoder that is its: what they are given is what a lane would

@@ -52,6 +52,11 @@ const (
 
 // cmeExchange opens a channel whose market has so many messages, on groups of its own, and does not begin.
 func cmeExchange(t *testing.T, messages uint64, seed uint64, o mdp3.Options) *cmeTest {
+	return cmeExchangeOf(t, messages, seed, o, func(g *mdp3gen.Gen) mdp3.Market { return g })
+}
+
+// cmeExchangeOf is cmeExchange of what is made of the market.
+func cmeExchangeOf(t *testing.T, messages uint64, seed uint64, o mdp3.Options, of func(*mdp3gen.Gen) mdp3.Market) *cmeTest {
 	x := &cmeTest{t: t, ran: make(chan error, 1)}
 	var err error
 	x.g, err = mdp3gen.New(mdp3gen.Options{Live: true, Messages: messages, Instruments: 24, Seed: seed, LongQty: seed%2 == 1})
@@ -77,7 +82,7 @@ func cmeExchange(t *testing.T, messages uint64, seed uint64, o mdp3.Options) *cm
 			*to = on(byte(3 + kind))
 		}
 	}
-	x.e, err = mdp3.NewExchange(x.g, o)
+	x.e, err = mdp3.NewExchange(of(x.g), o)
 	must(t, err)
 	t.Cleanup(func() { must(t, x.e.Close()) })
 	return x
@@ -441,6 +446,9 @@ func TestCMELateStart(t *testing.T) {
 			x.books()
 			if k["0.resync.rebuilt"] == 0 || k["0.channel.0.lost_messages"] < 700 || k["0.channel.0.messages"] < 500 {
 				t.Errorf("it did not start late: %v", moved(k))
+			}
+			if k["0.channel.0.mdp3.undefined"] == 0 || !strings.Contains(x.said.String(), "instruments have no definition") {
+				t.Errorf("before the loops nothing lacked a definition: %v", moved(k))
 			}
 			t.Logf("behind %d packets: %d rebuilds of %d attempts; %d packets live", k["0.channel.0.lost_messages"], k["0.resync.rebuilt"], k["0.resync.attempts"], k["0.channel.0.messages"])
 		})

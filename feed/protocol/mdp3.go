@@ -15,7 +15,7 @@ var MDP3 = &Protocol{
 	Name: "mdp3", Title: "CME MDP 3.0", Versions: versionsOf(mdp3.Versions[len(mdp3.Versions)-1], mdp3.Versions), Zone: "America/Chicago",
 	Publisher: tick.PublisherGLBX, Dataset: "GLBX.MDP3", Generated: tick.PublisherSimMDP3, GenSet: "SIM.MDP3",
 	Transports: []string{"udp"}, Recovery: []string{"snapshot loops", "replay"},
-	Framing: mdp3Framing{}, Channels: true, Loop: mdp3Loop,
+	Framing: mdp3Framing{}, Channels: true, Loop: mdp3Loop, Aside: mdp3Aside,
 	BooksOf: func(product string) Books {
 		return Books{Sparse: true, Orders: product != "mbp", Prices: product != "mbo", ZeroPrice: true}
 	},
@@ -50,7 +50,17 @@ func (mdp3Framing) Parse(p []byte) (h session.Header, blocks []byte, err error) 
 
 func (mdp3Framing) Walk(blocks []byte, count int) (whole, used int) { return mdp3.Walk(blocks, count) }
 
-// mdp3Loop: a snapshot is of a moment that the incremental feed is past. Definitions, which repeat too, say the same at any time.
+// mdp3Aside: the instrument replay feed.
+func mdp3Aside(payload []byte) bool {
+	_, body, err := mdp3.ParsePacket(payload)
+	if err != nil {
+		return false
+	}
+	m, size := mdp3.Next(body)
+	return size != 0 && mdp3.Replayed(m)
+}
+
+// mdp3Loop: a snapshot is of a moment that the incremental feed is past. Definitions, which repeat too, are Aside.
 func mdp3Loop(payload []byte) bool {
 	_, body, err := mdp3.ParsePacket(payload)
 	if err != nil {

@@ -38,6 +38,9 @@ type Protocol struct {
 	Product func(payload []byte) string
 	// Loop says that a packet is of a feed that repeats what is known already, for those who join late, on groups and with numbers of its own.
 	Loop func(payload []byte) bool
+	// Aside says that a packet is of a feed that says over and over what instruments are, on groups and with numbers of its own: the decoder takes its messages one by
+	// one, beside those of its channel.
+	Aside func(payload []byte) bool
 	// Market tells which of the markets that share the protocol, and numbers of instruments, a packet is of; 0: it does not say.
 	Market func(payload []byte) uint16
 	// Channels says that a feed has several, whose instruments are apart.

@@ -303,3 +303,34 @@ func (d *Decoder) definitionFigures(p *definitionPlan, out *tick.Batch, s *instr
 		d.statusRow(out, s, &v)
 	}
 }
+
+// Replayed says that a message is a definition as the instrument replay feed has it, over and over: TotNumReports says of how many.
+func Replayed(m Message) bool {
+	t := wire.Schema().Message(m.Template())
+	if t == nil || m.Schema() != SchemaID || m.BlockLength() > len(m)-MessageBytes {
+		return false
+	}
+	_, ok := integer(t.Field("TotNumReports"), m.Body()[:m.BlockLength()], m.Version())
+	return ok && t.Field("DisplayFactor") != nil
+}
+
+// AppendRefresh takes one message of the instrument replay feed, which has numbers of its own: its rows have FlagSnapshot, and sequence (pipeline.asideDecoder). Others become
+// no rows. out must have room for 1,024 rows and 516 side rows, else nothing is taken.
+func (d *Decoder) AppendRefresh(b []byte, sequence uint64, max int, out *tick.Batch) (used, messages int) {
+	m, used := Next(b)
+	if used == 0 || max < 1 || out.N > tick.MaxRows-roomRows || sidesFull(&out.Sides) {
+		return 0, 0
+	}
+	if m.Schema() == SchemaID {
+		d.Counters.Messages++
+		if err := d.alone(m, sequence, out, func(m Message) error {
+			if !Replayed(m) {
+				return nil
+			}
+			return d.definition(m, out)
+		}); err != nil {
+			return used, 1 // refuse has counted it
+		}
+	}
+	return used, 1
+}

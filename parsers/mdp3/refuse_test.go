@@ -180,7 +180,9 @@ func FuzzAppend(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, body []byte, first uint64) {
 		appendAll(t, newDecoder(t, onWire), out, body, first)
-		appendAll(t, newDecoder(t, mdp3.Options{}), out, body, first)
+		d := newDecoder(t, mdp3.Options{})
+		appendAll(t, d, out, body, first)
+		appendAside(t, d, out, body)
 	})
 }
 
@@ -204,6 +206,24 @@ func FuzzAppendNewer(f *testing.F) {
 	}
 	d := newDecoder(f, mdp3.Options{Prices: mdp3.PricesWire, Schema: path})
 	f.Fuzz(func(t *testing.T, body []byte, first uint64) { appendAll(t, d, out, body, first) })
+}
+
+// appendAside takes a body's messages as those of the instrument replay feed.
+func appendAside(t *testing.T, d *mdp3.Decoder, out *tick.Batch, body []byte) {
+	for out.Reset(); ; out.Reset() {
+		used, n := d.AppendRefresh(body, 7, 1, out)
+		if used < 0 || used > len(body) || n < 0 || n > 1 || (used == 0) != (n == 0) || out.N > 1024 {
+			t.Fatalf("AppendRefresh gives %d, %d, %d rows", used, n, out.N)
+		}
+		for i := range out.N {
+			if out.Flags[i]&tick.FlagSnapshot == 0 {
+				t.Fatalf("row %d is of no snapshot", i)
+			}
+		}
+		if body = body[used:]; n == 0 {
+			break
+		}
+	}
 }
 
 // appendAll takes a body three times, and checks that rows stay in bounds and that every call gets on.

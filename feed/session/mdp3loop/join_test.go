@@ -54,7 +54,6 @@ type world struct {
 
 var bookOptions = book.Options{Sparse: true, ZeroPrice: true, MaxInstruments: 1 << 10, MaxOrders: 1 << 16}
 
-
 // decoders makes decoders that share definitions, as a lane's and its rebuild's do.
 func decoders() func() (resync.Decoder, error) {
 	shared := new(mdp3.Definitions)
