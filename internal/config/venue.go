@@ -14,7 +14,7 @@ var services = map[string][]string{
 // validateVenue checks what only some venues have.
 func (f *Feed) validateVenue(fs *faults, key string) {
 	r, at := &f.Recovery, key+".recovery"
-	if f.Prices != "" && f.Protocol != "mdp3" {
+	if f.Prices != "" && f.Prices != "conventional" && f.Protocol != "mdp3" {
 		fs.add(key+".prices", "= %q, but protocol %s has conventional prices on the wire", f.Prices, f.Protocol)
 	}
 	switch f.Protocol {
