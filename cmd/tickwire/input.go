@@ -14,12 +14,13 @@ import (
 
 // input is how a capture is read: the same flags for every command that reads one.
 type input struct {
-	protocol, version, product, prices, schema, date string
+	protocol, version, product, prices, definitions, schema, date string
 }
 
 func (in *input) flags(c *cobra.Command) {
 	in.protocolFlags(c)
 	in.pricesFlag(c.Flags())
+	c.Flags().StringVar(&in.definitions, "definitions", "", "mdp3: another capture, whose definitions are learned first")
 	c.Flags().StringVar(&in.date, "date", "", "the venue's day, YYYY-MM-DD (default: told from name or capture)")
 }
 
@@ -48,5 +49,5 @@ func versions() string {
 }
 
 func (in *input) options() process.CaptureOptions {
-	return process.CaptureOptions{Date: in.date, Protocol: in.protocol, Version: in.version, Product: in.product, Prices: in.prices, Schema: in.schema}
+	return process.CaptureOptions{Date: in.date, Protocol: in.protocol, Version: in.version, Product: in.product, Prices: in.prices, Definitions: in.definitions, Schema: in.schema}
 }

@@ -28,16 +28,17 @@ import (
 
 // Capture is a file that a lane can play: a capture of packets, or a BinaryFILE day.
 type Capture struct {
-	proto    *protocol.Protocol
-	options  protocol.Options
-	path     string
-	packets  *pcap.Reader
-	day      *file.Reader
-	messages *Messages
-	channels *channels
-	decoders []pipeline.Decoder  // of Run's channels
-	told     map[uint64]struct{} // hashes of the messages that aside took
-	seed     maphash.Seed
+	proto       *protocol.Protocol
+	options     protocol.Options
+	path        string
+	packets     *pcap.Reader
+	day         *file.Reader
+	messages    *Messages
+	channels    *channels
+	decoders    []pipeline.Decoder  // of Run's channels
+	told        map[uint64]struct{} // hashes of the messages that aside took
+	seed        maphash.Seed
+	definitions string
 
 	midnight uint64 // 0: told by the packets' own time
 	note     string
@@ -51,6 +52,8 @@ type CaptureOptions struct {
 	Protocol string
 	// Version, Product, Prices and Schema are the decoder's: protocol.Options.
 	Version, Product, Prices, Schema string
+	// Definitions is the path of another capture of CME's, whose definitions are learned first. The default is none.
+	Definitions string
 }
 
 // OpenCapture opens a file.
@@ -66,6 +69,9 @@ func OpenCapture(path string, o CaptureOptions) (*Capture, error) {
 	}
 	if o.Product == "" {
 		c.options.Product = product
+	}
+	if c.definitions = o.Definitions; c.definitions != "" && c.proto != protocol.MDP3 {
+		return nil, fmt.Errorf("%s: protocol %s has no use for definitions of another capture: %s", path, c.proto.Name, o.Definitions)
 	}
 	switch kind {
 	case nic.FilePcap, nic.FilePcapNG:
@@ -387,20 +393,63 @@ func (c *Capture) playPackets(lane *pipeline.Lane, pacer *pace.Pacer, o *PlayOpt
 	return errors.Join(err, c.channels.err)
 }
 
+// eachDefinition calls fn with all that the other capture says of instruments.
+func (c *Capture) eachDefinition(fn func(m mdp3.Message)) error {
+	if c.definitions == "" {
+		return nil
+	}
+	r, err := pcap.Open(c.definitions)
+	if err != nil {
+		return err
+	}
+	defer r.Close()
+	packets, found := make([]nic.Packet, 64), false
+	for {
+		n, err := r.Poll(packets)
+		for i := range packets[:n] {
+			_, body, err := mdp3.ParsePacket(packets[i].Data)
+			for err == nil {
+				m, used := mdp3.Next(body)
+				if used == 0 {
+					break
+				}
+				if mdp3.Defines(m) {
+					found = true
+					fn(m)
+				}
+				body = body[used:]
+			}
+		}
+		switch {
+		case errors.Is(err, io.EOF) && !found:
+			return fmt.Errorf("%s holds no definitions", c.definitions)
+		case errors.Is(err, io.EOF):
+			return nil
+		case err != nil:
+			return fmt.Errorf("%s: %w", c.definitions, err)
+		}
+	}
+}
+
 // mostAside bounds the messages that are remembered, so that what is said over and over is told once.
 const mostAside = 1 << 20
 
 // aside takes a packet of a feed that says over and over what instruments are, if it is one.
 func (c *Capture) aside(lane *pipeline.Lane, p *nic.Packet) bool {
-	if c.proto.Aside == nil || !c.proto.Aside(p.Data) {
+	if c.proto.Aside == nil {
 		return false
 	}
-	if c.told == nil { // before the first session of a channel, whose day it is
+	is := c.proto.Aside(p.Data)
+	if c.told == nil && (is || c.definitions != "") { // before the first session of a channel, whose day it is
 		c.told, c.seed = map[uint64]struct{}{}, maphash.MakeSeed()
 		if midnight, err := c.Midnight(p.TsRecv); err == nil && c.channels.all == nil {
 			lane.SetNow(p.TsRecv)
 			lane.StartDay(midnight)
 		}
+		c.channels.err = errors.Join(c.channels.err, c.eachDefinition(func(m mdp3.Message) { lane.Main().Aside(m, 1) }))
+	}
+	if !is {
+		return false
 	}
 	_, blocks, err := c.proto.Framing.Parse(p.Data)
 	for err == nil && len(blocks) > 0 {
@@ -431,6 +480,16 @@ func (c *Capture) Scan(sink func(decoder pipeline.Decoder) session.Sink) error {
 		return sink(decoder), nil
 	})
 	packets, now := make([]nic.Packet, 64), uint64(0)
+	if c.definitions != "" {
+		decoder, err := c.decoder(0)
+		if err != nil {
+			return err
+		}
+		to := sink(decoder)
+		if err := c.eachDefinition(func(m mdp3.Message) { to.Messages(m, 1, 1, session.Arrival{}) }); err != nil {
+			return err
+		}
+	}
 	for {
 		n, err := c.packets.Poll(packets)
 		for i := range packets[:n] {

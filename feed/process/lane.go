@@ -66,7 +66,7 @@ func (r *laneRunner) open(c *config.Config, f *config.Feed, number int, p *Proce
 	midnight := proto.MidnightBefore
 	if f.Source == "file" {
 		if r.capture, err = OpenCapture(f.Path, CaptureOptions{
-			Date: f.Date, Protocol: f.Protocol, Version: f.Version, Product: f.Product, Prices: f.Prices, Schema: f.Schema,
+			Date: f.Date, Protocol: f.Protocol, Version: f.Version, Product: f.Product, Prices: f.Prices, Schema: f.Schema, Definitions: f.Definitions,
 		}); err != nil {
 			return err
 		}

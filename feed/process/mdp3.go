@@ -39,7 +39,8 @@ type cme struct {
 	loops mdp3loop.Counters // of attempts that have ended
 	shown mdp3loop.Counters // as exported
 
-	undefined atomic.Uint64 // instruments that have lacked a definition, of all channels: the lane stores it
+	counted   uint64        // instruments that have lacked a definition, of all channels: the lane's
+	undefined atomic.Uint64 // … as the housekeeping may read it
 	told      uint64        // … as the log was told: the housekeeping's
 }
 
@@ -69,7 +70,10 @@ func (x *cme) between() {
 	for _, d := range x.decoders {
 		n += d.Counters.UndefinedInstruments
 	}
-	x.undefined.Store(n)
+	if n != x.counted {
+		x.counted = n
+		x.undefined.Store(n)
+	}
 }
 
 // lookForUndefined tells of instruments whose prices cannot be told, since the last time. Once a second, on the lane's housekeeping.

@@ -56,28 +56,31 @@ func TestCMEUndefined(t *testing.T) {
 	t.Logf("%d messages left out, %d rebuilds of %d attempts", k["0.channel.0.mdp3.undefined"], k["0.resync.rebuilt"], k["0.resync.attempts"])
 }
 
+var server = netip.MustParseAddrPort("192.0.2.1:9")
+
+// writeLoop writes a round of the loop of definitions.
+func writeLoop(t *testing.T, w *pcap.Writer, g *mdp3gen.Gen) {
+	for i := range g.Instruments() {
+		p := parser.AppendPacketHeader(nil, uint32(i+1), g.Time())
+		must(t, w.WriteUDP(g.Time(), server, mdp3.DefinitionsA, 0, g.AppendDefinition(p, i, uint32(g.Instruments()))))
+	}
+}
+
 // cmeCapture writes a session without its definitions, and, where there are groups for them, rounds of the loop of definitions: one before the session, others within it.
 func cmeCapture(t *testing.T, definitions bool) (path string, g *mdp3gen.Gen) {
 	g, err := mdp3gen.New(mdp3gen.Options{Messages: 20_000, Instruments: 24, Seed: 6})
 	must(t, err)
 	path = create(t, "20260105.pcap", func(f *os.File) error {
 		w := pcap.NewWriter(f)
-		from := netip.MustParseAddrPort("192.0.2.1:9")
-		loop := func() {
-			for i := range g.Instruments() {
-				p := parser.AppendPacketHeader(nil, uint32(i+1), g.Time())
-				must(t, w.WriteUDP(g.Time(), from, mdp3.DefinitionsA, 0, g.AppendDefinition(p, i, uint32(g.Instruments()))))
-			}
-		}
 		for n := uint32(1); ; n++ {
 			if definitions && n%3_000 == 1 {
-				loop()
+				writeLoop(t, w, g)
 			}
 			event, ok := g.Next(nil)
 			if !ok {
 				return w.Flush()
 			}
-			must(t, w.WriteUDP(g.Time(), from, mdp3.GroupA, 0, withoutDefinitions(parser.AppendPacketHeader(nil, n, g.Time()), event)))
+			must(t, w.WriteUDP(g.Time(), server, mdp3.GroupA, 0, withoutDefinitions(parser.AppendPacketHeader(nil, n, g.Time()), event)))
 		}
 	})
 	return path, g
@@ -124,12 +127,36 @@ func TestCMECaptureWithoutDefinitions(t *testing.T) {
 		must(t, capture.Scan(func(pipeline.Decoder) session.Sink { return counting{d, out} }))
 		return fmt.Sprintf("%d messages of %d instruments were left out", d.Counters.Undefined, d.Counters.UndefinedInstruments)
 	}()
-	if len(said) != 1 || !strings.HasPrefix(said[0], want) || !strings.Contains(said[0], "mergecap") || !strings.Contains(said[0], "--prices wire") || d.Counters.UndefinedInstruments != uint64(g.Instruments()) {
+	if len(said) != 1 || !strings.HasPrefix(said[0], want) || !strings.Contains(said[0], "--definitions") || !strings.Contains(said[0], "--prices wire") || d.Counters.UndefinedInstruments != uint64(g.Instruments()) {
 		t.Errorf("it said %q, want %s", said, want)
 	}
 
-	records, said = offlineCME(t, path, CaptureOptions{Prices: "wire"})
+	// With another capture's definitions, of the loop or of the lines, it is as if they had been there.
 	x := &cmeTest{t: t, g: g}
+	for _, name := range []string{"loop", "lines"} {
+		other := create(t, "definitions.pcap", func(f *os.File) error {
+			if name == "lines" {
+				again, err := mdp3gen.New(g.Options())
+				must(t, err)
+				return mdp3gen.WritePcap(f, again, mdp3gen.Lines{}, nil)
+			}
+			w := pcap.NewWriter(f)
+			writeLoop(t, w, g)
+			return w.Flush()
+		})
+		records, said = offlineCME(t, path, CaptureOptions{Definitions: other})
+		if want, got := x.market(), restingAt(records); !got.equal(want) || want.orders() == 0 || len(said) != 0 {
+			t.Errorf("%s: %d orders rest, %d in the market; it said %q", name, got.orders(), want.orders(), said)
+		}
+	}
+	f, err := OpenOffline(path, OfflineOptions{Kinds: []ringbuf.Kind{ringbuf.KindMbo}, Slots: 1 << 18, Capture: CaptureOptions{Definitions: path}})
+	must(t, err)
+	if err := f.Run(nil); err == nil || !strings.Contains(err.Error(), "holds no definitions") {
+		t.Errorf("a capture without definitions gives some: %v", err)
+	}
+	must(t, f.Close())
+
+	records, said = offlineCME(t, path, CaptureOptions{Prices: "wire"})
 	wire := resting{} // ES, ZN, 6E
 	for id, orders := range x.market() {
 		wire[id] = map[uint64]tick.Mbo{}

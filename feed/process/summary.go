@@ -22,7 +22,7 @@ func summary(played *Capture, lane *pipeline.Lane, kept *protocol.Kept) []string
 	say(refused-min(refused, p.Short), "%d messages contradict themselves, or are of symbols that were not defined before: refused, books that they may be of are suspect from there on")
 	if messages, instruments := played.Undefined(); messages > 0 {
 		lines = append(lines, fmt.Sprintf("%d messages of %d instruments were left out, or what in them has a price: the capture has no definitions of these, which say what CME's prices are to be multiplied by, or has them later. "+
-			"Merge a capture of the instrument replay feed before it (mergecap), or take prices as on the wire (--prices wire; [[feed]] prices = \"wire\")", messages, instruments))
+			"Give a capture that has them (--definitions; of the instrument replay feed, for one), or take prices as on the wire (--prices wire)", messages, instruments))
 	}
 	say(played.Unknown(), "%d messages are of an unknown type: skipped")
 	say(p.Extended, "%d types came longer than known: their known part was read")

@@ -17,6 +17,9 @@ func (f *Feed) validateVenue(fs *faults, key string) {
 	if f.Prices != "" && f.Prices != "conventional" && f.Protocol != "mdp3" {
 		fs.add(key+".prices", "= %q, but protocol %s has conventional prices on the wire", f.Prices, f.Protocol)
 	}
+	if f.Definitions != "" && (f.Protocol != "mdp3" || f.Source != "file") {
+		fs.add(key+".definitions", "= %q is for captures of mdp3", f.Definitions)
+	}
 	switch f.Protocol {
 	case "xdp":
 		oneOf(fs, key+".product", f.Product, "", "integrated", "bbo", "trades")

@@ -304,32 +304,35 @@ func (d *Decoder) definitionFigures(p *definitionPlan, out *tick.Batch, s *instr
 	}
 }
 
-// Replayed says that a message is a definition as the instrument replay feed has it, over and over: TotNumReports says of how many.
-func Replayed(m Message) bool {
-	t := wire.Schema().Message(m.Template())
-	if t == nil || m.Schema() != SchemaID || m.BlockLength() > len(m)-MessageBytes {
-		return false
+// Defines says that a message is an instrument's definition.
+func Defines(m Message) bool {
+	switch m.Template() {
+	case DefinitionFuture, DefinitionOption, DefinitionSpread, DefinitionFixedIncome, DefinitionRepo, DefinitionFX, OldDefinitionFuture, OldDefinitionOption, OldDefinitionSpread:
+		return m.Schema() == SchemaID
 	}
-	_, ok := integer(t.Field("TotNumReports"), m.Body()[:m.BlockLength()], m.Version())
-	return ok && t.Field("DisplayFactor") != nil
+	return false
 }
 
-// AppendRefresh takes one message of the instrument replay feed, which has numbers of its own: its rows have FlagSnapshot, and sequence (pipeline.asideDecoder). Others become
-// no rows. out must have room for 1,024 rows and 516 side rows, else nothing is taken.
+// Replayed says that a message is a definition as the instrument replay feed has it, over and over: TotNumReports says of how many.
+func Replayed(m Message) bool {
+	if !Defines(m) || m.BlockLength() > len(m)-MessageBytes {
+		return false
+	}
+	_, ok := integer(wire.Schema().Message(m.Template()).Field("TotNumReports"), m.Body()[:m.BlockLength()], m.Version())
+	return ok
+}
+
+// AppendRefresh takes one message that is outside the channel's numbers: a definition, as the instrument replay feed sends them, or as they were recorded before. Its rows have
+// FlagSnapshot, and sequence (pipeline.asideDecoder). Others become no rows. out must have room for 1,024 rows and 516 side rows, else nothing is taken.
 func (d *Decoder) AppendRefresh(b []byte, sequence uint64, max int, out *tick.Batch) (used, messages int) {
 	m, used := Next(b)
 	if used == 0 || max < 1 || out.N > tick.MaxRows-roomRows || sidesFull(&out.Sides) {
 		return 0, 0
 	}
-	if m.Schema() == SchemaID {
+	if first := out.N; Defines(m) {
 		d.Counters.Messages++
-		if err := d.alone(m, sequence, out, func(m Message) error {
-			if !Replayed(m) {
-				return nil
-			}
-			return d.definition(m, out)
-		}); err != nil {
-			return used, 1 // refuse has counted it
+		if d.alone(m, sequence, out, func(m Message) error { return d.definition(m, out) }) == nil { // else it is counted as refused
+			flagSnapshot(out, first)
 		}
 	}
 	return used, 1

@@ -18,10 +18,13 @@ type Definitions struct {
 // keeps says that what is known from a week's midnight on still holds at another midnight (Decoder.Keeps).
 func keeps(week, midnight uint64) bool { return midnight >= week && midnight-week < 6*dayNs }
 
-// start voids what is of another week.
+// start voids what is of another week. What was told before the first one is of that.
 func (x *Definitions) start(midnight uint64) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
+	if x.week == 0 {
+		x.week = midnight
+	}
 	if !keeps(x.week, midnight) {
 		x.week = midnight
 		clear(x.of)
