@@ -112,17 +112,18 @@ func TestQuickIsTheSame(t *testing.T) {
 	}
 	for name, packets := range streams {
 		t.Run(name, func(t *testing.T) {
-			for seed := range uint64(4) {
+			prices := mdp3.PricesConventional
+			if name == "captures" || name == "version 9" { // captures have no definitions
+				prices = mdp3.PricesWire
+			}
+			for seed := range uint64(3) {
 				r := rand.New(rand.NewPCG(seed, 5))
-				p := newPair(t, mdp3.Prices(seed%2))
-				if name == "captures" { // which have no definitions
-					p = newPair(t, mdp3.PricesWire)
-				}
+				p := newPair(t, prices)
 				number := uint64(0)
 				for i, packet := range packets {
 					number++
 					body := slices.Clone(packet[mdp3.PacketBytes:])
-					if seed > 1 { // the first rounds are whole
+					if seed > 0 { // the first round is whole
 						switch r.IntN(40) {
 						case 0:
 							number++ // one is missing
@@ -136,7 +137,7 @@ func TestQuickIsTheSame(t *testing.T) {
 						p.reset()
 					}
 				}
-				if c := p.quick.Counters; seed < 2 && c.Refused != 0 || seed > 1 && c.Refused+c.RptSeqGaps == 0 && len(packets) > 1000 {
+				if c := p.quick.Counters; seed == 0 && c.Refused != 0 || seed > 0 && c.Refused+c.RptSeqGaps == 0 && len(packets) > 1000 {
 					t.Errorf("%+v", c)
 				}
 			}
