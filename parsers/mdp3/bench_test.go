@@ -90,7 +90,7 @@ func generated(tb testing.TB, o mdp3gen.Options) (out [][]byte, messages int) {
 // branch can be foreseen and that has 2,000 instruments.
 //
 //	budget  a byte of the session takes at most twice what ITCH's takes; no allocation (TestAppendDoesNotAllocate)
-//	seen    session 23 to 26 ns/msg, 12 ns/row, 1.8 x ITCH (1.77 to 2.1); mix 34 to 38 ns/msg, 2.0 x (1.9 to 2.4); ITCH with AVX-512 6.2 to 8.2 GB/s.
+//	seen    session 24 to 26 ns/msg, 12 ns/row, 1.9 x ITCH (1.7 to 2.1); mix 33 to 37 ns/msg, 2.0 x (1.7 to 2.1); ITCH with AVX-512 5.4 to 7.6 GB/s.
 //	        By the definition alone (-tags purego decodes ITCH that way too): 65 ns/msg and 80 ns/msg, 5.2 x and 4.9 x of ITCH with AVX-512.
 //	        Two-core EPYC (Zen 4) VM with other work on both cores, Go 1.26, 2026-11-26
 //
