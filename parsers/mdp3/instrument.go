@@ -72,7 +72,10 @@ func (t *instruments) put(slot uint32) {
 	t.index[t.place(id)] = uint64(id)<<32 | uint64(slot)<<slotShift
 }
 
-const slotShift = 6 // a slot has 64 bytes
+const (
+	slotShift = 6 // a slot has 64 bytes
+	mostSlots = 1 << (32 - slotShift)
+)
 
 // place is where the index has an id, or would.
 func (t *instruments) place(id uint32) uint32 {
@@ -105,6 +108,9 @@ func (t *instruments) search(id uint32) uint32 {
 }
 
 func (t *instruments) meet(id uint32) uint32 {
+	if len(t.slots) == mostSlots {
+		return 0 // nobody's, without a definition: left out
+	}
 	if 2*len(t.slots) >= len(t.index) {
 		t.grow(2 * len(t.index))
 	}
