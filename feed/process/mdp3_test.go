@@ -14,6 +14,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -52,6 +53,11 @@ const (
 
 // cmeExchange opens a channel whose market has so many messages, on groups of its own, and does not begin.
 func cmeExchange(t *testing.T, messages uint64, seed uint64, o mdp3.Options) *cmeTest {
+	return cmeExchangeOf(t, messages, seed, o, func(g *mdp3gen.Gen) mdp3.Market { return g })
+}
+
+// cmeExchangeOf is cmeExchange of what is made of the market.
+func cmeExchangeOf(t *testing.T, messages uint64, seed uint64, o mdp3.Options, of func(*mdp3gen.Gen) mdp3.Market) *cmeTest {
 	x := &cmeTest{t: t, ran: make(chan error, 1)}
 	var err error
 	x.g, err = mdp3gen.New(mdp3gen.Options{Live: true, Messages: messages, Instruments: 24, Seed: seed, LongQty: seed%2 == 1})
@@ -77,7 +83,7 @@ func cmeExchange(t *testing.T, messages uint64, seed uint64, o mdp3.Options) *cm
 			*to = on(byte(3 + kind))
 		}
 	}
-	x.e, err = mdp3.NewExchange(x.g, o)
+	x.e, err = mdp3.NewExchange(of(x.g), o)
 	must(t, err)
 	t.Cleanup(func() { must(t, x.e.Close()) })
 	return x
@@ -422,6 +428,19 @@ func TestCMELoops(t *testing.T) {
 	}
 }
 
+// holding is a market in which nothing happens while it is held.
+type holding struct {
+	*mdp3gen.Gen
+	held *atomic.Bool
+}
+
+func (h holding) NextAt(dst []byte, now uint64) ([]byte, bool) {
+	if h.held.Load() {
+		return dst, true
+	}
+	return h.Gen.NextAt(dst, now)
+}
+
 // TestCMELateStart: a feed that starts in the middle has symbols and books from the loops, whether packets are lost besides or not, and whatever the replay has.
 func TestCMELateStart(t *testing.T) {
 	for name, o := range map[string]mdp3.Options{
@@ -429,13 +448,15 @@ func TestCMELateStart(t *testing.T) {
 		"loops and replay": {Levels: mdp3.LevelsA, Orders: mdp3.OrdersA, Definitions: mdp3.DefinitionsA, ReplayAt: netip.MustParseAddrPort("127.0.0.1:0"), Keep: 600, Lines: mold.LinesOptions{BothPPM: 1_000, BothPackets: 5}, Cut: true}, // the replay does not go back so far
 	} {
 		t.Run(name, func(t *testing.T) {
-			o.Rate = 4_000 // the market is still there when the feed has come up on a busy machine
-			x := cmeExchange(t, 45_000, 11, o)
+			var held atomic.Bool // so that the market is still there when the feed has come up, however busy the machine
+			x := cmeExchangeOf(t, 30_000, 11, o, func(g *mdp3gen.Gen) mdp3.Market { return holding{g, &held} })
 			x.begin()
 			for x.e.Counters().Last < 800 {
 				time.Sleep(time.Millisecond)
 			}
+			held.Store(true)
 			x.join()
+			held.Store(false)
 			k := x.settle()
 			must(t, x.end())
 			x.books()

@@ -54,7 +54,11 @@ type world struct {
 
 var bookOptions = book.Options{Sparse: true, ZeroPrice: true, MaxInstruments: 1 << 10, MaxOrders: 1 << 16}
 
-func newDecoder() (resync.Decoder, error) { return mdp3.NewDecoder(mdp3.Options{}) }
+// decoders makes decoders that share definitions, as a lane's and its rebuild's do.
+func decoders() func() (resync.Decoder, error) {
+	shared := new(mdp3.Definitions)
+	return func() (resync.Decoder, error) { return mdp3.NewDecoder(mdp3.Options{Definitions: shared}) }
+}
 
 func newPrices() (*pricebook.Books, error) { return pricebook.New(pricebook.Options{}) }
 
@@ -79,6 +83,7 @@ func newWorldFrom(t testing.TB, seed uint64, o mdp3gen.Options, cut bool, c Conf
 	must(t, err)
 	w.prices, err = newPrices()
 	must(t, err)
+	newDecoder := decoders()
 	w.decoder, err = newDecoder()
 	must(t, err)
 	w.batch, err = tick.NewBatch()
