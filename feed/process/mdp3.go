@@ -28,8 +28,9 @@ import (
 // cme is what a lane's CME channels are recovered by:
 //
 //	packets are missing       servers:  the TCP replay, by channel id          session.Replayer, a Link of the channel
-//	they will not come, or    services: the loops of definitions, of levels    mdp3loop.Fetch as parts of package resync's snapshot,
-//	the start was late                  and of orders, as the product has them  joined while books are rebuilt, and left again
+//	they will not come, or    the feed itself: levels, learnt anew     resync.Natural, in the lane
+//	the start was late        services: the loops of definitions, of levels    mdp3loop.Fetch as parts of package resync's snapshot,
+//	                                    and of orders, as the product has them  joined while books are rebuilt, and left again
 type cme struct {
 	replayers []*replayer
 	decoder   *mdp3.Decoder // of the channel that is being opened
@@ -171,7 +172,7 @@ func (x *cme) add(c *mdp3loop.Counters) {
 	}
 }
 
-// addCME registers what price books and loops count.
+// addCME registers what price books, natural refresh and loops count.
 func (r *laneRunner) addCME() (err error) {
 	if _, ok := r.lane.Main().Decoder().(*mdp3.Decoder); !ok {
 		return nil
@@ -179,6 +180,9 @@ func (r *laneRunner) addCME() (err error) {
 	if p := r.kept.Prices; p != nil {
 		r.export.also(func() { p.Counters() })
 		err = r.export.add(r.name+".pricebook", p.Counters())
+	}
+	if n := r.lane.Natural(); n != nil {
+		err = errors.Join(err, r.export.add(r.name+".natural", n))
 	}
 	if r.resync != nil {
 		r.kernel.also(func() {

@@ -14,8 +14,8 @@ import (
 var MDP3 = &Protocol{
 	Name: "mdp3", Title: "CME MDP 3.0", Versions: versionsOf(mdp3.Versions[len(mdp3.Versions)-1], mdp3.Versions), Zone: "America/Chicago",
 	Publisher: tick.PublisherGLBX, Dataset: "GLBX.MDP3", Generated: tick.PublisherSimMDP3, GenSet: "SIM.MDP3",
-	Transports: []string{"udp"}, Recovery: []string{"snapshot loops", "replay"},
-	Framing: mdp3Framing{}, Channels: true, Loop: mdp3Loop, Aside: mdp3Aside,
+	Transports: []string{"udp"}, Recovery: []string{"snapshot loops", "replay", "natural refresh"},
+	Framing: mdp3Framing{}, Channels: true, Loop: mdp3Loop, Aside: mdp3Aside, Natural: true,
 	BooksOf: func(product string) Books {
 		return Books{Sparse: true, Orders: product != "mbp", Prices: product != "mbo", ZeroPrice: true}
 	},

@@ -53,6 +53,8 @@ type Protocol struct {
 	// Mends says that a row that empties a book, with FlagSnapshot, comes before the venue's whole state of the instrument: its book is to be
 	// trusted again, whatever was lost before.
 	Mends bool
+	// Natural says that the venue numbers levels, so that price books come back from the stream itself in time, as far as they do (resync.Natural).
+	Natural bool
 	// Looks says whether a packet's payload is the protocol's: 0 no, 100 certain. Two protocols never claim the same packet with the same number.
 	Looks func(payload []byte, to netip.AddrPort) int
 	// Each calls fn with the messages of a packet for tickwire decode, until it returns false. An error says what in the packet is wrong, and

@@ -185,12 +185,20 @@ type Recovery struct {
 	SnapshotPasswordFile string `toml:"snapshot_password_file"` // first line, without its line end
 	// SnapshotSession is "same" (default: a snapshot whose session is named otherwise than the channel's is not taken) or "any".
 	SnapshotSession string `toml:"snapshot_session"`
+	// Natural is "on" (default: price books that are suspect after a loss are learnt anew from the feed itself, as far as they come back so) or "off". Of mdp3.
+	Natural string `toml:"natural"`
 }
 
 // Values of Recovery.SnapshotSession.
 const (
 	SnapshotSame = "same"
 	SnapshotAny  = "any"
+)
+
+// Values of Recovery.Natural.
+const (
+	NaturalOn  = "on"
+	NaturalOff = "off"
 )
 
 // Consolidate is the process that joins the best prices of several feeds.
