@@ -3,6 +3,7 @@ package fix_test
 import (
 	"fmt"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -21,6 +22,9 @@ type lane struct {
 	inst  *ringbuf.InstWriter
 	last  *ringbuf.LastWriter
 	now   uint64
+
+	quit chan struct{}
+	wg   sync.WaitGroup
 }
 
 func makeLane(t *testing.T, dir string) *lane {
@@ -43,6 +47,20 @@ func makeLane(t *testing.T, dir string) *lane {
 	l.last, err = ringbuf.CreateLast(ringbuf.SidePath(dir, "test", "venue", "0", ringbuf.ExtLast), l.inst, 2, ringbuf.SideOptions{})
 	must(err)
 	l.beat()
+	l.quit = make(chan struct{})
+	writers := []*ringbuf.Writer{l.mbp1, l.mbp10, l.side}
+	l.wg.Go(func() { // as a feed's housekeeping does
+		for {
+			select {
+			case <-l.quit:
+				return
+			case <-time.After(10 * time.Millisecond):
+			}
+			for _, w := range writers {
+				w.Beat(ringbuf.MonotonicNow())
+			}
+		}
+	})
 	t.Cleanup(l.stop)
 	return l
 }
@@ -58,6 +76,8 @@ func (l *lane) stop() {
 	if l.mbp1 == nil {
 		return
 	}
+	close(l.quit)
+	l.wg.Wait()
 	for _, w := range []*ringbuf.Writer{l.mbp1, l.mbp10, l.side} {
 		_ = w.Close()
 	}
@@ -129,7 +149,7 @@ func TestServerOnRings(t *testing.T) {
 	l.define(9, "MSFT")
 	l.top(7, 10025, 10050, 0)
 	l.deep(9, 500, 499, 498)
-	market, err := session.OpenRings(session.RingOptions{RingDir: dir, Log: testLog(t)})
+	market, err := session.OpenRings(session.RingOptions{RingDir: dir, StaleAfter: time.Minute, Log: testLog(t)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -205,7 +225,7 @@ func TestRingMarket(t *testing.T) {
 	l := makeLane(t, dir)
 	l.define(7, "AAPL")
 	l.top(7, 10025, 10050, 0)
-	m, err := session.OpenRings(session.RingOptions{RingDir: dir, Instance: "test", Feed: "venue", Log: testLog(t)})
+	m, err := session.OpenRings(session.RingOptions{RingDir: dir, Instance: "test", Feed: "venue", StaleAfter: time.Minute, Log: testLog(t)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -230,13 +250,13 @@ func TestRingMarket(t *testing.T) {
 	var b session.Book
 	poll()
 	want()
-	if i, ok := m.Find("AAPL"); !ok || i.Exchange != "XTST" || !m.Book(i.ID, false, &b) || b.Pairs[0].BidPx != 10025e7 || m.Book(i.ID, true, &b) {
+	if i, ok := m.Find("AAPL"); !ok || i.Exchange != "XTST" || m.Book(i.ID, session.DepthTop, &b) != session.Here || b.Pairs[0].BidPx != 10025e7 || m.Book(i.ID, session.DepthTen, &b) != session.Nothing {
 		t.Errorf("%+v, %v", i, b.Pairs[0])
 	}
 	l.top(7, 10026, 10050, 0)
 	l.trade(7, 10050, 1)
 	poll()
-	want("0 of 0 10026", "2 of 0")
+	want("0 of 0 10026", fmt.Sprintf("%d of 0", session.EventTrade))
 	for i := range int64(200) { // three laps
 		l.top(7, 10100+i, 10500, 0)
 	}
@@ -244,7 +264,7 @@ func TestRingMarket(t *testing.T) {
 	if len(events) != 1 || events[0] != fmt.Sprintf("%d of 0", session.EventLost) {
 		t.Errorf("events %q, want a loss, and nothing that .last has already", events)
 	}
-	if m.Book(0, false, &b); b.Pairs[0].BidPx != 10299e7 {
+	if m.Book(0, session.DepthTop, &b); b.Pairs[0].BidPx != 10299e7 {
 		t.Errorf("after a loss the bid is %d", b.Pairs[0].BidPx)
 	}
 	l.stop()
@@ -254,7 +274,7 @@ func TestRingMarket(t *testing.T) {
 		}
 	}
 	want(fmt.Sprintf("%d of 0", session.EventLost))
-	if m.Book(0, false, &b); !b.Suspect {
+	if m.Book(0, session.DepthTop, &b); !b.Suspect {
 		t.Error("the book of a producer that is gone is taken for firm")
 	}
 	l = makeLane(t, dir)
@@ -264,7 +284,7 @@ func TestRingMarket(t *testing.T) {
 	for end := time.Now().Add(5 * time.Second); !found && time.Now().Before(end); time.Sleep(time.Millisecond) {
 		l.beat()
 		poll()
-		m.Book(0, false, &b)
+		m.Book(0, session.DepthTop, &b)
 		found = b.Pairs[0].BidPx == 20000e7 && !b.Suspect
 	}
 	if !found {

@@ -54,6 +54,9 @@ type ServerConfig struct {
 	LogonTimeout, FrameTimeout time.Duration
 	// Patience is how long a gap may stay as it is before it is asked for again. The default is 3 s.
 	Patience time.Duration
+	// BookPatience is how long a request that was granted may be without its first book, such as one that is made of orders before the feed has written a
+	// snapshot; then it is refused after all. The default is 10 s.
+	BookPatience time.Duration
 	// WriteTimeout is how long a client may take nothing of what is sent to it. The default is 30 s.
 	WriteTimeout time.Duration
 
@@ -126,6 +129,9 @@ func (c *ServerConfig) defaults() {
 	}
 	if c.Patience <= 0 {
 		c.Patience = 3 * time.Second
+	}
+	if c.BookPatience <= 0 {
+		c.BookPatience = 10 * time.Second
 	}
 	if c.Listen == nil {
 		c.Listen = func(address string) (net.Listener, error) { return net.Listen("tcp", address) }
