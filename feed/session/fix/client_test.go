@@ -244,7 +244,7 @@ func TestClientConversations(t *testing.T) {
 				c.expectClosed()
 				w.accept().expect("35=A")
 			}},
-		{"the list first", func(c *session.Config) { c.List, c.Symbols = true, nil },
+		{"the list first, then what reports add to it", func(c *session.Config) { c.List, c.Symbols, c.ListPatience = true, nil, time.Minute },
 			func(t *testing.T, w *wireVenue, k *session.Client, s *session.Source, poll func(int) []string) {
 				c := w.accept()
 				c.expect("35=A")
@@ -254,7 +254,12 @@ func TestClientConversations(t *testing.T) {
 				c.expectSilence()
 				c.send("y|320=" + id + "|322=2|560=0|393=3|893=Y|146=1|55=L3|")
 				c.expect("35=V", "146=3", "55=L1", "55=L2", "55=L3")
-				poll(2)
+				c.send("BK|320=R|980=A|146=2|55=L4|55=L5|1324=D|")
+				c.expect("35=V", "146=1", "55=L4")
+				c.send("BP|980=D|55=L6|")
+				c.send("BP|980=A|55=L7|")
+				c.expect("35=V", "146=1", "55=L7")
+				poll(5)
 			}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {

@@ -188,6 +188,8 @@ type Config struct {
 	Symbols []string
 	// List asks for the security list (x; c in 4.2). The default is off.
 	List bool
+	// ListPatience is how long a list may be without its next fragment before what came is taken for all: marks of the end are optional. The default is 0.5 s.
+	ListPatience time.Duration
 	// Depth is MarketDepth: 0 full, 1 top of book, N levels. The default is 0.
 	Depth int
 	// FullRefresh asks for W each time (MDUpdateType 0). The default is off: X.
@@ -278,6 +280,9 @@ func (c *Config) defaults() {
 	}
 	if c.PerRequest <= 0 {
 		c.PerRequest = 50
+	}
+	if c.ListPatience <= 0 {
+		c.ListPatience = 500 * time.Millisecond
 	}
 	if c.RingBytes == 0 {
 		c.RingBytes = 8 << 20

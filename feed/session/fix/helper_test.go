@@ -61,6 +61,7 @@ type reader struct {
 	trades int
 	w, x   int
 	lines  int    // entries of X
+	soft   int    // entries that are not firm
 	seq    uint64 // MsgSeqNum of the last message
 	faults []string
 }
@@ -139,6 +140,9 @@ func (r *reader) apply(b *priceBook, e codec.Entry, action byte) {
 		r.fault("price %q: %v", m.In(e, 270), err)
 	}
 	size, _ := codec.Uint(m.In(e, 271))
+	if string(m.In(e, 276)) == "I" {
+		r.soft++
+	}
 	side := b.bids
 	switch string(m.In(e, 269)) {
 	case "0":
