@@ -150,12 +150,12 @@ func (s *Session) settings() *qf.SessionSettings {
 	return q
 }
 
-// store is where numbers are kept; next gives the place at which a session's awaited number is told.
-func (s *Session) store(all *qf.Settings, next func(qf.SessionID) *atomic.Uint64) qf.MessageStoreFactory {
+// store is where numbers are kept; next gives the place at which a session's awaited number is told, sent where the messages are kept that it sends.
+func (s *Session) store(all *qf.Settings, next func(qf.SessionID) *atomic.Uint64, sent func(qf.SessionID) *sentMessages) qf.MessageStoreFactory {
 	if s.StoreDir == "" {
-		return stores{qf.NewMemoryStoreFactory(), next}
+		return stores{qf.NewMemoryStoreFactory(), next, sent}
 	}
-	return stores{file.NewStoreFactory(all), next}
+	return stores{file.NewStoreFactory(all), next, sent}
 }
 
 func yesNo(yes bool) string {

@@ -371,3 +371,52 @@ func TestFigures(t *testing.T) {
 	})
 	expect("35=W", "262=F", "268=0")
 }
+
+// Goal: what a client asks for again is replayed as long as it is kept; for the rest numbers are filled, the subscription gets W, and it is counted. Method:
+// changes of a ring, more than are kept; a client by hand.
+func TestResendIsBounded(t *testing.T) {
+	dir := t.TempDir()
+	l := makeLane(t, dir)
+	l.define(7, "AAPL")
+	l.top(7, 1000, 2000, 0)
+	market, err := session.OpenRings(session.RingOptions{RingDir: dir, StaleAfter: time.Minute, Log: testLog(t)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := session.Serve(session.ServerConfig{Address: "127.0.0.1:0", SenderCompID: "VENUE", Clients: []string{"ME"}, Resend: true, ResendMessages: 3, Log: testLog(t)}, market)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	c := dialVenue(t, session.V44, s.Addr().String())
+	c.logon("141=Y|")
+	c.expect("35=A", "34=1")
+	c.send("V|262=T|263=1|264=1|265=1|267=1|269=0|146=1|55=AAPL|")
+	c.expect("35=W", "34=2")
+	for i := range int64(5) {
+		l.top(7, 1001+i, 2000, 0)
+		c.expect("35=X", fmt.Sprint("34=", 3+i))
+	}
+	c.send("2|7=5|16=0|") // all of that is kept
+	for i := range 3 {
+		c.expect("35=X", fmt.Sprint("34=", 5+i), "43=Y", fmt.Sprintf("270=10.0%d", 3+i))
+	}
+	c.send("1|112=KEPT|")
+	c.expect("35=0", "34=8", "112=KEPT")
+	if n := s.Counters().ResendsShort.Load(); n != 0 {
+		t.Errorf("%d resends were short, want none", n)
+	}
+	c.send("2|7=1|16=0|") // of that not
+	c.expect("35=4", "34=1", "36=5", "43=Y", "123=Y")
+	for i := range 3 {
+		c.expect("35=X", fmt.Sprint("34=", 5+i), "43=Y")
+	}
+	c.expect("35=4", "34=8", "36=9", "43=Y", "123=Y")
+	c.expect("35=W", "34=9", "262=T", "270=10.05")
+	c.send("2|7=2|16=3|") // nothing of that
+	c.expect("35=4", "34=2", "36=4", "43=Y", "123=Y")
+	c.expect("35=W", "34=10", "262=T")
+	if n := s.Counters().ResendsShort.Load(); n != 2 {
+		t.Errorf("%d resends were short, want 2", n)
+	}
+}

@@ -75,8 +75,7 @@ func (o *ringOrders) close() {
 func (o *ringOrders) leave(another bool) {
 	o.joined, o.had = false, o.had && !another
 	o.retry = time.Time{}
-	o.levels, o.tens = o.levels[:0], o.tens[:0]
-	clear(o.changed)
+	o.forget()
 	if o.reader != nil {
 		_ = o.reader.Close()
 	}
@@ -276,11 +275,18 @@ func (o *ringOrders) tell(m *RingMarket, fn func(*Event)) {
 		fn(&e)
 	}
 	for _, x := range o.tens {
-		x.touched = false
 		if x.byOrders && x.follows[DepthTen] > 0 {
 			o.ten(x)
 			fn(&Event{Kind: EventDeep, ID: x.ID, Book: &x.deep, TsEvent: x.deep.TsEvent})
 		}
+	}
+	o.forget()
+}
+
+// forget ends a turn.
+func (o *ringOrders) forget() {
+	for _, x := range o.tens {
+		x.touched = false
 	}
 	o.levels, o.tens = o.levels[:0], o.tens[:0]
 	clear(o.changed)
