@@ -43,6 +43,9 @@ var peerBuild = sync.OnceValues(func() (string, error) {
 })
 
 func TestMain(m *testing.M) {
+	if kind := os.Getenv(processEnv); kind != "" {
+		os.Exit(beProcess(kind))
+	}
 	code := m.Run()
 	if peerDir != "" {
 		_ = os.RemoveAll(peerDir)
