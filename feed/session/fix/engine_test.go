@@ -342,11 +342,12 @@ func TestClientOfEngine(t *testing.T) {
 				t.Fatal(err)
 			}
 			defer c.Close()
-			venue.await("halted", 1)
+			taken := func() int { mu.Lock(); defer mu.Unlock(); return next }
+			whileMoving(t, "half of the updates sent", taken, func() bool { return venue.count("halted") == 1 })
 			p.cut()
 			venue.tell("go")
-			venue.await("finished", 1)
-			until(t, time.Minute, "all updates there", func() bool { mu.Lock(); defer mu.Unlock(); return next > updates || len(faults) > 0 })
+			whileMoving(t, "all updates sent", taken, func() bool { return venue.count("finished") == 1 })
+			whileMoving(t, "all updates there", taken, func() bool { mu.Lock(); defer mu.Unlock(); return next > updates || len(faults) > 0 })
 			want := 2
 			if v != session.V42 {
 				want += 3
@@ -441,19 +442,24 @@ func engineAtServer(t *testing.T, v session.Version, resend bool) {
 	venue.Begin()
 	if !resend {
 		// The day is over sooner than a slow engine has read a tenth of it: the break waits until it has met the lost message.
-		until(t, time.Minute, "half of the day over and a book sent anew", func() bool {
+		whileMoving(t, "half of the day over and a book sent anew", r.entryCount, func() bool {
 			return venue.Steps() > uint64(steps/2) && venue.Counters().Catchups.Load() > 0
 		})
 		p.cut()
 	}
-	until(t, time.Minute, "the day over", func() bool {
+	whileMoving(t, "the day over", func() int { return int(venue.Steps()) + r.entryCount() }, func() bool {
 		return venue.Steps() == uint64(steps) && (!resend || uint64(r.entryCount()) >= venue.Counters().Entries.Load())
 	})
 	if !resend {
 		client.await("logon", 2)
 	}
 	var last error
-	for end := time.Now().Add(time.Minute); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
+	defer func() {
+		if last != nil {
+			t.Log(last)
+		}
+	}()
+	whileMoving(t, "the venue's books at the engine", r.entryCount, func() bool {
 		last = nil
 		for _, symbol := range []string{"SYM0001", "SYM0002", "SYM0003", "SYM0004"} {
 			b, _ := venue.Book(symbol)
@@ -461,13 +467,8 @@ func engineAtServer(t *testing.T, v session.Version, resend bool) {
 				last = err
 			}
 		}
-		if last == nil {
-			break
-		}
-	}
-	if last != nil {
-		t.Error(last)
-	}
+		return last == nil
+	})
 	n := venue.Counters()
 	if resend {
 		r.check(t)

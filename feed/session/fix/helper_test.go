@@ -42,6 +42,23 @@ type writerFunc func([]byte) (int, error)
 
 func (f writerFunc) Write(p []byte) (int, error) { return f(p) }
 
+// patience is how long a test waits for what comes at once on a machine that has nothing else to do.
+const patience = 30 * time.Second
+
+// whileMoving waits for something that must come true as long as there is progress: a machine may be slow, but a minute without any is a fault.
+func whileMoving(t testing.TB, what string, progress func() int, good func() bool) {
+	t.Helper()
+	was, end := progress(), time.Now().Add(time.Minute)
+	for ; !good(); time.Sleep(2 * time.Millisecond) {
+		if is := progress(); is != was {
+			was, end = is, time.Now().Add(time.Minute)
+		}
+		if time.Now().After(end) {
+			t.Fatalf("nothing has moved for a minute, at %d: not yet %s", was, what)
+		}
+	}
+}
+
 // until waits for something that must come true soon.
 func until(t testing.TB, limit time.Duration, what string, good func() bool) {
 	t.Helper()

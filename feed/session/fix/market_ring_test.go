@@ -205,9 +205,9 @@ func TestServerOnRings(t *testing.T) {
 	l.define(11, "NEW")
 	l.top(11, 100, 101, 0)
 	c.send("V|262=N|263=0|264=1|267=1|269=0|146=1|55=NEW|")
-	for end := time.Now().Add(3 * time.Second); ; time.Sleep(20 * time.Millisecond) {
+	for end := time.Now().Add(patience); ; time.Sleep(20 * time.Millisecond) {
 		l.beat()
-		m, err := c.read(5 * time.Second)
+		m, err := c.read(patience)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -283,7 +283,7 @@ func TestRingMarket(t *testing.T) {
 	l.define(8, "AAPL") // another number today
 	l.top(8, 20000, 20001, 0)
 	found := false
-	for end := time.Now().Add(5 * time.Second); !found && time.Now().Before(end); time.Sleep(time.Millisecond) {
+	for end := time.Now().Add(patience); !found && time.Now().Before(end); time.Sleep(time.Millisecond) {
 		l.beat()
 		poll()
 		m.Book(0, session.DepthTop, &b)

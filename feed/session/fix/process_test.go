@@ -126,7 +126,7 @@ func TestAcceptorIsKilled(t *testing.T) {
 			last := uint64(0)
 			for round := range rounds {
 				_, seen, _ := r.counts()
-				until(t, time.Minute, "books there, and changes", func() bool {
+				whileMoving(t, "books there, and changes", r.entryCount, func() bool {
 					_, x, _ := r.counts()
 					return c.Status().Live == killedSymbols && x >= seen+100*(round+1)
 				})
@@ -193,18 +193,19 @@ func TestInitiatorIsKilled(t *testing.T) {
 				b, _ := os.ReadFile(log)
 				return b
 			}
+			lines := func() int { return bytes.Count(read(), []byte("\n")) }
 			start := func() func() {
 				return startProcess(t, ns, "initiator", "FIX_VERSION="+v.String(), "FIX_STORE="+dir, "FIX_LOG="+log, "FIX_PORT=5001")
 			}
 			kill := start()
 			for round := range 3 {
 				want := (round + 1) * updates / 5
-				until(t, 2*time.Minute, fmt.Sprintf("%d updates there", want), func() bool { return bytes.Count(read(), []byte("\n")) >= want })
+				whileMoving(t, fmt.Sprintf("%d updates there", want), lines, func() bool { return lines() >= want })
 				kill()
 				kill = start()
 			}
-			venue.await("finished", 1)
-			until(t, 2*time.Minute, "the last update there", func() bool {
+			whileMoving(t, "all updates sent", lines, func() bool { return venue.count("finished") == 1 })
+			whileMoving(t, "the last update there", lines, func() bool {
 				return bytes.Contains(read(), fmt.Appendf(nil, " %d ", updates))
 			})
 			next, again := 1, 0
