@@ -33,8 +33,9 @@ func TestSchedule(t *testing.T) {
 
 func inWindow(t *testing.T, open time.Duration) bool {
 	schedule, end, start := closing(open, 4*time.Second)
+	venueName := "TIMED" + strconv.Itoa(int(open.Seconds())) // the library knows a name once
 	venue := startVenue(t, simfix.Options{
-		Server: session.ServerConfig{SenderCompID: "TIMED", Versions: []session.Version{session.V44}, Clients: []string{"ME", "HAND"}, StoreDir: t.TempDir(), Schedule: schedule},
+		Server: session.ServerConfig{SenderCompID: venueName, Versions: []session.Version{session.V44}, Clients: []string{"ME", "HAND"}, StoreDir: t.TempDir(), Schedule: schedule},
 		Market: fixgen.Options{Symbols: 2}, Rate: 50,
 	})
 	var mu sync.Mutex
@@ -44,7 +45,7 @@ func inWindow(t *testing.T, open time.Duration) bool {
 	}
 	var windows []window
 	c, err := session.Open(session.Config{
-		Session: session.Session{Version: session.V44, SenderCompID: "ME", TargetCompID: "TIMED", StoreDir: t.TempDir(), Schedule: schedule, Log: testLog(t)},
+		Session: session.Session{Version: session.V44, SenderCompID: "ME", TargetCompID: venueName, StoreDir: t.TempDir(), Schedule: schedule, Log: testLog(t)},
 		Address: venue.Addr().String(), List: true, Depth: 5, RetryLeast: 100 * time.Millisecond, RetryMost: 300 * time.Millisecond,
 	}, func(raw []byte, recv time.Time) {
 		mu.Lock()
@@ -60,7 +61,7 @@ func inWindow(t *testing.T, open time.Duration) bool {
 	}
 	defer c.Close()
 	hand := dialVenue(t, session.V44, venue.Addr().String())
-	hand.we, hand.they = "HAND", "TIMED"
+	hand.we, hand.they = "HAND", venueName
 	hand.logon("")
 	if m, err := hand.read(time.Until(end)); err != nil {
 		t.Logf("no Logon in %v: %q, %v", open, m, err)
@@ -78,7 +79,7 @@ func inWindow(t *testing.T, open time.Duration) bool {
 	hand.expectClosed()
 	// A machine that is late may be in the next window by now: then there is nothing to be seen of the pause.
 	if early := dialVenue(t, session.V44, venue.Addr().String()); time.Until(start) > time.Second {
-		early.we, early.they, early.seq = "HAND", "TIMED", hand.seq
+		early.we, early.they, early.seq = "HAND", venueName, hand.seq
 		early.logon("")
 		if m, err := early.read(time.Until(start)); err == nil && time.Now().Before(start) {
 			t.Errorf("in the pause: %q", m)
@@ -102,7 +103,7 @@ func inWindow(t *testing.T, open time.Duration) bool {
 		t.Errorf("%d logouts, want 1", n)
 	}
 	again := dialVenue(t, session.V44, venue.Addr().String())
-	again.we, again.they = "HAND", "TIMED"
+	again.we, again.they = "HAND", venueName
 	again.logon("") // with 1
 	again.expect("35=A", "34=1")
 	return true
