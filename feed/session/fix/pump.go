@@ -51,6 +51,7 @@ type leg struct {
 	told  bool      // and knows that it is not firm
 	renew bool      // in pump.renew
 	since time.Time // when W became due
+	look  time.Time // not before is it looked for a book that was not to be had
 }
 
 // watcher wants an instrument's status.
@@ -66,6 +67,7 @@ const (
 	pumpCatchups = 256                    // W in a turn
 	mostEntries  = 64                     // of an X
 	pumpNap      = 500 * time.Microsecond // while there is nothing
+	pumpLook     = 10 * time.Millisecond  // between looks for a book that is not to be had yet
 )
 
 func (p *pump) start(s *Server) {
@@ -299,7 +301,10 @@ func (p *pump) soil(l *leg) {
 
 // catchUp sends W that are due to clients that can take them, and says how many.
 func (p *pump) catchUp() (sent int) {
-	left := p.dirty[:0]
+	if len(p.dirty) == 0 {
+		return 0
+	}
+	left, now := p.dirty[:0], time.Now()
 	for i, l := range p.dirty {
 		if sent == pumpCatchups {
 			left = append(left, p.dirty[i:]...)
@@ -308,13 +313,14 @@ func (p *pump) catchUp() (sent int) {
 		if l.sub.gone {
 			continue
 		}
-		if l.sub.client.congested() {
+		if now.Before(l.look) || l.sub.client.congested() {
 			left = append(left, l)
 			continue
 		}
+		l.look = now.Add(pumpLook)
 		switch answer := p.market(l); answer {
 		case Here:
-			l.dirty = false
+			l.dirty, l.look = false, time.Time{}
 		case Stale: // whoever has a book is told once that it is not firm, and waits for another
 			left = append(left, l)
 			if l.told || !l.again {
@@ -322,7 +328,7 @@ func (p *pump) catchUp() (sent int) {
 			}
 			l.told = true
 		case Later, Nothing:
-			if waits := time.Since(l.since) < p.s.c.BookPatience; waits || l.again {
+			if waits := now.Sub(l.since) < p.s.c.BookPatience; waits || l.again {
 				left = append(left, l)
 				if waits || l.told || answer == Later {
 					continue

@@ -77,6 +77,9 @@ func (l *ringLane) directory(m *RingMarket) (reset bool) {
 	}
 	if reset = generation != l.generation; reset {
 		clear(l.ids)
+		if l.orders != nil {
+			l.orders.renumbered = true
+		}
 	}
 	l.generation, l.count = generation, count
 	l.inst.Each(func(_ uint64, e *ringbuf.Inst) {

@@ -23,14 +23,15 @@ type ringOrders struct {
 	batch   *tick.Batch
 	records []tick.Mbo
 
-	joined bool // books are as of the place in the ring
-	had    bool // they were, some time
-	behind bool // and the ring has more
-	asOf   uint64
-	retry  time.Time
-	wanted time.Time // when somebody last did
+	joined     bool // books are as of the place in the ring
+	had        bool // they were, some time
+	behind     bool // and the ring has more
+	renumbered bool // the directory began anew, and the ring may not have been read as far
+	asOf       uint64
+	retry      time.Time
+	wanted     time.Time // when somebody last did
 
-	changed map[levelKey]int
+	changed map[levelKey]struct{}
 	levels  []changedLevel // of this turn, in the order of their first change
 	tens    []*ringInstrument
 }
@@ -55,7 +56,7 @@ const (
 
 // newRingOrders reserves the books. They take any venue's numbers.
 func newRingOrders(l *ringLane) (*ringOrders, error) {
-	o := &ringOrders{lane: l, records: make([]tick.Mbo, 1024), changed: map[levelKey]int{}}
+	o := &ringOrders{lane: l, records: make([]tick.Mbo, 1024), changed: map[levelKey]struct{}{}}
 	var err error
 	if o.books, err = book.New(book.Options{Sparse: true, ZeroPrice: true, MaxInstruments: 1 << 17}); err != nil {
 		return nil, err
@@ -172,9 +173,9 @@ func (o *ringOrders) poll(m *RingMarket, most int, fn func(*Event)) (taken int) 
 			o.anew(fn)
 			return taken
 		}
-		o.behind = false
+		o.behind, o.renumbered = false, false
 	}
-	o.tell(m, fn)
+	o.tell(fn)
 	return taken
 }
 
@@ -246,7 +247,7 @@ func (o *ringOrders) touch(x *ringInstrument, side byte, price int64) {
 		return
 	}
 	was, _ := o.books.LevelAt(x.wire, side, price)
-	o.changed[key] = len(o.levels)
+	o.changed[key] = struct{}{}
 	o.levels = append(o.levels, changedLevel{key, x, was})
 	if x.byOrders && !x.touched {
 		x.touched = true
@@ -255,7 +256,7 @@ func (o *ringOrders) touch(x *ringInstrument, side byte, price int64) {
 }
 
 // tell says what has changed in this turn.
-func (o *ringOrders) tell(m *RingMarket, fn func(*Event)) {
+func (o *ringOrders) tell(fn func(*Event)) {
 	for i := range o.levels {
 		c := &o.levels[i]
 		if c.x.follows[DepthAll] == 0 {
@@ -345,6 +346,8 @@ func (o *ringOrders) answer(x *ringInstrument) Answer {
 	switch {
 	case !o.had:
 		return Nothing
+	case o.renumbered:
+		return Later
 	case !o.joined:
 		return Stale
 	case seen:
