@@ -51,7 +51,7 @@ type Session struct {
 	LogonTimeout time.Duration
 	// MostKept is how many bytes of messages may wait for a gap to be filled. The default is 64 MiB.
 	MostKept int
-	// Patience is how long a gap may stay as it is before it is asked for again. The default is 3 s.
+	// Patience is how long a gap may stay as it is before it is asked for again; after that twice as long, and so on, 32 times at most. The default is 3 s.
 	Patience time.Duration
 	// Log is told what happens. The default is silence.
 	Log *slog.Logger

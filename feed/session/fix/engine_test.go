@@ -319,7 +319,7 @@ func TestClientOfEngine(t *testing.T) {
 			next, list, books := 1, 0, 0
 			var faults []string
 			c, err := session.Open(session.Config{
-				Session: session.Session{Version: v, SenderCompID: "ME", TargetCompID: "PEER", StoreDir: t.TempDir(), Patience: 300 * time.Millisecond, Log: testLog(t)},
+				Session: session.Session{Version: v, SenderCompID: "ME", TargetCompID: "PEER", StoreDir: t.TempDir(), Patience: 2 * time.Second, Log: testLog(t)},
 				Address: fmt.Sprintf("127.0.0.1:%d", p.port()), Symbols: []string{"ESZ4", "NQZ4"}, List: v != session.V42, Depth: 1, Dial: dialIn(ns), RetryLeast: 300 * time.Millisecond,
 			}, func(raw []byte, recv time.Time) {
 				mu.Lock()

@@ -54,7 +54,7 @@ type ServerConfig struct {
 	MaxBody int
 	// LogonTimeout is how long a connection may be without Logon, FrameTimeout how long a message may take. The defaults are 10 s and 30 s.
 	LogonTimeout, FrameTimeout time.Duration
-	// Patience is how long a gap may stay as it is before it is asked for again. The default is 3 s.
+	// Patience is how long a gap may stay as it is before it is asked for again; after that twice as long, and so on, 32 times at most. The default is 3 s.
 	Patience time.Duration
 	// BookPatience is how long a request that was granted may be without its first book, such as one that is made of orders before the feed has written a
 	// snapshot; then it is refused after all. The default is 10 s.

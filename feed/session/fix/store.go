@@ -139,24 +139,29 @@ func (s store) Reset() error {
 }
 
 // stall finds gaps that do not close. The library asks once for what is missing; where the answer is lost too it waits for ever, with heartbeats going to and
-// fro. So when later messages have come and the number that is awaited stays the same for a while, it is asked for again.
+// fro. So when later messages have come and the number that is awaited stays the same for a while, it is asked for again; and then again after twice that time, and
+// so on: a peer that is slow to answer must not be given the whole of it to do again and again.
 type stall struct {
 	next  *atomic.Uint64
 	at    uint64 // the number that is awaited
 	since time.Time
+	times int // it was asked for again
 }
+
+// mostDoubled is how often the time before asking again is doubled: with 3 s it comes to a minute and a half.
+const mostDoubled = 5
 
 // ask gives the ResendRequest that is due, nil: none is.
 func (s *stall) ask(g *gate, now time.Time, patience time.Duration) *qf.Message {
 	next := s.next.Load()
 	if g == nil || g.isDone() || g.high.Load() < next || next != s.at {
-		s.at, s.since = next, now
+		s.at, s.since, s.times = next, now, 0
 		return nil
 	}
-	if now.Sub(s.since) < patience {
+	if now.Sub(s.since) < patience<<s.times {
 		return nil
 	}
-	s.since = now
+	s.since, s.times = now, min(s.times+1, mostDoubled)
 	end := g.order.missing.Load()
 	if end < next {
 		end = 0 // all
