@@ -413,11 +413,18 @@ func (m *RingMarket) pollSide(l *ringLane, fn func(*Event)) (taken int) {
 	}
 	if n == 0 && st == ringbuf.Overrun { // what was missed is not known: statuses are in the directory, figures are no more
 		m.o.Log.Warn("fix: records of a ring were missed", "ring", l.side.Name(), "why", st.String())
+		was := map[*ringInstrument]uint16{}
 		for _, x := range l.ids {
+			was[x] = x.status
 			clear(x.figures)
 		}
 		l.count = 0
 		l.directory(m)
+		for x, status := range was {
+			if x.status != status && x.status != 0 {
+				fn(&Event{Kind: EventStatus, ID: x.ID, Status: x.status})
+			}
+		}
 		fn(&Event{Kind: EventLost})
 	}
 	return n

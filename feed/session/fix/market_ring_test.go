@@ -363,12 +363,18 @@ func TestFigures(t *testing.T) {
 			c.expect("35=3", "371=269", "373=5") // 4.4 has no such type
 		}
 	}
+	c.send("e|324=S|55=AAPL|263=1|")
+	c.expect("35=f", "55=AAPL")
+	if err := l.inst.SetStatus(2, 7, uint8(tick.StatusHalt)); err != nil { // of which the record is missed
+		t.Fatal(err)
+	}
 	until(t, 20*time.Second, "a loss noticed", func() bool {
 		for range 200 { // three laps: the server is not always as fast
 			l.figure(7, 5, 104e9, math.MaxInt64, 1)
 		}
 		return s.Counters().Catchups.Load() > 0
 	})
+	expect("35=f", "324=S", "326=2")
 	expect("35=W", "262=F", "268=0")
 }
 
