@@ -113,6 +113,13 @@ func TestAcceptorIsKilled(t *testing.T) {
 				symbols = append(symbols, fmt.Sprintf("SYM%04d", i+1))
 			}
 			r := newReader(t, v)
+			var client atomic.Pointer[session.Client]
+			r.gaps = func() uint64 {
+				if c := client.Load(); c != nil {
+					return c.Counters().Gaps.Load()
+				}
+				return 0
+			}
 			kill := start(0)
 			c, err := session.Open(session.Config{
 				Session: session.Session{Version: v, SenderCompID: "ME", TargetCompID: "VENUE", Log: testLog(t)}, Address: fmt.Sprint("127.0.0.1:", processPort),
@@ -121,6 +128,7 @@ func TestAcceptorIsKilled(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
+			client.Store(c)
 			defer c.Close()
 			const rounds, steps = 3, 3000
 			last := uint64(0)
