@@ -40,6 +40,7 @@ func (c *Config) Defaults() {
 	}
 	orString(&c.Consolidate.Name, "consolidated")
 	orSlots(&c.Consolidate.Slots, ringbuf.KindCbbo.DefaultSlots())
+	c.Plugins.defaults()
 	for i := range c.Feed {
 		c.Feed[i].defaults()
 	}
@@ -69,6 +70,9 @@ func defaultRunDir() string {
 func (f *Feed) defaults() {
 	if f.Protocol == "" {
 		f.Protocol = "itch"
+	}
+	if f.Protocol == "xdp" {
+		f.nyseDefaults()
 	}
 	if d, ok := protocols[f.Protocol]; ok {
 		if f.Publisher == 0 {
@@ -166,6 +170,7 @@ func (r *Recovery) defaults() {
 	orInt(&r.HoldPackets, 4096)
 	orInt(&r.HoldMessages, 100_000)
 	orString(&r.SnapshotSession, SnapshotSame)
+	orString(&r.Natural, NaturalOn)
 	orSpan(&r.SilentAfter, 3*time.Second)
 }
 
@@ -237,6 +242,7 @@ func (c *Config) Validate() error {
 		f.validate(&fs, key)
 	}
 	c.Consolidate.validate(&fs, c.Feed)
+	c.Plugins.validate(&fs)
 	return errors.Join(fs...)
 }
 
@@ -345,6 +351,7 @@ func (r *Recovery) validate(fs *faults, key string) {
 		hostPort(fs, key+".snapshot", r.Snapshot)
 	}
 	oneOf(fs, key+".snapshot_session", r.SnapshotSession, SnapshotSame, SnapshotAny)
+	oneOf(fs, key+".natural", r.Natural, NaturalOn, NaturalOff)
 	if len(r.SnapshotUser) > 6 {
 		fs.add(key+".snapshot_user", "= %q has more than 6 characters", r.SnapshotUser)
 	}

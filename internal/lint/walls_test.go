@@ -38,6 +38,7 @@ var heavy = map[string]string{
 	"github.com/duckdb/":      "sqlgw/duck",
 	"github.com/quickfixgo/":  "feed/session/fix",
 	"github.com/tetratelabs/": "plugins",
+	"oras.land/":              "plugins/registry", // registries and their many ways to ask for credentials
 }
 
 func TestWalls(t *testing.T) {

@@ -5,8 +5,9 @@ import (
 	"fmt"
 )
 
-// Type of a column's values: ABI.md, Layout.
-type Type uint8
+// Type of a column's values: ABI.md, Layout. Its number is a byte there; it is wider here because encoding/json would read text into a slice of bytes as
+// base64, and so take "args": "BQ==" for one i64.
+type Type uint16
 
 // Types by their numbers in a layout. Price and Time are I64 and U64 there, Bool is U8: only manifests and SQL know them.
 const (
@@ -57,7 +58,7 @@ func (t Type) String() string {
 	if s, ok := typeNames[t]; ok {
 		return s
 	}
-	return fmt.Sprintf("type %d", uint8(t))
+	return fmt.Sprintf("type %d", uint16(t))
 }
 
 // MarshalText writes the name that manifests use.

@@ -9,6 +9,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/tickwire/tickwire/plugins/wasm"
 )
@@ -20,6 +21,9 @@ const (
 	MostBytes   = 64 << 10
 	MostRows    = 4096
 	MostKinds   = 64
+
+	// MostModuleBytes is the size of a module of the largest sort (wasi), with its signature: nothing larger is read, stored or sent.
+	MostModuleBytes = 16 << 20
 )
 
 // ErrNone says that a module has no manifest.
@@ -116,8 +120,10 @@ type Requirement struct {
 var (
 	pluginName = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,62}$`)
 	unitName   = regexp.MustCompile(`^[a-z][a-z0-9_]{0,62}$`)
-	semver     = regexp.MustCompile(`^(0|[1-9]\d{0,8})\.(0|[1-9]\d{0,8})\.(0|[1-9]\d{0,8})(-[0-9A-Za-z-]+(\.[0-9A-Za-z-]+)*)?(\+[0-9A-Za-z.-]+)?$`)
 )
+
+// ValidName says whether it can be a plugin's name. Such a name is safe in a path: it has no dot, slash or capital.
+func ValidName(name string) bool { return pluginName.MatchString(name) }
 
 // Of reads the manifest of a module.
 func Of(module []byte) (*Manifest, error) {
@@ -136,8 +142,12 @@ func Parse(text []byte) (*Manifest, error) {
 	if len(text) > MostBytes {
 		return nil, fmt.Errorf("manifest: %d bytes, but at most %d", len(text), MostBytes)
 	}
+	if err := checkText(text); err != nil {
+		return nil, fmt.Errorf("manifest: %w", err)
+	}
 	var m Manifest
 	d := json.NewDecoder(bytes.NewReader(text))
+	d.UseNumber() // defaults of parameters are taken as they are written: a float64 would round those above 2^53
 	if err := d.Decode(&m); err != nil {
 		return nil, fmt.Errorf("manifest: offset %d: %w", d.InputOffset(), err)
 	}
@@ -170,8 +180,8 @@ func (m *Manifest) check() error {
 	switch l := m.Limits; {
 	case !pluginName.MatchString(m.Name):
 		return fmt.Errorf("name %q: want 1 to 63 of a-z, 0-9 and -, not - first", m.Name)
-	case !semver.MatchString(m.Version):
-		return fmt.Errorf("version %q is no semantic version such as 1.0.0", m.Version)
+	case !ValidVersion(m.Version):
+		return fmt.Errorf("version %q is no semantic version such as 1.0.0, of at most %d bytes", m.Version, mostVersionBytes)
 	case m.ABI > ABI:
 		return fmt.Errorf("abi %d is newer than this tickwire's %d", m.ABI, ABI)
 	case m.ABI != ABI:
@@ -211,6 +221,7 @@ func (m *Manifest) check() error {
 		}
 		names[p.Name] = true
 	}
+	needs := map[string]bool{}
 	for i, r := range m.Requires {
 		switch _, err := ParseRange(r.Version); {
 		case !pluginName.MatchString(r.Name):
@@ -219,7 +230,55 @@ func (m *Manifest) check() error {
 			return fmt.Errorf("requires[%d]: the plugin needs itself", i)
 		case err != nil:
 			return fmt.Errorf("requires[%d] (%s): %w", i, r.Name, err)
+		case needs[r.Name]:
+			return fmt.Errorf("requires[%d]: a second %s; bounds of one range stand in one text", i, r.Name)
 		}
+		needs[r.Name] = true
 	}
 	return nil
+}
+
+// checkText refuses what encoding/json would take in silence and other readers otherwise: bytes that are no UTF-8 (replaced), and a key that an object
+// has twice, capitals or not (the last one wins). What is no JSON at all is left to the decoder, which says so better.
+func checkText(text []byte) error {
+	if !utf8.Valid(text) {
+		return errors.New("not UTF-8")
+	}
+	type object struct {
+		keys map[string]bool // nil: an array
+		key  bool            // the next token is a key
+	}
+	var open []object
+	d := json.NewDecoder(bytes.NewReader(text))
+	d.UseNumber() // 1e999 is no error to the decoder either
+	for {
+		token, err := d.Token()
+		if err != nil {
+			return nil
+		}
+		top := len(open) - 1
+		switch {
+		case token == json.Delim('{'):
+			open = append(open, object{map[string]bool{}, true})
+			continue
+		case token == json.Delim('['):
+			open = append(open, object{})
+			continue
+		case token == json.Delim('}') || token == json.Delim(']'):
+			open = open[:top]
+			top--
+		case top >= 0 && open[top].key:
+			key := token.(string)
+			folded := strings.ToUpper(strings.ToLower(key))
+			if open[top].keys[folded] {
+				return fmt.Errorf("offset %d: a second key %q", d.InputOffset(), key)
+			}
+			open[top].keys[folded], open[top].key = true, false
+			continue
+		}
+		if top < 0 {
+			return nil // the value is over
+		}
+		open[top].key = open[top].keys != nil
+	}
 }

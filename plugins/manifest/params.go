@@ -6,9 +6,12 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"math/big"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 )
 
 // Param is one thing that configuration may set.
@@ -29,6 +32,8 @@ func (p *Param) check() error {
 		return fmt.Errorf("type %q is none of i64, f64, bool, string, price", p.Type)
 	case (p.Min != nil || p.Max != nil) && (p.Type == "bool" || p.Type == "string"):
 		return errors.New("min and max are for numbers")
+	case p.Min != nil && p.Max != nil && *p.Min > *p.Max:
+		return fmt.Errorf("min %v is above max %v", *p.Min, *p.Max)
 	case p.Default != nil:
 		if _, err := p.value(p.Default); err != nil {
 			return fmt.Errorf("default: %w", err)
@@ -80,10 +85,12 @@ func (p *Param) value(v any) (any, error) {
 		case bool:
 			return v, nil
 		case string:
-			return strconv.ParseBool(v)
+			if b, err := strconv.ParseBool(v); err == nil {
+				return b, nil
+			}
 		}
 	case "string":
-		if s, ok := v.(string); ok {
+		if s, ok := v.(string); ok && utf8.ValidString(s) {
 			return s, nil
 		}
 	case "i64":
@@ -91,35 +98,46 @@ func (p *Param) value(v any) (any, error) {
 		if err != nil {
 			return nil, err
 		}
-		return n, p.within(float64(n))
+		return n, p.within(new(big.Rat).SetInt64(n))
 	case "f64":
 		f, err := number(v)
 		if err != nil {
 			return nil, err
 		}
-		return f, p.within(f)
+		return f, p.within(rational(f))
 	case "price":
-		text := fmt.Sprint(v)
-		if f, ok := v.(float64); ok {
-			text = strconv.FormatFloat(f, 'f', -1, 64)
-		}
-		n, err := price(text)
+		n, err := price(v)
 		if err != nil {
 			return nil, err
 		}
-		return n, p.within(float64(n) / 1e9)
+		return n, p.within(big.NewRat(n, 1e9))
 	}
-	return nil, fmt.Errorf("%v is no %s", v, p.Type)
+	return nil, fmt.Errorf("%q is no %s", fmt.Sprint(v), p.Type)
 }
 
-func (p *Param) within(f float64) error {
+// within compares exactly: int64 has values that float64 has not.
+func (p *Param) within(v *big.Rat) error {
 	switch {
-	case p.Min != nil && f < *p.Min:
-		return fmt.Errorf("%v is below %v", f, *p.Min)
-	case p.Max != nil && f > *p.Max:
-		return fmt.Errorf("%v is above %v", f, *p.Max)
+	case p.Min != nil && v.Cmp(rational(*p.Min)) < 0:
+		return fmt.Errorf("%s is below %v", decimal(v), *p.Min)
+	case p.Max != nil && v.Cmp(rational(*p.Max)) > 0:
+		return fmt.Errorf("%s is above %v", decimal(v), *p.Max)
 	}
 	return nil
+}
+
+// rational is the decimal that was written for f, not the binary fraction beside it: a price of 0.1 is not below 0.1.
+func rational(f float64) *big.Rat {
+	r, _ := new(big.Rat).SetString(strconv.FormatFloat(f, 'g', -1, 64))
+	return r
+}
+
+func decimal(r *big.Rat) string {
+	if r.IsInt() {
+		return r.Num().String()
+	}
+	f, _ := r.Float64()
+	return strconv.FormatFloat(f, 'g', -1, 64)
 }
 
 func integer(v any) (int64, error) {
@@ -129,41 +147,74 @@ func integer(v any) (int64, error) {
 	case int64:
 		return v, nil
 	case float64:
-		if v == math.Trunc(v) && math.Abs(v) <= 1<<53 {
+		if v == math.Trunc(v) && math.Abs(v) < 1<<53 { // beyond, it stands for several whole numbers
 			return int64(v), nil
 		}
+	case json.Number:
+		if n, err := v.Int64(); err == nil {
+			return n, nil
+		}
+		if f, err := v.Float64(); err == nil && strings.ContainsAny(v.String(), ".eE") {
+			return integer(f) // 1e3, 5.0
+		}
 	case string:
-		return strconv.ParseInt(v, 10, 64)
+		if n, err := strconv.ParseInt(v, 10, 64); err == nil {
+			return n, nil
+		}
 	}
-	return 0, fmt.Errorf("%v is no whole number", v)
+	return 0, fmt.Errorf("%q is no whole number of 64 bits", fmt.Sprint(v))
 }
 
 func number(v any) (float64, error) {
+	f := math.NaN()
 	switch v := v.(type) {
 	case int:
-		return float64(v), nil
+		f = float64(v)
 	case int64:
-		return float64(v), nil
+		f = float64(v)
 	case float64:
-		if !math.IsNaN(v) && !math.IsInf(v, 0) {
-			return v, nil
-		}
+		f = v
+	case json.Number:
+		return number(v.String())
 	case string:
-		f, err := strconv.ParseFloat(v, 64)
-		if err == nil && (math.IsNaN(f) || math.IsInf(f, 0)) {
-			err = fmt.Errorf("%s is no number", v)
+		if n, err := strconv.ParseFloat(v, 64); err == nil {
+			f = n
 		}
-		return f, err
 	}
-	return 0, fmt.Errorf("%v is no number", v)
+	if math.IsNaN(f) || math.IsInf(f, 0) {
+		return 0, fmt.Errorf("%q is no number", fmt.Sprint(v))
+	}
+	return f, nil
 }
 
-// price reads a decimal of at most nine places, in 1e-9, exactly.
-func price(text string) (int64, error) {
-	whole, part, _ := strings.Cut(text, ".")
-	if len(part) > 9 || part == "" && strings.Contains(text, ".") {
-		return 0, fmt.Errorf("%s is no price of at most nine decimals", text)
+// price brings a number to 1e-9, exactly. Text has no exponent; numbers of JSON and TOML may.
+func price(v any) (int64, error) {
+	switch v := v.(type) {
+	case int:
+		return parsePrice(strconv.Itoa(v))
+	case int64:
+		return parsePrice(strconv.FormatInt(v, 10))
+	case float64:
+		return parsePrice(strconv.FormatFloat(v, 'f', -1, 64))
+	case json.Number:
+		if f, err := v.Float64(); err == nil && strings.ContainsAny(v.String(), "eE") {
+			return price(f)
+		}
+		return parsePrice(v.String())
+	case string:
+		return parsePrice(v)
 	}
+	return 0, fmt.Errorf("%q is no price", fmt.Sprint(v))
+}
+
+// decimalText is a sign, digits, and at most nine of them behind a point: -0.5, .25, 101.
+var decimalText = regexp.MustCompile(`^[+-]?(\d+(\.\d{1,9})?|\.\d{1,9})$`)
+
+func parsePrice(text string) (int64, error) {
+	if !decimalText.MatchString(text) {
+		return 0, fmt.Errorf("%q is no price of at most nine decimals", text)
+	}
+	whole, part, _ := strings.Cut(text, ".")
 	n, err := strconv.ParseInt(whole+part+strings.Repeat("0", 9-len(part)), 10, 64)
 	if err != nil {
 		return 0, fmt.Errorf("%s is no price within ±9223372036.854775807", text)

@@ -3,11 +3,31 @@ package manifest
 import (
 	"cmp"
 	"fmt"
+	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 )
 
-// Compare orders two semantic versions (semver.org 2.0, section 11): -1, 0 or 1. Both must be valid.
+// Grammar of semver.org 2.0, with numbers of at most nine digits, so that they fit anywhere, and in all no more than a tag of a registry may have.
+const (
+	numberText       = `(0|[1-9]\d{0,8})`
+	identifierText   = `(0|[1-9]\d*|\d*[A-Za-z-][0-9A-Za-z-]*)`
+	behindCore       = `(-` + identifierText + `(\.` + identifierText + `)*)?(\+[0-9A-Za-z-]+(\.[0-9A-Za-z-]+)*)?`
+	mostVersionBytes = 128
+)
+
+var (
+	semver  = regexp.MustCompile(`^` + numberText + `\.` + numberText + `\.` + numberText + behindCore + `$`)
+	partial = regexp.MustCompile(`^` + numberText + `(\.` + numberText + `)?$`)
+)
+
+// ValidVersion says whether it is a semantic version. Such a version is safe in a path: it begins with a digit and has no slash.
+func ValidVersion(version string) bool {
+	return len(version) <= mostVersionBytes && semver.MatchString(version)
+}
+
+// Compare orders two semantic versions (semver.org 2.0, section 11): -1, 0 or 1. Both must be valid. What is behind a + does not count.
 func Compare(a, b string) int {
 	a, _, _ = strings.Cut(a, "+")
 	b, _, _ = strings.Cut(b, "+")
@@ -31,15 +51,14 @@ func Compare(a, b string) int {
 func parts(a, b string) int {
 	as, bs := strings.Split(a, "."), strings.Split(b, ".")
 	for i := range min(len(as), len(bs)) {
-		x, errX := strconv.ParseUint(as[i], 10, 64)
-		y, errY := strconv.ParseUint(bs[i], 10, 64)
-		c := strings.Compare(as[i], bs[i])
-		switch {
-		case errX == nil && errY == nil:
-			c = cmp.Compare(x, y)
-		case errX == nil:
+		x, y := as[i], bs[i]
+		c := strings.Compare(x, y)
+		switch numX, numY := allDigits(x), allDigits(y); {
+		case numX && numY && len(x) != len(y):
+			c = cmp.Compare(len(x), len(y)) // no zero leads, and there may be more digits than an integer has
+		case numX && !numY:
 			c = -1
-		case errY == nil:
+		case numY && !numX:
 			c = 1
 		}
 		if c != 0 {
@@ -49,12 +68,30 @@ func parts(a, b string) int {
 	return cmp.Compare(len(as), len(bs))
 }
 
+func allDigits(s string) bool {
+	return strings.Trim(s, "0123456789") == ""
+}
+
+// Prerelease says whether a version comes before a release, as 1.0.0-rc.1 does before 1.0.0.
+func Prerelease(version string) bool {
+	core, _, _ := strings.Cut(version, "+")
+	return strings.Contains(core, "-")
+}
+
 // Range is a set of versions: every bound must hold.
 type Range []bound
 
 type bound struct{ op, version string }
 
-// ParseRange reads bounds such as ">=1.2.0 <2.0.0", "=1.0.0", "1.0.0" (the same), "^1.2.0" (from there on, same major version, or same minor before 1) or "*".
+// ParseRange reads bounds, all of which must hold:
+//
+//   - any version
+//     1.2.0, =1.2.0    this one
+//     1.2, 1           any that begins so
+//     >=1.2.0 <2.0.0   also > and <=. What >= and < leave out is 0: >=1.2 <2
+//     ^1.2.0, ^1.2     from there on, what may not break: same major version, or same minor before 1
+//
+// A version before a release is within if its order is: 2.0.0-rc.1 is within >=1.0.0 <2.0.0, but not within ^1.0.0.
 func ParseRange(text string) (Range, error) {
 	var r Range
 	for _, word := range strings.Fields(text) {
@@ -66,16 +103,27 @@ func ParseRange(text string) (Range, error) {
 			at = len(word)
 		}
 		op, version := word[:at], word[at:]
-		if !semver.MatchString(version) {
+		short := partial.MatchString(version)
+		if !short && !ValidVersion(version) {
 			return nil, fmt.Errorf("range %q: %q is no version", text, version)
 		}
-		switch op {
-		case "", "=":
+		whole := version
+		if short {
+			whole += ".0.0"[2*strings.Count(version, "."):]
+		}
+		switch {
+		case short && (op == "" || op == "="):
+			r = append(r, bound{">=", whole + "-0"}, bound{"<", after(version)})
+		case op == "" || op == "=":
 			r = append(r, bound{"=", version})
-		case "<", "<=", ">", ">=":
+		case op == ">=" || op == "<":
+			r = append(r, bound{op, whole})
+		case short && (op == ">" || op == "<="):
+			return nil, fmt.Errorf("range %q: %s wants all three numbers", text, op)
+		case op == ">" || op == "<=":
 			r = append(r, bound{op, version})
-		case "^":
-			r = append(r, bound{">=", version}, bound{"<", next(version)})
+		case op == "^":
+			r = append(r, bound{">=", whole}, bound{"<", next(version)})
 		default:
 			return nil, fmt.Errorf("range %q: %q is none of < <= = >= > ^", text, op)
 		}
@@ -86,27 +134,73 @@ func ParseRange(text string) (Range, error) {
 	return r, nil
 }
 
+// after is the first version that does not begin as the short one: 2 behind 1, 1.3 behind 1.2.
+func after(short string) string {
+	major, minor, both := strings.Cut(short, ".")
+	if !both {
+		return plus1(major) + ".0.0-0"
+	}
+	return major + "." + plus1(minor) + ".0-0"
+}
+
 // next is the first version that may break what version promised.
 func next(version string) string {
 	core, _, _ := strings.Cut(version, "-")
 	core, _, _ = strings.Cut(core, "+")
 	n := strings.Split(core, ".")
-	major, _ := strconv.Atoi(n[0])
-	minor, _ := strconv.Atoi(n[1])
-	if major > 0 {
-		return fmt.Sprintf("%d.0.0-0", major+1)
+	if n[0] != "0" || len(n) == 1 {
+		return plus1(n[0]) + ".0.0-0"
 	}
-	return fmt.Sprintf("0.%d.0-0", minor+1)
+	return "0." + plus1(n[1]) + ".0-0"
 }
 
-// Has says whether a version is within.
+// plus1 of at most nine digits.
+func plus1(number string) string {
+	n, _ := strconv.Atoi(number)
+	return strconv.Itoa(n + 1)
+}
+
+// Has says whether a version is within. It must be valid.
 func (r Range) Has(version string) bool {
 	for _, b := range r {
 		c := Compare(version, b.version)
-		ok := map[string]bool{"=": c == 0, "<": c < 0, "<=": c <= 0, ">": c > 0, ">=": c >= 0}[b.op]
+		ok := false
+		switch b.op {
+		case "=":
+			ok = c == 0
+		case "<":
+			ok = c < 0
+		case "<=":
+			ok = c <= 0
+		case ">":
+			ok = c > 0
+		case ">=":
+			ok = c >= 0
+		}
 		if !ok {
 			return false
 		}
 	}
 	return true
+}
+
+// Newest is the newest of the versions within the range; a release before all that come before one. "" says that there is none. What is no version is not looked at.
+func (r Range) Newest(versions []string) string {
+	in := slices.DeleteFunc(slices.Clone(versions), func(v string) bool { return !ValidVersion(v) || !r.Has(v) })
+	if len(in) == 0 {
+		return ""
+	}
+	return slices.MaxFunc(in, func(a, b string) int { return cmp.Or(Prefer(a, b), strings.Compare(a, b)) })
+}
+
+// Prefer orders versions as a choice among them does: as Compare, but what comes before a release is chosen after all releases.
+func Prefer(a, b string) int {
+	preA, preB := Prerelease(a), Prerelease(b)
+	switch {
+	case preA && !preB:
+		return -1
+	case preB && !preA:
+		return 1
+	}
+	return Compare(a, b)
 }

@@ -96,7 +96,7 @@ func Custom(module []byte, name string) (body []byte, err error) {
 	return body, nil
 }
 
-// AppendCustom appends a custom section to a module.
+// AppendCustom appends a custom section to a module. As append does, it may write behind the module's end if there is room.
 func AppendCustom(module []byte, name string, body []byte) []byte {
 	inner := binary.AppendUvarint(nil, uint64(len(name)))
 	inner = append(inner, name...)
