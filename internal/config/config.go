@@ -255,6 +255,16 @@ type ServeFIX struct {
 	Feed     string   `toml:"feed"`    // whose instruments are offered; the default is all feeds'
 	StoreDir string   `toml:"store_dir"`
 	TLS      TLS      `toml:"tls"`
+	// Resend keeps what was sent last for clients that ask for it again. The default is that gaps are filled without messages, and books sent anew.
+	Resend         bool `toml:"resend"`
+	ResendMessages int  `toml:"resend_messages"` // kept of each session, at most; the default is 100,000
+	ResendBytes    Size `toml:"resend_bytes"`    // of theirs; the default is 16 MiB
+	// Start and End bound sessions each day, HH:MM:SS in Zone (default UTC); StartDay and EndDay, both, make it one of a week. The default is always.
+	Start    string `toml:"start"`
+	End      string `toml:"end"`
+	StartDay string `toml:"start_day"`
+	EndDay   string `toml:"end_day"`
+	Zone     string `toml:"zone"`
 }
 
 // Serve is the process that owns the store and every query port.
