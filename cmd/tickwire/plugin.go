@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -95,7 +96,12 @@ func (r *registryFlags) client() (*registry.Client, error) {
 			return nil, usageError{err}
 		}
 		line, _, _ := strings.Cut(string(text), "\n")
-		c.Secret = registry.Secret(strings.TrimSuffix(line, "\r"))
+		if c.Secret = registry.Secret(strings.TrimSuffix(line, "\r")); c.Secret == "" {
+			return nil, usageError{fmt.Errorf("the first line of %s is empty: the password or token belongs there", r.secretFile)}
+		}
+	}
+	if c.User != "" && c.Secret == "" {
+		return nil, usageError{errors.New("--user wants a password: --secret-file FILE or $" + registryToken)}
 	}
 	if r.ca != "" {
 		var err error

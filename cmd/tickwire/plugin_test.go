@@ -173,6 +173,7 @@ func TestPluginRegistries(t *testing.T) {
 	t.Setenv("TICKWIRE_CONFIG", "")
 	s := httptest.NewServer(peer.New(peer.Logger(log.New(io.Discard, "", 0))))
 	t.Cleanup(s.Close)
+	t.Setenv(registryToken, "")
 	files := t.TempDir()
 	needs := `, "requires": [{"name": "map", "version": "^1"}]`
 	for _, at := range []string{"file://" + t.TempDir() + "/", "oci://" + strings.TrimPrefix(s.URL, "http://") + "/desk/"} {
@@ -194,6 +195,13 @@ func TestPluginRegistries(t *testing.T) {
 		plugin(t, exitOK, "map 1.5.0 is enabled\nband 2.0.0 is enabled", "pull", at+"band", "--needs", "--enable", "--dir", set, "--plain-http")
 		plugin(t, exitFailed, "is not there", "pull", at+"none", "--dir", set, "--plain-http")
 	}
+	t.Setenv(registryToken, "")
+	plugin(t, exitUsage, "wants a password", "list", "http://192.0.2.1/band", "--user", "desk")
+	empty := filepath.Join(t.TempDir(), "secret")
+	if err := os.WriteFile(empty, []byte("\nsecret"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	plugin(t, exitUsage, "is empty", "list", "http://192.0.2.1/band", "--secret-file", empty)
 	t.Setenv(registryToken, "hush")
 	plugin(t, exitFailed, "no credentials are sent", "list", "http://192.0.2.1/band", "--timeout", "10s")
 	if _, out, errs := command(t, "plugin", "list", "http://192.0.2.1/band", "--timeout", "10s"); strings.Contains(out+errs, "hush") {

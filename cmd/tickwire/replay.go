@@ -63,8 +63,8 @@ default route, and with TTL 0, the default, nothing leaves this host.`,
 	f.StringVar(&o.pace, "pace", "recorded", "recorded, x10 (any factor), 50000/s (messages), or max")
 	o.input.flags(c)
 	f.StringVar(&o.name, "name", "replay", "name of the feed in shared memory")
-	f.Uint16Var(&o.publisher, "publisher", 0, "DBN publisher id of the records (default: the protocol's)")
-	f.StringVar(&o.dataset, "dataset", "", "DBN dataset of the records (default: the protocol's)")
+	f.Uint16Var(&o.publisher, "publisher", 0, "DBN publisher id of the records (default: that of the capture's market, or the protocol's)")
+	f.StringVar(&o.dataset, "dataset", "", "DBN dataset of the records (default: that of the capture's market, or the protocol's)")
 	o.at.flags(c)
 	f.StringVar(&o.iface, "interface", "", "send multicast out of this interface instead")
 	f.StringArrayVar(&o.groups, "group", nil, "group and port to send to; once for line A, once more for B")
@@ -83,16 +83,22 @@ func (o *replayOptions) intoRings(ctx context.Context, path string, errs io.Writ
 	if err != nil {
 		return err
 	}
-	proto, err := process.ProtocolOf(path, o.input.protocol)
+	proto, publisher, dataset, err := process.RecordsOf(path, o.input.options())
 	if err != nil {
 		return err
+	}
+	if o.publisher != 0 {
+		publisher = o.publisher
+	}
+	if o.dataset != "" {
+		dataset = o.dataset
 	}
 	cfg := &config.Config{
 		Instance: config.Instance{Name: instance, RingDir: o.at.ringDir},
 		Feed: []config.Feed{{
 			Name: o.name, Source: "file", Path: abs, Pace: o.pace, Date: o.input.date,
-			Protocol: proto.Name, Version: o.input.version, Product: o.input.product, Schema: o.input.schema,
-			Publisher: o.publisher, Dataset: o.dataset,
+			Protocol: proto.Name, Version: o.input.version, Product: o.input.product, Prices: o.input.prices, Definitions: o.input.definitions, Schema: o.input.schema,
+			Publisher: publisher, Dataset: dataset,
 		}},
 	}
 	cfg.Defaults()

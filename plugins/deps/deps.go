@@ -18,7 +18,7 @@ import (
 )
 
 // mostSteps bounds the search: versions looked at. Real sets take a step a plugin.
-const mostSteps = 100_000
+const mostSteps = 10_000
 
 // Want is what configuration, or a command line, asks for.
 type Want struct {

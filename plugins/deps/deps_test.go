@@ -115,7 +115,7 @@ func TestResolveIsBounded(t *testing.T) {
 func TestResolveAgainstAll(t *testing.T) {
 	ranges := []string{"*", "^1", "^2", "<2", "1.0.0", ">=1.1"}
 	solved, refused := 0, 0
-	for seed := range uint64(2000) {
+	for seed := range uint64(600) {
 		r := rand.New(rand.NewPCG(seed, 7))
 		var available []*manifest.Manifest
 		for i := range 4 { // only later names are needed: no circles
@@ -146,7 +146,7 @@ func TestResolveAgainstAll(t *testing.T) {
 			refused++
 		}
 	}
-	if solved < 200 || refused < 200 {
+	if solved < 60 || refused < 60 {
 		t.Errorf("%d solved, %d refused: this shows little", solved, refused)
 	}
 }

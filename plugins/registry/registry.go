@@ -71,15 +71,7 @@ type Ref struct {
 
 // ParseRef reads a reference: see the package for its forms. Behind the name comes @ and a range of versions, or in oci : and a version; nothing is any.
 func ParseRef(text string) (Ref, error) {
-	wrong := func(why string) (Ref, error) {
-		if i := strings.LastIndex(text, "@"); i > strings.LastIndex(text, "/") {
-			text = text[:i]
-		}
-		if scheme, _, ok := strings.Cut(text, "://"); ok && strings.Contains(text, "@") {
-			text = scheme + "://…" // a password may be in it
-		}
-		return Ref{}, fmt.Errorf("registry: %q: %s", text, why)
-	}
+	wrong := func(why string) (Ref, error) { return Ref{}, fmt.Errorf("registry: %q: %s", shown(text), why) }
 	scheme, rest, ok := strings.Cut(text, "://")
 	if !ok || !slices.Contains([]string{"file", "http", "https", "oci"}, scheme) {
 		return wrong("want file:///folder/name, https://host/path/name or oci://host/path/name, with @range behind it")
@@ -135,6 +127,17 @@ func ParseRef(text string) (Ref, error) {
 	}
 	r.Host, r.Path = u.Host, strings.Trim(u.EscapedPath(), "/")
 	return r, nil
+}
+
+// shown is a reference that may be wrong in any way, without what may be a password.
+func shown(text string) string {
+	scheme, rest, ok := strings.Cut(text, "://")
+	host, _, path := strings.Cut(rest, "/")
+	_, port, _ := strings.Cut(host, ":")
+	if ok && scheme != "file" && (strings.Contains(host, "@") || path && strings.Trim(port, "0123456789") != "" && host[0] != '[') {
+		return scheme + "://…"
+	}
+	return text
 }
 
 // String is the reference as it may be parsed again.

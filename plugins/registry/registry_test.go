@@ -368,6 +368,7 @@ func TestParseRef(t *testing.T) {
 		{"https://host/band.wasm", "no plugin's name"}, {"https://host/band@", "no range"}, {"https://host/band@new", "is no version"}, {"https://host/band:1.0.0", "only oci has tags"},
 		{"oci://host/band:latest", `"latest" is no version`}, {"oci://host/band:1.0.0@^1", "is no version"}, {"https://host/../band", ". and .."}, {"https://host/a?b/band", "? and #"},
 		{"https://desk:" + secret + "@host/band", "do not belong here"}, {"https://desk:" + secret + "@host/Band@^1", "no plugin's name"},
+		{"https://desk:" + secret + "@host", "name of a plugin is missing"}, {"oci://desk:" + secret + "/x@host/Band", "no plugin's name"}, {"https://desk:" + secret + "/@host/band", "no host"},
 	} {
 		r, err := ParseRef(tc.text)
 		if err == nil || !strings.Contains(err.Error(), tc.want) {

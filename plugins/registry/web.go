@@ -207,7 +207,7 @@ func (c *Client) client() (*http.Client, error) {
 			MaxConnsPerHost:       4,
 			TLSClientConfig:       &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12},
 			ForceAttemptHTTP2:     true,
-			DisableKeepAlives:     true, // a call makes few requests, and nobody would close what stays open
+			IdleConnTimeout:       5 * time.Second, // the client is of one call: what stays open ends by itself
 		}},
 		CheckRedirect: func(req *http.Request, via []*http.Request) error {
 			switch {
