@@ -20,7 +20,7 @@ import (
 
 func pluginCommand() *cobra.Command {
 	c := &cobra.Command{
-		Use: "plugin", Short: "WebAssembly plugins: the set of this machine, signatures, registries",
+		Use: "plugin", Short: "WebAssembly plugins: the set of this machine, those of running feeds, signatures, registries",
 		Long: `plugin keeps the plugins of this machine: which versions are there, which of each is enabled, and which was before.
 
   tickwire plugin keygen release.key                     a key to sign with, once
@@ -29,6 +29,8 @@ func pluginCommand() *cobra.Command {
   tickwire plugin pull oci://host/desk/band@^1 --enable  here, and in use
   tickwire plugin list
   tickwire plugin rollback band                          back to what was in use before
+  tickwire plugin reload band --feed totalview           a feed that runs takes what is enabled now
+  tickwire plugin status --feed totalview                what its plugins did
 
 Plugins are named NAME or NAME@RANGE: band, band@1.2.0, band@^1.2, band@'>=1.2 <2'. The set is a folder (--dir, plugins.dir of the
 configuration), which several processes may change; a change is whole or not there. The configuration's [plugins] says whose
@@ -40,6 +42,7 @@ signatures count. plugins/ABI.md says what a plugin is.`,
 		pluginKeygenCommand(), pluginSignCommand(), pluginVerifyCommand(),
 		pluginPushCommand(), pluginPullCommand(),
 	)
+	c.AddCommand(livePluginCommands()...)
 	return c
 }
 

@@ -11,8 +11,10 @@ import (
 	"github.com/tickwire/tickwire/feed/resync"
 	"github.com/tickwire/tickwire/feed/session"
 	"github.com/tickwire/tickwire/feed/symbols"
+	"github.com/tickwire/tickwire/internal/pin"
 	"github.com/tickwire/tickwire/nic"
 	"github.com/tickwire/tickwire/parsers/itch"
+	"github.com/tickwire/tickwire/plugins"
 	"github.com/tickwire/tickwire/ringbuf"
 	"github.com/tickwire/tickwire/tick"
 )
@@ -60,6 +62,11 @@ type Config struct {
 	// Resync rebuilds the books after a loss; it must have been made for Books, and the lane must have one channel. Its Run is the
 	// caller's to start. The default is none: after a loss books are suspect to the end of the day.
 	Resync *resync.Resync
+	// Plugins is where chains of plugins come from, whose directory must be this lane's (Lane.Directory). The default is none: rows are published as the
+	// books completed them.
+	Plugins *plugins.Seat
+	// Kept gets copies of batches that plugins are tried on. The default is none.
+	Kept *Kept
 }
 
 // Counters of a lane. Owned by the lane; Snapshot copies them.
@@ -79,6 +86,14 @@ type Counters struct {
 	Gaps        uint64 // gap records
 	Unrouted    uint64 // packets of no channel of ours
 	BadTsRecv   uint64 // packets whose time of arrival lay before the one before: moved forward
+
+	PluginFlagged    uint64 // rows whose records carry a plugin's verdict
+	PluginDropped    uint64 // rows that were not published, as a plugin said
+	PluginBypass     uint64 // passes with rows that a plugin did not handle
+	PluginSwaps      uint64 // changes of the chain
+	LivePluginSwapNs uint64 // what the latest one took
+	MaxPluginSwapNs  uint64 // and the longest
+	Renamed          uint64 // symbols that plugins changed
 }
 
 // Lane is one pinned loop and everything it owns.
@@ -97,6 +112,8 @@ type Lane struct {
 	depth     depth
 	only      selection
 	rebuild   *rebuild // nil: there is no snapshot server
+	guests    guests
+	window    *pin.Window // Input.Window while it is in use
 	publisher uint16
 	channelID uint8
 	maxPass   int
@@ -112,6 +129,7 @@ type Lane struct {
 	suspect  uint8  // FlagMaybeBadBook after a loss, else 0
 	inPass   int
 	err      error // why the lane cannot go on
+	lastGap  uint64
 
 	sent  *[tick.MaxRows]uint64 // by row of the batch: when the venue sent it, ns since the Unix epoch; 0: it does not say
 	tells bool                  // some packet said so
@@ -151,7 +169,7 @@ func New(cfg Config) (*Lane, error) {
 	}
 	l := &Lane{
 		out: cfg.Out, books: cfg.Books, symbols: cfg.Symbols, batch: batch, staged: newStaging(cfg.MaxPass + 1),
-		midnight: cfg.Midnight, clock: cfg.Clock, depth: newDepth(cfg.Depth), only: newSelection(&cfg), rebuild: back,
+		midnight: cfg.Midnight, clock: cfg.Clock, depth: newDepth(cfg.Depth), only: newSelection(&cfg), rebuild: back, guests: newGuests(cfg.Plugins, cfg.Kept),
 		packets: make([]nic.Packet, burst), sent: new([tick.MaxRows]uint64), publisher: cfg.Publisher, channelID: cfg.ChannelID, maxPass: cfg.MaxPass, files: cfg.FileStamps, mends: cfg.Mends,
 	}
 	l.depth.price(cfg.Prices, cfg.Levels)
@@ -181,6 +199,22 @@ func (l *Lane) Books() *book.Books { return l.books }
 func (l *Lane) StartDay(midnight uint64) {
 	l.day = midnight
 	l.main.decoder.Start(midnight)
+}
+
+// ShowCounters shows monitors of the rings what the lane counted. No allocation, no call into the kernel.
+func (l *Lane) ShowCounters() {
+	n := &l.counters
+	show := func(w *ringbuf.Writer, records uint64) {
+		if w != nil {
+			w.StoreCounters(&ringbuf.Counters{Records: records, Gaps: n.Gaps, BadTimestamps: n.BadTsRecv, PluginBypass: n.PluginBypass, LastGap: l.lastGap})
+		}
+	}
+	show(l.out.Mbo, n.Mbo)
+	show(l.out.Mbp1, n.Mbp1)
+	show(l.out.Trades, n.Trades)
+	show(l.out.Events, n.Events)
+	show(l.out.Ext, n.Ext)
+	show(l.out.Mbp10, n.Mbp10)
 }
 
 // SetNow tells the lane what time it is, ns since the Unix epoch. The loop does so once a pass.
@@ -219,6 +253,9 @@ func (l *Lane) EndPass() {
 	if l.inPass != 0 || l.batch.N != 0 {
 		l.endBatch()
 	}
+	if l.guests.seat != nil {
+		l.takePlugins()
+	}
 	if l.rebuild != nil && l.rebuild.active {
 		l.rebuildPass()
 	}
@@ -233,11 +270,19 @@ func (l *Lane) endBatch() {
 		l.only.apply(l)
 		l.publish = l.now
 		l.depth.apply(l)
+		publish := l.guests.seat == nil || l.passPlugins()
 		if !l.files && !l.replay {
 			l.publish = l.clock() // once a pass: the books' work is behind it
 		}
-		l.expand()
-		l.flush()
+		switch {
+		case !publish:
+		case l.guests.ran:
+			l.expandJudged()
+			l.flush()
+		default:
+			l.expand()
+			l.flush()
+		}
 	}
 	l.counters.Passes++
 	b.Reset()
@@ -255,6 +300,7 @@ func (l *Lane) gapRecord(g session.Gap, came uint64, instrument uint32) {
 	inline(l, &rec)
 	event(l, &rec)
 	l.counters.Gaps++
+	l.lastGap = g.Last
 	l.flush()
 }
 

@@ -48,6 +48,8 @@ type CaptureOptions struct {
 	Protocol string
 	// Version, Product and Schema are the decoder's: protocol.Options.
 	Version, Product, Schema string
+	// Plugin is the protocol where a plugin speaks it, in the place of Protocol. It stays the caller's. The default is none.
+	Plugin *protocol.Plugin
 }
 
 // OpenCapture opens a file.
@@ -58,8 +60,15 @@ func OpenCapture(path string, o CaptureOptions) (*Capture, error) {
 	}
 	c := &Capture{path: path, options: protocol.Options{Version: o.Version, Product: o.Product, Schema: o.Schema}}
 	var product string
-	if c.proto, product, err = protocolOf(path, kind, o.Protocol); err != nil {
-		return nil, fmt.Errorf("%s: %w", path, err)
+	switch {
+	case o.Plugin == nil:
+		if c.proto, product, err = protocolOf(path, kind, o.Protocol); err != nil {
+			return nil, fmt.Errorf("%s: %w", path, err)
+		}
+	case kind != nic.FilePcap && kind != nic.FilePcapNG && kind != nic.FileEmpty:
+		return nil, fmt.Errorf("%s: this is %s; protocol %s is a plugin's, which reads captures of packets", path, kind, o.Plugin.Name)
+	default:
+		c.proto = &o.Plugin.Protocol
 	}
 	if o.Product == "" {
 		c.options.Product = product

@@ -9,10 +9,11 @@
 //	[[feed.channel.line]] name, interface, group, source_ip, queue, vlan
 //	[feed.afxdp]          mode, least, frame_size, frames, ring
 //	[feed.runtime]        lock_memory, gc, release
+//	[[feed.plugin]]       path, name, version, params, max_failures, on_trap
 //	[feed.fix]            version, address, sender, target, symbols, …
 //	[feed.recovery]       wait, hold_max, hold_packets, hold_messages, servers, interface, retry, tries, silent_after, snapshot…
 //	[consolidate]         name, feeds, stale_after, slots
-//	[plugins]             dir, unsigned
+//	[plugins]             dir, cache_dir, watch, unsigned
 //	[[plugins.key]]       name, public, plugins
 //	[serve.fix]           address, sender, clients, …
 //	[serve]               sql, metrics, memory, threads
@@ -51,9 +52,9 @@ type Instance struct {
 // Feed is one process and one venue.
 type Feed struct {
 	Name      string `toml:"name"`
-	Protocol  string `toml:"protocol"`  // itch (default), xdp, mdp3, iex or fix
+	Protocol  string `toml:"protocol"`  // itch (default), xdp, mdp3, iex, fix, or the name of a parser among the feed's plugins
 	Version   string `toml:"version"`   // of the protocol, where there are several; the default is the newest
-	Product   string `toml:"product"`   // xdp: integrated (default), bbo or trades; iex: deep (default) or tops; mdp3: both (default), mbp or mbo; fix: levels (default), prices or orders
+	Product   string `toml:"product"`   // xdp: integrated (default), bbo or trades; iex: deep (default) or tops; mdp3: both (default), mbp or mbo; fix: levels (default), prices or orders; a plugin's: orders (default), levels or both
 	Schema    string `toml:"schema"`    // mdp3: path of an SBE schema newer than the one built in
 	Publisher uint16 `toml:"publisher"` // DBN publisher id; the default is the protocol's: 2, XNAS.ITCH
 	Dataset   string `toml:"dataset"`   // the default is the protocol's: XNAS.ITCH; what stands before the dot is column venue
@@ -74,6 +75,7 @@ type Feed struct {
 	Runtime  Runtime   `toml:"runtime"`
 	Recovery Recovery  `toml:"recovery"`
 	FIX      FIX       `toml:"fix"`
+	Plugin   []Plugin  `toml:"plugin"` // rows pass them, in this order
 }
 
 // Rings are slots of each kind: powers of two from 1,024. The defaults are the kinds' own (ringbuf).
