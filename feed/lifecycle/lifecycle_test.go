@@ -656,7 +656,7 @@ func TestCheck(t *testing.T) {
 		{"not installed", []config.Plugin{{Name: "a"}}, config.Plugins{Dir: filepath.Join(dir, "installed")}, []string{"plugins.dir"}},
 	} {
 		tc.c.CacheDir = filepath.Join(dir, "cache")
-		err := Check(&tc.c, tc.list)
+		err := Check(&tc.c, "itch", tc.list)
 		if len(tc.want) == 0 {
 			if err != nil {
 				t.Errorf("%s: %v", tc.name, err)

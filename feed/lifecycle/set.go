@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -122,6 +123,9 @@ func Open(o Options) (*Set, error) {
 			faults = append(faults, fmt.Errorf("plugin[%d]: %w", i, err))
 		}
 		s.use = append(s.use, &entry{spec: spec, now: v})
+	}
+	if s.parser == nil && len(faults) == 0 && o.Protocol != "" && !slices.Contains(config.Protocols(), o.Protocol) {
+		faults = append(faults, fmt.Errorf("protocol %q is none of ours (%s), and none of the feed's plugins is a parser of this name", o.Protocol, strings.Join(config.Protocols(), ", ")))
 	}
 	if len(faults) == 0 {
 		faults = append(faults, s.fit(s.use))

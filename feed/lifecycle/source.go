@@ -107,11 +107,11 @@ func onLane(m *manifest.Manifest) error {
 }
 
 // Check compiles what a feed's configuration names and says all that is wrong with it. Nothing is started; the cache is filled.
-func Check(c *config.Plugins, list []config.Plugin) error {
+func Check(c *config.Plugins, protocol string, list []config.Plugin) error {
 	if len(list) == 0 {
 		return nil
 	}
-	s, err := Open(Options{Config: c, Plugins: list})
+	s, err := Open(Options{Config: c, Protocol: protocol, Plugins: list})
 	if err != nil {
 		return err
 	}

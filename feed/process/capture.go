@@ -473,6 +473,9 @@ func (c *Capture) playDay(lane *pipeline.Lane, pacer *pace.Pacer, o *PlayOptions
 			lane.EndPass()
 			between()
 		}
+		if err := lane.Err(); err != nil {
+			return err
+		}
 		if errors.Is(err, io.EOF) {
 			return nil
 		}

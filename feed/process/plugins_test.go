@@ -101,7 +101,9 @@ func TestPluginsOfAProcess(t *testing.T) {
 	path := filepath.Join(dir, "m.wasm")
 	must(t, os.WriteFile(path, testguest.Mark("mark", "1.0.0", 1, 0), 0o600))
 	f := runPluginFeed(t, dir, fmt.Sprintf("idle = \"spin\"\n[[feed.plugin]]\npath = %q", path))
-	is := func(v uint64) func(*ringbuf.Mbp1Slot) bool { return func(r *ringbuf.Mbp1Slot) bool { return r.Plugin[0] == v } }
+	is := func(v uint64) func(*ringbuf.Mbp1Slot) bool {
+		return func(r *ringbuf.Mbp1Slot) bool { return r.Plugin[0] == v }
+	}
 	f.rowsUntil(t, "version 1", oneOrder, is(1))
 	client := control.NewClient(control.Path(dir, "nq"))
 	var a lifecycle.Answer
