@@ -29,6 +29,8 @@ type Options struct {
 	TempDir string
 	// Init are statements run once, before the configuration is locked: the catalogue.
 	Init []string
+	// Plugins whose functions and aggregates statements may use. The default is none.
+	Plugins []Guest
 }
 
 // Engine is one DuckDB database. It implements sqlgw.Engine.
@@ -39,6 +41,7 @@ type Engine struct {
 	mu      sync.Mutex
 	open    int // connections
 	closed  bool
+	pools   []*pool // of the guests
 
 	// Scans counts store scans that are held by running queries.
 	Scans atomic.Int64
@@ -85,7 +88,7 @@ func Open(o Options) (*Engine, error) {
 	}
 	if err := e.prepare(&o); err != nil {
 		mapping.Close(&e.db)
-		return nil, err
+		return nil, errors.Join(err, e.closePools())
 	}
 	return e, nil
 }
@@ -113,14 +116,32 @@ func (e *Engine) prepare(o *Options) error {
 		statements = append(statements, derived...)
 	}
 	statements = append(statements, o.Init...)
+	if err := c.runAll(statements); err != nil {
+		return err
+	}
+	if err := e.invite(c, o.Plugins); err != nil {
+		return fmt.Errorf("duck: %w", err)
+	}
 	// Nothing behind this line can be undone by a session.
-	statements = append(statements, "SET enable_external_access = false", "SET lock_configuration = true")
+	return c.runAll([]string{"SET enable_external_access = false", "SET lock_configuration = true"})
+}
+
+func (c *Conn) runAll(statements []string) error {
 	for _, s := range statements {
 		if err := c.run(context.Background(), s); err != nil {
 			return fmt.Errorf("duck: %w (in: %.200s)", err, s)
 		}
 	}
 	return nil
+}
+
+// closePools ends the guests' instances.
+func (e *Engine) closePools() error {
+	var errs []error
+	for _, p := range e.pools {
+		errs = append(errs, p.close())
+	}
+	return errors.Join(errs...)
 }
 
 // Connect makes a session.
@@ -152,5 +173,5 @@ func (e *Engine) Close() error {
 	}
 	e.closed = true
 	mapping.Close(&e.db)
-	return nil
+	return e.closePools()
 }
