@@ -28,6 +28,7 @@ func (e *Engine) registerAggregate(c *Conn, g *guest) error {
 	if err := h.AggStart(a.unit, 1); err != nil {
 		return said(err)
 	}
+	e.aggregates[a.u.Name] = true
 	return a.registerWith(c, slices.Clone(h.Out(a.unit)[:a.u.StateBytes]))
 }
 

@@ -35,13 +35,14 @@ type Options struct {
 
 // Engine is one DuckDB database. It implements sqlgw.Engine.
 type Engine struct {
-	db      mapping.Database
-	store   *store.Store
-	threads int
-	mu      sync.Mutex
-	open    int // connections
-	closed  bool
-	pools   []*pool // of the guests
+	db         mapping.Database
+	store      *store.Store
+	threads    int
+	mu         sync.Mutex
+	open       int // connections
+	closed     bool
+	pools      []*pool         // of the guests
+	aggregates map[string]bool // names of theirs; written before the first session
 
 	// Scans counts store scans that are held by running queries.
 	Scans atomic.Int64
@@ -81,7 +82,7 @@ func Open(o Options) (*Engine, error) {
 			return nil, fmt.Errorf("duck: setting %s = %s is refused", name, value)
 		}
 	}
-	e := &Engine{store: o.Store, threads: o.Threads}
+	e := &Engine{store: o.Store, threads: o.Threads, aggregates: map[string]bool{}}
 	var why string
 	if mapping.OpenExt(":memory:", &e.db, config, &why) == mapping.StateError {
 		return nil, fmt.Errorf("duck: %s", why)

@@ -195,14 +195,32 @@ func TestAggregatesAgree(t *testing.T) {
 	want(t, c, "SELECT count(*), count(*) FILTER (t = s) FROM (SELECT g, total(a) t, sum(a) s FROM big GROUP BY g)", "100,100")
 	want(t, c, "SELECT count(*), count(*) FILTER (t = coalesce(s, 0)) FROM (SELECT i // 20 AS k, total(a) t, sum(a) s FROM big WHERE i < 200000 GROUP BY k)", "10000,10000")
 	want(t, c, "SELECT total(a), total(a) FILTER (g < 0) FROM big WHERE i < 0", "0,0")
-	want(t, c, "SELECT total(DISTINCT g), total(g ORDER BY i) FILTER (i < 3) = sum(g) FILTER (i < 3) FROM big", "4950,t")
+	want(t, c, "SELECT total(DISTINCT g), list_aggregate([1, NULL, 41], 'total'), (SELECT total(v) FROM (SELECT 1 AS v ORDER BY 1)) FROM big", "4950,42,1")
 	want(t, c, `SELECT count(*) FILTER (t IS DISTINCT FROM coalesce(s, 0)) FROM (SELECT total(a) OVER w AS t, sum(a) OVER w AS s FROM big WHERE i < 3000
 		WINDOW w AS (PARTITION BY g ORDER BY i ROWS BETWEEN 7 PRECEDING AND 2 FOLLOWING))`, "0")
 	want(t, c, `SELECT count(*) FILTER (t IS DISTINCT FROM coalesce(s, 0)) FROM (SELECT total(a) OVER (ORDER BY i) AS t, sum(a) OVER (ORDER BY i) AS s FROM big WHERE i < 1000)`, "0")
 	// vwap is exact, rounded towards zero: as integers do it.
-	want(t, c, `SELECT count(*), count(*) FILTER (v IS DISTINCT FROM w) FROM (SELECT g, (vwap(a / 100::DECIMAL(18,9), b) * 1000000000)::BIGINT AS v,
+	want(t, c, `SELECT count(*), count(*) FILTER (v IS DISTINCT FROM w) FROM (SELECT g, (vwap((a * 0.01)::DECIMAL(18,9), b) * 1000000000)::BIGINT AS v,
 		(sum((a * 10000000)::HUGEINT * b) FILTER (b > 0 AND a IS NOT NULL) // sum(b) FILTER (b > 0 AND a IS NOT NULL))::BIGINT AS w FROM big GROUP BY g)`, "100,0")
 	want(t, c, "SELECT vwap(1.5, 0), vwap(NULL, 1), vwap(2.5, 10) FROM range(3)", ",,2.500000000")
+}
+
+// TestSortedArguments: DuckDB would read what is not there.
+func TestSortedArguments(t *testing.T) {
+	c := guestConn(t, 1, mathModule())
+	for _, sql := range []string{
+		"SELECT total(i ORDER BY i) FROM range(9) r(i)", `SELECT "TOTAL" /* ( */ (i -- )
+			order by i) FROM range(9) r(i)`, "SELECT i.total(ORDER BY i) FROM range(9) r(i)", "SELECT (SELECT main.total((i) ORDER BY (i))) FROM range(9) r(i)",
+		"FROM query('SELECT total(i ORDER BY i) FROM range(9) r(i)')", "SELECT total(i ORDER BY i) OVER () FROM range(9) r(i)",
+	} {
+		_, err := ask(c, sql)
+		var e *sqlgw.Error
+		if !errors.As(err, &e) || e.State != "0A000" || e.Position == 0 {
+			t.Errorf("%s: %v (%s)", sql, err, stateOrNone(e))
+		}
+	}
+	want(t, c, "SELECT total(i), sum(i ORDER BY i), '(' FROM range(9) r(i) GROUP BY i < 0 ORDER BY 1", "36,36,(")
+	want(t, c, "SELECT max(t) FROM (SELECT total(i) OVER (ORDER BY i) AS t FROM range(9) r(i))", "36")
 }
 
 // TestGuestsFail: a trap or a loop ends the query, with the plugin's name, and nothing else; again and again, beside queries that go well.
