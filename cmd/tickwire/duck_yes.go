@@ -23,7 +23,7 @@ const haveDuckDB = true
 
 // engineOver opens DuckDB over a store, with the catalogue.
 func engineOver(s *store.Store, threads int, users []string) (*duck.Engine, error) {
-	statements, err := catalog.Build(catalog.Options{Tables: catalog.Of(store.Tables()), Users: users})
+	statements, err := catalog.Build(catalog.Options{Tables: catalog.Of(s.Tables()), Users: users})
 	if err != nil {
 		return nil, err
 	}

@@ -108,7 +108,7 @@ func (e *Engine) prepare(o *Options) error {
 	}
 	statements = append(statements, "SET GLOBAL TimeZone = 'UTC'", "CREATE SCHEMA public", "CREATE SCHEMA tickwire")
 	if e.store != nil {
-		for _, t := range store.Tables() {
+		for _, t := range e.store.Tables() {
 			if err := e.register(c, t); err != nil {
 				return err
 			}

@@ -132,6 +132,8 @@ func logicalType(t store.Type) mapping.LogicalType {
 		return mapping.CreateLogicalType(mapping.TypeSmallInt)
 	case store.Text:
 		return mapping.CreateLogicalType(mapping.TypeVarchar)
+	case store.Double:
+		return mapping.CreateLogicalType(mapping.TypeDouble)
 	}
 	return mapping.CreateLogicalType(mapping.TypeBigInt)
 }
