@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"math/rand/v2"
 	"strings"
 
@@ -58,6 +59,7 @@ type Instance struct {
 	started    bool
 	random     *rand.Rand
 	scratch    []byte
+	line       []byte // of output that is not whole yet
 }
 
 // instanceKey finds the instance in the context that host functions get.
@@ -227,7 +229,7 @@ func (i *Instance) call(fn int, fuel int64) (int32, error) {
 	i.fuel.Set(uint64(fuel))
 	err := i.fns[fn].CallWithStack(i.ctx, i.stack[:])
 	left := int64(i.fuel.Get())
-	i.used += uint64(fuel - left)
+	i.used += uint64(fuel - max(left, 0))
 	if err != nil || left < 0 {
 		return 0, i.trapped(fn, err, left)
 	}
@@ -254,6 +256,7 @@ func (i *Instance) code(fn int, fuel int64) error {
 
 func (i *Instance) trapped(fn int, err error, left int64) error {
 	i.dead = true
+	i.flush(slog.LevelWarn)
 	m := i.plugin.manifest
 	f := &Failure{Plugin: m.Name, Version: m.Version, Call: exports[fn].name, Trap: true, Err: err}
 	if left < 0 {

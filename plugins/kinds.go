@@ -154,7 +154,8 @@ func (i *Instance) answered(u *unit, fn, n int) ([]byte, error) {
 	return i.memory.view(u.out, uint32(n)), nil
 }
 
-// Serialize gives the bytes of rows from … from+n-1, valid until the next call. s may be nil.
+// Serialize gives the bytes of rows from … from+n-1, valid until the next call. Of s only Custom counts: the custom columns that `reads` names, in that order; nil:
+// they are zeros.
 func (i *Instance) Serialize(unit int, b *tick.Batch, from, n int, s *Sides) ([]byte, error) {
 	u, err := i.unitOf(unit, manifest.Serializer)
 	switch {

@@ -1,6 +1,7 @@
 package plugins
 
 import (
+	"bytes"
 	"context"
 	"encoding/binary"
 	"fmt"
@@ -102,24 +103,44 @@ func wasiWrite(i *Instance, s []uint64) {
 		return
 	}
 	i.charge(int64(uint32(s[2])))
-	var text []byte
-	total := uint32(0)
-	for k := range uint64(uint32(s[2])) {
-		v := i.guest(uint64(uint32(s[1]))+8*k, 8)
-		n := binary.LittleEndian.Uint32(v[4:])
-		part := i.guest(uint64(binary.LittleEndian.Uint32(v)), uint64(n))
-		total += n
-		text = append(text, part[:min(len(part), mostText-len(text))]...)
-	}
 	level := slog.LevelInfo
 	if uint32(s[0]) == 2 {
 		level = slog.LevelWarn
 	}
-	if len(text) > 0 {
-		i.write(level, text)
+	total := uint32(0)
+	for k := range uint64(uint32(s[2])) {
+		v := i.guest(uint64(uint32(s[1]))+8*k, 8)
+		n := binary.LittleEndian.Uint32(v[4:])
+		i.output(level, i.guest(uint64(binary.LittleEndian.Uint32(v)), uint64(n)))
+		total += n
 	}
 	binary.LittleEndian.PutUint32(i.guest(s[3], 4), total)
 	s[0] = wasiOK
+}
+
+// output collects what is written until a line is whole, or as long as one may be.
+func (i *Instance) output(level slog.Level, text []byte) {
+	i.charge(int64(len(text) / 64))
+	for len(text) > 0 {
+		n := min(len(text), mostText-len(i.line))
+		end := bytes.IndexByte(text[:n], '\n')
+		if end >= 0 {
+			n = end + 1
+		}
+		i.line = append(i.line, text[:n]...)
+		text = text[n:]
+		if end >= 0 || len(i.line) == mostText {
+			i.flush(level)
+		}
+	}
+}
+
+// flush writes a line that was begun.
+func (i *Instance) flush(level slog.Level) {
+	if len(bytes.TrimSpace(i.line)) > 0 {
+		i.write(level, i.line)
+	}
+	i.line = i.line[:0]
 }
 
 // wasiRead finds standard input at its end.

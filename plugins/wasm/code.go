@@ -7,9 +7,10 @@ import (
 
 // reader walks over bytes of a module; base is where they are in it.
 type reader struct {
-	b    []byte
-	at   int
-	base int
+	b       []byte
+	at      int
+	base    int
+	targets uint32 // of branch tables that were stepped over
 }
 
 // Instructions that instrumentation looks at. Those behind a prefix are 0xfc00 + number.
@@ -105,8 +106,9 @@ func (r *reader) instruction() (op int, err error) {
 		}
 	case branchTable:
 		var n uint32
-		if n, err = r.u32(); err == nil {
-			for range uint64(n) + 1 {
+		if n, err = r.count(); err == nil {
+			r.targets += n
+			for range n + 1 {
 				if _, err = r.u32(); err != nil {
 					break
 				}

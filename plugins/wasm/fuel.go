@@ -31,6 +31,12 @@ const (
 	MostLocals    = 4_096     // of a function
 	MostBody      = 512 << 10 // bytes of a function
 	MostElements  = 1 << 16   // of a table
+
+	// What the compiler takes time and memory for by more than the code's length:
+	mostDepth   = 5_000      // blocks within each other, of which it takes the square: 0.5 s
+	mostWeight  = 8_000_000  // blocks times locals of a function, some 0.1 µs each
+	mostWeights = 64_000_000 // of all functions together
+	mostTargets = 100_000    // of all branch tables together, some 30 µs and 2.5 KB each
 )
 
 // Sections that are rewritten, and their order in a module.
@@ -77,6 +83,8 @@ type instrument struct {
 	functions   uint32 // defined
 	globals     uint32 // imported and defined
 	chargeUsed  bool
+	weights     uint64 // of all functions, as mostWeights counts
+	targets     uint64
 	fuelIdx     uint32
 	code        []byte // the code section's bodies, rewritten
 	tables      []byte // the table section, rewritten
@@ -274,27 +282,38 @@ func (in *instrument) appendBody(out []byte, r *reader) ([]byte, error) {
 	out = append(out, r.b[:r.at]...)
 	out = in.appendTake(out, func(b []byte) []byte { return appendI64(append(b, 0x42), 1+int64(locals/16)) })
 
-	for depth := 1; depth > 0; {
+	blocks, depth := uint64(1), 1
+	for depth > 0 {
 		from := r.at
 		op, err := r.instruction()
 		if err != nil {
 			return nil, err
 		}
+		var behind []byte
 		switch op {
 		case opBlock, opIf:
-			depth++
+			depth, blocks = depth+1, blocks+1
 		case opLoop:
-			depth++
-			out = append(out, r.b[from:r.at]...)
-			out = append(out, in.loopCharge...)
-			continue
+			depth, blocks = depth+1, blocks+1
+			behind = in.loopCharge
 		case opEnd:
 			depth--
 		case opMemoryInit, opMemoryCopy, opMemoryFill, opTableInit, opTableCopy, opTableGrow, opTableFill:
 			in.chargeUsed = true
 			out = binary.AppendUvarint(append(out, 0x10), uint64(in.chargeIndex)) // call charge
 		}
-		out = append(out, r.b[from:r.at]...)
+		if depth > mostDepth {
+			return nil, r.failAt(from, fmt.Sprintf("more than %d blocks within each other", mostDepth))
+		}
+		out = append(append(out, r.b[from:r.at]...), behind...)
+	}
+	weight := blocks * (locals + 1)
+	in.weights, in.targets = in.weights+weight, in.targets+uint64(r.targets)
+	switch {
+	case weight > mostWeight || in.weights > mostWeights:
+		return nil, r.fail(fmt.Sprintf("%d blocks and %d locals: a function may have %d, all of them together %d of the one times the other", blocks, locals, mostWeight, mostWeights))
+	case in.targets > mostTargets:
+		return nil, r.fail(fmt.Sprintf("%d branches in tables, but at most %d", in.targets, mostTargets))
 	}
 	return out, r.end()
 }
