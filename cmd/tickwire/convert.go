@@ -20,6 +20,7 @@ import (
 	"github.com/tickwire/tickwire/feed/process"
 	"github.com/tickwire/tickwire/nic"
 	"github.com/tickwire/tickwire/parsers/dbn"
+	"github.com/tickwire/tickwire/plugins"
 	"github.com/tickwire/tickwire/ringbuf"
 	"github.com/tickwire/tickwire/sqlgw"
 	"github.com/tickwire/tickwire/sqlgw/format"
@@ -35,7 +36,9 @@ schema: DBN version 3 (under zstd when OUT ends in .zst), Parquet, CSV, or JSON 
 is written over only when everything went well.
 
 Prices are decimals and times ISO 8601 with nanoseconds in CSV and JSON; in Parquet prices are DECIMAL(19,9) and times
-integers of nanoseconds. --raw gives the integers of the records instead.`,
+integers of nanoseconds. --raw gives the integers of the records instead.
+
+With --plugin the rows of a capture pass plugins before they become records, as a feed's do (docs/plugins-sql.md).`,
 		Example: `  tickwire convert day.itch.gz --to dbn --out day.mbo.dbn.zst
   tickwire convert day.pcap --to parquet --schema trades --out trades.parquet`,
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -54,6 +57,7 @@ integers of nanoseconds. --raw gives the integers of the records instead.`,
 	o.input.flags(c)
 	f.Uint16Var(&o.publisher, "publisher", 0, "DBN publisher id of a capture's records (default: the protocol's)")
 	f.StringVar(&o.dataset, "dataset", "", "DBN dataset of a capture's records (default: the protocol's)")
+	o.guests.flags(c)
 	f.BoolVar(&o.raw, "raw", false, "integers as they are in the records")
 	return c
 }
@@ -64,6 +68,7 @@ type convertOptions struct {
 	symbols                      []string
 	publisher                    uint16
 	raw                          bool
+	guests                       guests
 }
 
 // sources says which ring has a schema's records, and their type.
@@ -123,6 +128,9 @@ func convert(ctx context.Context, o *convertOptions, stdout, stderr io.Writer) (
 	}
 	buffered := bufio.NewWriterSize(dst, 1<<18)
 	var n uint64
+	if kind == nic.FileDBN && len(o.guests.paths)+len(o.guests.params) > 0 {
+		return usageError{errors.New("--plugin is for captures: what is in a DBN file are records, no rows")}
+	}
 	if kind == nic.FileDBN {
 		n, err = convertDBN(ctx, o, buffered)
 	} else {
@@ -362,9 +370,18 @@ func convertDBN(ctx context.Context, o *convertOptions, dst io.Writer) (n uint64
 
 // convertCapture runs a capture through the pipeline and reads the one ring that has the schema's records.
 func convertCapture(ctx context.Context, o *convertOptions, dst io.Writer, stderr io.Writer) (n uint64, err error) {
+	if err := o.guests.openHere(stderr); err != nil {
+		return 0, err
+	}
+	defer func() { err = errors.Join(err, o.guests.close()) }()
+	input := o.input.options()
+	if err := o.guests.reads(&input); err != nil {
+		return 0, err
+	}
 	source := sources[o.schema]
+	var seat plugins.Seat
 	run := process.OfflineOptions{
-		Kinds: []ringbuf.Kind{source.kind}, Publisher: o.publisher, Dataset: o.dataset, Capture: o.input.options(), Only: o.symbols,
+		Kinds: []ringbuf.Kind{source.kind}, Publisher: o.publisher, Dataset: o.dataset, Capture: input, Only: o.symbols, Plugins: &seat,
 	}
 	if o.schema == "mbp-10" {
 		if len(o.symbols) == 0 {
@@ -372,7 +389,7 @@ func convertCapture(ctx context.Context, o *convertOptions, dst io.Writer, stder
 		}
 		run.Depth = o.symbols
 	}
-	found, err := scanCapture(o.in, o.input.options())
+	found, err := scanCapture(o.in, input)
 	if err != nil && (found == nil || len(found.names) == 0 && found.first == 0) {
 		return 0, err
 	}
@@ -384,6 +401,9 @@ func convertCapture(ctx context.Context, o *convertOptions, dst io.Writer, stder
 		return 0, err
 	}
 	defer func() { err = errors.Join(err, f.Close()) }()
+	if err := o.guests.join(f, &seat, run.Publisher); err != nil {
+		return 0, err
+	}
 	if note := f.Capture.DayNote(); note != "" {
 		fmt.Fprintln(stderr, "tickwire:", note)
 	}
@@ -423,6 +443,7 @@ func convertCapture(ctx context.Context, o *convertOptions, dst io.Writer, stder
 	for _, line := range f.Summary() {
 		fmt.Fprintf(stderr, "tickwire: %s: %s\n", o.in, line)
 	}
+	o.guests.tell(stderr, o.in)
 	return n, errors.Join(err, ctx.Err())
 }
 
