@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"net"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -160,13 +161,15 @@ func customOfFeeds(cfg *config.Config, log *slog.Logger) (all []ringbuf.PluginCo
 			}
 			add(f.Name, customOf(m))
 		}
-		path := ringbuf.SidePath(cfg.Instance.RingDir, cfg.Instance.Name, f.Name, "", ringbuf.ExtPlugins)
+	}
+	paths, _ := filepath.Glob(ringbuf.SidePath(cfg.Instance.RingDir, cfg.Instance.Name, "*", "", ringbuf.ExtPlugins)) // an error is of a bad pattern: then there is none
+	for _, path := range paths {
 		told, err := ringbuf.ReadPlugins(path)
 		if err != nil {
-			log.Warn("what a feed's plugins are cannot be read", "feed", f.Name, "err", err)
+			log.Warn("what a feed's plugins are cannot be read", "err", err)
 			continue
 		}
-		add(f.Name, told.Custom)
+		add(strings.TrimSuffix(filepath.Base(path), "."+ringbuf.ExtPlugins), told.Custom)
 	}
 	return all
 }
