@@ -25,7 +25,7 @@ func waitFor(t testing.TB, what string, cond func() bool) {
 	}
 }
 
-func (s *stage) ready() bool { return s.live != nil || s.spare.Load() != nil }
+func (s *stage) ready() bool { return s.live != nil || len(s.spares) > 0 }
 
 const hostileManifest = `{"name": "hostile", "version": "2.3.4", "abi": 1, "limits": {"memory_pages": 64}, %s
 	"kinds": [{"kind": "transform", "reads": ["size", "price", "side"], "writes": ["price", "side", "row_ctl", "reason"], "reasons": ["one", "two"]}]}`
@@ -159,7 +159,7 @@ func TestSpareTakesOver(t *testing.T) {
 	})
 	c := newChain(t, h, Env{}, compile(t, h, module))
 	for round := range 5 {
-		waitFor(t, "instances", func() bool { return c.stages[0].spare.Load() != nil })
+		waitFor(t, "instances", func() bool { return len(c.stages[0].spares) > 0 })
 		b := newBatch(t, 3000)
 		c.Pass(b, 1)
 		for r := range 3000 {
@@ -742,5 +742,20 @@ func TestMemoryGrows(t *testing.T) {
 		if got := int64(c.Custom[0][0]); got != want || b.Price[0] != int64(k+1) {
 			t.Errorf("call %d: memory.grow gave %d, want %d; price %d", k, got, want, b.Price[0])
 		}
+	}
+}
+
+// Rows of kinds without a side have anything in it. A plugin that writes sides and leaves those alone is right.
+func TestSideLeftAlone(t *testing.T) {
+	g := NewGuest(1)
+	p := g.Layout(64, 0, 0, Column(3, 1, 3, 0))
+	g.Func("tw_transform", "ii:i", "", I32(0), I32('A'), Store(I32Store8, p.Col[3]), LocalGet(1))
+	h, _ := newHost(t, Policy{})
+	c := newChain(t, h, Env{}, compile(t, h, g.Plugin(`{"name": "s", "version": "1.0.0", "abi": 1, "limits": {"max_rows": 64}, "kinds": [{"kind": "transform", "writes": ["side"], "reads": ["side"]}]}`)))
+	b := newBatch(t, 100)
+	b.Side[1], b.Side[99] = 0, 'x'
+	c.Pass(b, 1)
+	if s := c.Stats()[0]; s.Errors != 0 || b.Side[0] != 'A' || b.Side[64] != 'A' || b.Side[1] != 0 || b.Side[99] != 'x' {
+		t.Errorf("%+v, sides %q %q %q %q", s, b.Side[0], b.Side[1], b.Side[64], b.Side[99])
 	}
 }

@@ -83,7 +83,7 @@ func (p *Plugin) Instance(env Env) (*Instance, error) {
 		return nil, fmt.Errorf("plugin %s %s: it is closed", p.manifest.Name, p.manifest.Version)
 	}
 	i := &Instance{Now: env.Now, plugin: p, env: env}
-	i.env.Directory = nil // which is the owner's to ask: whoever makes an instance may be another goroutine
+	i.env.Directory, i.env.Define = nil, nil // which are the owner's: whoever makes an instance may be another goroutine
 	if err := i.start(); err != nil {
 		var f *Failure
 		if !errors.As(err, &f) {
@@ -92,7 +92,7 @@ func (p *Plugin) Instance(env Env) (*Instance, error) {
 		return nil, errors.Join(err, i.Close())
 	}
 	i.started = true
-	i.env.Directory = env.Directory
+	i.env.Directory, i.env.Define = env.Directory, env.Define
 	return i, nil
 }
 

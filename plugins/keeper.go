@@ -55,7 +55,7 @@ func (k *keeper) run(c *Chain) {
 
 func (k *keeper) handle(c *Chain, r report, again bool) {
 	s := &c.stages[r.stage]
-	text, attrs := "plugins: a call failed", []slog.Attr{slog.String("error", r.err.Error())}
+	text := "plugins: a call failed"
 	if r.out {
 		text = "plugins: a call failed; the plugin is taken out after so many failures: reload it to have it back"
 	}
@@ -64,11 +64,11 @@ func (k *keeper) handle(c *Chain, r report, again bool) {
 		line = f.Line()
 	}
 	s.latest.Store(&line)
-	s.plugin.say(slog.LevelError, text, attrs...)
+	s.plugin.say(slog.LevelError, text, slog.String("error", r.err.Error()))
 	if err := r.dead.Close(); err != nil {
 		s.plugin.say(slog.LevelError, "plugins: closing an instance", slog.String("error", err.Error()))
 	}
-	if !again || r.out || s.out.Load() || s.spare.Load() != nil {
+	if !again || r.out || s.out.Load() {
 		return
 	}
 	spare, err := s.instance()
@@ -77,7 +77,7 @@ func (k *keeper) handle(c *Chain, r report, again bool) {
 		s.plugin.say(slog.LevelError, "plugins: no new instance; the plugin is taken out", slog.String("error", err.Error()))
 		return
 	}
-	s.spare.Store(spare)
+	s.spares <- spare
 }
 
 // free closes what the chain has.
@@ -85,14 +85,14 @@ func (c *Chain) free() error {
 	var all []error
 	for k := range c.stages {
 		s := &c.stages[k]
-		for _, i := range []*Instance{s.live, s.spare.Swap(nil)} {
-			if i == nil {
-				continue
+		for i := s.live; ; {
+			if i != nil {
+				all = append(all, s.end(i))
 			}
-			if err := i.Shutdown(); err != nil {
-				s.plugin.say(slog.LevelWarn, "plugins: shutdown", slog.String("error", err.Error()))
+			if len(s.spares) == 0 {
+				break
 			}
-			all = append(all, i.Close())
+			i = <-s.spares
 		}
 		s.live = nil
 	}
@@ -101,4 +101,12 @@ func (c *Chain) free() error {
 		all = append(all, unix.Munmap(c.mem))
 	}
 	return errors.Join(all...)
+}
+
+// end ends an instance in good order.
+func (s *stage) end(i *Instance) error {
+	if err := i.Shutdown(); err != nil {
+		s.plugin.say(slog.LevelWarn, "plugins: shutdown", slog.String("error", err.Error()))
+	}
+	return i.Close()
 }

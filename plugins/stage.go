@@ -10,19 +10,19 @@ import (
 	"github.com/tickwire/tickwire/tick"
 )
 
-// stage is a plugin in a chain. The lane owns it, but for spare, out and stats, which the keeper uses too.
+// stage is a plugin in a chain. The lane owns it, but for spares, out and stats, which the keeper uses too.
 type stage struct {
 	plugin    *Plugin
 	env       Env
-	transform int          // unit, -1: none
-	validator int          // unit, -1: none
-	maps      [2]columnMap // of both
-	rows      int          // of a call
-	live      *Instance    // nil: none
-	spare     atomic.Pointer[Instance]
-	out       atomic.Bool // taken out after failures
-	failures  []time.Time // those within the window, oldest first
-	names     *names      // symbols that it writes, nil: it writes none
+	transform int            // unit, -1: none
+	validator int            // unit, -1: none
+	maps      [2]columnMap   // of both
+	rows      int            // of a call
+	live      *Instance      // nil: none
+	spares    chan *Instance // one, unless it is being made. A stage has two instances: each that dies is replaced, so there is room
+	out       atomic.Bool    // taken out after failures
+	failures  []time.Time    // those within the window, oldest first
+	names     *names         // symbols that it writes, nil: it writes none
 	stats     counters
 
 	onTrap      manifest.OnTrap // Stage's
@@ -39,13 +39,16 @@ func (s *stage) build(st Stage, env Env, all *symbols) error {
 		s.names = all.add()
 	}
 	s.onTrap, s.maxFailures = orElse(st.OnTrap, m.OnTrap), orElse(st.MaxFailures, st.Plugin.host.policy.MaxFailures)
+	s.spares = make(chan *Instance, 2)
 	s.failures = make([]time.Time, 0, s.maxFailures)
 	var err error
 	if s.live, err = s.instance(); err != nil {
 		return err
 	}
 	spare, err := s.instance()
-	s.spare.Store(spare)
+	if err == nil {
+		s.spares <- spare
+	}
 	return err
 }
 
@@ -128,7 +131,10 @@ func (s *stage) next() *Instance {
 	if s.out.Load() {
 		return nil
 	}
-	s.live = s.spare.Swap(nil)
+	select {
+	case s.live = <-s.spares:
+	default:
+	}
 	return s.live
 }
 

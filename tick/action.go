@@ -73,7 +73,13 @@ const (
 	PublisherGLBX       uint16 = 1 // GLBX.MDP3
 	PublisherXNAS       uint16 = 2
 	PublisherXNYS       uint16 = 9      // XNYS.PILLAR
+	PublisherXCIS       uint16 = 10     // XCIS.PILLAR: NYSE National
+	PublisherXASE       uint16 = 11     // XASE.PILLAR: NYSE American
+	PublisherXCHI       uint16 = 12     // XCHI.PILLAR: NYSE Texas, once Chicago
 	PublisherIEXG       uint16 = 38     // IEXG.TOPS
+	PublisherARCX       uint16 = 43     // ARCX.PILLAR
+	PublisherXNYSBBO    uint16 = 44     // XNYS.BBO
+	PublisherXNYSTrades uint16 = 45     // XNYS.TRADES
 	PublisherSimItch    uint16 = 40_000 // dataset SIM.ITCH
 	PublisherSimXDP     uint16 = 40_001 // dataset SIM.XDP
 	PublisherSimMDP3    uint16 = 40_002 // dataset SIM.MDP3

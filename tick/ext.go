@@ -15,8 +15,14 @@ package tick
 //	ExtDirectListing  part<<8 | status   value             value     (three records, parts 0 to 2)
 //	ExtImbalanceSize  paired shares      imbalance shares  –
 //	ExtRaw            wire type, ASCII   –                 –
+//	ExtConditions     4 ASCII            match id          –
+//	ExtListing        market, Y or N     price 1e-9        shares
 //
-// ExtImplied is a change of the implied book: A, M or C of a level, counted from 1 (0: by its price), as in an mbp record.
+// ExtConditions are a trade's, where they are not those of every day: settlement, trade through, session, tape. ExtListing is what a venue says of an instrument
+// beside its definition: the code of the market that lists it, whether it takes round lots (a second ASCII), the close and the volume of the day before.
+//
+// ExtImplied is a change of the implied book: A, M or C of a level, counted from 1 (0: by its price), as in an mbp record. R, of level 0 and neither side, says that the
+// book is void: what is in it, if anything, follows as A.
 //
 // ExtPlugin says why a row's records carry FlagPublisherSpecific, or why it has none: it belongs to the row's first record, in the order ring if it has
 // one there. A is the first eight bytes of the SHA-256 of the plugin's file, the first lowest, so that it means the same whichever process wrote it; B is reason |
@@ -49,6 +55,8 @@ const (
 	ExtDirectListing uint8 = 9
 	ExtImbalanceSize uint8 = 10
 	ExtRaw           uint8 = 11
+	ExtConditions    uint8 = 12
+	ExtListing       uint8 = 13
 )
 
 // Rings a RefSeq can count in.

@@ -5,7 +5,9 @@
 //	books      decode, and the venue's books (orders, levels, or both) completing the rows
 //
 // The same three are measured over a generated ITCH day, in MoldUDP64 packets, in turns with the capture, so that a noisy minute hits both: the ratio
-// per byte says whether a format is read as fast as ITCH is. Stages run once to warm up, then as often as there are runs; medians are shown.
+// per byte says whether a format is read as fast as ITCH is. ITCH's packets hold as many messages as the capture's do, one after the other: what a packet
+// costs is shared by its messages, and a day of single ones beside a day of full packets would compare how busy they were.
+// Stages run once to warm up, then as often as there are runs; medians are shown.
 package feedbench
 
 import (
@@ -34,8 +36,12 @@ type Day struct {
 	Messages uint64 // the venue's messages, as tickwire decode counts them
 	Bytes    []byte
 
-	ends []int // of each packet in Bytes
+	ends   []int    // of each packet in Bytes
+	counts []uint16 // messages of each packet that has some
 }
+
+// Packets is how many packets have messages.
+func (d *Day) Packets() int { return len(d.counts) }
 
 // ErrEmpty is a capture without a packet of its protocol.
 var ErrEmpty = errors.New("no packet of the protocol to measure with")
@@ -69,7 +75,11 @@ func Load(path string, p *protocol.Protocol, o protocol.Options) (*Day, error) {
 			}
 			d.Bytes = append(d.Bytes, k.Data...)
 			d.ends = append(d.ends, len(d.Bytes))
-			_ = p.Each(k.Data, o.Version, func(protocol.Message) bool { d.Messages++; return true })
+			count := uint16(0)
+			_ = p.Each(k.Data, o.Version, func(protocol.Message) bool { count++; return true })
+			if d.Messages += uint64(count); count > 0 {
+				d.counts = append(d.counts, count)
+			}
 		}
 		if errors.Is(err, io.EOF) {
 			break
@@ -87,18 +97,23 @@ func Load(path string, p *protocol.Protocol, o protocol.Options) (*Day, error) {
 // itchPayload is how long the packets of the ITCH day get, in bytes.
 const itchPayload = 1_400
 
-// ITCH puts length-prefixed ITCH messages into full packets, to be measured beside.
-func ITCH(blocks []byte, messages uint64) *Day {
+// ITCH puts length-prefixed ITCH messages into packets, to be measured beside: as many messages in each as like's packets have, over and over. like nil
+// makes full packets.
+func ITCH(blocks []byte, messages uint64, like *Day) *Day {
 	d := &Day{Protocol: protocol.ITCH, Midnight: 1_767_589_200_000_000_000, Messages: messages}
 	h := moldudp64.Header{Session: [10]byte([]byte("BENCH     ")), Sequence: 1}
 	for len(blocks) > 0 {
-		whole, used := moldudp64.Walk(blocks[:min(len(blocks), itchPayload-moldudp64.HeaderBytes)], moldudp64.MaxRequest)
+		most := moldudp64.MaxRequest
+		if like != nil {
+			most = int(like.counts[len(d.counts)%len(like.counts)])
+		}
+		whole, used := moldudp64.Walk(blocks[:min(len(blocks), itchPayload-moldudp64.HeaderBytes)], most)
 		if whole == 0 {
 			break // bytes that are no message
 		}
 		h.Count = uint16(whole)
 		d.Bytes = append(moldudp64.AppendHeader(d.Bytes, h), blocks[:used]...)
-		d.ends = append(d.ends, len(d.Bytes))
+		d.ends, d.counts = append(d.ends, len(d.Bytes)), append(d.counts, h.Count)
 		h.Sequence, blocks = h.Sequence+uint64(whole), blocks[used:]
 	}
 	return d
@@ -117,6 +132,7 @@ type Stage struct {
 type Side struct {
 	Protocol string  `json:"protocol"`
 	Messages uint64  `json:"messages"`
+	Packets  int     `json:"packets"` // those with messages
 	Bytes    int     `json:"bytes"`
 	Rows     uint64  `json:"rows"`
 	Stages   []Stage `json:"stages"`
@@ -157,7 +173,7 @@ func Run(venue, beside *Day, o Options) (*Report, error) {
 		}
 		defer w.close()
 		works[i] = w
-		*sides[i] = Side{Protocol: d.Protocol.Name, Messages: d.Messages, Bytes: len(d.Bytes), Stages: []Stage{{Name: "frame"}, {Name: "decode"}, {Name: "books"}}}
+		*sides[i] = Side{Protocol: d.Protocol.Name, Messages: d.Messages, Packets: d.Packets(), Bytes: len(d.Bytes), Stages: []Stage{{Name: "frame"}, {Name: "decode"}, {Name: "books"}}}
 	}
 	watch := meter.NewWatch(0)
 	defer watch.Close()

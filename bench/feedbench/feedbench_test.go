@@ -30,8 +30,15 @@ func TestRun(t *testing.T) {
 	beside, err := itchgen.New(itchgen.Options{Messages: 60_000, Symbols: 50})
 	must(t, err)
 	blocks := itchgen.AppendAll(nil, beside, nil)
-	r, err := Run(day, ITCH(blocks, beside.Messages()), Options{Runs: 3, Core: meter.NoCore})
+	r, err := Run(day, ITCH(blocks, beside.Messages(), day), Options{Runs: 3, Core: meter.NoCore})
 	must(t, err)
+	// As many messages a packet, as far as the days are of one length.
+	if v, i := perPacket(r.Venue), perPacket(r.ITCH); v < 1 || i < v*0.95 || i > v*1.05 {
+		t.Errorf("%.3f messages a packet beside %.3f of ITCH", v, i)
+	}
+	if full := ITCH(blocks, beside.Messages(), nil); full.Packets() > 60_000/20 || full.Messages != 60_000 {
+		t.Errorf("%d full packets of %d messages", full.Packets(), full.Messages)
+	}
 	for _, side := range []Side{r.Venue, r.ITCH} {
 		if side.Rows < side.Messages/2 || side.Messages < 60_000 {
 			t.Errorf("%s: %d rows of %d messages", side.Protocol, side.Rows, side.Messages)
@@ -51,6 +58,8 @@ func TestRun(t *testing.T) {
 		t.Errorf("ratios %v", r.Ratio)
 	}
 }
+
+func perPacket(s Side) float64 { return float64(s.Messages) / float64(s.Packets) }
 
 func must(t *testing.T, err error) {
 	t.Helper()

@@ -20,11 +20,11 @@ func benchFeed(p *protocol.Protocol) *cobra.Command {
 	var in input
 	var path string
 	var messages uint64
-	var asJSON bool
+	var asJSON, full bool
 	c := &cobra.Command{
 		Use: p.Name, Short: "ns a message of " + p.Title + ", beside ITCH", Args: exactly(0),
 		Long: p.Name + ` runs a capture from memory through framing, decode into columns, and decode with the venue's books; and a generated ITCH day through the same, in turns
-in the same run. The ratio is time a byte over ITCH's.`,
+in the same run. The ratio is time a byte over ITCH's, whose packets hold as many messages as the capture's: what a packet costs is shared by its messages.`,
 		Example: fmt.Sprintf("  tickwire gen %s --messages 2000000 --out /tmp/day.pcap && tickwire bench %s --file /tmp/day.pcap", p.Name, p.Name),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if path == "" {
@@ -32,7 +32,7 @@ in the same run. The ratio is time a byte over ITCH's.`,
 			}
 			progress := newProgress(cmd.ErrOrStderr())
 			defer progress.done()
-			day, err := feedbench.Load(path, p, protocol.Options{Version: in.version, Product: in.product, Schema: in.schema})
+			day, err := feedbench.Load(path, p, protocol.Options{Version: in.version, Product: in.product, Prices: in.prices, Schema: in.schema})
 			if err != nil {
 				return err
 			}
@@ -41,7 +41,11 @@ in the same run. The ratio is time a byte over ITCH's.`,
 				return err
 			}
 			o.Progress = func(stage string, run int) { progress.note("%s, run %d of %d", stage, run, o.Runs) }
-			r, err := feedbench.Run(day, feedbench.ITCH(beside.Bytes, beside.Messages), o)
+			like := day
+			if full {
+				like = nil
+			}
+			r, err := feedbench.Run(day, feedbench.ITCH(beside.Bytes, beside.Messages, like), o)
 			progress.done()
 			if err != nil {
 				return err
@@ -53,8 +57,10 @@ in the same run. The ratio is time a byte over ITCH's.`,
 	f.StringVar(&path, "file", "", "capture to measure with: the first channel's line A is taken")
 	f.StringVar(&in.version, "version", "", "of the protocol")
 	f.StringVar(&in.product, "product", "", "which of the venue's feeds")
+	in.pricesFlag(f)
 	f.StringVar(&in.schema, "schema-file", "", "mdp3: an SBE schema newer than the one built in")
 	f.Uint64Var(&messages, "itch-messages", 2_000_000, "of the ITCH day beside it")
+	f.BoolVar(&full, "itch-full", false, "fill the ITCH day's packets, in place of as many messages as the capture's packets hold")
 	benchFlags(f, &o.Runs, &o.Core, &asJSON)
 	return c
 }
@@ -66,8 +72,7 @@ func printFeed(out io.Writer, r *feedbench.Report, asJSON bool) error {
 		}
 		return feedFaults(r)
 	}
-	fmt.Fprintf(out, "%s\ncore %d, %d runs; %s: %d messages, %d bytes, %d rows; itch: %d messages, %d bytes\n\n", r.Machine, r.Core, r.Runs,
-		r.Venue.Protocol, r.Venue.Messages, r.Venue.Bytes, r.Venue.Rows, r.ITCH.Messages, r.ITCH.Bytes)
+	fmt.Fprintf(out, "%s\ncore %d, %d runs; %s: %s, %d rows; itch: %s\n\n", r.Machine, r.Core, r.Runs, r.Venue.Protocol, feedSide(&r.Venue), r.Venue.Rows, feedSide(&r.ITCH))
 	t := tabwriter.NewWriter(out, 0, 8, 2, ' ', tabwriter.AlignRight)
 	fmt.Fprintf(t, "stage\t%s ns/message\tns/byte\titch ns/message\tns/byte\ttimes itch's a byte\tallocations\tfaults\t\n", r.Venue.Protocol)
 	for i, s := range r.Venue.Stages {
@@ -78,6 +83,11 @@ func printFeed(out io.Writer, r *feedbench.Report, asJSON bool) error {
 		return err
 	}
 	return feedFaults(r)
+}
+
+// feedSide says how much work a day is, and how it is packed.
+func feedSide(s *feedbench.Side) string {
+	return fmt.Sprintf("%d messages, %.1f a packet, %d bytes", s.Messages, float64(s.Messages)/float64(max(s.Packets, 1)), s.Bytes)
 }
 
 // feedFaults is an error when the figures are of another work than they say.

@@ -55,8 +55,8 @@ With --plugin the rows of a capture pass plugins before they become records, as 
 	f.StringVar(&o.schema, "schema", "mbo", "mbo, mbp-1, mbp-10, trades, status, imbalance, statistics or definition")
 	f.StringSliceVar(&o.symbols, "symbols", nil, "only these, with commas between (needed for mbp-10 of a capture)")
 	o.input.flags(c)
-	f.Uint16Var(&o.publisher, "publisher", 0, "DBN publisher id of a capture's records (default: the protocol's)")
-	f.StringVar(&o.dataset, "dataset", "", "DBN dataset of a capture's records (default: the protocol's)")
+	f.Uint16Var(&o.publisher, "publisher", 0, "DBN publisher id of a capture's records (default: that of the capture's market, or the protocol's)")
+	f.StringVar(&o.dataset, "dataset", "", "DBN dataset of a capture's records (default: that of the capture's market, or the protocol's)")
 	o.guests.flags(c)
 	f.BoolVar(&o.raw, "raw", false, "integers as they are in the records")
 	return c
@@ -394,7 +394,7 @@ func convertCapture(ctx context.Context, o *convertOptions, dst io.Writer, stder
 		return 0, err
 	}
 	if o.dataset == "" {
-		o.dataset = found.protocol.Dataset
+		o.dataset = found.dataset
 	}
 	f, err := process.OpenOffline(o.in, run)
 	if err != nil {

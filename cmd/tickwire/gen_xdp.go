@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -15,12 +16,14 @@ import (
 
 func genXDP() *cobra.Command {
 	var o xdpgen.Options
-	var version, out string
+	var version, product, out string
+	var together time.Duration
 	var loss [2]float64
 	c := &cobra.Command{
-		Use: "xdp --out FILE.pcap", Short: "a capture of an NYSE Integrated channel, the same bytes on every machine", Args: exactly(0),
-		Long: `xdp writes a session of NYSE Integrated as a capture of its packets on lines A and B: mappings, session states, crosses, halts,
-orders that live and die as those of gen itch do. The same options give the same bytes, everywhere.
+		Use: "xdp --out FILE.pcap", Short: "a capture of a channel of an NYSE feed, the same bytes on every machine", Args: exactly(0),
+		Long: `xdp writes a session of one of the NYSE group's feeds as a capture of its packets on lines A and B: mappings, session states, crosses, halts,
+orders that live and die as those of gen itch do. The same market makes the quotes of --product bbo, the prints of trades, and the figures of summary,
+the channel beside the others that tells the day of each symbol once a minute. The same options give the same bytes, everywhere.
 
 None of it is real: give it publisher 40001 when you play it.`,
 		Example: `  tickwire gen xdp --messages 100000 --symbols 50 --out lines.pcap --loss-a 1 --loss-b 1
@@ -35,6 +38,16 @@ None of it is real: give it publisher 40001 when you play it.`,
 			if o.Version, err = xdp.ParseVersion(version); err != nil {
 				return usageError{err}
 			}
+			if err := xdpProduct(&o, product); err != nil {
+				return usageError{err}
+			}
+			if o.Product != xdp.Integrated && !cmd.Flags().Changed("messages") {
+				o.Messages = 1_000_000 // a day has so many of them at most
+			}
+			if together < 0 {
+				return usageError{fmt.Errorf("--together %s is negative", together)}
+			}
+			o.TogetherNs = uint64(together)
 			if err := checkLoss(loss); err != nil {
 				return usageError{err}
 			}
@@ -54,12 +67,27 @@ None of it is real: give it publisher 40001 when you play it.`,
 	}
 	f := c.Flags()
 	f.StringVarP(&out, "out", "o", "", "capture to write, .pcap")
-	f.Uint64Var(&o.Messages, "messages", xdpgen.DefaultMessages, "messages of the session")
+	f.Uint64Var(&o.Messages, "messages", xdpgen.DefaultMessages, "messages of the session; of other feeds than integrated that many at most, and 1000000 by default")
 	f.IntVar(&o.Symbols, "symbols", xdpgen.DefaultSymbols, "instruments")
 	f.Uint64Var(&o.Seed, "seed", 0, "another seed, another session")
 	f.StringVar(&version, "version", xdp.Versions[0], "of the layouts: "+strings.Join(xdp.Versions, ", "))
+	f.StringVar(&product, "product", "integrated", xdpProducts)
+	f.StringVar(&o.Market, "market", "arca", "whose feed it is: "+strings.Join(xdp.MarketNames(), ", "))
+	f.DurationVar(&together, "together", 20*time.Microsecond, "how long a packet takes more messages: 1h fills all")
 	lossFlags(f, &loss)
 	return c
+}
+
+// xdpProducts says what --product may be.
+const xdpProducts = "which of its feeds: integrated, bbo, trades, or summary (the channel of stock summaries)"
+
+// xdpProduct reads --product.
+func xdpProduct(o *xdpgen.Options, product string) (err error) {
+	if o.Summaries = product == "summary"; o.Summaries {
+		product = "integrated"
+	}
+	o.Product, err = xdp.ParseProduct(product)
+	return err
 }
 
 func writeXDP(path string, g *xdpgen.Gen, l itchgen.Lines, p *progress) (err error) {

@@ -70,8 +70,8 @@ With --plugin rows pass plugins before they reach the rings, as a feed's do; --p
 	f.StringVar(&o.pace, "pace", "recorded", "recorded, x10 (any factor), 50000/s (messages), or max")
 	o.input.flags(c)
 	f.StringVar(&o.name, "name", "replay", "name of the feed in shared memory")
-	f.Uint16Var(&o.publisher, "publisher", 0, "DBN publisher id of the records (default: the protocol's)")
-	f.StringVar(&o.dataset, "dataset", "", "DBN dataset of the records (default: the protocol's)")
+	f.Uint16Var(&o.publisher, "publisher", 0, "DBN publisher id of the records (default: that of the capture's market, or the protocol's)")
+	f.StringVar(&o.dataset, "dataset", "", "DBN dataset of the records (default: that of the capture's market, or the protocol's)")
 	o.at.flags(c)
 	o.guests.flags(c)
 	f.StringVar(&o.iface, "interface", "", "send multicast out of this interface instead")
@@ -95,20 +95,26 @@ func (o *replayOptions) intoRings(ctx context.Context, path string, errs io.Writ
 	if err != nil {
 		return err
 	}
-	protocol := o.input.protocol
+	protocol, publisher, dataset := o.input.protocol, o.publisher, o.dataset
 	if !guest {
-		proto, err := process.ProtocolOf(path, protocol)
+		proto, itsPublisher, itsDataset, err := process.RecordsOf(path, o.input.options())
 		if err != nil {
 			return err
 		}
 		protocol = proto.Name
+		if publisher == 0 {
+			publisher = itsPublisher
+		}
+		if dataset == "" {
+			dataset = itsDataset
+		}
 	}
 	cfg := &config.Config{
 		Instance: config.Instance{Name: instance, RingDir: o.at.ringDir},
 		Feed: []config.Feed{{
 			Name: o.name, Source: "file", Path: abs, Pace: o.pace, Date: o.input.date,
-			Protocol: protocol, Version: o.input.version, Product: o.input.product, Schema: o.input.schema,
-			Publisher: o.publisher, Dataset: o.dataset, Plugin: list,
+			Protocol: protocol, Version: o.input.version, Product: o.input.product, Prices: o.input.prices, Definitions: o.input.definitions, Schema: o.input.schema,
+			Publisher: publisher, Dataset: dataset, Plugin: list,
 		}},
 	}
 	if len(list) > 0 {

@@ -27,6 +27,7 @@ func scanCapture(path string, o process.CaptureOptions) (s *scan, err error) {
 	}
 	defer c.Close()
 	s = &scan{protocol: c.Protocol(), names: map[uint32]string{}}
+	_, s.dataset = c.Records()
 	if s.batch, err = tick.NewBatch(); err != nil {
 		return nil, err
 	}
@@ -80,6 +81,7 @@ func (k *scanSink) SessionEnd([10]byte)   {}
 // scan is what a capture says of itself.
 type scan struct {
 	protocol    *protocol.Protocol
+	dataset     string
 	names       map[uint32]string
 	first, last uint64
 

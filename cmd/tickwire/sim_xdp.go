@@ -35,6 +35,8 @@ type xdpFlags struct {
 	heartbeat      time.Duration
 	rate           string
 	version        string
+	product        string
+	failovers      []uint
 	requests       string
 	faults         []string
 	services       [2]string // groups
@@ -49,7 +51,7 @@ func simXDP() *cobra.Command {
 	s := &xdpFlags{}
 	c := &cobra.Command{
 		Use: "xdp [FILE]", Short: "one channel of an NYSE venue in a box: lines A and B, request server, retransmission, refresh", Args: atMost(1),
-		Long: `xdp plays one channel of NYSE Integrated as a venue does: packets on multicast lines A and B, a request server by TCP, and the
+		Long: `xdp plays one channel of a feed of the NYSE group as a venue does: packets on multicast lines A and B, a request server by TCP, and the
 multicast channels that retransmissions, refreshes and symbol mappings come by.
 
   tickwire sim xdp                    a generated session with stamps of now, without end
@@ -94,7 +96,9 @@ func (s *xdpFlags) flags() *flagGroups {
 	f.Uint64Var(&s.gen.Messages, "messages", 0, "messages of a generated session (default: without end)")
 	f.IntVar(&s.gen.Symbols, "symbols", 500, "instruments of a generated session")
 	f.StringVar(&s.version, "version", wire.Versions[0], "of the layouts: "+strings.Join(wire.Versions, ", "))
-	f.Uint8Var(&o.Product, "product-id", xdpgen.Product, "the venue's number of the feed; a generated session has 157")
+	f.StringVar(&s.product, "product", "integrated", "of a generated session: "+xdpProducts)
+	f.StringVar(&s.gen.Market, "market", "arca", "of a generated session: whose feed it is: "+strings.Join(wire.MarketNames(), ", "))
+	f.Uint8Var(&o.Product, "product-id", 0, "of a capture: the venue's number of the feed (default 157, Arca Integrated); a generated session has its own")
 	f.Uint8Var(&o.Channel, "channel", 1, "the venue's number of the channel")
 	f.Uint64Var(&o.Lines.Seed, "seed", 1, "of the generated session and of all faults")
 
@@ -108,7 +112,9 @@ func (s *xdpFlags) flags() *flagGroups {
 	f.DurationVar(&s.heartbeat, "heartbeat", time.Second, "idle time after which one is sent")
 	f.DurationVar(&o.Linger, "linger", 0, "how long heartbeats follow the last message, and requests are answered, at least")
 
-	s.lines.faults(groups.add("Faults of the lines"))
+	f = groups.add("Faults of the lines")
+	s.lines.faults(f)
+	f.UintSliceVar(&s.failovers, "failover", nil, "another publisher takes over before this message of a generated session; several: 5000,20000")
 
 	f = groups.add("Request server")
 	f.StringVar(&s.requests, "requests", "on", "on, off, or its address (on: port "+fmt.Sprint(simXDPPort)+" of the interface)")

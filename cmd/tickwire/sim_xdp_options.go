@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/netip"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -48,6 +49,12 @@ func (s *xdpFlags) options() error {
 	o.Requests.Addr, err = s.lines.server("--requests", s.requests, simXDPPort)
 	also(err)
 	o.Requests.Seed = o.Lines.Seed
+	if !slices.IsSorted(s.failovers) {
+		errs = append(errs, errors.New("--failover: want messages in their order"))
+	}
+	for _, n := range s.failovers {
+		o.Failovers = append(o.Failovers, uint64(n))
+	}
 	also(parseRequestFaults(&o.Requests.Faults, s.faults))
 	if err := s.source(); err != nil {
 		also(err)
@@ -68,6 +75,9 @@ func named(flag string, err error) error {
 func (s *xdpFlags) source() error {
 	o := &s.o
 	if s.path != "" {
+		if o.Product == 0 {
+			o.Product = xdpgen.Product
+		}
 		if s.rate != "" {
 			o.Pace = strings.TrimSuffix(s.rate, "/s") + "/s"
 		}
@@ -95,6 +105,9 @@ func (s *xdpFlags) source() error {
 	if err != nil {
 		return err
 	}
+	if err := xdpProduct(&s.gen, s.product); err != nil {
+		return err
+	}
 	s.gen.Seed, s.gen.Version, s.gen.Channel, s.gen.Live = o.Lines.Seed, o.Version, o.Channel, true
 	zone, err := time.LoadLocation(protocol.XDP.Zone)
 	if err != nil {
@@ -106,6 +119,10 @@ func (s *xdpFlags) source() error {
 	if err != nil {
 		return err
 	}
+	if id := g.ProductID(); o.Product != 0 && o.Product != id {
+		return fmt.Errorf("--product-id %d is of a capture: the generated session is one of feed %d", o.Product, id)
+	}
+	o.Product = g.ProductID()
 	o.Source = xdp.Live(g, s.perSecond, now-midnight)
 	return nil
 }

@@ -69,8 +69,8 @@ functions and aggregates are SQL's, and --protocol may name a parser among them 
 	f.StringSliceVar(&o.symbols, "symbols", nil, "only these instruments of the capture, with commas between")
 	f.StringVar(&o.between, "between", "", "only this time of the venue's day: 09:30,10:00")
 	f.StringVar(&o.memory, "memory", "", "bound of the tables, such as 4GiB (default: a quarter of the machine's)")
-	f.Uint16Var(&o.publisher, "publisher", 0, "DBN publisher id of a capture's records (default: the protocol's)")
-	f.StringVar(&o.dataset, "dataset", "", "DBN dataset; its first part is column venue (default: the protocol's)")
+	f.Uint16Var(&o.publisher, "publisher", 0, "DBN publisher id of a capture's records (default: that of the capture's market, or the protocol's)")
+	f.StringVar(&o.dataset, "dataset", "", "DBN dataset; its first part is column venue (default: that of the capture's market, or the protocol's)")
 	o.guests.flags(c)
 	return c
 }

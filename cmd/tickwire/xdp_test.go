@@ -130,6 +130,59 @@ func TestSimXDPConfig(t *testing.T) {
 	}
 }
 
+// TestSimXDPProducts: what --print-config prints is of the feed that is played.
+func TestSimXDPProducts(t *testing.T) {
+	for _, tc := range []struct {
+		args    []string
+		product string
+		id      uint8
+	}{
+		{nil, "integrated", 157}, {[]string{"--product", "bbo"}, "bbo", 152}, {[]string{"--product", "trades", "--market", "nyse"}, "trades", 4},
+		{[]string{"--product", "summary", "--market", "texas"}, "integrated", 209},
+	} {
+		code, out, errs := command(t, append([]string{"sim", "xdp", "--print-config"}, tc.args...)...)
+		cfg, err := config.Parse([]byte(out), nil)
+		if code != exitOK || err != nil {
+			t.Fatalf("%v: exit %d, %v: %s%s", tc.args, code, err, out, errs)
+		}
+		if f := &cfg.Feed[0]; f.Product != tc.product || f.Recovery.ProductID != tc.id || f.Publisher != 40_001 {
+			t.Errorf("%v: %+v", tc.args, f)
+		}
+	}
+}
+
+// TestSimXDPFailover: another publisher takes over in the middle, and the messages that it tells again are counted.
+func TestSimXDPFailover(t *testing.T) {
+	group := func(n int) string { return fmt.Sprintf("239.255.79.%d:%d", 60+n, 26_700+n) }
+	code, out, errs := command(t, "sim", "xdp", "--group-a", group(1), "--group-b", group(2), "--requests", "off", "--messages", "10000", "--symbols", "20", "--rate", "200000/s", "--failover", "4000,8000", "--json")
+	var c xdp.Counters
+	if err := json.Unmarshal([]byte(out), &c); code != exitOK || err != nil {
+		t.Fatalf("exit %d, %v: %s%s", code, err, out, errs)
+	}
+	if c.Failovers != 2 || c.Messages < 10_000+2*20*3 {
+		t.Errorf("%+v", c)
+	}
+}
+
+// TestGenXDPProducts: captures of the other feeds, read as what they are, of the market that they are of.
+func TestGenXDPProducts(t *testing.T) {
+	for _, tc := range []struct {
+		product, market, schema string
+		publisher               int
+	}{
+		{"bbo", "american", "mbp-1", 11}, {"trades", "nyse", "trades", 45}, {"summary", "national", "statistics", 10}, {"integrated", "arca", "mbo", 43},
+	} {
+		path := filepath.Join(t.TempDir(), "day.pcap")
+		if code, _, errs := command(t, "gen", "xdp", "--product", tc.product, "--market", tc.market, "--messages", "5000", "--symbols", "5", "--together", "1h", "--out", path); code != exitOK {
+			t.Fatalf("exit %d: %s", code, errs)
+		}
+		code, out, errs := command(t, "convert", path, "--schema", tc.schema, "--to", "json", "--out", "-")
+		if want := fmt.Sprintf(`"publisher_id":%d`, tc.publisher); code != exitOK || !strings.Contains(out, want) {
+			t.Errorf("%s: exit %d, nothing about %s: %.300s%s", tc.product, code, want, out, errs)
+		}
+	}
+}
+
 // TestSimXDPFaults: what is typed wrongly is named, all of it, and nothing is sent.
 func TestSimXDPFaults(t *testing.T) {
 	for _, tc := range []struct {
@@ -144,6 +197,10 @@ func TestSimXDPFaults(t *testing.T) {
 		{[]string{"--request-fault", "refuse=0"}, []string{"refuse=1 to refuse=9"}},
 		{[]string{"--version", "9"}, []string{"9"}},
 		{[]string{"/nowhere.pcap"}, []string{"/nowhere.pcap"}},
+		{[]string{"--product", "depth"}, []string{"depth", "integrated"}},
+		{[]string{"--market", "lse"}, []string{"lse", "arca"}},
+		{[]string{"--product-id", "11"}, []string{"157"}},
+		{[]string{"--failover", "5,4"}, []string{"--failover"}},
 		{[]string{"a", "b"}, []string{"one argument too many"}},
 	} {
 		code, out, errs := command(t, append([]string{"sim", "xdp"}, tc.args...)...)

@@ -3,6 +3,7 @@ package lifecycle
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"slices"
@@ -33,9 +34,23 @@ type Answer struct {
 	Waiting bool `json:"waiting,omitempty"`
 }
 
-// find is the place of a plugin in the chain, -1: it is not there. It is called with mu held.
+// find is the place of a plugin in the chain, -1: it is not there. It is called with changing held.
 func (s *Set) find(name string) int {
 	return slices.IndexFunc(s.use, func(e *entry) bool { return e.now.name() == name })
+}
+
+// isOut says that a plugin was taken out after failures: the same bytes again are another try.
+func (s *Set) isOut(e *entry) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for i := range s.use {
+		for _, l := range s.lanes {
+			if s.use[i] == e && l.chain != nil && l.chain.Stats()[i].Out {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 func (s *Set) missing(name string) error {
@@ -51,8 +66,8 @@ func (s *Set) missing(name string) error {
 
 // Load puts a plugin behind the others.
 func (s *Set) Load(ctx context.Context, r Request) (Answer, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
+	s.changing.Lock()
+	defer s.changing.Unlock()
 	if len(s.use) >= config.MostPlugins {
 		return Answer{}, fmt.Errorf("plugins: there are %d already, at most %d", len(s.use), config.MostPlugins)
 	}
@@ -60,7 +75,7 @@ func (s *Set) Load(ctx context.Context, r Request) (Answer, error) {
 	if spec.Path == "" {
 		spec.Name = r.Name
 	}
-	v, err := s.compile(ctx, spec)
+	v, err := s.open(ctx, spec)
 	if err != nil {
 		return Answer{}, err
 	}
@@ -76,8 +91,8 @@ func (s *Set) Load(ctx context.Context, r Request) (Answer, error) {
 
 // Reload reads a plugin again from where it is from, or from r.Path, and lets rows pass the new version instead.
 func (s *Set) Reload(ctx context.Context, r Request) (Answer, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
+	s.changing.Lock()
+	defer s.changing.Unlock()
 	at := s.find(r.Name)
 	if at < 0 {
 		return Answer{}, s.missing(r.Name)
@@ -96,17 +111,22 @@ func (s *Set) Reload(ctx context.Context, r Request) (Answer, error) {
 	if r.OnTrap != "" {
 		spec.OnTrap = r.OnTrap
 	}
-	v, err := s.compile(ctx, spec)
+	module, params, err := s.read(&spec)
 	if err != nil {
 		return Answer{}, err
 	}
-	a := Answer{Plugin: r.Name, Was: old.now.plugin.Manifest().Version, Is: v.plugin.Manifest().Version}
+	a := Answer{Plugin: r.Name, Was: old.now.plugin.Manifest().Version, Is: old.now.plugin.Manifest().Version}
+	if sha256.Sum256(module) == old.now.plugin.Digest() && bytes.Equal(params, old.now.params) && spec.OnTrap == old.spec.OnTrap && !s.isOut(old) {
+		a.Same = true
+		return a, nil
+	}
+	v, err := s.compile(ctx, spec, module, params)
+	if err != nil {
+		return Answer{}, err
+	}
+	a.Is = v.plugin.Manifest().Version
 	if v.name() != r.Name {
 		return Answer{}, errors.Join(fmt.Errorf("plugin %s: %s is plugin %s: load that, and unload this one", r.Name, spec.Source(), v.name()), v.plugin.Close())
-	}
-	if v.plugin.Digest() == old.now.plugin.Digest() && bytes.Equal(v.params, old.now.params) && !old.now.out && spec.OnTrap == old.spec.OnTrap {
-		a.Same = true
-		return a, v.plugin.Close()
 	}
 	if err := onLane(v.plugin.Manifest()); err != nil {
 		return Answer{}, errors.Join(err, v.plugin.Close())
@@ -126,8 +146,8 @@ func (s *Set) Reload(ctx context.Context, r Request) (Answer, error) {
 
 // Rollback goes back to the version before.
 func (s *Set) Rollback(ctx context.Context, name string) (Answer, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
+	s.changing.Lock()
+	defer s.changing.Unlock()
 	return s.rollback(ctx, name)
 }
 
@@ -142,7 +162,7 @@ func (s *Set) rollback(ctx context.Context, name string) (Answer, error) {
 	}
 	back := old.before[len(old.before)-1]
 	e := &entry{spec: back.spec, now: back, before: old.before[:len(old.before)-1]}
-	back.since, back.out = time.Now(), false
+	back.out = false
 	use := slices.Clone(s.use)
 	use[at] = e
 	a := Answer{Plugin: name, Was: old.now.plugin.Manifest().Version, Is: back.plugin.Manifest().Version}
@@ -155,8 +175,8 @@ func (s *Set) rollback(ctx context.Context, name string) (Answer, error) {
 
 // Unload takes a plugin out.
 func (s *Set) Unload(ctx context.Context, name string) (Answer, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
+	s.changing.Lock()
+	defer s.changing.Unlock()
 	at := s.find(name)
 	if at < 0 {
 		return Answer{}, s.missing(name)
@@ -172,7 +192,7 @@ func (s *Set) Unload(ctx context.Context, name string) (Answer, error) {
 	return a, err
 }
 
-// apply tries what is new and has the lanes take it. When it fails, made is closed and all is as it was. It is called with mu held.
+// apply tries what is new and has the lanes take it. When it fails, made is closed and all is as it was. It is called with changing held.
 func (s *Set) apply(ctx context.Context, use []*entry, e *entry, a Answer, made *version) (Answer, error) {
 	fail := func(err error) (Answer, error) {
 		if made != nil {

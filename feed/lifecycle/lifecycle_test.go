@@ -24,6 +24,7 @@ import (
 	"github.com/tickwire/tickwire/feed/symbols"
 	"github.com/tickwire/tickwire/internal/config"
 	"github.com/tickwire/tickwire/internal/testguest"
+	"github.com/tickwire/tickwire/plugins/store"
 	"github.com/tickwire/tickwire/ringbuf"
 	"github.com/tickwire/tickwire/tick"
 )
@@ -672,4 +673,86 @@ func TestCheck(t *testing.T) {
 			}
 		}
 	}
+}
+
+// TestInstalledPlugin: a plugin by name is the version that is enabled in the set; with watch another one that is enabled is taken, and one out of the range is not.
+func TestInstalledPlugin(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "installed")
+	set := store.Open(dir, store.Options{})
+	enable := func(version string, mark int64) {
+		t.Helper()
+		_, err := set.Install(testguest.Mark("mark", version, mark, 0))
+		must(t, err)
+		_, err = set.Enable(store.Ref{Name: "mark", Range: version})
+		must(t, err)
+	}
+	enable("1.0.0", 1)
+	w := newWorld(t, func(o *Options) {
+		o.Config.Watch, o.Config.Dir = true, dir
+		o.Plugins = []config.Plugin{{Name: "mark", Version: "^1.0.0"}}
+	}, nil)
+	now := w.background(t)
+	ctx, end := context.WithCancel(t.Context())
+	var running sync.WaitGroup
+	running.Go(func() { w.set.Run(ctx) })
+	defer running.Wait()
+	defer end()
+	await(t, "version 1", func() bool { return now.Load() == 1 })
+	enable("1.1.0", 2)
+	await(t, "version 2", func() bool { return now.Load() == 2 })
+	enable("2.0.0", 3)
+	await(t, "a refusal", func() bool { return strings.Contains(w.log.String(), "mark 2.0.0 is enabled in") })
+	if s := w.set.Status().Plugins[0]; s.Version != "1.1.0" || s.Source != "mark@^1.0.0" {
+		t.Errorf("%+v", s)
+	}
+	must(t, set.Disable("mark"))
+	await(t, "it being told", func() bool { return strings.Contains(w.log.String(), "was disabled") })
+	if now.Load() != 2 {
+		t.Errorf("rows are of version %d", now.Load())
+	}
+}
+
+// TestLanesHaveTheirOwn: each lane has a chain of its own, all are changed, and one that does not run yet is said to be waiting.
+func TestLanesHaveTheirOwn(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, "m.wasm")
+	must(t, os.WriteFile(path, testguest.Mark("mark", "1.0.0", 1, 0), 0o600))
+	s, err := Open(Options{Config: &config.Plugins{}, Plugins: []config.Plugin{{Path: path}}, Log: slog.New(slog.DiscardHandler)})
+	must(t, err)
+	var lanes []*Lane
+	for _, name := range []string{"a", "b"} {
+		l, err := s.AddLane(name, nil)
+		must(t, err)
+		lanes = append(lanes, l)
+	}
+	must(t, s.Start())
+	a, b := lanes[0].Seat.Take(), lanes[1].Seat.Take()
+	if a == nil || b == nil || a == b {
+		t.Fatalf("chains %p and %p", a, b)
+	}
+	must(t, os.WriteFile(path, testguest.Mark("mark", "1.1.0", 2, 0), 0o600))
+	done := make(chan Answer, 1)
+	go func() {
+		answer, err := s.Reload(t.Context(), Request{Name: "mark"})
+		if err != nil {
+			t.Error(err)
+		}
+		done <- answer
+	}()
+	var answer Answer
+	for waiting := true; waiting; {
+		select {
+		case answer = <-done:
+			waiting = false
+		case <-time.After(time.Millisecond):
+			lanes[0].Seat.Take() // b's lane sleeps
+		}
+	}
+	if !answer.Waiting || answer.Is != "1.1.0" || !answer.Trial.Made {
+		t.Errorf("%+v", answer)
+	}
+	if st := lanes[0].Seat.Take().Stats()[0]; st.Version != "1.1.0" {
+		t.Errorf("%+v", st)
+	}
+	must(t, s.Close())
 }

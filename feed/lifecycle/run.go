@@ -36,10 +36,24 @@ func (s *Set) Run(ctx context.Context) {
 
 // look shows figures, tells of plugins that were taken out, and takes back what fails while it is new.
 func (s *Set) look(ctx context.Context) {
+	for _, e := range s.judge() {
+		if ctx.Err() != nil || !s.changing.TryLock() {
+			return // a change is being made: next time
+		}
+		if at := s.find(e.now.name()); at >= 0 && s.use[at] == e {
+			if _, err := s.rollback(ctx, e.now.name()); err != nil {
+				s.log.Error("going back failed", "plugin", e.now.name(), "err", err)
+			}
+		}
+		s.changing.Unlock()
+	}
+}
+
+// judge is look without taking back: it gives what is to be.
+func (s *Set) judge() (back []*entry) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.show()
-	var back []string
 	for i, e := range s.use {
 		failures, out, why := uint64(0), false, ""
 		for _, l := range s.lanes {
@@ -60,19 +74,12 @@ func (s *Set) look(ctx context.Context) {
 		case !e.trial:
 		case failures > 0 && len(e.before) > 0:
 			s.log.Error("plugin failed while it was new: going back to the version before", "plugin", m.Name, "version", m.Version, "failures", failures, "latest", why)
-			back = append(back, m.Name)
+			back = append(back, e)
 		case time.Since(e.now.since) > probation:
 			e.trial = false
 		}
 	}
-	if ctx.Err() != nil {
-		return
-	}
-	for _, name := range back {
-		if _, err := s.rollback(ctx, name); err != nil {
-			s.log.Error("going back failed", "plugin", name, "err", err)
-		}
-	}
+	return back
 }
 
 // fileState is what tells that a file is another one.
@@ -120,21 +127,11 @@ func (s *Set) watchFiles(ctx context.Context, seen map[string]fileState) {
 
 // watchInstalled tells of changes in the set of installed plugins.
 func (s *Set) watchInstalled(ctx context.Context, out chan<- store.Change) {
-	s.mu.Lock()
-	named := false
-	for _, e := range s.use {
-		named = named || e.spec.Path == ""
-	}
-	var set *store.Store
-	var err error
-	if named {
-		set, err = s.modules.open()
-	}
-	s.mu.Unlock()
+	s.changing.Lock()
+	set, err := s.modules.open()
+	s.changing.Unlock()
 	if err != nil {
 		s.log.Error("installed plugins are not watched", "err", err)
-	}
-	if set == nil {
 		return
 	}
 	set.Watch(ctx, 0, func(changes []store.Change, err error) {

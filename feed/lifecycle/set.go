@@ -55,7 +55,9 @@ type Set struct {
 	figures figures
 	parser  *Parser // nil: the protocol is not a plugin's
 
-	mu    sync.Mutex // one change at a time; guards what follows
+	changing sync.Mutex // one change at a time: it may compile for seconds
+
+	mu    sync.Mutex // guards what follows, which changes with changing held too; never held for long
 	use   []*entry   // in the order in which rows pass them
 	lanes []*Lane
 	kept  bool // lanes have copies of their batches
@@ -107,7 +109,7 @@ func Open(o Options) (*Set, error) {
 	var faults []error
 	for i := range o.Plugins {
 		spec := o.Plugins[i]
-		v, err := s.compile(context.Background(), spec)
+		v, err := s.open(context.Background(), spec)
 		if err != nil {
 			faults = append(faults, fmt.Errorf("plugin[%d]: %w", i, err))
 			continue
@@ -164,8 +166,8 @@ func (l *Lane) SetDirectory(d plugins.Directory) { l.directory = d }
 
 // Start puts the chains in the lanes' seats. Lanes do not run yet.
 func (s *Set) Start() error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
+	s.changing.Lock()
+	defer s.changing.Unlock()
 	if s.o.Path != "" {
 		if was, err := ringbuf.ReadPlugins(s.o.Path); err == nil {
 			s.told = *was // records of a process before this one may still be in the rings
@@ -179,26 +181,36 @@ func (s *Set) Start() error {
 	return s.swap(s.use)
 }
 
-// compile reads a module and compiles it, in the helper first: so what compiling needs and risks is another process's.
-func (s *Set) compile(ctx context.Context, spec config.Plugin) (*version, error) {
+// read reads a module, and its parameters as it wants them.
+func (s *Set) read(spec *config.Plugin) (module, params []byte, err error) {
+	if module, err = s.modules.Read(spec); err != nil {
+		return nil, nil, err
+	}
+	m, err := manifest.Of(module)
+	if err != nil {
+		return nil, nil, fmt.Errorf("plugin %s: %w", spec.Source(), err)
+	}
+	params, err = m.Values(spec.Params)
+	return module, params, err
+}
+
+// open is read, then compile.
+func (s *Set) open(ctx context.Context, spec config.Plugin) (*version, error) {
+	module, params, err := s.read(&spec)
+	if err != nil {
+		return nil, err
+	}
+	return s.compile(ctx, spec, module, params)
+}
+
+// compile compiles a module, in the helper first: so what compiling needs and risks is another process's.
+func (s *Set) compile(ctx context.Context, spec config.Plugin, module, params []byte) (*version, error) {
 	if s.host == nil { // a feed without plugins needs no folder of theirs
 		h, err := plugins.New(plugins.Options{CacheDir: s.o.Config.CacheDir, Log: s.log})
 		if err != nil {
 			return nil, err
 		}
 		s.host = h
-	}
-	module, err := s.modules.Read(&spec)
-	if err != nil {
-		return nil, err
-	}
-	m, err := manifest.Of(module)
-	if err != nil {
-		return nil, fmt.Errorf("plugin %s: %w", spec.Source(), err)
-	}
-	params, err := m.Values(spec.Params)
-	if err != nil {
-		return nil, err
 	}
 	if len(s.o.Helper) > 0 && s.o.Config.CacheDir != "" {
 		if err := s.help(ctx, module); err != nil {
@@ -209,7 +221,7 @@ func (s *Set) compile(ctx context.Context, spec config.Plugin) (*version, error)
 	if err != nil {
 		return nil, err
 	}
-	return &version{plugin: p, spec: spec, params: params, since: time.Now()}, nil
+	return &version{plugin: p, spec: spec, params: params}, nil
 }
 
 // fit says what plugins want of one another and do not get.
@@ -250,7 +262,7 @@ func (s *Set) chain(l *Lane, use []*entry) (*plugins.Chain, error) {
 	})
 }
 
-// swap makes chains for all lanes, names them to readers, and puts them in the seats. When it fails, everything is as it was. It is called with mu held.
+// swap makes chains for all lanes, names them to readers, and puts them in the seats. When it fails, everything is as it was.
 func (s *Set) swap(use []*entry) error {
 	chains := make([]*plugins.Chain, len(s.lanes))
 	drop := func(err error) error {
@@ -267,14 +279,23 @@ func (s *Set) swap(use []*entry) error {
 			return drop(err)
 		}
 	}
-	if s.o.Path != "" && len(chains) > 0 {
-		next := s.told
+	next := s.told
+	if len(chains) > 0 {
 		next.Follow(describe(chains[0]))
+	}
+	if s.o.Path != "" {
 		if err := ringbuf.WritePlugins(s.o.Path, &next, s.o.Side); err != nil {
 			return drop(err)
 		}
-		s.told = next
 	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, e := range use {
+		if !slices.Contains(s.use, e) || e.now.since.IsZero() {
+			e.now.since = time.Now()
+		}
+	}
+	s.told = next
 	for i, l := range s.lanes {
 		s.figures.leave(l, use)
 		l.before, l.chain = l.chain, chains[i]

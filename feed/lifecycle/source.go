@@ -50,9 +50,6 @@ func (m *Modules) open() (*store.Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	if _, err := os.Stat(m.config.Dir); err != nil {
-		return nil, fmt.Errorf("plugins: plugins.dir: %w; `tickwire plugin install` makes it", err)
-	}
 	m.store = store.Open(m.config.Dir, store.Options{Policy: policy})
 	return m.store, nil
 }
@@ -63,6 +60,9 @@ func (m *Modules) Read(p *config.Plugin) (module []byte, err error) {
 		s, err := m.open()
 		if err != nil {
 			return nil, err
+		}
+		if _, err := os.Stat(m.config.Dir); err != nil {
+			return nil, fmt.Errorf("plugins: plugins.dir: %w; `tickwire plugin install` makes it", err)
 		}
 		entry, module, err := s.Load(p.Name)
 		if err != nil {
@@ -106,12 +106,14 @@ func onLane(m *manifest.Manifest) error {
 	return fmt.Errorf("plugin %s %s has no transform and no validator: there is nothing that a feed's rows could pass", m.Name, m.Version)
 }
 
-// Check compiles what a feed's configuration names and says all that is wrong with it. Nothing is started; the cache is filled.
+// Check compiles what a feed's configuration names and says all that is wrong with it. Nothing is started, and nothing is left.
 func Check(c *config.Plugins, protocol string, list []config.Plugin) error {
 	if len(list) == 0 {
 		return nil
 	}
-	s, err := Open(Options{Config: c, Protocol: protocol, Plugins: list})
+	fresh := *c
+	fresh.CacheDir = "" // whoever checks may be another user than the one who runs
+	s, err := Open(Options{Config: &fresh, Protocol: protocol, Plugins: list})
 	if err != nil {
 		return err
 	}

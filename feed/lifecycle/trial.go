@@ -21,7 +21,7 @@ type Trial struct {
 const keepWithin = 200 * time.Millisecond
 
 // try runs copies of the lanes' recent batches through a chain of its own in which e is new: nothing may trap, and every row must have been handled. It is called
-// with mu held.
+// with changing held.
 func (s *Set) try(ctx context.Context, use []*entry, e *entry) (Trial, error) {
 	var t Trial
 	at := -1

@@ -1,7 +1,6 @@
 package pipeline
 
 import (
-	"encoding/binary"
 	"fmt"
 
 	"github.com/tickwire/tickwire/feed/symbols"
@@ -25,7 +24,7 @@ type guests struct {
 	kept  *Kept          // nil: nobody wants copies
 	chain *plugins.Chain // nil: none
 	ran   bool           // the batch passed the chain
-	ids   [256]uint64    // what records name the chain's plugins by
+	ids   []uint64       // what records name the chain's plugins by
 
 	booked  *[tick.MaxRows]int64 // prices as the books have them
 	columns int                  // custom columns of the chain
@@ -85,12 +84,11 @@ func (l *Lane) takePlugins() {
 	if next != g.chain {
 		l.counters.PluginSwaps++
 		g.chain = next
-		g.columns = 0
+		g.columns, g.ids = 0, g.ids[:0]
 		if next != nil {
 			g.columns = len(next.CustomColumns())
-			for i, p := range next.Plugins() {
-				digest := p.Digest()
-				g.ids[i] = binary.LittleEndian.Uint64(digest[:])
+			for _, p := range next.Plugins() {
+				g.ids = append(g.ids, ringbuf.PluginID(p.Digest()))
 			}
 		} else {
 			l.restoreSymbols()
@@ -170,6 +168,7 @@ func (l *Lane) expandJudged() {
 		}
 	}
 	g.row = [4]uint64{}
+	clear(g.fresh)
 	if bypassed != 0 {
 		l.counters.PluginBypass++
 	}
@@ -226,7 +225,6 @@ func (l *Lane) bookedPrice(i int) int64 {
 // meet enters the definitions of a batch in the directory before plugins see its rows: a definition is the first row that names its instrument.
 func (l *Lane) meet() {
 	g, b := &l.guests, l.batch
-	clear(g.fresh)
 	for i := range b.N {
 		if b.Kind[i&tick.RowMask] != tick.KindDefinition {
 			continue

@@ -48,10 +48,12 @@ func (r *laneRunner) keep(done <-chan struct{}, log *slog.Logger) {
 				warned = now
 			}
 			r.lookForLosses(log)
+			r.cme.lookForUndefined(r.name, log)
 		}
 		r.kernel.last()
 		select {
 		case <-done:
+			r.kernel.last() // the lane has counted for the last time
 			return
 		case <-time.After(houseEvery):
 		}

@@ -19,6 +19,7 @@ import (
 	"github.com/tickwire/tickwire/internal/config"
 	"github.com/tickwire/tickwire/nic"
 	"github.com/tickwire/tickwire/nic/capture"
+	"github.com/tickwire/tickwire/parsers/mdp3"
 	"github.com/tickwire/tickwire/ringbuf"
 )
 
@@ -40,6 +41,7 @@ type laneRunner struct {
 	cme       cme            // what CME's channels are recovered by
 	tap       *capture.Tap
 	capture   *Capture
+	defined   mdp3.Definitions // of CME's instruments, by all of the lane's channels
 	plugins   *lifecycle.Lane
 	guest     *protocol.Plugin // nil: the protocol is not a plugin's
 	samples   *pipeline.Kept   // copies of batches, for plugins to be tried on
@@ -68,7 +70,7 @@ func (r *laneRunner) open(c *config.Config, f *config.Feed, number int, p *Proce
 	midnight := proto.MidnightBefore
 	if f.Source == "file" {
 		if r.capture, err = OpenCapture(f.Path, CaptureOptions{
-			Date: f.Date, Protocol: f.Protocol, Version: f.Version, Product: f.Product, Schema: f.Schema, Plugin: r.guest,
+			Date: f.Date, Protocol: f.Protocol, Version: f.Version, Product: f.Product, Prices: f.Prices, Schema: f.Schema, Definitions: f.Definitions, Market: f.MarketID(), Plugin: r.guest,
 		}); err != nil {
 			return err
 		}
@@ -102,7 +104,7 @@ func (r *laneRunner) open(c *config.Config, f *config.Feed, number int, p *Proce
 	if err := r.rebuilds(f, p, log); err != nil {
 		return err
 	}
-	decoder, err := proto.New(decoderOptions(f, first))
+	decoder, err := proto.New(r.decoderOptions(f, first))
 	if r.capture != nil {
 		decoder, err = r.capture.Decoder() // for the product that its packets tell
 	}
@@ -116,7 +118,7 @@ func (r *laneRunner) open(c *config.Config, f *config.Feed, number int, p *Proce
 		return err
 	}
 	r.lane, err = pipeline.New(pipeline.Config{
-		Publisher: f.Publisher, ChannelID: first, Decoder: decoder, Books: r.books, Prices: r.kept.Prices, Levels: r.kept.Levels, Mends: proto.Mends, Symbols: directory, Out: r.shared.out,
+		Publisher: f.Publisher, ChannelID: first, Decoder: decoder, Books: r.books, Prices: r.kept.Prices, Levels: r.kept.Levels, Mends: proto.Mends, Natural: proto.Natural && f.Recovery.Natural != config.NaturalOff, Symbols: directory, Out: r.shared.out,
 		Midnight: midnight, FileStamps: paced && r.capture.Stampless(), MaxPass: f.Lane[number].MaxPass, Depth: f.Depth,
 		Clock: p.runtime.now(), Resync: r.resync, Plugins: &r.plugins.Seat, Kept: r.samples,
 	})
@@ -135,7 +137,9 @@ func (r *laneRunner) open(c *config.Config, f *config.Feed, number int, p *Proce
 		if err := r.dial(f, log); err != nil {
 			return err
 		}
-	case r.capture == nil:
+	case r.capture != nil:
+		r.watchMarket(f, r.lane.Main().Decoder(), log)
+	default:
 		if err := r.join(proto, f, p, log); err != nil {
 			return err
 		}
@@ -189,7 +193,7 @@ func (r *laneRunner) join(proto *protocol.Protocol, f *config.Feed, p *Process, 
 		if err != nil {
 			return fmt.Errorf("channel %s: %w", ch.Name, err)
 		}
-		if err := r.sides.join(r, ch, sink); err != nil {
+		if err := r.sides.join(r, f, ch, sink, log); err != nil {
 			return err
 		}
 		c := channelConfig(proto, &f.Recovery, a)
@@ -246,8 +250,8 @@ func firstChannel(proto *protocol.Protocol, f *config.Feed, lane string, number 
 	return uint8(number)
 }
 
-func decoderOptions(f *config.Feed, channel uint8) protocol.Options {
-	return protocol.Options{Version: f.Version, Product: f.Product, Schema: f.Schema, Channel: channel}
+func (r *laneRunner) decoderOptions(f *config.Feed, channel uint8) protocol.Options {
+	return protocol.Options{Version: f.Version, Product: f.Product, Prices: f.Prices, Schema: f.Schema, Channel: channel, Market: f.MarketID(), Definitions: &r.defined}
 }
 
 // sink is where a channel's messages go: the lane itself for its first, and for all where the venue has one directory for all of them.
@@ -256,7 +260,7 @@ func (r *laneRunner) sink(proto *protocol.Protocol, f *config.Feed, channel int)
 		r.cme.reads(r.lane.Main().Decoder())
 		return r.lane, nil
 	}
-	decoder, err := proto.New(decoderOptions(f, uint8(channel)))
+	decoder, err := proto.New(r.decoderOptions(f, uint8(channel)))
 	if err != nil {
 		return nil, err
 	}
@@ -290,6 +294,7 @@ func (r *laneRunner) run(p *Process) error {
 		if r.listener != nil {
 			r.passed.note(r)
 			r.sides.between(now, r.lane)
+			r.cme.between()
 		}
 		if r.fix != nil {
 			r.fix.between(r)

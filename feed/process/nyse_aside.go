@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/tickwire/tickwire/feed/pipeline"
+	"github.com/tickwire/tickwire/feed/resync"
 	"github.com/tickwire/tickwire/feed/session/xdprefresh"
 	"github.com/tickwire/tickwire/internal/config"
 	"github.com/tickwire/tickwire/parsers/xdp"
@@ -32,6 +33,7 @@ type sideline struct {
 	asked    chan chan []uint32
 	next     uint64          // lane time when the lane looks again
 	only     func() []uint32 // symbols whose books alone are wanted
+	what     resync.What     // of a symbol's state: orders, or best prices
 	budget   refreshBudget   // of refreshes of all symbols
 	singles  refreshBudget   // of others, a few symbols each
 	counters sidelineCounters

@@ -13,8 +13,7 @@ import (
 	"github.com/tickwire/tickwire/parsers/xdp"
 )
 
-// rebuildNYSE makes the sidelines of a lane's channels, and what rebuilds its books where they have a refresh: of orders, for quotes come anew by
-// themselves.
+// rebuildNYSE makes the sidelines of a lane's channels, and what rebuilds its books where they have a refresh: of orders or of best prices. Trades have no state.
 func (r *laneRunner) rebuildNYSE(f *config.Feed, p *Process, log *slog.Logger) (err error) {
 	channels := 0
 	for i := range f.Channel {
@@ -25,7 +24,7 @@ func (r *laneRunner) rebuildNYSE(f *config.Feed, p *Process, log *slog.Logger) (
 			}
 		}
 	}
-	if channels != 1 || len(r.sides) != 1 || r.kept.Prices != nil {
+	if channels != 1 || len(r.sides) != 1 || f.Product == xdp.Trades.String() {
 		return nil
 	}
 	o := r.sides[0].rebuild(f)
@@ -40,7 +39,7 @@ func (r *laneRunner) rebuildNYSE(f *config.Feed, p *Process, log *slog.Logger) (
 type sidelines []*sideline
 
 // join gives a channel's sideline the lane's stream, and registers what it and the channel's decoder count.
-func (all sidelines) join(r *laneRunner, ch *config.Channel, sink session.Sink) error {
+func (all sidelines) join(r *laneRunner, f *config.Feed, ch *config.Channel, sink session.Sink, log *slog.Logger) error {
 	stream := r.lane.Main()
 	if further, ok := sink.(*pipeline.Stream); ok {
 		stream = further
@@ -51,6 +50,7 @@ func (all sidelines) join(r *laneRunner, ch *config.Channel, sink session.Sink) 
 	}
 	at := r.name + ".channel." + ch.Name
 	err := r.export.add(at+".xdp", decoder.Counters())
+	r.watchMarket(f, decoder, log.With("channel", ch.Name))
 	for _, s := range all {
 		if s.channel == ch {
 			s.stream, s.decoder = stream, decoder

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"time"
 
+	"github.com/tickwire/tickwire/feed/pricebook"
+	"github.com/tickwire/tickwire/feed/protocol"
 	"github.com/tickwire/tickwire/feed/resync"
 	"github.com/tickwire/tickwire/feed/session/xdprefresh"
 	"github.com/tickwire/tickwire/internal/config"
@@ -84,7 +86,7 @@ func (s *sideline) each(ctx context.Context, symbols []uint32, fn func(p *resync
 
 // part hands over one symbol's state, and its mapping to the lane.
 func (s *sideline) part(ctx context.Context, symbol *xdprefresh.Symbol, fn func(p *resync.Part) error) error {
-	p := &resync.Part{Instrument: symbol.Index, What: resync.Orders, AsOf: uint64(symbol.LastSequence), Messages: make([][]byte, 0, symbol.Count)}
+	p := &resync.Part{Instrument: symbol.Index, What: s.what, AsOf: uint64(symbol.LastSequence), Messages: make([][]byte, 0, symbol.Count)}
 	for m, rest := xdp.Next(symbol.Messages); m != nil; m, rest = xdp.Next(rest) {
 		p.Messages = append(p.Messages, m)
 		if xdp.Type(m) == xdp.TypeSymbolIndexMapping {
@@ -105,7 +107,7 @@ func (s *sideline) part(ctx context.Context, symbol *xdprefresh.Symbol, fn func(
 
 // rebuild are the options of package resync's half.
 func (s *sideline) rebuild(f *config.Feed) resync.Options {
-	return resync.Options{
+	o := resync.Options{
 		Parts: s.parts,
 		Decoder: func() (resync.Decoder, error) {
 			var err error
@@ -113,4 +115,9 @@ func (s *sideline) rebuild(f *config.Feed) resync.Options {
 			return s.shadow, err
 		},
 	}
+	if of := protocol.XDP.Of(f.Product); of.Prices {
+		s.what = resync.Levels
+		o.Prices = func() (*pricebook.Books, error) { return pricebook.New(pricebook.Options{Depth: of.Depth}) }
+	}
+	return o
 }

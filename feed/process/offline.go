@@ -17,8 +17,8 @@ import (
 // OfflineOptions say what of a capture goes into private rings. Kinds must be given.
 type OfflineOptions struct {
 	Kinds     []ringbuf.Kind
-	Publisher uint16 // 0: the protocol's
-	Dataset   string // empty: the protocol's
+	Publisher uint16 // 0: that of the capture's market, or the protocol's
+	Dataset   string // empty: likewise
 	Capture   CaptureOptions
 	Only      []string // symbols; empty: all
 	Depth     []string // symbols that ten levels are kept of, when KindMbp10 is among Kinds
@@ -70,11 +70,12 @@ func (f *Offline) open(o *OfflineOptions) (err error) {
 	if o.Slots == 0 {
 		o.Slots = 1 << 16
 	}
-	if p := f.Capture.Protocol(); o.Publisher == 0 {
-		o.Publisher = p.Publisher
+	publisher, dataset := f.Capture.Records()
+	if o.Publisher == 0 {
+		o.Publisher = publisher
 	}
 	if o.Dataset == "" {
-		o.Dataset = f.Capture.Protocol().Dataset
+		o.Dataset = dataset
 	}
 	err = f.rings("/dev/shm", o)
 	if errors.Is(err, ringbuf.ErrNoSpace) || errors.Is(err, os.ErrNotExist) || errors.Is(err, os.ErrPermission) {
@@ -101,7 +102,7 @@ func (f *Offline) open(o *OfflineOptions) (err error) {
 		return err
 	}
 	f.Lane, err = pipeline.New(pipeline.Config{
-		Publisher: o.Publisher, Decoder: decoder, Books: f.kept.Orders, Prices: f.kept.Prices, Levels: f.kept.Levels, Mends: f.Capture.Protocol().Mends, Symbols: directory, Out: f.shared.out, Midnight: f.Capture.Midnight,
+		Publisher: o.Publisher, Decoder: decoder, Books: f.kept.Orders, Prices: f.kept.Prices, Levels: f.kept.Levels, Mends: f.Capture.Protocol().Mends, Natural: f.Capture.Protocol().Natural, Symbols: directory, Out: f.shared.out, Midnight: f.Capture.Midnight,
 		FileStamps: f.Capture.Stampless(), MaxPass: pipeline.PassReplay, Depth: o.Depth, Only: o.Only, From: o.From, To: o.To, Plugins: o.Plugins,
 	})
 	return err

@@ -14,10 +14,14 @@ import (
 	"time"
 
 	"github.com/tickwire/tickwire/feed/lifecycle"
+	"github.com/tickwire/tickwire/feed/protocol"
 	"github.com/tickwire/tickwire/internal/config"
 	"github.com/tickwire/tickwire/internal/control"
 	"github.com/tickwire/tickwire/internal/testguest"
+	"github.com/tickwire/tickwire/nic/pcap"
 	"github.com/tickwire/tickwire/nic/udp"
+	"github.com/tickwire/tickwire/plugins"
+	"github.com/tickwire/tickwire/plugins/manifest"
 	"github.com/tickwire/tickwire/ringbuf"
 	"github.com/tickwire/tickwire/tick"
 )
@@ -268,5 +272,62 @@ func TestPluginProtocolOfAFeed(t *testing.T) {
 	}
 	if gaps == 0 {
 		t.Error("a hole in the numbers is no gap")
+	}
+}
+
+// TestPluginProtocolOfACapture: a capture of a plugin's protocol, two groups with the same packets, one of which lacks some, becomes each order once.
+func TestPluginProtocolOfACapture(t *testing.T) {
+	module, err := os.ReadFile("../../plugins/examples/acme/acme.wasm")
+	must(t, err)
+	h, err := plugins.New(plugins.Options{Log: slog.New(slog.DiscardHandler)})
+	must(t, err)
+	defer func() { must(t, h.Close()) }()
+	p, err := h.Compile(module)
+	must(t, err)
+	defer func() { must(t, p.Close()) }()
+	proto, err := protocol.FromPlugin(p, p.Unit(manifest.Parser, "acme"), nil, false)
+	must(t, err)
+	defer func() { must(t, proto.Close()) }()
+	path := filepath.Join(t.TempDir(), "20260105.acme.pcap")
+	file, err := os.Create(path)
+	must(t, err)
+	w := pcap.NewWriter(file)
+	const packets = 500
+	for n := uint64(1); n <= packets; n++ {
+		for line, lacks := range []uint64{7, 11} {
+			if n%lacks != 0 {
+				to := netip.AddrPortFrom(netip.AddrFrom4([4]byte{239, 1, 1, byte(1 + line)}), 5000)
+				must(t, w.WriteUDP(1_767_623_400_000_000_000+n*1000, netip.MustParseAddrPort("192.0.2.1:40000"), to, 0, acmePacket(n)))
+			}
+		}
+	}
+	must(t, w.Flush())
+	must(t, file.Close())
+	f, err := OpenOffline(path, OfflineOptions{Kinds: []ringbuf.Kind{ringbuf.KindMbo}, Capture: CaptureOptions{Plugin: proto}, Slots: 1 << 12})
+	must(t, err)
+	defer func() { must(t, f.Close()) }()
+	must(t, f.Run(nil))
+	r, err := ringbuf.Open(f.Writers[ringbuf.KindMbo].Path(), ringbuf.ReaderOptions{Join: ringbuf.JoinOldest})
+	must(t, err)
+	defer r.Close()
+	orders, gaps := 0, 0
+	for {
+		var recs [64]tick.Mbo
+		n, _, _ := ringbuf.PollSlice(r, recs[:])
+		if n == 0 {
+			break
+		}
+		for i := range recs[:n] {
+			switch {
+			case ringbuf.GapOfMbo(&recs[i]) != nil:
+				gaps++
+			case recs[i].Action == tick.ActionAdd:
+				orders++
+			}
+		}
+	}
+	lost := packets / (7 * 11) // on both lines
+	if orders != packets-1-lost || gaps != lost {
+		t.Errorf("%d orders and %d gaps, want %d and %d", orders, gaps, packets-1-lost, lost)
 	}
 }

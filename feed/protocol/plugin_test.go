@@ -8,8 +8,10 @@ import (
 	"net/netip"
 	"os"
 	"testing"
+	"time"
 
 	"github.com/tickwire/tickwire/internal/config"
+	"github.com/tickwire/tickwire/internal/testguest"
 	"github.com/tickwire/tickwire/plugins"
 	"github.com/tickwire/tickwire/plugins/manifest"
 	"github.com/tickwire/tickwire/tick"
@@ -24,6 +26,12 @@ func acme(t testing.TB) *Plugin {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return spoken(t, module, "acme")
+}
+
+// spoken is the protocol of a module's parser.
+func spoken(t testing.TB, module []byte, name string) *Plugin {
+	t.Helper()
 	h, err := plugins.New(plugins.Options{Log: slog.New(slog.NewTextHandler(io.Discard, nil))})
 	if err != nil {
 		t.Fatal(err)
@@ -32,7 +40,7 @@ func acme(t testing.TB) *Plugin {
 	if err != nil {
 		t.Fatal(err)
 	}
-	out, err := FromPlugin(p, p.Unit(manifest.Parser, "acme"), nil, true)
+	out, err := FromPlugin(p, p.Unit(manifest.Parser, name), nil, true)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -138,6 +146,56 @@ func TestPluginIsAProtocol(t *testing.T) {
 	c.Defaults()
 	if f := &c.Feed[0]; f.Publisher != p.Publisher || f.Dataset != p.Dataset {
 		t.Errorf("the configuration says %d %s, the protocol %d %s", f.Publisher, f.Dataset, p.Publisher, p.Dataset)
+	}
+}
+
+// TestPluginWithoutFraming: packets without numbers are messages of their own, numbered as they come. One that the parser cannot read is refused, and so is one on which it
+// traps, after which a spare instance reads on.
+func TestPluginWithoutFraming(t *testing.T) {
+	p := spoken(t, testguest.Packets("plain"), "plain")
+	d, err := p.New(Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	d.Start(acmeMidnight)
+	b, next, refused := batch(t), uint64(1), uint64(0)
+	packet := func(text string) bool {
+		h, blocks, err := p.Framing.Parse([]byte(text))
+		if err != nil {
+			return false // there is no instance just now
+		}
+		if h.Sequence != next || h.Count != 1 {
+			t.Fatalf("packet %q is number %d of %d messages, want %d", text, h.Sequence, h.Count, next)
+		}
+		next++
+		if whole, used := p.Framing.Walk(blocks, 1); whole != 1 || used != len(text) {
+			t.Fatalf("%q: whole %d, used %d", text, whole, used)
+		}
+		b.Reset()
+		if used, n := d.Append(blocks, h.Sequence, 64, b); used != len(text) || n != 1 {
+			t.Fatalf("%q: used %d, %d messages", text, used, n)
+		}
+		return b.N == 1
+	}
+	if !p.Unnumbered || !packet("a") || b.OrderID[0] != 1 || b.Sequence[0] != 1 || b.Kind[0] != tick.KindAdd {
+		t.Fatalf("%d rows, the first of order %d", b.N, b.OrderID[0])
+	}
+	for range 5 {
+		for _, bad := range []string{"?", "!"} {
+			if packet(bad) {
+				t.Errorf("%q became a row", bad)
+			}
+			refused++
+			if d.Refused() != refused {
+				t.Errorf("%d packets are refused, want %d", d.Refused(), refused)
+			}
+			for end := time.Now().Add(time.Minute); !packet("a"); { // until the spare is there
+				if time.Now().After(end) {
+					t.Fatal("no instance came back within a minute")
+				}
+			}
+			refused = d.Refused()
+		}
 	}
 }
 

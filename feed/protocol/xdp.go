@@ -1,7 +1,6 @@
 package protocol
 
 import (
-	"encoding/binary"
 	"net/netip"
 
 	"github.com/tickwire/tickwire/feed/pipeline"
@@ -15,7 +14,7 @@ var XDP = &Protocol{
 	Name: "xdp", Title: "NYSE XDP and Pillar: Integrated, BBO, Trades", Versions: versionsOf("2.5", xdp.Versions), Zone: "America/New_York",
 	Publisher: tick.PublisherXNYS, Dataset: "XNYS.PILLAR", Generated: tick.PublisherSimXDP, GenSet: "SIM.XDP",
 	Transports: []string{"udp"}, Recovery: []string{"retransmission", "refresh"},
-	Framing: xdpFraming{}, Product: xdpProduct, Market: xdpMarket, Channels: true,
+	Framing: xdpFraming{}, Product: xdpProduct, Market: xdp.MarketIn, Records: xdpRecords, Channels: true,
 	BooksOf: func(product string) Books {
 		if product == xdp.BBO.String() || product == xdp.Trades.String() {
 			return Books{Sparse: true, Prices: true}
@@ -23,7 +22,7 @@ var XDP = &Protocol{
 		return Books{Sparse: true, Orders: true}
 	},
 	New: func(o Options) (pipeline.Decoder, error) {
-		return xdp.NewDecoder(xdp.Options{Version: o.Version, Product: o.Product})
+		return xdp.NewDecoder(xdp.Options{Version: o.Version, Product: o.Product, Market: o.Market})
 	},
 	Looks: func(payload []byte, _ netip.AddrPort) int { return xdp.Looks(payload) },
 	Each: func(payload []byte, version string, fn func(Message) bool) error {
@@ -46,6 +45,10 @@ func versionsOf(first string, all []string) []string {
 type xdpFraming struct{}
 
 func (xdpFraming) Parse(p []byte) (h session.Header, blocks []byte, err error) {
+	if first, count, sent, blocks, ok := xdp.Original(p); ok {
+		h.Sequence, h.Count, h.Sent = uint64(first), uint16(count), sent
+		return h, blocks, nil
+	}
 	x, blocks, err := xdp.ParsePacket(p)
 	h = session.Header{Sequence: uint64(x.Sequence), Epoch: x.Epoch, Count: uint16(x.Count), Sent: x.SendNs()}
 	switch x.Kind {
@@ -85,21 +88,12 @@ func xdpProduct(payload []byte) string {
 	return ""
 }
 
-// trf is the market_id of trades that others report: they are NYSE's channel of their own.
-const trf = 255
-
-// xdpMarket tells a market by message 3, without which nothing of a symbol is decoded.
-func xdpMarket(payload []byte) uint16 {
-	_, blocks, err := xdp.ParsePacket(payload)
-	if err != nil {
-		return 0
+// xdpRecords are those of a market that its packets tell, and of NYSE where they do not.
+func xdpRecords(market uint16, product string) (publisher uint16, dataset string) {
+	m := xdp.MarketOf(market)
+	if m == nil {
+		m = &xdp.Markets[0]
 	}
-	m, _ := xdp.Next(blocks)
-	if len(m) < 22 || xdp.Type(m) != xdp.TypeSymbolIndexMapping {
-		return 0
-	}
-	if market := binary.LittleEndian.Uint16(m[20:]); market != trf {
-		return market
-	}
-	return 0
+	p, _ := xdp.ParseProduct(product) // one that does not exist is refused by whoever makes the decoder
+	return m.Records(p)
 }

@@ -26,7 +26,7 @@ type Part struct {
 	// OrderID of Level and Implied rows, they decide instead of AsOf.
 	Entry uint64
 	// Messages are the part's, as the decoder takes them: with the same decoder as what is logged, for it may learn from them. Their Add rows are
-	// orders, in the order of their queues; Level and Implied rows are levels, from the first on; Definition, Status and System rows are noted; others
+	// orders, in the order of their queues; Level and Implied rows are levels, from the first on, and Quote rows both sides; Definition, Status and System rows are noted; others
 	// are not looked at.
 	Messages [][]byte
 }
@@ -113,7 +113,7 @@ func (s *Shadow) snapshotRow(b *tick.Batch, i int, what What) {
 	case tick.KindDefinition, tick.KindStatus, tick.KindSystem, tick.KindExt:
 		s.note(b, i)
 		return
-	case tick.KindLevel, tick.KindImplied, tick.KindClear, tick.KindStatistics, tick.KindTrade:
+	case tick.KindLevel, tick.KindImplied, tick.KindQuote, tick.KindClear, tick.KindStatistics, tick.KindTrade:
 		if what == Levels || what == Nothings && b.Kind[i] == tick.KindStatistics { // the price books apply levels; the rest has no place in them
 			return
 		}

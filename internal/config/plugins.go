@@ -5,6 +5,8 @@ import (
 	"os"
 	"path/filepath"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/tickwire/tickwire/plugins/sign"
 )
 
@@ -45,9 +47,9 @@ func (p *Plugins) validate(fs *faults) {
 	}
 }
 
-// defaultPluginDir is the system's folder for root, else the user's.
+// defaultPluginDir is the system's folder for root and for whom it belongs to, as the systemd units have it; else the user's.
 func defaultPluginDir(system, variable, below string) string {
-	if os.Geteuid() == 0 {
+	if os.Geteuid() == 0 || unix.Access(system, unix.W_OK) == nil {
 		return system
 	}
 	if dir := os.Getenv(variable); filepath.IsAbs(dir) {

@@ -21,7 +21,7 @@ var protocols = map[string]struct {
 // Protocols are the names that a feed's protocol may have, sorted.
 func Protocols() []string { return slices.Sorted(maps.Keys(protocols)) }
 
-// Records gives the publisher and dataset that a protocol's records carry by default.
+// Records gives the publisher and dataset that a protocol's records carry by default; NYSE's other markets and products have their own (nyseDefaults).
 func Records(protocol string) (publisher uint16, dataset string) {
 	d := protocols[protocol]
 	return d.publisher, d.dataset

@@ -3,6 +3,8 @@ package config
 import (
 	"fmt"
 	"slices"
+
+	"github.com/tickwire/tickwire/parsers/xdp"
 )
 
 // services are the kinds that a protocol's recovery listens to.
@@ -11,12 +13,54 @@ var services = map[string][]string{
 	"mdp3": {ServiceLevels, ServiceOrders, ServiceDefinitions},
 }
 
+// nyseDefaults tells the market, and whose records those of its feed are. A feed whose publisher is named and whose market is not may be of any, as generated
+// ones are.
+func (f *Feed) nyseDefaults() {
+	if m := xdp.MarketOfProduct(f.Recovery.ProductID); f.Market == "" && m != nil {
+		f.Market = m.Name
+	} else if f.Market == "" && f.Publisher == 0 {
+		f.Market = xdp.Markets[0].Name
+	}
+	m, err := xdp.ParseMarket(f.Market)
+	if err != nil {
+		return // Validate tells
+	}
+	product, _ := xdp.ParseProduct(f.Product)
+	publisher, dataset := m.Records(product)
+	if f.Publisher == 0 {
+		f.Publisher = publisher
+	}
+	orString(&f.Dataset, dataset)
+}
+
+// MarketID is the number of an NYSE feed's market, which its mappings ought to name; 0: any.
+func (f *Feed) MarketID() uint16 {
+	if f.Protocol != "xdp" || f.Market == "" {
+		return 0
+	}
+	m, err := xdp.ParseMarket(f.Market)
+	if err != nil {
+		return 0
+	}
+	return m.ID
+}
+
 // validateVenue checks what only some venues have.
 func (f *Feed) validateVenue(fs *faults, key string) {
 	r, at := &f.Recovery, key+".recovery"
+	if f.Prices != "" && f.Prices != "conventional" && f.Protocol != "mdp3" {
+		fs.add(key+".prices", "= %q, but protocol %s has conventional prices on the wire", f.Prices, f.Protocol)
+	}
+	if f.Definitions != "" && (f.Protocol != "mdp3" || f.Source != "file") {
+		fs.add(key+".definitions", "= %q is for captures of mdp3", f.Definitions)
+	}
 	switch f.Protocol {
 	case "xdp":
 		oneOf(fs, key+".product", f.Product, "", "integrated", "bbo", "trades")
+		oneOf(fs, key+".market", f.Market, append([]string{""}, xdp.MarketNames()...)...)
+		if m := xdp.MarketOfProduct(r.ProductID); m != nil && f.Market != "" && f.Market != m.Name {
+			fs.add(at+".product_id", "= %d is a feed of market %q, but market = %q", r.ProductID, m.Name, f.Market)
+		}
 		if len(r.Servers) > 0 && (len(r.User) < 1 || len(r.User) > 10) {
 			fs.add(at+".user", "= %q: the request servers want a source id of 1 to 10 characters", r.User)
 		}
@@ -28,6 +72,7 @@ func (f *Feed) validateVenue(fs *faults, key string) {
 		oneOf(fs, key+".product", f.Product, "", "levels", "prices", "orders")
 	case "mdp3":
 		oneOf(fs, key+".product", f.Product, "", "both", "mbp", "mbo")
+		oneOf(fs, key+".prices", f.Prices, "", "conventional", "wire")
 		if r.PasswordFile != "" && r.User == "" {
 			fs.add(at+".password_file", "is given without a user")
 		}
@@ -43,6 +88,9 @@ func (f *Feed) validateVenue(fs *faults, key string) {
 		if r.ProductID != 0 {
 			fs.add(at+".product_id", "= %d, but protocol %s has none", r.ProductID, f.Protocol)
 		}
+	}
+	if f.Market != "" && f.Protocol != "xdp" {
+		fs.add(key+".market", "= %q, but protocol %s has only one", f.Market, f.Protocol)
 	}
 	if r.Snapshot != "" && f.Protocol != "itch" {
 		fs.add(at+".snapshot", "= %q is a GLIMPSE server, which protocol %s does not have", r.Snapshot, f.Protocol)

@@ -49,6 +49,9 @@ func (d *Decoder) append(blocks []byte, sequence, step uint64, max int, out *tic
 		if messages == max || out.N > tick.MaxRows-spare {
 			break
 		}
+		if n > 0 && end >= window && end-u < window { // what stopped it may be no more than the packet's end
+			continue
+		}
 		m, _ := Next(blocks[used:])
 		if m == nil {
 			break
@@ -155,9 +158,8 @@ func (d *Decoder) single(m []byte, sequence uint64, out *tick.Batch) {
 	le.PutUint16(w[:], window)
 	le.PutUint32(w[4:], uint32(ns))
 	le.PutUint32(w[8:], 0)
-	if typ == TypeAddOrder {
-		copy(w[33:38], "     ")
-	}
+	at := p.must & 63
+	le.PutUint64(w[at:], le.Uint64(w[at:])&^p.mask|p.value)
 	alone := [1]symbol{*s}
 	alone[0].next = le.Uint32(w[12:])
 	was := d.base[s.system]
@@ -166,8 +168,29 @@ func (d *Decoder) single(m []byte, sequence uint64, out *tick.Batch) {
 	d.plain(w[:], window, alone[:], sequence, 0, 1, out)
 	d.base[s.system] = was
 	out.Instrument[i] = index
-	if typ == TypeAddOrder {
+	switch {
+	case typ == TypeAddOrder:
 		out.Aux[i] = firm(m, 33)
+	case d.version == V21:
+	case typ == TypeOrderExecution:
+		tellConditions(m, 38, i, out)
+	case typ == TypeNonDisplayedTrade:
+		tellConditions(m, 29, i, out)
+	}
+}
+
+// tellConditions tells those of row i's trade, where they say anything.
+func tellConditions(m []byte, at, i int, out *tick.Batch) {
+	if len(m) < at+4 {
+		return
+	}
+	c := uint64(0)
+	for k := 3; k >= 0; k-- {
+		c = c<<8 | uint64(blank(m[at+k]))
+	}
+	if c != ordinary && c != blanks&word4 {
+		trade := out.Aux[i]
+		ext(also(i, out), out, tick.ExtConditions, c, trade, 0)
 	}
 }
 

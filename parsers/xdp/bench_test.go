@@ -20,7 +20,7 @@ const (
 // timed by the chunk, and what counts is a chunk's median over the runs: what else the machine does hits some runs of a chunk, seldom most.
 //
 //	budget  within 2 × of ITCH per byte; 0 allocs (TestSteadyState)
-//	seen    orders 7.7 ns/msg, 1.8 × (1.55 to 2.05), quotes 5.5 ns/msg, 1.3 × (1.1 to 1.5), ITCH 4.1 ns/msg (two-core EPYC (Zen 4) VM, busy with
+//	seen    orders 7.9 ns/msg, 1.7 × (1.55 to 2.05), quotes 5.7 ns/msg, 1.2 × (1.1 to 1.5), ITCH 4.3 ns/msg (two-core EPYC (Zen 4) VM, busy with
 //	        other work, Go 1.26, 2026-11-26); orders without assembly 11 ns/msg
 //
 // A thousand symbols are what a channel has: each one's scale, second and number are looked up, which ITCH needs not.

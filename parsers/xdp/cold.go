@@ -176,6 +176,7 @@ func (d *Decoder) complete(m []byte, typ uint16, s *symbol, i int, out *tick.Bat
 		out.Kind[i], out.Aux[i] = tick.KindTrade, uint64(le.Uint32(m[24:]))
 		out.Price[i] = int64(le.Uint32(m[28:])) * s.scale
 		out.Size[i] = uint64(le.Uint32(m[32:]))
+		tellConditions(m, 36, i, out)
 	}
 }
 

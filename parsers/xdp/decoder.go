@@ -5,6 +5,7 @@ import "github.com/tickwire/tickwire/tick"
 // Options of a channel's decoder. The zero value takes Pillar 2.5 and whichever product message 1 names.
 type Options struct {
 	Version string // one of Versions. The default is 2.5
+	Market  uint16 // market_id that mappings ought to name; 0: any. Others are decoded and counted (OtherMarket)
 	Product string // integrated, bbo or trades. The default is what message 1 says; before it all three, whose types have different numbers
 }
 
@@ -18,15 +19,16 @@ type Counters struct {
 	NoRow      uint64 // known, and nothing to publish: control, requests, prior-day and fractional trades
 	NotPrinted uint64 // message 110 that did not go to the tape: part of a cross, or none of the tape's business
 
-	SymbolGaps uint64 // symbol_seq_num was not the one that was due
-	LateMaps   uint64 // symbols mapped after messages of theirs had been refused
-	Doubts     uint64 // gaps of the channel that may have swallowed a message 2
-	StopGap    uint64 // times of which the second is the publisher's, for want of a message 2
-	Stale      uint64 // times of which the second is the last one known, for want of both
-	Timeless   uint64 // rows with TsEvent UndefTime: no second was ever known
-	OddTimes   uint64 // source_time_ns of a second or more: taken as its last nanosecond
-	OtherFeed  uint64 // message 1 names another product than the one configured, which is kept
-	Forgotten  uint64 // unmapped indexes that Unmapped does not tell, for there are too many
+	SymbolGaps  uint64 // symbol_seq_num was not the one that was due
+	LateMaps    uint64 // symbols mapped after messages of theirs had been refused
+	Doubts      uint64 // gaps of the channel that may have swallowed a message 2
+	StopGap     uint64 // times of which the second is the publisher's, for want of a message 2
+	Stale       uint64 // times of which the second is the last one known, for want of both
+	Timeless    uint64 // rows with TsEvent UndefTime: no second was ever known
+	OddTimes    uint64 // source_time_ns of a second or more: taken as its last nanosecond
+	OtherMarket uint64 // messages 3 of another market than the one configured
+	OtherFeed   uint64 // message 1 names another product than the one configured, which is kept
+	Forgotten   uint64 // unmapped indexes that Unmapped does not tell, for there are too many
 
 	ByType [256]uint64 // messages by type, refused ones included; larger numbers are in Unknown only
 }
@@ -37,6 +39,8 @@ type Decoder struct {
 	version Version
 	option  Product // as configured
 	product Product // what is decoded by
+	market  uint16  // as configured
+	other   uint16  // the market that OtherMarket counted last
 
 	plans [256]plan  // of the product's types that Append decodes itself
 	need  [256]uint8 // bytes that a type needs, 0: the product does not have it
@@ -78,7 +82,7 @@ func NewDecoder(o Options) (*Decoder, error) {
 	if err != nil {
 		return nil, err
 	}
-	d := &Decoder{version: version, option: product, sparse: make(map[uint32]*symbol)}
+	d := &Decoder{version: version, option: product, market: o.Market, sparse: make(map[uint32]*symbol)}
 	d.become(product)
 	return d, nil
 }
@@ -115,6 +119,9 @@ func (d *Decoder) Counters() *Counters { return &d.c }
 
 // Product is what the channel's messages are taken for.
 func (d *Decoder) Product() Product { return d.product }
+
+// OtherMarket is the market_id that Counters.OtherMarket counted last. As Counters, for the lane that owns the decoder.
+func (d *Decoder) OtherMarket() uint16 { return d.other }
 
 // Refused is how many messages could not be taken (pipeline.Decoder): those marked in Counters. Other symbols than the ones that Suspects and
 // Unmapped tell are whole.

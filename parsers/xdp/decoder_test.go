@@ -23,7 +23,7 @@ func begin(t testing.TB, o Options, b *tick.Batch) *Decoder {
 	b.Reset()
 	d.Start(0)
 	all := slices.Concat(mapped(5, "FIVE", 7, 4), mapped(6, "SIX", 8, 6), clock(7, 1000), clock(8, 2000))
-	if used, n := d.Append(all, 1, 9, b); used != len(all) || n != 4 || b.N != 2 {
+	if used, n := d.Append(all, 1, 9, b); used != len(all) || n != 4 || b.N != 4 {
 		t.Fatalf("used %d, %d messages, %d rows", used, n, b.N)
 	}
 	b.Reset()
@@ -61,6 +61,10 @@ func samples() []sample {
 		{"execution", v("2.1"), in(103, id, 77, 488600, 60, byte(1), byte(0), 2728), []string{"exec 1099511627776 48.86 x60 trade 77 Y"}, 103},
 		{"execution, not printed", v("2.5"), in(103, id, 77, 488600, 60, byte(0), byte(0), "@   "), []string{"exec 1099511627776 48.86 x60 trade 77 N"}, 103},
 		{"execution, odd flag", v("2.5"), in(103, id, 77, 488600, 60, byte(2), byte(0), "@   "), []string{"exec 1099511627776 48.86 x60 trade 77 N"}, 103},
+		{"execution 2.1, whose last bytes are no conditions", v("2.1"), in(103, id, 77, 488600, 60, byte(1), byte(0), "@FTI"), []string{"exec 1099511627776 48.86 x60 trade 77 Y"}, 103},
+		{"execution, odd lot", v("2.4"), in(103, id, 77, 488600, 60, byte(1), byte(0), "@  I"), []string{"exec 1099511627776 48.86 x60 trade 77 Y", "ext 12 1226842176 77 0"}, 103},
+		{"execution, sweep before the opening", v("2.5"), in(103, id, 77, 488600, 60, byte(1), byte(0), "@FT\x00"), []string{"exec 1099511627776 48.86 x60 trade 77 Y", "ext 12 542393920 77 0"}, 103},
+		{"execution, no conditions at all", v("2.5"), in(103, id, 77, 488600, 60, byte(1), byte(0), "\x00   "), []string{"exec 1099511627776 48.86 x60 trade 77 Y"}, 103},
 		{"replace", v("2.5"), in(104, id, id+1, 488700, 61, 'B', byte(0)), []string{"replace 1099511627776 by 1099511627777 48.87 x61"}, 104},
 		{"imbalance 2.1", v("2.1"), whole(105, imbalance...), []string{"imbalance ref 10.10 at 18446744073709551615 clear 10.20/10.30 ssr 10.40 ind 10.50 collar 10.60/10.70 " +
 			"paired 10 total 20 market 30 unpaired 4294967295N type C A status 123 sig ~, exact 10 20"}, 105},
@@ -68,6 +72,8 @@ func samples() []sample {
 			"paired 10 total 20 market 30 unpaired 40B type C A status 123 sig Y, exact 10 20"}, 105},
 		{"refresh of an order", v("2.5"), whole(106, id, 488700, 61, 'B', firmed, byte(0)), []string{"add 1099511627776 B 48.87 x61 firm 4241 snapshot"}, 106},
 		{"hidden trade", v("2.5"), in(110, 77, 488600, 60, byte(1), "@   "), []string{"trade 77 N 48.86 x60"}, 110},
+		{"hidden trade, cash", v("2.5"), in(110, 77, 488600, 60, byte(1), "C   "), []string{"trade 77 N 48.86 x60", "ext 12 538976323 77 0"}, 110},
+		{"hidden trade 2.1", v("2.1"), in(110, 77, 488600, 60, byte(1), "@FTI"), []string{"trade 77 N 48.86 x60"}, 110},
 		{"hidden trade, not printed", v("2.5"), in(110, 77, 488600, 60, byte(0), "@   "), nil, 110},
 		{"opening", v("2.5"), in(111, 77, 488600, 60, 'O'), []string{"cross 77 'O' 48.86 x60"}, 111},
 		{"closing", v("2.5"), in(111, 77, 488600, 60, '6'), []string{"cross 77 'C' 48.86 x60"}, 111},
@@ -93,10 +99,12 @@ func samples() []sample {
 		{"quote 2.1, retail", v("2.1"), in(140, 1030000, 200, 1020000, 300, 'R', 'C', 11783), []string{"quote bid 102.00 x300 ask 103.00 x200 aux 0 tob", "ext 8 67 0 0"}, 140},
 		{"quote, no bid", v("2.5"), in(140, 1030000, 200, 0, 0, 'R', ' '), []string{"quote bid - x0 ask 103.00 x200 aux 0 tob"}, 140},
 		{"trade", v("2.5"), whole(220, 77, 488600, 60, "@   "), []string{"trade 77 N 48.86 x60"}, 220},
+		{"trade, sold", v("2.5"), whole(220, 77, 488600, 60, "@ Z "), []string{"trade 77 N 48.86 x60", "ext 12 542777408 77 0"}, 220},
 		{"official opening", v("2.5"), whole(220, 77, 488600, 60, "@  Q"), []string{"statistics 1: 48.86 x60"}, 220},
 		{"official close", v("2.5"), whole(220, 77, 488600, 60, "@  M"), []string{"statistics 11: 48.86 x60"}, 220},
 		{"trades cancel", v("2.5"), whole(221, 77), []string{"break 77"}, 221},
 		{"trade correction", v("2.5"), whole(222, 77, 78, 488600, 60, "@   "), []string{"break 77 more", "trade 78 N 48.86 x60"}, 222},
+		{"trade correction, odd lot", v("2.5"), whole(222, 77, 78, 488600, 60, "@  I"), []string{"break 77 more", "trade 78 N 48.86 x60", "ext 12 1226842176 78 0"}, 222},
 		{"summary", v("2.5"), msg(223, 1000, 123, 5, 103000, 101000, 102000, 0, 4_000_000_000), []string{"statistics 5: 10.30 4: 10.10 1: 10.20 more", "statistics 10001: - x4000000000"}, 223},
 		{"summary, nothing yet", v("2.5"), msg(223, 1000, 123, 5, 0, 0, 0, 0, 0), []string{"statistics 10001: - x0"}, 223},
 		{"trf trade", v("2.5"), whole(215, 77, 488600, 60, "@   "), []string{"trade 77 N 48.86 x60"}, 215},
@@ -349,7 +357,7 @@ func TestUnmapped(t *testing.T) {
 		t.Error(got)
 	}
 	send(mapped(77, "LATE", 7, 4), msg(100, 1, 77, 2, uint64(8), 10000, 1, 'B', "     ", byte(0)))
-	if got := told(); b.N != 2 || !slices.Equal(got, []uint32{1 << 20}) {
+	if got := told(); b.N != 3 || !slices.Equal(got, []uint32{1 << 20}) {
 		t.Errorf("%d rows, %d", b.N, got)
 	}
 	var suspects []uint32
@@ -378,7 +386,7 @@ func TestBadMappings(t *testing.T) {
 		t.Errorf("%d rows, %+v contradict, %d unmapped", b.N, d.c.Contradict, d.c.Unmapped)
 	}
 	d.Append(slices.Concat(mapped(5, "FIVE", 7, 2), msg(100, 1, 5, 1, uint64(8), 2756, 1, 'B', "     ", byte(0))), 9, 9, b)
-	if got := rows(b); len(got) != 2 || got[1] != "5 @1000000000001 #10 add 8 B 27.56 x1 firm 0" {
+	if got := rows(b); len(got) != 3 || got[2] != "5 @1000000000001 #10 add 8 B 27.56 x1 firm 0" {
 		t.Errorf("%q", got)
 	}
 }
@@ -387,7 +395,7 @@ func TestScales(t *testing.T) {
 	for code, want := range []string{"4294967295.00", "429496729.50", "42949672.95", "4294967.295", "429496.7295", "42949.67295", "4294.967295", "429.4967295", "42.94967295", "4.294967295"} {
 		d, b := begun(t, Options{})
 		d.Append(slices.Concat(mapped(5, "FIVE", 7, byte(code)), msg(100, 1, 5, 1, uint64(8), uint32(1<<32-1), 1, 'B', "     ", byte(0))), 5, 9, b)
-		if got := tick.FormatPrice(b.Price[1]); got != want {
+		if got := tick.FormatPrice(b.Price[2]); got != want {
 			t.Errorf("code %d: %s, want %s", code, got, want)
 		}
 	}
@@ -400,7 +408,7 @@ func TestFarIndexes(t *testing.T) {
 		b.Reset()
 		d.Append(slices.Concat(mapped(i, "FAR", 8, 6), msg(100, 1, i, 1, uint64(8), 1, 1, 'B', "AB   ", byte(0)), msg(103, 1, i, 3, uint64(8), 7, 2, 1, byte(1))), 5+3*uint64(k), 9, b)
 		want := []string{fmt.Sprintf("%d @2000000000001 #%d add 8 B 0.000001 x1 firm 4241", i, 6+3*k), fmt.Sprintf("%d @2000000000001 #%d exec 8 0.000002 x1 trade 7 Y", i, 7+3*k)}
-		if got := showAll(b); len(got) != 3 || !slices.Equal(got[1:], want) {
+		if got := showAll(b); len(got) != 4 || !slices.Equal(got[2:], want) {
 			t.Errorf("%q, want %q", got, want)
 		}
 	}

@@ -12,9 +12,12 @@
 //
 //	100 Add     101 Modify   102 Delete      103 ExecAt   104 Replace   106 Add, of a snapshot   32 Clear
 //	110 Trade, when printed  111 Cross       112 Break    113 Ext       114 Ext                  105 Imbalance
-//	140 Quote, and Ext when retail interest changes       3 Definition  33 Status                34 Status, Ext for its prices, Clear for X
+//	140 Quote, and Ext when retail interest changes       3 Definition, Ext  33 Status                34 Status, Ext for its prices, Clear for X
 //	220 215 Trade, or Statistics for an official price    221 216 Break 222 217 Break and Trade  223 Statistics, twice
 //	1 2 10–15 31 35 210 212–214 218 219                   none: counted
+//
+// A trade's conditions are a row of Ext behind it, where they are others than those of every day (@ and three spaces). What message 3 says beside a
+// definition is one too: the listing market, the close and the volume of the day before.
 //
 // A trade that is not printed (110) makes no row and its trade_id is not kept: a Break of it names a trade that nobody was told of.
 //

@@ -121,8 +121,8 @@ func TestRefresher(t *testing.T) {
 	}
 	defer b.Free()
 	refresh := append(mappingOf(5), AppendAddRefresh(nil, V25, &Order{Stamp: Stamp{Index: 5, Number: 8}, ID: 77, Price: 1, Volume: 1, Side: 'S'})...)
-	if _, n := r.Append(refresh, 41, 2, b); n != 2 || b.N != 2 || b.Kind[1] != tick.KindAdd || b.Flags[1]&tick.FlagSnapshot == 0 || b.Sequence[1] != 41 {
-		t.Errorf("%d messages, %d rows, %+v", n, b.N, b.Flags[:2])
+	if _, n := r.Append(refresh, 41, 2, b); n != 2 || b.N != 3 || b.Kind[2] != tick.KindAdd || b.Flags[2]&tick.FlagSnapshot == 0 || b.Sequence[2] != 41 {
+		t.Errorf("%d messages, %d rows, %+v", n, b.N, b.Flags[:3])
 	}
 	r.Refreshing = false
 	b.Reset()

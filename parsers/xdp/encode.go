@@ -375,3 +375,46 @@ func AppendSummary(dst []byte, s *Summary) []byte {
 	words(m, 4, s.Seconds, s.Ns, s.Index, s.High, s.Low, s.Open, s.Close, s.Volume)
 	return dst
 }
+
+// Quote is what message 140 says: both best prices, in round lots. A side without a price or shares is empty.
+type Quote struct {
+	Stamp
+	AskPrice, AskVolume uint32
+	BidPrice, BidVolume uint32
+	Condition, Retail   byte
+}
+
+// AppendQuote is message 140: of 38 bytes in version 2.1, as BBO 2.3a has it, of 34 in later ones.
+func AppendQuote(dst []byte, v Version, q *Quote) []byte {
+	dst, m := grow(dst, TypeQuote, Size(TypeQuote, v))
+	q.short(m)
+	words(m, 16, q.AskPrice, q.AskVolume, q.BidPrice, q.BidVolume)
+	m[32], m[33] = q.Condition, q.Retail
+	return dst
+}
+
+// AppendTrade is message 220: of e its trade, price, volume and conditions.
+func AppendTrade(dst []byte, e *Execution) []byte {
+	dst, m := grow(dst, TypeTrade, 36)
+	e.put(m)
+	words(m, 20, e.Trade, e.Price, e.Volume)
+	copy(m[32:], e.Conditions[:])
+	return dst
+}
+
+// AppendTradesCancel is message 221.
+func AppendTradesCancel(dst []byte, s *Stamp, trade uint32) []byte {
+	dst, m := grow(dst, TypeTradesCancel, 24)
+	s.put(m)
+	words(m, 20, trade)
+	return dst
+}
+
+// AppendTradesCorrection is message 222: the trade old is e from now on.
+func AppendTradesCorrection(dst []byte, old uint32, e *Execution) []byte {
+	dst, m := grow(dst, TypeTradesCorrection, 40)
+	e.put(m)
+	words(m, 20, old, e.Trade, e.Price, e.Volume)
+	copy(m[36:], e.Conditions[:])
+	return dst
+}

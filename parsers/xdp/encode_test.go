@@ -64,6 +64,7 @@ func TestEncode(t *testing.T) {
 		PriceResolution: 5, RoundLot: 'Y', MPV: 500, UnitOfTrade: 10,
 	}
 	summary := Summary{Stamp: st, High: 4, Low: 3, Open: 2, Close: 1, Volume: 5}
+	quote := Quote{Stamp: st, AskPrice: 4, AskVolume: 300, BidPrice: 3, BidVolume: 200, Condition: 'R', Retail: 'C'}
 	short := "source_time_ns=123456789 symbol_index=70001 symbol_seq_num=42 "
 	long := "source_time=1700000001 " + short
 	client := " source_id=CLIENT1 product_id=157 channel_id=3"
@@ -106,6 +107,10 @@ func TestEncode(t *testing.T) {
 			{112, AppendTradeCancel(nil, &st, 4), short + "trade_id=4"},
 			{113, AppendCrossCorrection(nil, &st, 5, 6), short + "cross_id=5 volume=6"},
 			{114, AppendRetail(nil, &st, 'C'), short + "rpi_indicator=C"},
+			{140, AppendQuote(nil, v, &quote), short + "ask_price=4 ask_volume=300 bid_price=3 bid_volume=200 quote_condition=R rpi_indicator=C"},
+			{220, AppendTrade(nil, &exec), long + "trade_id=99 price=55 volume=66" + conditions},
+			{221, AppendTradesCancel(nil, &st, 4), long + "original_trade_id=4"},
+			{222, AppendTradesCorrection(nil, 98, &exec), long + "original_trade_id=98 trade_id=99 price=55 volume=66" + conditions},
 			{223, AppendSummary(nil, &summary), "source_time=1700000001 source_time_ns=123456789 symbol_index=70001 high_price=4 low_price=3 open=2 close=1 total_volume=5"},
 		} {
 			if Type(tc.m) != tc.typ || len(tc.m) != Size(tc.typ, v) || int(le.Uint16(tc.m)) != len(tc.m) {

@@ -21,6 +21,7 @@ func (d *Decoder) trade(m []byte, s *symbol, i int, out *tick.Batch) {
 	}
 	out.Kind[i], out.Aux[i] = tick.KindTrade, uint64(le.Uint32(m[20:]))
 	out.Price[i], out.Size[i] = price, volume
+	tellConditions(m, 32, i, out)
 }
 
 // summary is the day's figures so far: a row of the prices that there are, and one of the volume.

@@ -24,6 +24,10 @@ func FuzzAppend(f *testing.F) {
 	seeds(f)
 	f.Fuzz(func(t *testing.T, p []byte) {
 		h, blocks, err := ParsePacket(p)
+		agree(t, p)
+		if id := MarketIn(p); err != nil && id != 0 {
+			t.Fatalf("a packet that is none is of market %d", id)
+		}
 		if err != nil {
 			blocks = p[min(len(p), PacketHeaderBytes):]
 			h.Count = 255
@@ -87,4 +91,17 @@ func FuzzEachMessage(f *testing.F) {
 			}
 		}
 	})
+}
+
+// agree: Original takes the packets that ParsePacket takes as data with flag 11, messages included, and reads the same of them.
+func agree(t *testing.T, p []byte) {
+	t.Helper()
+	h, blocks, err := ParsePacket(p)
+	first, count, sent, ordinary, ok := Original(p)
+	if want := err == nil && h.Flag == DeliveryOriginal && len(blocks) > 0; ok != want {
+		t.Fatalf("%x: original %v, want %v (%v)", p[:min(len(p), PacketHeaderBytes)], ok, want, err)
+	}
+	if ok && (first != h.Sequence || count != uint32(h.Count) || sent != h.SendNs() || len(ordinary) != len(blocks) || &ordinary[0] != &blocks[0]) {
+		t.Fatalf("%x: number %d, %d messages, sent %d, %d bytes; want %+v, %d bytes", p, first, count, sent, len(ordinary), h, len(blocks))
+	}
 }

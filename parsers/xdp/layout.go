@@ -116,13 +116,8 @@ func (p Product) String() string { return productNames[p] }
 
 // ProductOf is the product of a product_id (sheet section 12.1).
 func ProductOf(id uint8) Product {
-	switch id {
-	case 11, 59, 109, 157, 209: // NYSE, American, National, Arca, Texas
-		return Integrated
-	case 3, 52, 102, 152, 202:
-		return BBO
-	case 4, 53, 103, 153, 203:
-		return Trades
+	if m := MarketOfProduct(id); m != nil {
+		return Product(slices.Index(m.products[:], id))
 	}
 	return OtherProduct
 }

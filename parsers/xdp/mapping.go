@@ -32,7 +32,28 @@ func (d *Decoder) mapping(m []byte, sequence uint64, out *tick.Batch) {
 			d.doubtOf(index)
 		}
 	}
-	d.define(m, row(index, sequence, d.now(), out), known, s, out)
+	if market := marketID(m); d.market != 0 && market != d.market && market != marketTRF {
+		d.c.OtherMarket++
+		d.other = market
+	}
+	i := row(index, sequence, d.now(), out)
+	d.define(m, i, known, s, out)
+	listing(m, i, s, out)
+}
+
+func marketID(m []byte) uint16 { return binary.LittleEndian.Uint16(m[20:]) }
+
+// listing is what a definition has no field for. The close of the day before is no figure of this day's, so it is none of its statistics.
+func listing(m []byte, i int, s *symbol, out *tick.Batch) {
+	le := binary.LittleEndian
+	market, price, shares := uint64(blank(m[23])), int64(tick.UndefPrice), uint64(0)
+	if len(m) >= 36 {
+		price, shares = priceOrNone(le.Uint32(m[28:]), s.scale), uint64(le.Uint32(m[32:]))
+	}
+	if len(m) >= 38 {
+		market |= uint64(blank(m[37])) << 8
+	}
+	ext(also(i, out), out, tick.ExtListing, market, uint64(price), shares)
 }
 
 // scales are 1e-9 in a price unit, by price_scale_code.
@@ -49,9 +70,9 @@ func (d *Decoder) define(m []byte, i int, known bool, s *symbol, out *tick.Batch
 	symbol, _, _ := bytes.Cut(m[8:19], []byte{0})
 	copy(def.RawSymbol[:], symbol)
 	copy(def.Currency[:], "USD")
-	copy(def.Exchange[:], markets[le.Uint16(m[20:])])
+	copy(def.Exchange[:], mics[marketID(m)])
 	def.InstrumentClass, def.MatchAlgorithm = 'K', 'F'
-	if le.Uint16(m[20:]) == 1 {
+	if marketID(m) == Markets[0].ID {
 		def.MatchAlgorithm = ' ' // parity, which has no code
 	}
 	if known {
@@ -78,5 +99,11 @@ func (d *Decoder) define(m []byte, i int, known bool, s *symbol, out *tick.Batch
 
 const mpvToE9 = 100_000 // mpv counts 1/100 cent
 
-// markets are the MICs of market_id (sheet section 12.2).
-var markets = map[uint16]string{1: "XNYS", 3: "ARCX", 9: "XASE", 10: "XCIS", 11: "XCHI", 255: "FINY"}
+// mics are the MICs of market_id.
+var mics = func() map[uint16]string {
+	all := map[uint16]string{marketTRF: "FINY"}
+	for i := range Markets {
+		all[Markets[i].ID] = Markets[i].MIC
+	}
+	return all
+}()

@@ -64,6 +64,32 @@ func TestLooks(t *testing.T) {
 	}
 }
 
+// TestOriginal: each byte of an ordinary packet's header that makes it another kind, and lengths that do not add up.
+func TestOriginal(t *testing.T) {
+	data := packet(DeliveryOriginal, 5, msg(102, 1, 5, 1, uint64(8), byte(0)))
+	if _, _, _, _, ok := Original(data); !ok {
+		t.Error("an ordinary packet is refused")
+	}
+	agree(t, data)
+	for flag := range 256 {
+		data[2] = byte(flag)
+		agree(t, data)
+	}
+	data[2] = DeliveryOriginal
+	for _, count := range []byte{0, 1, 255} {
+		data[3] = count
+		agree(t, data)
+	}
+	for n := range len(data) + 1 {
+		agree(t, data[:n])
+	}
+	agree(t, packet(DeliveryOriginal, 5))
+	// So long that its length has bits of a flag.
+	long := make([]byte, 0x0B_0014)
+	copy(long, []byte{0x14, 0, DeliveryOriginal, 1})
+	agree(t, long)
+}
+
 func TestEachMessage(t *testing.T) {
 	data, cut, stray := msg(102, 1, 5, 1, uint64(8), byte(0)), msg(102, 1, 5), []byte{5, 0, 99, 0, 7}
 	all := packet(DeliveryOriginal, 7, data, cut, stray, data)

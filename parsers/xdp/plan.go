@@ -25,6 +25,8 @@ const (
 	never = 1 << 16 // more than a msg_size can say
 	word4 = 1<<32 - 1
 	word5 = 1<<40 - 1
+
+	ordinary = 0x20_20_20_40 // trade conditions that say nothing: @ and three spaces
 )
 
 // plans of the types with a short time stamp. Where a column is read that a type has not, the row's kind has it not either.
@@ -51,6 +53,11 @@ func planOf(typ uint16, v Version) plan {
 		p.need = never
 	case typ == TypeModifyOrder && v == V25: // from here on it has its side
 		p.need, p.side, p.sides = 34, 33, &sides
+	case v == V21:
+	case typ == TypeOrderExecution: // its conditions are those of every day
+		p.need, p.must, p.value, p.mask = 42, 38, ordinary, word4
+	case typ == TypeNonDisplayedTrade:
+		p.need, p.value, p.mask = 33, p.value|ordinary<<8, word5
 	}
 	if p.subs == nil {
 		p.subs = &zeros

@@ -74,8 +74,8 @@ func TestTimes(t *testing.T) {
 	fresh := newDecoder(t, Options{})
 	b.Reset()
 	fresh.Append(slices.Concat(mapped(5, "FIVE", 7, 4), deleted(9, 5, 1)), 1, 9, b)
-	if b.TsEvent[1] != tick.UndefTime || fresh.c.Timeless != 1 {
-		t.Errorf("never a second: %d, %d timeless", b.TsEvent[1], fresh.c.Timeless)
+	if b.TsEvent[2] != tick.UndefTime || fresh.c.Timeless != 1 {
+		t.Errorf("never a second: %d, %d timeless", b.TsEvent[2], fresh.c.Timeless)
 	}
 }
 
@@ -87,7 +87,7 @@ func TestTimeOfDefinitions(t *testing.T) {
 	d.Append(append(clock(7, 1000), mapped(5, "FIVE", 7, 4)...), 2, 2, b)
 	d.SetSendTime(1000_000000777)
 	d.Append(mapped(5, "FIVE", 7, 4), 4, 1, b)
-	if got := b.TsEvent[:3]; !slices.Equal(got, []uint64{500 * second, 1000 * second, 1000_000000777}) {
+	if got := b.TsEvent[:6]; !slices.Equal(got, []uint64{500 * second, 500 * second, 1000 * second, 1000 * second, 1000_000000777, 1000_000000777}) {
 		t.Error(got)
 	}
 	if a := [3]byte{b.Definitions[0].SecurityUpdateAction, b.Definitions[1].SecurityUpdateAction, b.Definitions[2].SecurityUpdateAction}; a != [3]byte{'A', 'M', 'M'} {
@@ -237,6 +237,7 @@ func TestRefresh(t *testing.T) {
 	}
 	want := []string{
 		"5 @2000000000000 #900 definition FIVE XNYS class K match ' ' type A lot 100/1 increment 0.05 M snapshot",
+		"5 @2000000000000 #900 ext 13 22862 50850000000 0 snapshot",
 		"5 @1000000000123 #900 status action 7 reason 0 event 2 YY~ snapshot",
 		"5 @999000000005 #900 add 8 B 48.87 x61 firm 0 snapshot",
 		"5 @1000000000004 #900 quote bid 102.00 x300 ask 103.00 x200 aux 0 snapshot tob",

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/tickwire/tickwire/internal/testvec"
@@ -242,6 +243,26 @@ func TestRowsOfVectors(t *testing.T) {
 		}
 		if got != expect {
 			t.Errorf("%s:\ngot  %s\nwant %s", c.file, got, expect)
+		}
+		if typ == 3 {
+			if b.N != 2 {
+				t.Fatalf("%s: %d rows, want a definition and what it has no field for", c.file, b.N)
+			}
+			var f struct {
+				Exchange string `json:"exchange_code"`
+				RoundLot string `json:"round_lot"`
+				Close    int64  `json:"prev_close_price"`
+				Volume   uint64 `json:"prev_close_volume"`
+				Scale    int    `json:"price_scale_code"`
+			}
+			if err := json.Unmarshal(c.Messages[0].Fields, &f); err != nil || f.Scale != 4 {
+				t.Fatalf("%s: %v, scale %d", c.file, err, f.Scale)
+			}
+			want := fmt.Sprintf(" ext %d %d %d %d", tick.ExtListing, int(f.Exchange[0])|int(f.RoundLot[0])<<8, f.Close*100_000, f.Volume)
+			if got := show(b, 1); !strings.HasSuffix(got, want) {
+				t.Errorf("%s: %q, want%s", c.file, got, want)
+			}
+			continue
 		}
 		if wantRows := map[bool]int{true: 1}[expect != ""]; typ != 140 && b.N != wantRows {
 			t.Errorf("%s: %d rows", c.file, b.N)

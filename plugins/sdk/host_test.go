@@ -1,14 +1,13 @@
 package sdk_test
 
 import (
-	"fmt"
 	"path/filepath"
 	"testing"
 
 	"github.com/tickwire/tickwire/plugins"
 	"github.com/tickwire/tickwire/plugins/build"
+	"github.com/tickwire/tickwire/plugins/internal/exercise"
 	"github.com/tickwire/tickwire/plugins/internal/toolchain"
-	"github.com/tickwire/tickwire/plugins/manifest"
 	"github.com/tickwire/tickwire/plugins/sdk/conformance"
 	"github.com/tickwire/tickwire/tick"
 )
@@ -109,111 +108,65 @@ func TestConformanceInHost(t *testing.T) {
 	}
 }
 
-// Every example in plugins/examples is one that the host takes.
-func TestExamplesInHost(t *testing.T) {
+// A full table is the most that price-band does for a row: it has fuel for a batch of such rows, in each language.
+func TestPriceBandFullInHost(t *testing.T) {
 	host, err := plugins.New(plugins.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { host.Close() })
+	defer host.Close()
+	b, err := tick.NewBatch()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer b.Free()
+	for _, lang := range build.Languages() {
+		t.Run(lang, func(t *testing.T) {
+			compiles(t, lang)
+			plugin, err := host.Compile(built(t, filepath.Join(examples[lang], "price-band")))
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer plugin.Close()
+			chain, err := host.NewChain([]plugins.Stage{{Plugin: plugin}}, plugins.Env{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer chain.Close()
+			const batch = 4096
+			most := uint64(0)
+			for first := uint32(1); first < 40*batch; first += batch {
+				for i := range uint32(batch) {
+					b.Kind[i], b.Side[i], b.Price[i], b.Instrument[i] = tick.KindTrade, 'N', 100_000_000_000, first+i
+				}
+				b.N = batch
+				before := chain.Stats()[0].Fuel
+				chain.Pass(b, 1)
+				most = max(most, chain.Stats()[0].Fuel-before)
+			}
+			if s := chain.Stats()[0]; s.Errors+s.Traps+s.Bypassed != 0 {
+				t.Errorf("%+v", s)
+			}
+			if n := plugin.Metrics()["untracked"]; n < 39*batch-16384 {
+				t.Errorf("%d instruments are untracked, so the table was not full", n)
+			}
+			t.Logf("%.1f fuel a row at most", float64(most)/batch)
+		})
+	}
+}
+
+// Every example in plugins/examples is one that the host takes, and has fuel for the largest batch.
+func TestExamplesInHost(t *testing.T) {
 	manifests, err := filepath.Glob(filepath.Join("..", "examples", "*", build.ManifestFile))
 	if err != nil || len(manifests) == 0 {
 		t.Fatal(manifests, err)
 	}
 	for _, m := range manifests {
 		dir := filepath.Dir(m)
-		plugin, err := host.Compile(read(t, filepath.Join(dir, filepath.Base(dir)+".wasm")))
-		if err != nil {
-			t.Error(err)
-			continue
-		}
-		defer plugin.Close()
-		i, err := plugin.Instance(plugins.Env{})
-		if err != nil {
-			t.Errorf("%s: %v", dir, err)
-			continue
-		}
-		defer i.Close()
-		if err := fullCall(i, plugin.Manifest()); err != nil {
-			t.Errorf("%s: %v", dir, err)
-		}
+		t.Run(filepath.Base(dir), func(t *testing.T) {
+			exercise.Module(t, read(t, filepath.Join(dir, filepath.Base(dir)+".wasm")))
+		})
 	}
-}
-
-// fullCall calls what works on columns alone with as many rows as there may be, and random bytes in them: fuel must suffice whatever they are.
-func fullCall(i *plugins.Instance, m *manifest.Manifest) error {
-	n := m.Limits.MaxRows
-	for unit, u := range m.Kinds {
-		for _, id := range []uint16{manifest.ColumnArg, manifest.ColumnArg + 1, manifest.ColumnArg + 2, manifest.ColumnArg + 3} {
-			view, _ := i.Column(unit, id)
-			for at := range view {
-				view[at] = byte(at * 131 >> 3)
-			}
-		}
-		switch u.Kind {
-		case manifest.Function:
-			return i.Function(unit, n)
-		case manifest.Aggregate:
-			groups := i.AggGroups(unit)
-			if err := i.AggStart(unit, groups); err != nil {
-				return err
-			}
-			if err := i.AggUpdate(unit, n, groups); err != nil {
-				return err
-			}
-			copy(i.In(unit), i.Out(unit))
-			if err := i.AggMerge(unit, groups); err != nil {
-				return err
-			}
-			return i.AggResult(unit, groups)
-		case manifest.TypeKind:
-			for op := plugins.TypeValidate; op <= plugins.TypeHash; op++ {
-				if err := i.Type(unit, op, n); err != nil {
-					return fmt.Errorf("op %d: %w", op, err)
-				}
-			}
-		case manifest.Codec:
-			block, err := i.Encode(unit, n)
-			if err != nil {
-				return err
-			}
-			rows, err := i.Decode(unit, append([]byte(nil), block...))
-			if err == nil && rows != n {
-				err = fmt.Errorf("%d rows come back, want %d", rows, n)
-			}
-			return err
-		case manifest.Index:
-			if _, err := i.IndexAdvise(unit, n); err != nil {
-				return err
-			}
-			index, err := i.IndexBuild(unit, n)
-			if err != nil {
-				return err
-			}
-			_, err = i.IndexProbe(unit, append([]byte(nil), index...), make([]byte, 8), []byte{0xff, 0xff, 0, 0, 0, 0, 0, 0}, nil)
-			return err
-		case manifest.Partition, manifest.Serializer:
-			b, err := tick.NewBatch()
-			if err != nil {
-				return err
-			}
-			defer b.Free()
-			for r := range n {
-				b.Kind[r], b.Price[r], b.Size[r], b.Sequence[r], b.TsEvent[r] = 1, -1<<63, 1<<64-1, 1<<64-1, 1<<64-1
-			}
-			b.N = n
-			if u.Kind == manifest.Partition {
-				_, err = i.Partition(unit, b, 0, n)
-				return err
-			}
-			if _, err := i.Begin(unit); err != nil {
-				return err
-			}
-			_, err = i.Serialize(unit, b, 0, n, nil)
-			return err
-		}
-	}
-	return nil
 }
 
 // BenchmarkLanguages is what a row of the price normaliser costs on a lane, by language: copies, checks and fuel included.

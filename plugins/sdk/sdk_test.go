@@ -107,15 +107,21 @@ func compiles(t *testing.T, lang string) {
 	}
 }
 
-// built builds a plugin, and leaves the tree as it is.
+// modules that were built, by folder.
+var modules = map[string][]byte{}
+
+// built builds a plugin, once for all tests, and leaves the tree as it is.
 func built(t testing.TB, dir string) []byte {
 	t.Helper()
-	path, err := build.BuildTo(dir, t.TempDir())
-	toolchain.Check(t, err)
-	return read(t, path)
+	if modules[dir] == nil {
+		path, err := build.BuildTo(dir, t.TempDir())
+		toolchain.Check(t, err)
+		modules[dir] = read(t, path)
+	}
+	return modules[dir]
 }
 
-// slices of the rows of at most size.
+// batches gives the rows in parts of at most size.
 func batches(r conformance.Rows, size int, f func(from, to int)) {
 	for from := 0; from < len(r.Kind); from += size {
 		f(from, min(from+size, len(r.Kind)))

@@ -2,7 +2,6 @@ package glimpse
 
 import (
 	"encoding/binary"
-	"errors"
 	"fmt"
 	"net"
 	"net/netip"
@@ -12,6 +11,7 @@ import (
 	"time"
 
 	"github.com/tickwire/tickwire/parsers/soupbin"
+	"github.com/tickwire/tickwire/sim/tcp"
 )
 
 // Options of a server. The zero value works.
@@ -59,20 +59,13 @@ type Counters struct {
 type Server struct {
 	o        Options
 	src      Snapshotter
-	listener net.Listener
+	clients  *tcp.Clients
 	faults   atomic.Pointer[Faults]
-	counters [9]atomic.Uint64
-
-	mu      sync.Mutex
-	conns   map[net.Conn]bool
-	closed  bool
-	running sync.WaitGroup
+	counters [7]atomic.Uint64
 }
 
 const (
-	cConnections = iota
-	cTooMany
-	cRejected
+	cRejected = iota
 	cMalformed
 	cSnapshots
 	cMessages
@@ -87,18 +80,18 @@ func NewServer(addr netip.AddrPort, src Snapshotter, opts Options) (*Server, err
 	if _, err := soupbin.AppendAccepted(nil, soupbin.Accepted{Session: opts.Session}); err != nil {
 		return nil, fmt.Errorf("glimpse: session: %w", err)
 	}
-	l, err := net.Listen("tcp", addr.String())
+	clients, err := tcp.Listen(addr, opts.Clients)
 	if err != nil {
 		return nil, fmt.Errorf("glimpse: %w", err)
 	}
-	s := &Server{o: opts, src: src, listener: l, conns: make(map[net.Conn]bool)}
+	s := &Server{o: opts, src: src, clients: clients}
 	s.SetFaults(opts.Faults)
-	s.running.Go(s.accept)
+	clients.Serve(s.serve)
 	return s, nil
 }
 
 // Addr is where the server listens.
-func (s *Server) Addr() netip.AddrPort { return s.listener.Addr().(*net.TCPAddr).AddrPort() }
+func (s *Server) Addr() netip.AddrPort { return s.clients.Addr() }
 
 // SetFaults changes what goes wrong with logins from now on.
 func (s *Server) SetFaults(f Faults) { s.faults.Store(&f) }
@@ -107,50 +100,13 @@ func (s *Server) SetFaults(f Faults) { s.faults.Store(&f) }
 func (s *Server) Counters() Counters {
 	c := func(i int) uint64 { return s.counters[i].Load() }
 	return Counters{
-		Connections: c(cConnections), TooMany: c(cTooMany), Rejected: c(cRejected), Malformed: c(cMalformed), Snapshots: c(cSnapshots),
+		Connections: s.clients.Accepted(), TooMany: s.clients.TooMany(), Rejected: c(cRejected), Malformed: c(cMalformed), Snapshots: c(cSnapshots),
 		Messages: c(cMessages), Bytes: c(cBytes), Cut: c(cCut), Dropped: c(cDropped),
 	}
 }
 
 // Close drops all clients and waits until nothing of the server runs. Closing again does nothing.
-func (s *Server) Close() (err error) {
-	s.mu.Lock()
-	if !s.closed {
-		s.closed = true
-		err = s.listener.Close()
-	}
-	for c := range s.conns {
-		_ = c.Close()
-	}
-	s.mu.Unlock()
-	s.running.Wait()
-	return err
-}
-
-func (s *Server) accept() {
-	for {
-		c, err := s.listener.Accept()
-		if errors.Is(err, net.ErrClosed) {
-			return
-		}
-		if err != nil {
-			time.Sleep(10 * time.Millisecond) // out of descriptors, perhaps: some will be given back
-			continue
-		}
-		s.counters[cConnections].Add(1)
-		s.mu.Lock()
-		room := !s.closed && len(s.conns) < s.o.Clients
-		if room {
-			s.conns[c] = true
-			s.running.Go(func() { s.serve(c) })
-		}
-		s.mu.Unlock()
-		if !room {
-			s.counters[cTooMany].Add(1)
-			_ = c.Close()
-		}
-	}
-}
+func (s *Server) Close() error { return s.clients.Close() }
 
 // client is one connection.
 type client struct {
@@ -167,12 +123,6 @@ type client struct {
 }
 
 func (s *Server) serve(c net.Conn) {
-	defer func() {
-		_ = c.Close()
-		s.mu.Lock()
-		delete(s.conns, c)
-		s.mu.Unlock()
-	}()
 	k := &client{s: s, f: *s.faults.Load(), conn: c, gone: make(chan struct{})}
 	buf, rest, ok := k.login()
 	if !ok {

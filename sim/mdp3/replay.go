@@ -9,11 +9,11 @@ import (
 	"net"
 	"net/netip"
 	"strconv"
-	"sync"
 	"sync/atomic"
 	"time"
 
 	wire "github.com/tickwire/tickwire/parsers/mdp3"
+	"github.com/tickwire/tickwire/sim/tcp"
 )
 
 // ReplayOptions of a replay server. The zero value works.
@@ -40,13 +40,10 @@ type ReplayCounters struct {
 
 // ReplayServer sends packets of an archive again, over TCP: one request a connection.
 type ReplayServer struct {
-	a      *Archive
-	o      ReplayOptions
-	listen net.Listener
-	done   sync.WaitGroup
-	mu     sync.Mutex
-	conns  map[net.Conn]bool // nil: closed
-	c      struct{ connections, requests, rejected, packets atomic.Uint64 }
+	a       *Archive
+	o       ReplayOptions
+	clients *tcp.Clients
+	c       struct{ requests, rejected, packets atomic.Uint64 }
 }
 
 // mostConns is how many connections are served at once; mostText is the longest message of a client, bytes.
@@ -64,68 +61,28 @@ func NewReplayServer(a *Archive, addr netip.AddrPort, o ReplayOptions) (*ReplayS
 	if o.Most <= 0 {
 		o.Most = 2_000
 	}
-	l, err := net.Listen("tcp", addr.String())
+	clients, err := tcp.Listen(addr, mostConns)
 	if err != nil {
 		return nil, fmt.Errorf("mdp3: replay at %s: %w", addr, err)
 	}
-	s := &ReplayServer{a: a, o: o, listen: l, conns: make(map[net.Conn]bool)}
-	s.done.Go(s.accept)
+	s := &ReplayServer{a: a, o: o, clients: clients}
+	clients.Serve(s.serve)
 	return s, nil
 }
 
 // Addr is where it listens.
-func (s *ReplayServer) Addr() netip.AddrPort { return s.listen.Addr().(*net.TCPAddr).AddrPort() }
+func (s *ReplayServer) Addr() netip.AddrPort { return s.clients.Addr() }
 
 // Counters so far.
 func (s *ReplayServer) Counters() ReplayCounters {
-	return ReplayCounters{s.c.connections.Load(), s.c.requests.Load(), s.c.rejected.Load(), s.c.packets.Load()}
+	return ReplayCounters{s.clients.Accepted(), s.c.requests.Load(), s.c.rejected.Load(), s.c.packets.Load()}
 }
 
 // Close ends all connections and waits.
-func (s *ReplayServer) Close() error {
-	err := s.listen.Close()
-	s.mu.Lock()
-	for c := range s.conns {
-		_ = c.Close()
-	}
-	s.conns = nil
-	s.mu.Unlock()
-	s.done.Wait()
-	return err
-}
-
-func (s *ReplayServer) accept() {
-	for {
-		conn, err := s.listen.Accept()
-		if err != nil {
-			if errors.Is(err, net.ErrClosed) {
-				return
-			}
-			time.Sleep(time.Millisecond)
-			continue
-		}
-		s.c.connections.Add(1)
-		s.mu.Lock()
-		full := s.conns == nil || len(s.conns) >= mostConns
-		if !full {
-			s.conns[conn] = true
-			s.done.Go(func() { s.serve(conn) })
-		}
-		s.mu.Unlock()
-		if full {
-			_ = conn.Close()
-		}
-	}
-}
+func (s *ReplayServer) Close() error { return s.clients.Close() }
 
 // serve is one connection: logon, request, packets, logout.
 func (s *ReplayServer) serve(conn net.Conn) {
-	defer func() {
-		_ = conn.Close()
-		s.mu.Lock()
-		delete(s.conns, conn)
-		s.mu.Unlock()
-	}()
 	in, sequence := bufio.NewReader(conn), uint32(0)
 	admin := func(message []byte) error {
 		sequence++

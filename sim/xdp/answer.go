@@ -53,7 +53,7 @@ func unavailable(begin, end uint32, product, channel uint8, at uint64) []byte {
 }
 
 // Refresh is what the refresh channel carries of one symbol (11.4 of the sheet; common client specification, refresh): message 35 at the head of
-// each packet, the mapping, the last imbalance, the last status, and one message 106 an order. nil: there is no such symbol.
+// each packet, the mapping, the last imbalance, the last status, the last quote, and one message 106 an order. nil: there is no such symbol.
 func (r *Record) Refresh(index uint32, flag uint8, most int, at uint64) (packets [][]byte) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -79,6 +79,7 @@ func (r *Record) Refresh(index uint32, flag uint8, most int, at uint64) (packets
 	add(y.mapping)
 	add(y.imbalance)
 	add(y.status)
+	add(y.quote)
 	var m []byte
 	for o := y.first; o != nil; o = o.next {
 		m = wire.AppendAddRefresh(m[:0], r.state.version, &o.o)

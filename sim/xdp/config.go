@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"net/netip"
 	"strings"
+
+	wire "github.com/tickwire/tickwire/parsers/xdp"
 )
 
 // Config is a [[feed]] block of tickwire.toml that receives what is sent, records marked as generated. A request server at any free port is left out.
@@ -17,8 +19,8 @@ func (v *Venue) Config() string { return v.o.config(v.RequestAddr()) }
 
 func (o *Options) config(requests netip.AddrPort) string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "[[feed]]\nname = \"sim\"\nprotocol = \"xdp\"\nversion = %q\nproduct = \"integrated\"\npublisher = 40001 # generated: never to be taken for a venue's\n"+
-		"dataset = \"SIM.XDP\"\nsource = \"udp\"\n\n[[feed.channel]]\nid = %d\n", o.Version.String(), o.Channel)
+	fmt.Fprintf(&b, "[[feed]]\nname = \"sim\"\nprotocol = \"xdp\"\nversion = %q\nproduct = %q\npublisher = 40001 # generated: never to be taken for a venue's\n"+
+		"dataset = \"SIM.XDP\"\nsource = \"udp\"\n\n[[feed.channel]]\nid = %d\n", o.Version.String(), wire.ProductOf(o.Product).String(), o.Channel)
 	for i, group := range []netip.AddrPort{o.Lines.A.Group, o.Lines.B.Group} {
 		fmt.Fprintf(&b, "[[feed.channel.line]]\nname = \"%c\"\ninterface = %q%s\ngroup = %q\n", 'A'+i, o.Interfaces[i], note(o.Interfaces[i]), group)
 	}

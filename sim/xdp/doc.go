@@ -15,6 +15,7 @@
 //	serve.go    one connection                      sender.go   its multicast side
 //	limits.go   its options and limits              venue.go    all of it at the pace of a clock
 //	options.go  a venue's options                   source.go   messages when they are due
+//	failover.go another publisher takes over
 //
 // Package recorded puts a capture in the place of a source. The same input and options give the same packets on the lines, faults included, on
 // every machine. Layouts and rules are those of the XDP (Pillar) common client and integrated feed specifications.

@@ -42,6 +42,8 @@ type Options struct {
 	Requests RequestOptions
 	// Retransmission and Refresh are the groups of its two channels.
 	Retransmission, Refresh netip.AddrPort
+	// Failovers are the messages of the source, counted from 1, before which another publisher takes over, ascending. The default is none.
+	Failovers []uint64
 	// Keep is how many messages are sent again, the latest ones. The default is 4 million.
 	Keep int
 	// Linger is how long heartbeats follow the last message. The default is what Play.Ends take.
@@ -90,6 +92,9 @@ func (o Options) Validate() error {
 	var errs []error
 	if (o.Source == nil) == (o.Packets == nil) {
 		errs = append(errs, errors.New("xdp: want either a source of messages or packets"))
+	}
+	if len(o.Failovers) > 0 && o.Source == nil {
+		errs = append(errs, errors.New("xdp: recorded packets have the publisher that they had"))
 	}
 	if _, err := pace.Parse(o.Pace); err != nil {
 		errs = append(errs, err)

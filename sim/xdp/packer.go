@@ -21,6 +21,7 @@ type Packer struct {
 	first  uint64 // number of the packet's first message
 	count  int
 	most   int
+	flag   uint8 // of packets of messages: original, or while another publisher takes over
 }
 
 // mostMessages is what number_msgs can say.
@@ -35,7 +36,7 @@ func NewPacker(payload int) (*Packer, error) {
 		return nil, fmt.Errorf("xdp: packets of %d bytes, want %d to %d", payload, MinPayload, MaxPayload)
 	}
 	return &Packer{
-		packet: make([]byte, wire.PacketHeaderBytes, payload), spare: make([]byte, wire.PacketHeaderBytes, payload), first: 1, most: payload,
+		packet: make([]byte, wire.PacketHeaderBytes, payload), spare: make([]byte, wire.PacketHeaderBytes, payload), first: 1, most: payload, flag: wire.DeliveryOriginal,
 	}, nil
 }
 
@@ -62,7 +63,7 @@ func (p *Packer) Flush(at uint64) []byte {
 		return nil
 	}
 	b := p.packet
-	p.header(b, wire.DeliveryOriginal, p.count, at)
+	p.header(b, p.flag, p.count, at)
 	p.first += uint64(p.count)
 	p.count = 0
 	p.packet, p.spare = p.spare[:wire.PacketHeaderBytes], b
@@ -74,7 +75,11 @@ func (p *Packer) Reset(m []byte, at uint64) []byte {
 	p.first = 1
 	b := append(p.spare[:wire.PacketHeaderBytes], m...)
 	p.spare = b
-	p.header(b, wire.DeliveryReset, 1, at)
+	flag := wire.DeliveryReset
+	if p.flag == wire.DeliveryFailover {
+		flag = p.flag
+	}
+	p.header(b, flag, 1, at)
 	p.first = 2
 	return b
 }

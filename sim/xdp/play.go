@@ -23,6 +23,8 @@ type PlayOptions struct {
 	Ends int
 	// Progress is called now and then with the messages so far, and at the end. It may be nil.
 	Progress func(messages uint64)
+
+	takeover *takeover // nil: the publisher stays
 }
 
 func (o *PlayOptions) defaults() {
@@ -77,6 +79,12 @@ type player struct {
 // message sends what is due before a message, and takes it.
 func (pl *player) message(b []byte, ts uint64) error {
 	ts = max(ts, pl.last)
+	if t := pl.o.takeover; t != nil && t.due(pl.messages+1) {
+		if err := pl.failover(t, ts); err != nil {
+			return err
+		}
+		ts = max(ts, pl.last)
+	}
 	if pl.p.Pending() > 0 && ts > pl.began+pl.o.TogetherNs {
 		if err := pl.leave(pl.p.Flush(pl.o.Epoch + pl.last)); err != nil {
 			return err

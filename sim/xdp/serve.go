@@ -30,9 +30,6 @@ func (s *Server) serve(c net.Conn) {
 	close(k.gone)
 	_ = c.Close()
 	beating.Wait()
-	s.mu.Lock()
-	delete(s.conns, c)
-	s.mu.Unlock()
 }
 
 // read takes the client's packets until it leaves, or is to be left.

@@ -1,16 +1,15 @@
 package xdp
 
 import (
-	"errors"
 	"fmt"
 	"net"
 	"net/netip"
 	"slices"
 	"sync"
 	"sync/atomic"
-	"time"
 
 	wire "github.com/tickwire/tickwire/parsers/xdp"
+	"github.com/tickwire/tickwire/sim/tcp"
 )
 
 // Sender takes datagrams of one multicast group: nic/udp has one.
@@ -23,17 +22,17 @@ type Server struct {
 	o                       RequestOptions
 	rec                     *Record
 	retransmission, refresh Sender
-	listener                net.Listener
+	clients                 *tcp.Clients
 	faults                  atomic.Pointer[Faults]
 	jobs                    chan job
 	stop                    chan struct{}
-	c                       [15]atomic.Uint64
+	c                       [13]atomic.Uint64
 
 	mu      sync.Mutex
-	conns   map[net.Conn]bool
 	sources map[wire.SourceID]*source
-	closed  bool
-	running sync.WaitGroup
+
+	end     sync.Once
+	sending sync.WaitGroup
 }
 
 // source is what is known of a source id.
@@ -43,9 +42,7 @@ type source struct {
 }
 
 const (
-	cConnections = iota
-	cTooMany
-	cReplaced
+	cReplaced = iota
 	cMalformed
 	cDropped
 	cRequests
@@ -66,22 +63,22 @@ func NewServer(rec *Record, retransmission, refresh Sender, o RequestOptions) (*
 		return nil, err
 	}
 	o.defaults()
-	l, err := net.Listen("tcp", o.Addr.String())
+	clients, err := tcp.Listen(o.Addr, o.Clients)
 	if err != nil {
 		return nil, fmt.Errorf("xdp: requests: %w", err)
 	}
 	s := &Server{
-		o: o, rec: rec, retransmission: retransmission, refresh: refresh, listener: l, jobs: make(chan job, mostJobs), stop: make(chan struct{}),
-		conns: map[net.Conn]bool{}, sources: map[wire.SourceID]*source{},
+		o: o, rec: rec, retransmission: retransmission, refresh: refresh, clients: clients, jobs: make(chan job, mostJobs), stop: make(chan struct{}),
+		sources: map[wire.SourceID]*source{},
 	}
 	s.SetFaults(o.Faults)
-	s.running.Go(s.accept)
-	s.running.Go(s.send)
+	s.sending.Go(s.send)
+	clients.Serve(s.serve)
 	return s, nil
 }
 
 // Addr is where the server listens.
-func (s *Server) Addr() netip.AddrPort { return s.listener.Addr().(*net.TCPAddr).AddrPort() }
+func (s *Server) Addr() netip.AddrPort { return s.clients.Addr() }
 
 // SetFaults changes what goes wrong from now on.
 func (s *Server) SetFaults(f Faults) { s.faults.Store(&f) }
@@ -90,60 +87,21 @@ func (s *Server) SetFaults(f Faults) { s.faults.Store(&f) }
 func (s *Server) Counters() RequestCounters {
 	c := func(i int) uint64 { return s.c[i].Load() }
 	return RequestCounters{
-		Connections: c(cConnections), TooMany: c(cTooMany), Replaced: c(cReplaced), Malformed: c(cMalformed), Dropped: c(cDropped),
+		Connections: s.clients.Accepted(), TooMany: s.clients.TooMany(), Replaced: c(cReplaced), Malformed: c(cMalformed), Dropped: c(cDropped),
 		Requests: c(cRequests), Refused: c(cRefused), Retransmitted: c(cRetransmitted), Unavailable: c(cUnavailable), Refreshed: c(cRefreshed),
 		Packets: c(cPackets), Lost: c(cLost), Spoilt: c(cSpoilt), SendFails: c(cSendFails), Limited: c(cLimited),
 	}
 }
 
 // DropClients closes all connections: clients come back.
-func (s *Server) DropClients() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for c := range s.conns {
-		_ = c.Close()
-	}
-}
+func (s *Server) DropClients() { s.clients.Drop() }
 
 // Close drops all clients and waits until nothing of the server runs. Closing again does nothing.
-func (s *Server) Close() (err error) {
-	s.mu.Lock()
-	if !s.closed {
-		s.closed = true
-		close(s.stop)
-		err = s.listener.Close()
-	}
-	for c := range s.conns {
-		_ = c.Close()
-	}
-	s.mu.Unlock()
-	s.running.Wait()
+func (s *Server) Close() error {
+	s.end.Do(func() { close(s.stop) })
+	err := s.clients.Close()
+	s.sending.Wait()
 	return err
-}
-
-func (s *Server) accept() {
-	for {
-		c, err := s.listener.Accept()
-		if errors.Is(err, net.ErrClosed) {
-			return
-		}
-		if err != nil {
-			time.Sleep(10 * time.Millisecond) // out of descriptors, perhaps: some will be given back
-			continue
-		}
-		s.c[cConnections].Add(1)
-		s.mu.Lock()
-		room := !s.closed && len(s.conns) < s.o.Clients
-		if room {
-			s.conns[c] = true
-			s.running.Go(func() { s.serve(c) })
-		}
-		s.mu.Unlock()
-		if !room {
-			s.c[cTooMany].Add(1)
-			_ = c.Close()
-		}
-	}
 }
 
 // of is what is known of a source id that has just spoken on c: only its latest connection lives. nil: it may not ask.
@@ -158,7 +116,7 @@ func (s *Server) of(id wire.SourceID, c net.Conn) *source {
 		src = &source{}
 		s.sources[id] = src
 	}
-	if src.conn != nil && src.conn != c && s.conns[src.conn] {
+	if src.conn != nil && src.conn != c && s.clients.Has(src.conn) {
 		s.c[cReplaced].Add(1)
 		_ = src.conn.Close()
 	}
@@ -180,6 +138,9 @@ func (s *Server) verdict(r *wire.Request, src *source) byte {
 		return wire.UnknownProduct
 	case r.Channel != s.o.Channel:
 		return wire.UnknownChannel
+	}
+	if r.Type == wire.TypeRefreshReq && wire.ProductOf(r.Product) == wire.Trades { // it has no state
+		return wire.InvalidMessageType
 	}
 	if r.Type == wire.TypeRetransmissionReq {
 		return s.ranged(r, src)

@@ -7,10 +7,10 @@ import (
 	wire "github.com/tickwire/tickwire/parsers/xdp"
 )
 
-// state is what a refresh tells of each symbol (Integrated Feed specification, refresh): mapping, last imbalance, last status, and its orders. They
-// are told in the order in which they came to their levels, which is their priority.
+// state is what a refresh tells of each symbol (Integrated Feed and BBO specifications, refresh): mapping, last imbalance, last status, its orders or its
+// last quote. Orders are told in the order in which they came to their levels, which is their priority.
 //
-//	symbol ── mapping, status, imbalance (as they were sent), number
+//	symbol ── mapping, status, imbalance, quote (as they were sent), number
 //	       └─ first ⇄ order ⇄ order ⇄ last
 type state struct {
 	version wire.Version
@@ -22,6 +22,7 @@ type state struct {
 
 type symbol struct {
 	mapping, status, imbalance []byte
+	quote                      []byte // of a BBO feed
 	number                     uint32
 	system                     uint8
 	first, last                *resting
@@ -66,7 +67,7 @@ func (s *state) apply(m []byte) {
 	switch typ {
 	case wire.TypeSymbolClear:
 		s.empty(index, y)
-		y.status, y.imbalance, y.number = nil, nil, u32(m, 16)-1
+		y.status, y.imbalance, y.quote, y.number = nil, nil, nil, u32(m, 16)-1
 	case wire.TypeSecurityStatus:
 		y.status, y.number = append(y.status[:0], m...), u32(m, 16)
 		if m[20] == 'X' { // trading is over: the orders go without a word
@@ -75,9 +76,13 @@ func (s *state) apply(m []byte) {
 	case wire.TypeImbalance:
 		y.imbalance, y.number = append(y.imbalance[:0], m...), u32(m, 16)
 	case wire.TypeAddOrderRefresh:
-		y.number = u32(m, 16)
+		y.number = max(y.number, u32(m, 16)) // that of an older message
 		s.rest(index, y, order106(m))
 	case wire.TypeStockSummary:
+	case wire.TypeTrade, wire.TypeTradesCancel, wire.TypeTradesCorrection:
+		y.number = u32(m, 16)
+	case wire.TypeQuote:
+		y.quote, y.number = append(y.quote[:0], m...), u32(m, 12)
 	default:
 		y.number = u32(m, 12)
 		s.event(typ, index, y, m)

@@ -17,7 +17,8 @@ import (
 // Counters of a venue.
 type Counters struct {
 	mold.Counters
-	Messages  uint64          `json:"messages"`   // published
+	Messages  uint64          `json:"messages"`   // published, those that a publisher told again when it took over included
+	Failovers uint64          `json:"failovers"`  // publishers that took over
 	SendFails [2]uint64       `json:"send_fails"` // packets of lines A and B that the kernel refused
 	Lost      []Span          `json:"lost"`       // numbers that neither line had: the first 4,096 ranges
 	Requests  RequestCounters `json:"requests"`
@@ -140,6 +141,7 @@ func (v *Venue) Run(ctx context.Context) error {
 	} else {
 		play := v.o.Play
 		play.Epoch = epoch
+		play.takeover = v.takeover()
 		err = Play(&pacedSource{Source: v.o.Source, p: p}, play, send)
 	}
 	if err == nil {
@@ -171,8 +173,15 @@ func (v *Venue) lost(session [10]byte, first uint64, count int) {
 
 // publish records a packet, before it can be missed, and gives it to the lines.
 func (v *Venue) publish(lines *mold.Lines, ts uint64, packet []byte, sure bool) error {
+	before := v.rec.Next()
 	if err := v.rec.Take(packet); err != nil {
 		return err
+	}
+	published := v.rec.Next()
+	if published >= before {
+		published -= before
+	} else {
+		published-- // the numbers began anew
 	}
 	send := lines.Send
 	if sure {
@@ -181,8 +190,31 @@ func (v *Venue) publish(lines *mold.Lines, ts uint64, packet []byte, sure bool) 
 	err := errors.Join(send(ts, packet), lines.Advance(ts))
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	v.c.Counters, v.c.Messages = lines.Counters(), v.rec.Next()-1
+	v.c.Counters = lines.Counters()
+	v.c.Messages += published
 	return err
+}
+
+// takeover is what a player needs for Options.Failovers.
+func (v *Venue) takeover() *takeover {
+	left := v.o.Failovers
+	if len(left) == 0 {
+		return nil
+	}
+	return &takeover{
+		due: func(message uint64) bool {
+			if len(left) == 0 || message < left[0] {
+				return false
+			}
+			left = left[1:]
+			v.mu.Lock()
+			v.c.Failovers++
+			v.mu.Unlock()
+			return true
+		},
+		state: v.rec.Failover,
+		reset: func(seconds, ns uint32) []byte { return wire.AppendReset(nil, seconds, ns, v.o.Product, v.o.Channel) },
+	}
 }
 
 // packets plays those that are made elsewhere, and then heartbeats.

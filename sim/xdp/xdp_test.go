@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/tickwire/tickwire/nic"
+	"github.com/tickwire/tickwire/nic/pace"
 	"github.com/tickwire/tickwire/nic/pcap"
 	wire "github.com/tickwire/tickwire/parsers/xdp"
 	"github.com/tickwire/tickwire/sim/itchgen"
@@ -414,6 +415,7 @@ func TestOptions(t *testing.T) {
 		{Source: newGen(t, 2_000), Requests: xdp.RequestOptions{Addr: lo, PayloadBytes: 10}},
 		{Source: newGen(t, 2_000), Requests: xdp.RequestOptions{Addr: lo, Sources: []string{"TOO LONG A NAME"}}},
 		{Source: newGen(t, 2_000), Requests: xdp.RequestOptions{Addr: lo, Faults: xdp.Faults{LossPPM: 1_000_001}}},
+		{Packets: func(*pace.Pacer, uint64, func(uint64, []byte, bool) error) error { return nil }, Failovers: []uint64{5}},
 		{Source: newGen(t, 2_000), Lines: mold.LinesOptions{A: mold.Line{LossPPM: 1_000_001}}},
 	} {
 		if v, err := xdp.New(o); err == nil {

@@ -20,16 +20,13 @@ const (
 	perSymbol       = 40 // messages of a session for each symbol, at least
 )
 
-// What the session says it is: NYSE Arca Integrated.
-const (
-	Product = 157
-	market  = 3
-)
+// Product is what a session says it is by default: NYSE Arca Integrated.
+const Product = 157
 
 // Options of a session. The zero value works.
 type Options struct {
-	// Messages is how many the session has, from the reset to the last closed symbol: exactly. At least 2,000. The default is 20 million, and
-	// no end in a live session.
+	// Messages is how many the session has, from the reset to the last closed symbol: exactly, but for feeds other than Integrated, which have about as many
+	// and never more. At least 2,000. The default is 20 million, and no end in a live session.
 	Messages uint64
 	// Symbols is 1 to 65,535; one of few messages has a symbol for each fortieth of them at most. The default is 8,900.
 	Symbols int
@@ -37,8 +34,17 @@ type Options struct {
 	Seed uint64
 	// Version is that of the layouts: tails, price scales, halt reasons. The zero value is xdp.V21; commands give xdp.V25.
 	Version xdp.Version
+	// Market is whose feed it is, by its name in xdp.Markets. The default is arca, whose hours the session has.
+	Market string
+	// Product is which of the market's feeds says what happens. The default is xdp.Integrated.
+	Product xdp.Product
+	// Summaries makes the channel beside an Integrated or a Trades feed that has the day's figures of each symbol every minute (message 223), and
+	// nothing else.
+	Summaries bool
 	// Channel is the multicast channel's number, and that of its one matching engine. The default is 1.
 	Channel uint8
+	// TogetherNs is how long a packet of a capture takes more messages (WritePcap). The default is 20 µs.
+	TogetherNs uint64
 	// Date of the session: messages carry absolute times. The default is 2026-01-05.
 	Date itchgen.Date
 	// Live makes a session for NextAt: the opening is short, and then trading goes on without end.
@@ -77,6 +83,21 @@ func (o Options) withDefaults() (Options, error) {
 	if o.Channel == 0 {
 		o.Channel = 1
 	}
+	if o.Market == "" {
+		o.Market = "arca"
+	}
+	if _, err := xdp.ParseMarket(o.Market); err != nil {
+		errs = append(errs, err)
+	}
+	if o.Product == xdp.AnyProduct {
+		o.Product = xdp.Integrated
+	}
+	if o.Product > xdp.Trades {
+		errs = append(errs, fmt.Errorf("xdpgen: product %d is none of integrated, bbo, trades", o.Product))
+	}
+	if o.Summaries && o.Product == xdp.BBO {
+		errs = append(errs, errors.New("xdpgen: there are no summaries beside a BBO feed"))
+	}
 	if o.Date == (itchgen.Date{}) {
 		o.Date = itchgen.Date{Year: 2026, Month: 1, Day: 5}
 	}
@@ -87,6 +108,7 @@ func (o Options) withDefaults() (Options, error) {
 // rests at once.
 type Gen struct {
 	o        Options
+	of       *xdp.Market
 	src      *itchgen.Gen
 	r        random
 	midnight uint64 // ns since the Unix epoch
@@ -103,6 +125,8 @@ type Gen struct {
 
 	now    uint64 // ns since midnight
 	second uint64 // that the last message 2 told; 0: none did
+	minute uint64 // whose summaries were told
+	summed int    // symbol of a live session's latest summary
 	round  round
 	ended  bool // what remains is the closing round
 }
@@ -123,10 +147,14 @@ func New(o Options) (*Gen, error) {
 	if err != nil {
 		return nil, err
 	}
+	of, err := xdp.ParseMarket(o.Market)
+	if err != nil {
+		return nil, err
+	}
 	market := itchgen.Options{Symbols: o.Symbols, Seed: o.Seed, Date: o.Date, Live: o.Live}
 	switch {
 	case !o.Live:
-		market.Messages = eventsFor(o.Messages, uint64(o.Symbols))
+		market.Messages = o.events()
 	case o.Messages != 0:
 		market.Messages = o.Messages // in how many seconds they fall is the caller's doing: the end is cut short by as many
 	}
@@ -136,7 +164,7 @@ func New(o Options) (*Gen, error) {
 	}
 	o.Symbols = src.Options().Symbols
 	return &Gen{
-		o: o, src: src, r: random{o.Seed*0x9E3779B97F4A7C15 + 0x6A09E667F3BCC909}, midnight: midnight, orders: make(map[uint64]order, 1<<12),
+		o: o, of: of, src: src, r: random{o.Seed*0x9E3779B97F4A7C15 + 0x6A09E667F3BCC909}, midnight: midnight, orders: make(map[uint64]order, 1<<12),
 		symbols: make([]symbol, 0, o.Symbols), pending: make([]byte, 0, 1024),
 	}, nil
 }
@@ -161,11 +189,27 @@ func eventsFor(messages, symbols uint64) uint64 {
 	return max(events, itchgen.MinMessages)
 }
 
+// events is how many of itchgen's messages make the session.
+func (o *Options) events() uint64 {
+	switch {
+	case o.Summaries: // a minute's figures come of whatever happened in it
+		return max(o.Messages, itchgen.MinMessages)
+	case o.Product == xdp.BBO:
+		return max(o.Messages*quotesShare.of/quotesShare.are, itchgen.MinMessages)
+	case o.Product == xdp.Trades:
+		return max(o.Messages*tradesShare.of/tradesShare.are, itchgen.MinMessages)
+	}
+	return eventsFor(o.Messages, uint64(o.Symbols))
+}
+
 // Options are those of New, with defaults filled in.
 func (g *Gen) Options() Options { return g.o }
 
 // Midnight is the start of the venue's day, ns since the Unix epoch.
 func (g *Gen) Midnight() uint64 { return g.midnight }
+
+// ProductID is the venue's number of the feed.
+func (g *Gen) ProductID() uint8 { return g.of.ProductID(g.o.Product) }
 
 // Next appends the session's next message, msg_size and all; ok is false, and nothing appended, after the last one.
 func (g *Gen) Next(dst []byte) (out []byte, ok bool) { return g.next(dst, 0) }
@@ -221,7 +265,7 @@ func (g *Gen) produce(ns uint64) {
 	if g.o.Live && !g.ended { // the closing round has one time, so that no message 2 comes in between
 		g.now = max(g.now, ns)
 	}
-	closing := g.o.Messages != 0 && !g.ended && g.made+mostAtOnce+uint64(len(g.symbols)) > g.o.Messages
+	closing := g.o.Messages != 0 && !g.ended && g.made+mostAtOnce+g.last() > g.o.Messages
 	switch {
 	case g.round.state != 0:
 		if closing && g.round.state != 'X' { // no room for the rest of it
@@ -248,15 +292,27 @@ func (g *Gen) produce(ns uint64) {
 	}
 }
 
-// close begins the last round. What is left of the messages before it are retail indicators.
+// last is how many messages the last round has, at most.
+func (g *Gen) last() uint64 {
+	n := uint64(len(g.symbols))
+	if g.o.Product == xdp.BBO {
+		n = 2*n + 1 // each one's last quote, in a second that is to be told of
+	}
+	return n
+}
+
+// close begins the last round. What is left of an Integrated feed's messages before it are retail indicators.
 func (g *Gen) close() {
 	g.ended = true
 	g.round = round{state: 'X'}
+	if g.o.Summaries {
+		g.round.state = summing
+	}
 	if len(g.symbols) == 0 {
 		g.round.state = 0
 	}
 	left := uint64(0)
-	if g.o.Messages != 0 {
+	if g.o.Messages != 0 && g.integrated() {
 		left = g.o.Messages - g.made - uint64(len(g.symbols))
 	}
 	if _, turned := g.turns(); turned && left > 0 { // the closing second is told of here
@@ -279,7 +335,14 @@ func (g *Gen) tell() {
 		g.round = round{}
 	}
 	s := &g.symbols[n]
+	if state == summing {
+		g.summary(s)
+		return
+	}
 	s.market = state
+	if state == 'X' && g.o.Product == xdp.BBO {
+		g.noQuote(uint16(n))
+	}
 	g.status(uint16(n), state, 0, 0)
 }
 

@@ -16,7 +16,7 @@ func WritePcap(w io.Writer, g *Gen, l itchgen.Lines, progress func(messages uint
 	}
 	const ppm = 100 // of one of 10,000
 	_, err := xdp.WriteCapture(w, g, xdp.CaptureOptions{
-		Play: xdp.PlayOptions{Epoch: g.midnight, Progress: progress},
+		Play: xdp.PlayOptions{Epoch: g.midnight, TogetherNs: g.o.TogetherNs, Progress: progress},
 		Lines: mold.LinesOptions{
 			Seed: l.Seed, A: mold.Line{LossPPM: uint32(min(l.LossA, 10_000) * ppm)}, B: mold.Line{LossPPM: uint32(min(l.LossB, 10_000) * ppm)},
 		},

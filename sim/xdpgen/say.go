@@ -17,9 +17,20 @@ const (
 	correctShare = 30  // of crosses: their volume is corrected
 )
 
-// say tells one of itchgen's messages (Nasdaq TotalView-ITCH 5.0, big-endian; prices 1e-4) in XDP. What has no like there is not told.
+// say tells one of itchgen's messages (Nasdaq TotalView-ITCH 5.0, big-endian; prices 1e-4) in XDP. What has no like there is not told; what happens to orders is
+// told by Integrated alone, and comes to light in the others' quotes (quotes.go) and trades (prints.go).
 func (g *Gen) say(m []byte) {
 	n := be.Uint16(m[1:]) - 1 // symbol, where the message has one
+	g.happens(n, m)
+	if g.o.Product == xdp.BBO && int(n) < len(g.symbols) {
+		g.quote(n)
+	}
+	if g.o.Summaries && g.round.state == 0 && !g.ended {
+		g.sum()
+	}
+}
+
+func (g *Gen) happens(n uint16, m []byte) {
 	switch m[0] {
 	case 'S':
 		g.system(m[11])
@@ -48,12 +59,7 @@ func (g *Gen) say(m []byte) {
 	case 'X':
 		g.smaller(n, be.Uint64(m[11:]), be.Uint32(m[19:]))
 	case 'D':
-		ref := be.Uint64(m[11:])
-		o := g.orders[ref]
-		delete(g.orders, ref)
-		st := g.stamp(n)
-		g.pending = xdp.AppendDelete(g.pending, g.o.Version, &st, o.id, 0)
-		g.made++
+		g.deleted(n, be.Uint64(m[11:]))
 	case 'U':
 		g.replaced(n, m)
 	case 'P':
@@ -61,11 +67,11 @@ func (g *Gen) say(m []byte) {
 	case 'Q':
 		g.cross(n, m)
 	case 'B':
-		st := g.stamp(n)
-		g.pending = xdp.AppendTradeCancel(g.pending, &st, uint32(be.Uint64(m[11:])))
-		g.made++
+		g.broken(n, uint32(be.Uint64(m[11:])))
 	case 'I':
-		g.imbalance(n, m)
+		if g.integrated() {
+			g.imbalance(n, m)
+		}
 	}
 }
 
@@ -73,14 +79,12 @@ func (g *Gen) system(code byte) {
 	switch code {
 	case 'O':
 		sec, ns := g.clock()
-		g.pending = xdp.AppendReset(g.pending, sec, ns, Product, g.o.Channel)
+		g.pending = xdp.AppendReset(g.pending, sec, ns, g.ProductID(), g.o.Channel)
 		g.made++
-	case 'S':
-		g.round = round{state: 'E'}
-	case 'Q':
-		g.round = round{state: 'O'}
-	case 'M':
-		g.round = round{state: 'L'}
+	case 'S', 'Q', 'M':
+		if !g.o.Summaries {
+			g.round = round{state: map[byte]byte{'S': 'E', 'Q': 'O', 'M': 'L'}[code]}
+		}
 	case 'E':
 		g.close()
 	}
@@ -105,9 +109,12 @@ func (g *Gen) reference() {
 	g.made++
 }
 
-// stamp is for the next message of a symbol. In a new second a message 2 goes before it.
+// integrated says that orders are told.
+func (g *Gen) integrated() bool { return g.o.Product == xdp.Integrated && !g.o.Summaries }
+
+// stamp is for the next message of a symbol. In a new second a message 2 goes before it, where times need one.
 func (g *Gen) stamp(n uint16) xdp.Stamp {
-	if _, turned := g.turns(); turned {
+	if _, turned := g.turns(); turned && g.o.Product != xdp.Trades && !g.o.Summaries {
 		g.reference()
 	}
 	s := &g.symbols[n]
@@ -116,8 +123,11 @@ func (g *Gen) stamp(n uint16) xdp.Stamp {
 	return xdp.Stamp{Seconds: sec, Ns: ns, Index: s.index, Number: s.number}
 }
 
-// status tells a symbol's state. Prices are in 1e-4.
+// status tells a symbol's state. Prices are in 1e-4. Beside summaries only the first is told.
 func (g *Gen) status(n uint16, code byte, low, high uint32) {
+	if g.o.Summaries && g.symbols[n].number > 0 {
+		return
+	}
 	st := g.stamp(n)
 	s := &g.symbols[n]
 	m := xdp.Status{
@@ -193,9 +203,12 @@ func (g *Gen) add(n uint16, m []byte) {
 		o.firm = string(m[36:40])
 	}
 	g.orders[be.Uint64(m[11:])] = o
-	w := g.wire(n, &o)
-	g.pending = xdp.AppendAdd(g.pending, g.o.Version, &w)
-	g.made++
+	g.rests(n, &o, int64(o.volume))
+	if g.integrated() {
+		w := g.wire(n, &o)
+		g.pending = xdp.AppendAdd(g.pending, g.o.Version, &w)
+		g.made++
+	}
 	if g.r.below(1000) < retailShare {
 		g.retail(n)
 	}
@@ -209,6 +222,9 @@ func (g *Gen) wire(n uint16, o *order) xdp.Order {
 func (g *Gen) retail(n uint16) {
 	s := &g.symbols[n]
 	s.retail = " ABC"[g.r.below(4)]
+	if !g.integrated() {
+		return
+	}
 	st := g.stamp(n)
 	g.pending = xdp.AppendRetail(g.pending, &st, s.retail)
 	g.made++
@@ -236,11 +252,17 @@ func (g *Gen) executed(n uint16, ref uint64, volume, trade, price uint32, printa
 	if printable == 0 {
 		s.crossed += uint64(volume)
 	}
-	g.pending = xdp.AppendExecution(g.pending, g.o.Version, &xdp.Execution{
-		Stamp: g.stamp(n), Order: o.id, Trade: trade, Price: s.numerator(price), Volume: volume, Printable: printable,
-		Conditions: g.conditions(n, volume, ' '),
-	})
-	g.made++
+	if g.integrated() {
+		g.pending = xdp.AppendExecution(g.pending, g.o.Version, &xdp.Execution{
+			Stamp: g.stamp(n), Order: o.id, Trade: trade, Price: s.numerator(price), Volume: volume, Printable: printable,
+			Conditions: g.conditions(n, volume, ' '),
+		})
+		g.made++
+	}
+	if printable == 1 {
+		g.print(n, trade, price, volume, ' ')
+	}
+	g.rests(n, &o, -int64(volume))
 	if o.volume -= volume; o.volume == 0 {
 		delete(g.orders, ref)
 	} else {
@@ -253,9 +275,23 @@ func (g *Gen) smaller(n uint16, ref uint64, volume uint32) {
 	o := g.orders[ref]
 	o.volume -= volume
 	g.orders[ref] = o
-	w := g.wire(n, &o)
-	g.pending = xdp.AppendModify(g.pending, g.o.Version, &w)
-	g.made++
+	g.rests(n, &o, -int64(volume))
+	if g.integrated() {
+		w := g.wire(n, &o)
+		g.pending = xdp.AppendModify(g.pending, g.o.Version, &w)
+		g.made++
+	}
+}
+
+func (g *Gen) deleted(n uint16, ref uint64) {
+	o := g.orders[ref]
+	delete(g.orders, ref)
+	g.rests(n, &o, -int64(o.volume))
+	if g.integrated() {
+		st := g.stamp(n)
+		g.pending = xdp.AppendDelete(g.pending, g.o.Version, &st, o.id, 0)
+		g.made++
+	}
 }
 
 // replaced puts an order in another's place; one that moves to another price may keep its number: a peg, or a price band.
@@ -263,6 +299,7 @@ func (g *Gen) replaced(n uint16, m []byte) {
 	old := be.Uint64(m[11:])
 	o := g.orders[old]
 	delete(g.orders, old)
+	g.rests(n, &o, -int64(o.volume))
 	was, moved := o.id, o.price != be.Uint32(m[31:])
 	o.volume, o.price = be.Uint32(m[27:]), be.Uint32(m[31:])
 	reprice := moved && g.r.below(1000) < repriceShare
@@ -270,6 +307,10 @@ func (g *Gen) replaced(n uint16, m []byte) {
 		o.id = g.id()
 	}
 	g.orders[be.Uint64(m[19:])] = o
+	g.rests(n, &o, int64(o.volume))
+	if !g.integrated() {
+		return
+	}
 	w := g.wire(n, &o)
 	if reprice {
 		if g.o.Version == xdp.V21 {
@@ -286,6 +327,12 @@ func (g *Gen) replaced(n uint16, m []byte) {
 func (g *Gen) hidden(n uint16, trade, price, volume uint32, printable uint8, cross byte) {
 	s := &g.symbols[n]
 	s.last = price
+	if printable == 1 {
+		g.print(n, trade, price, volume, ' ')
+	}
+	if !g.integrated() {
+		return
+	}
 	g.pending = xdp.AppendNonDisplayed(g.pending, g.o.Version, &xdp.Execution{
 		Stamp: g.stamp(n), Trade: trade, Price: s.numerator(price), Volume: volume, Printable: printable, Conditions: g.conditions(n, volume, cross),
 	})
@@ -305,10 +352,18 @@ func (g *Gen) cross(n uint16, m []byte) {
 	if shares > displayed {
 		g.hidden(n, id, price, saturate(shares-displayed), 0, kind)
 	}
+	g.print(n, id, price, saturate(shares), kind)
+	correct := g.r.below(1000) < correctShare
+	if !g.integrated() {
+		if correct {
+			g.corrected(n, id, price, saturate(shares+100), kind)
+		}
+		return
+	}
 	st := g.stamp(n)
 	g.pending = xdp.AppendCross(g.pending, &st, id, s.numerator(price), saturate(shares), kind)
 	g.made++
-	if g.r.below(1000) < correctShare {
+	if correct {
 		st := g.stamp(n)
 		g.pending = xdp.AppendCrossCorrection(g.pending, &st, id, saturate(shares+100))
 		g.made++

@@ -20,6 +20,10 @@ type symbol struct {
 	halt         byte   // halt_condition
 	ssr          byte   // ssr_state
 	retail       byte
+
+	book [2][]level // a BBO feed's: bids and offers, best first
+	told xdp.Quote  // the latest quote
+	day  figures    // a summary channel's, of prices in 1e-4
 }
 
 // order is what is known of one that rests.
@@ -67,7 +71,7 @@ func (g *Gen) list(m []byte, e4 uint32) {
 	}
 	lot := uint16(be.Uint32(m[21:]))
 	g.pending = xdp.AppendMapping(g.pending, &xdp.Mapping{
-		Index: s.index, Symbol: s.name, Market: market, System: g.o.Channel, Exchange: 'P', Scale: s.scale, SecurityType: kind, Lot: lot,
+		Index: s.index, Symbol: s.name, Market: g.of.ID, System: g.o.Channel, Exchange: 'P', Scale: s.scale, SecurityType: kind, Lot: lot,
 		PrevClose: s.numerator(e4), PrevVolume: uint32(g.r.below(5_000_000)), RoundLot: 'Y', MPV: mpv(e4), UnitOfTrade: 1,
 	})
 	sec, ns := g.clock()

@@ -5,6 +5,7 @@ package guest
 import (
 	"context"
 	"encoding/binary"
+	"encoding/json"
 	"fmt"
 	"testing"
 
@@ -19,12 +20,12 @@ import (
 type Guest struct {
 	Manifest *manifest.Manifest
 	Metrics  map[string]int64  // what it counted
-	Symbols  map[uint32]string // what `lookup` finds
-	Log      []string
+	Symbols  map[uint32]string // what `lookup` finds (7 is ABC from the start), and `define` adds to
+	Log      []string          // level and text
 
 	t       testing.TB
 	mod     api.Module
-	params  string
+	params  map[string]any
 	columns []map[uint16]column
 	bytes   []io
 }
@@ -32,6 +33,9 @@ type Guest struct {
 type column struct{ at, stride, rows uint32 }
 
 type io struct{ in, inBytes, out, outBytes uint32 }
+
+// Now is what `now` says.
+const Now = 1_700_000_000_000_000_123
 
 const (
 	magic       = 0x31505754
@@ -46,12 +50,14 @@ func Load(t testing.TB, module []byte, params map[string]any) *Guest {
 	if err != nil {
 		t.Fatal(err)
 	}
-	g := &Guest{Manifest: m, Metrics: map[string]int64{}, Symbols: map[uint32]string{}, t: t}
+	g := &Guest{Manifest: m, Metrics: map[string]int64{}, Symbols: map[uint32]string{7: "ABC"}, t: t}
 	values, err := m.Values(params)
 	if err != nil {
 		t.Fatal(err)
 	}
-	g.params = string(values)
+	if err := json.Unmarshal(values, &g.params); err != nil {
+		t.Fatal(err)
+	}
 	ctx := context.Background()
 	// A guest that grows beyond what it declares must fail here as it does with the host.
 	r := wazero.NewRuntimeWithConfig(ctx, wazero.NewRuntimeConfig().WithMemoryLimitPages(uint32(m.Limits.MemoryPages)))
@@ -98,7 +104,7 @@ func (g *Guest) imports(ctx context.Context, r wazero.Runtime) error {
 	}
 	b := r.NewHostModuleBuilder("tickwire")
 	b.NewFunctionBuilder().WithFunc(func(_ context.Context, m api.Module, level, at, n uint32) {
-		g.Log = append(g.Log, string(read(m, at, n)))
+		g.Log = append(g.Log, fmt.Sprintf("%d %s", level, read(m, at, n)))
 	}).Export("log")
 	b.NewFunctionBuilder().WithFunc(func(_ context.Context, m api.Module, key, n, dst, room uint32) int32 {
 		return g.config(m, string(read(m, key, n)), dst, room, give)
@@ -106,7 +112,7 @@ func (g *Guest) imports(ctx context.Context, r wazero.Runtime) error {
 	b.NewFunctionBuilder().WithFunc(func(_ context.Context, m api.Module, key, n uint32, v int64) {
 		g.Metrics[string(read(m, key, n))] += v
 	}).Export("metric")
-	b.NewFunctionBuilder().WithFunc(func(context.Context) int64 { return 1 }).Export("now")
+	b.NewFunctionBuilder().WithFunc(func(context.Context) int64 { return Now }).Export("now")
 	b.NewFunctionBuilder().WithFunc(func(_ context.Context, m api.Module, id, dst, room uint32) int32 {
 		s, ok := g.Symbols[id]
 		if !ok {
@@ -123,12 +129,11 @@ func (g *Guest) imports(ctx context.Context, r wazero.Runtime) error {
 }
 
 func (g *Guest) config(m api.Module, key string, dst, room uint32, give func(api.Module, string, uint32, uint32) int32) int32 {
-	for _, p := range g.Manifest.Params {
-		if p.Name == key {
-			return give(m, fmt.Sprint(p.Default), dst, room)
-		}
+	v, ok := g.params[key]
+	if !ok {
+		return -1
 	}
-	return -1
+	return give(m, fmt.Sprint(v), dst, room)
 }
 
 // layout reads the layout of a unit and checks what ABI.md demands of one.

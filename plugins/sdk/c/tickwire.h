@@ -4,7 +4,7 @@
  *
  *     TW_COLUMN(int64_t, price, 1024);                             the column: an array, 64-byte aligned
  *     TW_LAYOUT(layout, 1024, TW_BOTH(TW_PRICE, price));           what the host sees of it
- *     TW_UNITS(&layout);                                           one layout for each of the manifest's kinds
+ *     TW_UNITS(&layout)                                            one layout for each of the manifest's kinds
  *
  *     int32_t tw_transform(int32_t unit, int32_t n)                the call: n rows lie in the columns
  *     {

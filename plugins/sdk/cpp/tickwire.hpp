@@ -105,18 +105,19 @@ struct params {
 template <size_t N> inline void metric(const char (&key)[N], int64_t add = 1) { tw_metric(key, N - 1, add); }
 template <size_t N> inline void log(int32_t level, const char (&text)[N]) { tw_log(level, text, N - 1); }
 
+// The layout of a unit, of all.
+template <class... L> inline struct ::tw_layout *pick(int32_t unit, L &...l)
+{
+	void *all[] = {&l...};
+	return static_cast<struct ::tw_layout *>(static_cast<uint32_t>(unit) < sizeof...(L) ? all[unit] : nullptr);
+}
+
 } // namespace tickwire
 
 // The layouts of the manifest's kinds, in order.
 #define TICKWIRE_UNITS(...) \
 	int32_t tw_abi(void) { return TW_ABI; } \
-	struct tw_layout *tw_layout(int32_t unit) { return tickwire_pick(unit, __VA_ARGS__); }
-
-template <class... L> inline struct tw_layout *tickwire_pick(int32_t unit, L &...l)
-{
-	void *all[] = {&l...};
-	return static_cast<struct tw_layout *>(static_cast<uint32_t>(unit) < sizeof...(L) ? all[unit] : nullptr);
-}
+	struct tw_layout *tw_layout(int32_t unit) { return tickwire::pick(unit, __VA_ARGS__); }
 
 // Room for parameters as JSON, or for the state to restore. For tw_init and tw_restore.
 #define TICKWIRE_ROOM(bytes) \

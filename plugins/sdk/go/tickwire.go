@@ -219,7 +219,8 @@ func exportLayout(unit int32) uint32 {
 //go:wasmexport tw_error
 func exportError() int64 { return int64(address(lastError))<<32 | int64(len(lastError)) }
 
-// parse reads the flat JSON object of tw_init. encoding/json would do, at a megabyte of module and a second of starting.
+// parse reads the flat JSON object of tw_init. encoding/json would do too, at the price of a larger module; of JSON's escapes Go's own syntax lacks two, which the
+// host does not write (\/ and surrogate pairs).
 func parse(s string) (Params, bool) {
 	p := Params{}
 	s = strings.TrimSpace(s)
@@ -234,7 +235,7 @@ func parse(s string) (Params, bool) {
 		s = s[len(key)+1:]
 		name, _ := strconv.Unquote(key)
 		if text, err := strconv.QuotedPrefix(s); err == nil {
-			if p[name], err = unquote(text); err != nil {
+			if p[name], err = strconv.Unquote(text); err != nil {
 				return nil, false
 			}
 			s = s[len(text):]
@@ -252,9 +253,6 @@ func parse(s string) (Params, bool) {
 	}
 	return p, true
 }
-
-// unquote reads a JSON string; of its escapes Go's own syntax lacks only \/.
-func unquote(s string) (string, error) { return strconv.Unquote(strings.ReplaceAll(s, `\/`, "/")) }
 
 func value(s string) (any, bool) {
 	if b, err := strconv.ParseBool(s); err == nil && len(s) > 1 {
