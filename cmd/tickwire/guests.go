@@ -190,7 +190,7 @@ func (g *guests) join(f *process.Offline, seat *plugins.Seat, publisher uint16) 
 		return nil
 	}
 	if publisher == 0 {
-		publisher = f.Capture.Protocol().Publisher
+		publisher, _ = f.Capture.Records()
 	}
 	if g.chain, err = g.host.NewChain(stages, plugins.Env{Directory: f.Lane.Directory(), Publisher: publisher, Lane: true}); err != nil {
 		return err
