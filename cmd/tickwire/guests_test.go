@@ -207,6 +207,15 @@ func TestServePlugins(t *testing.T) {
 	if code != exitOK {
 		t.Fatal(errs)
 	}
+	mark := filepath.Join(dir, "mark.wasm")
+	if err := os.WriteFile(mark, testguest.Mark("mark", "1.0.0", 41, 0), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	code, _, errs = command(t, "replay", acmeCapture(t, 50), "--pace", "max", "--ring-dir", dir, "--instance", "t", "--name", "acme", "--protocol", "acme",
+		"--plugin", pluginExamples+"acme", "--plugin", mark)
+	if code != exitOK {
+		t.Fatal(errs)
+	}
 	free, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -239,7 +248,9 @@ func TestServePlugins(t *testing.T) {
 	for end := time.Now().Add(time.Minute); ; time.Sleep(20 * time.Millisecond) {
 		_, out, errs := ask("SELECT count(raw_price) > 5000 AS there FROM ticks")
 		if out == "there\nt\n" {
-			break
+			if _, out, errs = ask("SELECT count(mark) FROM ticks"); out == "count\n50\n" {
+				break
+			}
 		}
 		if time.Now().After(end) {
 			t.Fatalf("no rows: %s%s", out, errs)
@@ -247,7 +258,8 @@ func TestServePlugins(t *testing.T) {
 	}
 	for sql, want := range map[string]string{
 		"SELECT count(*) FILTER (round(raw_price / 100, 9) <> price) AS wrong FROM ticks":                     "wrong\n0\n",
-		"SELECT plugin, name FROM tickwire.custom_fields":                                                     "plugin,name\nprice-normaliser,raw_price\n",
+		"SELECT plugin, name FROM tickwire.custom_fields ORDER BY 1":                                          "plugin,name\nmark,mark\nprice-normaliser,raw_price\n",
+		"SELECT symbol, min(mark), max(mark), count(raw_price) FROM ticks WHERE mark IS NOT NULL GROUP BY 1":  "symbol,min,max,count\nANVIL,41,41,0\n",
 		"SELECT vwap(10.5, 3) AS v, microprice(1, 2, 1, 1) AS m":                                              "v,m\n10.500000000,1.500000000\n",
 		"SELECT count(*) AS wrong FROM (SELECT vwap(price, size) v FROM trades GROUP BY symbol) WHERE v <= 0": "wrong\n0\n",
 	} {
