@@ -38,11 +38,12 @@ is written over only when everything went well.
 Prices are decimals and times ISO 8601 with nanoseconds in CSV and JSON; in Parquet prices are DECIMAL(19,9) and times
 integers of nanoseconds. --raw gives the integers of the records instead.
 
-With --plugin the rows of a capture pass plugins before they become records, as a feed's do (docs/plugins-sql.md).`,
+With --plugin the rows of a capture pass plugins before they become records, as a feed's do; --to may name a serializer among them, which
+writes the rows themselves (docs/plugins-sql.md).`,
 		Example: `  tickwire convert day.itch.gz --to dbn --out day.mbo.dbn.zst
   tickwire convert day.pcap --to parquet --schema trades --out trades.parquet`,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			o.in = args[0]
+			o.in, o.schemaSet = args[0], cmd.Flags().Changed("schema")
 			if err := o.check(); err != nil {
 				return usageError{err}
 			}
@@ -50,7 +51,7 @@ With --plugin the rows of a capture pass plugins before they become records, as 
 		},
 	}
 	f := c.Flags()
-	f.StringVar(&o.to, "to", "", "dbn, parquet, csv or json")
+	f.StringVar(&o.to, "to", "", "dbn, parquet, csv or json, or the name of a serializer among the plugins")
 	f.StringVarP(&o.out, "out", "o", "", "file to write, or - for standard output")
 	f.StringVar(&o.schema, "schema", "mbo", "mbo, mbp-1, mbp-10, trades, status, imbalance, statistics or definition")
 	f.StringSliceVar(&o.symbols, "symbols", nil, "only these, with commas between (needed for mbp-10 of a capture)")
@@ -69,6 +70,7 @@ type convertOptions struct {
 	publisher                    uint16
 	raw                          bool
 	guests                       guests
+	schemaSet                    bool
 }
 
 // sources says which ring has a schema's records, and their type.
@@ -82,10 +84,19 @@ var sources = map[string]struct {
 	"definition": {ringbuf.KindEvents, tick.RTypeDefinition},
 }
 
+// convertFormats are ours.
+var convertFormats = []string{"dbn", "parquet", "csv", "json"}
+
+// ours says that the format is not a plugin's.
+func (o *convertOptions) ours() bool { return slices.Contains(convertFormats, o.to) }
+
 func (o *convertOptions) check() error {
 	var faults []error
-	if !slices.Contains([]string{"dbn", "parquet", "csv", "json"}, o.to) {
-		faults = append(faults, fmt.Errorf("--to %q is none of dbn, parquet, csv, json", o.to))
+	if !o.ours() && len(o.guests.paths) == 0 {
+		faults = append(faults, fmt.Errorf("--to %q is none of %s, and there is no --plugin that could be a serializer of this name", o.to, strings.Join(convertFormats, ", ")))
+	}
+	if !o.ours() && (o.raw || o.schemaSet) {
+		faults = append(faults, errors.New("--schema and --raw are about records: a plugin's serializer writes rows"))
 	}
 	if o.out == "" {
 		faults = append(faults, errors.New("--out is missing: a file, or - for standard output"))
@@ -97,6 +108,14 @@ func (o *convertOptions) check() error {
 		faults = append(faults, fmt.Errorf("--dataset %q has more than 15 characters", o.dataset))
 	}
 	return errors.Join(faults...)
+}
+
+// what is counted.
+func (o *convertOptions) what() string {
+	if o.ours() {
+		return o.schema + " records"
+	}
+	return "rows"
 }
 
 // inputFault is an input that could not be read to its end: what came before is written all the same.
@@ -139,7 +158,7 @@ func convert(ctx context.Context, o *convertOptions, stdout, stderr io.Writer) (
 	if err = errors.Join(err, buffered.Flush()); err != nil {
 		var input inputFault
 		if errors.As(err, &input) {
-			return inputFault{fmt.Errorf("%w; %d %s records before it are written", err, n, o.schema)}
+			return inputFault{fmt.Errorf("%w; %d %s before it are written", err, n, o.what())}
 		}
 		if o.out != "-" {
 			return fmt.Errorf("%w; %s is not written", err, o.out)
@@ -147,7 +166,7 @@ func convert(ctx context.Context, o *convertOptions, stdout, stderr io.Writer) (
 		return err
 	}
 	if o.out != "-" {
-		fmt.Fprintf(stderr, "%s: %d %s records\n", o.out, n, o.schema)
+		fmt.Fprintf(stderr, "%s: %d %s\n", o.out, n, o.what())
 	}
 	return nil
 }
@@ -377,6 +396,9 @@ func convertCapture(ctx context.Context, o *convertOptions, dst io.Writer, stder
 	input := o.input.options()
 	if err := o.guests.reads(&input); err != nil {
 		return 0, err
+	}
+	if !o.ours() {
+		return convertRows(ctx, o, input, dst, stderr)
 	}
 	source := sources[o.schema]
 	var seat plugins.Seat

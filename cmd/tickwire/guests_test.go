@@ -145,6 +145,74 @@ func TestConvertPlugins(t *testing.T) {
 	}
 }
 
+// TestSerializerPlugin: --to names a serializer: all rows, in order, as plugins before it left them, once; of some symbols and behind a validator only those that are published.
+func TestSerializerPlugin(t *testing.T) {
+	guestCache(t)
+	day := sampleDay(t)
+	rows := func(args ...string) (all [][]string) {
+		code, out, errs := command(t, append([]string{"convert", day, "--to", "csv_rows", "--out", "-", "--plugin", pluginExamples + "csv"}, args...)...)
+		if code != exitOK {
+			t.Fatalf("%v: exit %d: %s", args, code, errs)
+		}
+		for _, line := range strings.Split(strings.TrimSpace(out), "\n") {
+			all = append(all, strings.Split(strings.TrimSuffix(line, "\r"), ","))
+		}
+		return all
+	}
+	all := rows()
+	if want := "sequence,ts_event,kind,symbol,side,price,size"; strings.Join(all[0], ",") != want || len(all) != 12_013 {
+		t.Fatalf("%d lines, the first %q", len(all), all[0])
+	}
+	last := 0
+	for _, r := range all[1:] {
+		var n int
+		fmt.Sscan(r[0], &n)
+		if n <= last {
+			t.Fatalf("row %d behind row %d", n, last)
+		}
+		last = n
+	}
+	bob := rows("--symbols", "BOB")
+	count := 0
+	for _, r := range all[1:] {
+		if r[3] == "BOB" {
+			count++
+		}
+	}
+	if len(bob)-1 < count || len(bob) > count+20 { // rows of no instrument are everybody's
+		t.Errorf("%d rows of BOB, %d of them", len(bob)-1, count)
+	}
+	limit := filepath.Join(t.TempDir(), "limit.wasm")
+	if err := os.WriteFile(limit, testguest.Refuse("limit", "1.0.0", 0, 0, "pass"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if some := rows("--plugin", limit); len(some) >= len(all) || len(some) < 5000 {
+		t.Errorf("%d rows of %d behind a validator that refuses all", len(some), len(all))
+	}
+	rename := filepath.Join(t.TempDir(), "rename.wasm")
+	if err := os.WriteFile(rename, testguest.Rename("rename", "1.0.0", 'X'), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for i, r := range rows("--plugin", rename)[1:] {
+		if was := all[i+1][3]; was != "" && r[3] != "X"+was {
+			t.Fatalf("row %s: symbol %q behind a plugin that renames, %q without", r[0], r[3], was)
+		}
+	}
+	for _, tc := range []struct {
+		args []string
+		code int
+		says string
+	}{
+		{[]string{"--to", "nosuch", "--plugin", pluginExamples + "csv"}, exitUsage, "nor of the plugins' serializers (csv_rows)"},
+		{[]string{"--to", "csv_rows"}, exitUsage, "there is no --plugin"},
+		{[]string{"--to", "csv_rows", "--plugin", pluginExamples + "csv", "--schema", "trades"}, exitUsage, "writes rows"},
+	} {
+		if code, _, errs := command(t, append([]string{"convert", day, "--out", "-"}, tc.args...)...); code != tc.code || !strings.Contains(errs, tc.says) {
+			t.Errorf("%v: exit %d, %s", tc.args, code, errs)
+		}
+	}
+}
+
 // acmeCapture has orders of the example parser's protocol.
 func acmeCapture(t *testing.T, orders int) string {
 	t.Helper()
