@@ -20,7 +20,6 @@ import (
 	"github.com/tickwire/tickwire/feed/process"
 	"github.com/tickwire/tickwire/nic"
 	"github.com/tickwire/tickwire/parsers/dbn"
-	"github.com/tickwire/tickwire/plugins"
 	"github.com/tickwire/tickwire/ringbuf"
 	"github.com/tickwire/tickwire/sqlgw"
 	"github.com/tickwire/tickwire/sqlgw/format"
@@ -401,9 +400,8 @@ func convertCapture(ctx context.Context, o *convertOptions, dst io.Writer, stder
 		return convertRows(ctx, o, input, dst, stderr)
 	}
 	source := sources[o.schema]
-	var seat plugins.Seat
 	run := process.OfflineOptions{
-		Kinds: []ringbuf.Kind{source.kind}, Publisher: o.publisher, Dataset: o.dataset, Capture: input, Only: o.symbols, Plugins: &seat,
+		Kinds: []ringbuf.Kind{source.kind}, Publisher: o.publisher, Dataset: o.dataset, Capture: input, Only: o.symbols, Plugins: o.guests.place(),
 	}
 	if o.schema == "mbp-10" {
 		if len(o.symbols) == 0 {
@@ -423,7 +421,7 @@ func convertCapture(ctx context.Context, o *convertOptions, dst io.Writer, stder
 		return 0, err
 	}
 	defer func() { err = errors.Join(err, f.Close()) }()
-	if err := o.guests.join(f, &seat, run.Publisher); err != nil {
+	if err := o.guests.join(f, run.Publisher); err != nil {
 		return 0, err
 	}
 	if note := f.Capture.DayNote(); note != "" {

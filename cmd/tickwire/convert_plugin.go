@@ -24,7 +24,6 @@ type serializer struct {
 	err     error
 	stop    func()
 	columns [manifest.MostCustom]int // of the chain
-	chain   *plugins.Chain           // that columns are of
 }
 
 // serializes finds the serializer that --to names.
@@ -56,16 +55,15 @@ func convertRows(ctx context.Context, o *convertOptions, input process.CaptureOp
 			s.reads = append(s.reads, name)
 		}
 	}
-	var seat plugins.Seat
 	f, err := process.OpenOffline(o.in, process.OfflineOptions{
-		Publisher: o.publisher, Dataset: o.dataset, Capture: input, Only: o.symbols, Plugins: &seat, Rows: s.take,
+		Publisher: o.publisher, Dataset: o.dataset, Capture: input, Only: o.symbols, Plugins: o.guests.place(), Rows: s.take,
 	})
 	if err != nil {
 		return 0, err
 	}
 	defer func() { err = errors.Join(err, f.Close()) }()
 	s.stop = f.Stop
-	if err := o.guests.join(f, &seat, o.publisher); err != nil {
+	if err := o.guests.join(f, o.publisher); err != nil {
 		return 0, err
 	}
 	if err := s.fits(o.guests.chain); err != nil {

@@ -12,7 +12,6 @@ import (
 	"strings"
 
 	"github.com/tickwire/tickwire/feed/process"
-	"github.com/tickwire/tickwire/plugins"
 	"github.com/tickwire/tickwire/ringbuf"
 	"github.com/tickwire/tickwire/sqlgw"
 	"github.com/tickwire/tickwire/sqlgw/catalog"
@@ -157,14 +156,13 @@ func (o *sqlOptions) capture(ctx context.Context, errs io.Writer) (a asker, err 
 
 // fill runs the capture to its end.
 func (o *sqlOptions) fill(ctx context.Context, s *store.Store, run process.OfflineOptions, errs io.Writer) (err error) {
-	var seat plugins.Seat
-	run.Plugins = &seat
+	run.Plugins = o.guests.place()
 	f, err := process.OpenOffline(o.from, run)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, f.Close(), o.guests.leave()) }()
-	if err := o.guests.join(f, &seat, run.Publisher); err != nil {
+	if err := o.guests.join(f, run.Publisher); err != nil {
 		return err
 	}
 	if note := f.Capture.DayNote(); note != "" {

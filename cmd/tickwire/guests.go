@@ -29,6 +29,7 @@ type guests struct {
 	loaded []guest
 	parser *protocol.Plugin // the input's protocol, nil: it is ours
 	chain  *plugins.Chain
+	seat   plugins.Seat // of chain
 }
 
 // guest is a plugin with its parameters.
@@ -183,8 +184,16 @@ func customOf(m *manifest.Manifest) (all []ringbuf.PluginColumn) {
 	return all
 }
 
-// join puts the chain before the lane of an offline run, whose options have seat.
-func (g *guests) join(f *process.Offline, seat *plugins.Seat, publisher uint16) (err error) {
+// place is where an offline run's lane finds the chain, nil when there is none.
+func (g *guests) place() *plugins.Seat {
+	if len(g.stages()) == 0 {
+		return nil
+	}
+	return &g.seat
+}
+
+// join puts the chain before the lane of an offline run, whose options have place.
+func (g *guests) join(f *process.Offline, publisher uint16) (err error) {
 	stages := g.stages()
 	if len(stages) == 0 {
 		return nil
@@ -201,7 +210,7 @@ func (g *guests) join(f *process.Offline, seat *plugins.Seat, publisher uint16) 
 	if err := ringbuf.WritePlugins(path, &told, ringbuf.SideOptions{}); err != nil {
 		return err
 	}
-	seat.Set(g.chain)
+	g.seat.Set(g.chain)
 	return nil
 }
 
