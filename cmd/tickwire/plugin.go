@@ -39,6 +39,7 @@ signatures count. plugins/ABI.md says what a plugin is.`,
 		pluginEnableCommand(), pluginDisableCommand(), pluginRollbackCommand(),
 		pluginKeygenCommand(), pluginSignCommand(), pluginVerifyCommand(),
 		pluginPushCommand(), pluginPullCommand(),
+		pluginNewCommand(), pluginBuildCommand(), pluginDocsCommand(), pluginTestCommand(),
 	)
 	return c
 }

@@ -41,6 +41,15 @@ func Languages() []string {
 type job struct {
 	dir, temp, out string
 	sources        []string
+	named          bool // names of functions stay in the module
+}
+
+// strip is one of two flags: with names, and without.
+func (j job) strip(named, bare string) string {
+	if j.named {
+		return named
+	}
+	return bare
 }
 
 // run calls a compiler. What it says is the error.
@@ -57,7 +66,7 @@ func (j job) run(env []string, name string, args ...string) error {
 // Of a plugin in C or C++. One page is enough of a stack for what calls nothing but itself, and below it there is no memory: an overflow traps.
 var (
 	clangFlags = []string{"--target=wasm32", "-O3", "-Wall", "-Wextra", "-Wno-unused-parameter", "-nostdlib", "-mbulk-memory",
-		"-Wl,--no-entry", "-Wl,--strip-all", "-Wl,--stack-first", "-Wl,-z,stack-size=16384"}
+		"-Wl,--no-entry", "-Wl,--stack-first", "-Wl,-z,stack-size=16384"}
 	cppFlags = []string{"-std=c++20", "-fno-exceptions", "-fno-rtti", "-fno-threadsafe-statics", "-Werror=global-constructors"}
 )
 
@@ -80,7 +89,7 @@ func (j job) clang(lang, tool string, flags []string) error {
 		return err
 	}
 	args := append(append([]string{}, clangFlags...), flags...)
-	args = append(args, "-I.", "-I"+headers, "-o", j.out)
+	args = append(args, j.strip("-Wl,--strip-debug", "-Wl,--strip-all"), "-I.", "-I"+headers, "-o", j.out)
 	return j.run(nil, clang, append(args, j.sources...)...)
 }
 
@@ -136,7 +145,7 @@ func compileRust(j job) error {
 		return err
 	}
 	return j.run(nil, rustc, "--edition", "2021", "--target", rustTarget, "--crate-type", "cdylib", "--crate-name", "plugin",
-		"-C", "opt-level=3", "-C", "lto", "-C", "panic=abort", "-C", "strip=symbols", "-C", "target-feature=+bulk-memory",
+		"-C", "opt-level=3", "-C", "lto", "-C", "panic=abort", "-C", j.strip("strip=debuginfo", "strip=symbols"), "-C", "target-feature=+bulk-memory",
 		"-C", "link-arg=-zstack-size=16384", "-C", "link-arg=--stack-first", "-o", j.out, j.sources[0])
 }
 
@@ -169,7 +178,7 @@ func compileGo(j job) error {
 		return &MissingError{"Go", "go", "install Go 1.24 or later"}
 	}
 	return j.run([]string{"GOOS=wasip1", "GOARCH=wasm", "CGO_ENABLED=0"}, path,
-		"build", "-trimpath", "-buildvcs=false", "-buildmode=c-shared", "-ldflags=-s -w", "-o", j.out, ".")
+		"build", "-trimpath", "-buildvcs=false", "-buildmode=c-shared", j.strip("-ldflags=-w", "-ldflags=-s -w"), "-o", j.out, ".")
 }
 
 // AssemblyScriptVersion is the compiler that the SDK is tested with.
@@ -184,7 +193,11 @@ func compileAssemblyScript(j job) error {
 	if err != nil {
 		return fmt.Errorf("build: %w", err)
 	}
-	return j.run(nil, asc, j.sources[0], "-O3", "--noAssert", "--runtime", "stub", "--use", "abort=", "--outFile", out)
+	args := []string{j.sources[0], "-O3", "--noAssert", "--runtime", "stub", "--use", "abort=", "--outFile", out}
+	if j.named {
+		args = append(args, "--debug")
+	}
+	return j.run(nil, asc, args...)
 }
 
 // findAsc looks where npm puts it, in dir and the folders that dir is in, then in PATH.

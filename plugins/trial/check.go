@@ -29,13 +29,13 @@ type Options struct {
 
 // Check is one thing that was looked at.
 type Check struct {
-	Name string `json:"name"`
-	Unit string `json:"unit"`
-	Rows int    `json:"rows"` // or packets, of all runs
-	Fuel uint64 `json:"fuel_per_row"`
-	Ok   bool   `json:"ok"`
-	What string `json:"problem,omitempty"`
-	Case *Case  `json:"-"` // that shows the problem, nil: there is none
+	Name string  `json:"name"`
+	Unit string  `json:"unit"`
+	Rows int     `json:"rows"` // or packets, of all runs
+	Fuel float64 `json:"fuel_per_row"`
+	Ok   bool    `json:"ok"`
+	What string  `json:"problem,omitempty"`
+	Case *Case   `json:"-"` // that shows the problem, nil: there is none
 }
 
 // ReadCases reads the cases in a folder, in order of their names. A folder that is not there has none.
@@ -137,7 +137,7 @@ func generated(p *plugins.Plugin, unit int, seed uint64, n int, cases []*Case) (
 // fuzz checks case after case until the time is over or one fails, which is then cut down to few rows.
 func fuzz(p *plugins.Plugin, unit int, d time.Duration, seed uint64, cases []*Case) (*Check, error) {
 	sum := &Check{Ok: true, Unit: unitName(&p.Manifest().Kinds[unit])}
-	fuel, batches := uint64(0), 0
+	fuel, batches := 0.0, 0
 	for end := time.Now().Add(d); batches == 0 || time.Now().Before(end); seed++ {
 		batches++
 		k, err := generated(p, unit, seed, 1+int(seed*2654435761%509), cases)
@@ -145,14 +145,14 @@ func fuzz(p *plugins.Plugin, unit int, d time.Duration, seed uint64, cases []*Ca
 			return nil, err
 		}
 		sum.Rows += k.Rows
-		fuel += k.Fuel * uint64(k.Rows)
+		fuel += k.Fuel * float64(k.Rows)
 		if !k.Ok {
 			sum.Ok, sum.Case = false, smaller(p, k.Case)
 			sum.What = fmt.Sprintf("seed %d: %s", seed, checkCase(p, sum.Case).What)
 			break
 		}
 	}
-	sum.Fuel = fuel / max(uint64(sum.Rows), 1)
+	sum.Fuel = fuel / float64(max(sum.Rows, 1))
 	sum.Name = fmt.Sprintf("fuzz, %d batches", batches)
 	return sum, nil
 }
@@ -224,7 +224,7 @@ func checkCase(p *plugins.Plugin, c *Case) Check {
 			}
 		}
 	}
-	k.Ok, k.Fuel = true, fuel/max(uint64(k.Rows), 1)
+	k.Ok, k.Fuel = true, float64(fuel)/float64(max(k.Rows, 1))
 	return k
 }
 
