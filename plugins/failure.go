@@ -24,6 +24,7 @@ type Failure struct {
 	Fuel            bool   // it ran out of fuel
 	Err             error  // of a trap: with the stack, on lines of their own
 	Text            string // what tw_error said
+	At              int    // where it trapped: offset in the module, 0: not known (Options.Mark)
 }
 
 func (f *Failure) Error() string {

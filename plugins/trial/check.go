@@ -157,8 +157,21 @@ func fuzz(p *plugins.Plugin, unit int, d time.Duration, seed uint64, cases []*Ca
 	return sum, nil
 }
 
-// smaller leaves rows out of a failing case as long as it still fails.
+// smaller leaves rows out of a case that fails a check, as long as it still does.
 func smaller(p *plugins.Plugin, c *Case) *Case {
+	return without(c, func(c *Case) bool { return !checkCase(p, c).Ok })
+}
+
+// reduced leaves rows out of a case as long as its error is the same.
+func reduced(p *plugins.Plugin, c *Case, same func(error) bool) *Case {
+	return without(c, func(c *Case) bool {
+		_, err := Run(p, c, 0)
+		return same(err)
+	})
+}
+
+// without leaves rows or packets out of a case as long as the rest fails: halves first, then smaller parts.
+func without(c *Case, fails func(*Case) bool) *Case {
 	length := func(c *Case) int { return max(len(c.In.Rows), len(c.Packets)) }
 	for step := length(c) / 2; step > 0; step /= 2 {
 		for from := 0; from+step <= length(c); {
@@ -168,7 +181,7 @@ func smaller(p *plugins.Plugin, c *Case) *Case {
 			} else {
 				try.In.Rows = slices.Delete(slices.Clone(c.In.Rows), from, from+step)
 			}
-			if length(&try) > 0 && !checkCase(p, &try).Ok {
+			if length(&try) > 0 && fails(&try) {
 				c = &try
 			} else {
 				from += step

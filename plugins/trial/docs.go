@@ -189,7 +189,7 @@ func (d *docs) unit(u *manifest.Unit) {
 	if len(rows) == 0 {
 		d.section(what)
 	}
-	d.table(what, []string{"column", "type", "", "what it is"}, rows)
+	d.table(what, []string{"column", "type", "access", "what it is"}, rows)
 	for k, r := range u.Reasons {
 		d.text(fmt.Sprintf("Reason %d: %s", k, r))
 	}
