@@ -744,3 +744,18 @@ func TestMemoryGrows(t *testing.T) {
 		}
 	}
 }
+
+// Rows of kinds without a side have anything in it. A plugin that writes sides and leaves those alone is right.
+func TestSideLeftAlone(t *testing.T) {
+	g := NewGuest(1)
+	p := g.Layout(64, 0, 0, Column(3, 1, 3, 0))
+	g.Func("tw_transform", "ii:i", "", I32(0), I32('A'), Store(I32Store8, p.Col[3]), LocalGet(1))
+	h, _ := newHost(t, Policy{})
+	c := newChain(t, h, Env{}, compile(t, h, g.Plugin(`{"name": "s", "version": "1.0.0", "abi": 1, "limits": {"max_rows": 64}, "kinds": [{"kind": "transform", "writes": ["side"], "reads": ["side"]}]}`)))
+	b := newBatch(t, 100)
+	b.Side[1], b.Side[99] = 0, 'x'
+	c.Pass(b, 1)
+	if s := c.Stats()[0]; s.Errors != 0 || b.Side[0] != 'A' || b.Side[64] != 'A' || b.Side[1] != 0 || b.Side[99] != 'x' {
+		t.Errorf("%+v, sides %q %q %q %q", s, b.Side[0], b.Side[1], b.Side[64], b.Side[99])
+	}
+}

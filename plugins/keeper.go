@@ -55,11 +55,11 @@ func (k *keeper) run(c *Chain) {
 
 func (k *keeper) handle(c *Chain, r report, again bool) {
 	s := &c.stages[r.stage]
-	text, attrs := "plugins: a call failed", []slog.Attr{slog.String("error", r.err.Error())}
+	text := "plugins: a call failed"
 	if r.out {
 		text = "plugins: a call failed; the plugin is taken out after so many failures: reload it to have it back"
 	}
-	s.plugin.say(slog.LevelError, text, attrs...)
+	s.plugin.say(slog.LevelError, text, slog.String("error", r.err.Error()))
 	if err := r.dead.Close(); err != nil {
 		s.plugin.say(slog.LevelError, "plugins: closing an instance", slog.String("error", err.Error()))
 	}

@@ -3,6 +3,7 @@ package plugins
 import (
 	"context"
 	"log/slog"
+	"sync"
 	"sync/atomic"
 	"time"
 )
@@ -13,6 +14,7 @@ type speaker struct {
 	lines chan line
 	lost  atomic.Uint64
 	done  chan struct{}
+	once  sync.Once
 }
 
 type line struct {
@@ -49,7 +51,7 @@ func (s *speaker) say(level slog.Level, text string, attrs ...slog.Attr) {
 }
 
 func (s *speaker) close() {
-	close(s.lines)
+	s.once.Do(func() { close(s.lines) })
 	<-s.done
 }
 

@@ -347,7 +347,7 @@ func (i *Instance) judge(unit int, kind manifest.Kind, fn int, b *tick.Batch, fr
 	}
 	notKept := 0
 	if err == nil {
-		notKept, err = i.possible(u, fn, n)
+		notKept, err = i.possible(u, fn, b, from, n)
 	}
 	if err == nil && kind == manifest.Validator {
 		err = i.countIs(fn, got, notKept)
@@ -363,7 +363,7 @@ func (i *Instance) judge(unit int, kind manifest.Kind, fn int, b *tick.Batch, fr
 }
 
 // possible checks verdicts, reasons and sides before anything of them is taken, and says how many rows are not kept. Hot path.
-func (i *Instance) possible(u *unit, fn, n int) (notKept int, err error) {
+func (i *Instance) possible(u *unit, fn int, b *tick.Batch, from, n int) (notKept int, err error) {
 	mem := i.memory.all
 	if u.ctl != 0 {
 		bad := uint64(0)
@@ -385,8 +385,9 @@ func (i *Instance) possible(u *unit, fn, n int) (notKept int, err error) {
 		}
 	}
 	if u.side != 0 {
-		for _, c := range mem[u.side : u.side+n] {
-			if c != 'A' && c != 'B' && c != 'N' {
+		for r, c := range mem[u.side : u.side+n] {
+			// Rows of kinds that have no side have anything there, which may stay.
+			if c != 'A' && c != 'B' && c != 'N' && c != b.Side[(from+r)&tick.RowMask] {
 				return 0, i.wrong(fn, fmt.Errorf("a side is %q, none of A, B, N", c))
 			}
 		}

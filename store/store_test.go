@@ -567,16 +567,19 @@ func TestCounters(t *testing.T) {
 	check(t, "counters", rows(t, s, "tickwire.counters", Bounds{}, "instance", "process", "name", "value"), []string{"t f 0.lane.messages 42"})
 }
 
-// TestImplied: a level of an implied book out of the ext ring.
+// TestImplied: a level of an implied book out of the ext ring, and that the book is void.
 func TestImplied(t *testing.T) {
 	l := newLane(t, 1<<12)
 	s := follow(t, l, Options{})
 	publish(l, ringbuf.KindExt, tick.Ext{
 		Header: tick.Header{Length: 14, RType: tick.RTypeExt, PublisherID: 2, InstrumentID: 7, TsEvent: testDay + 99}, Kind: tick.ExtImplied, Seq32: 5,
 		A: 0xFFFFFFFFC4653600, B: 1 << 40, C: 'B' | 2<<8 | 'A'<<16,
+	}, tick.Ext{
+		Header: tick.Header{Length: 14, RType: tick.RTypeExt, PublisherID: 2, InstrumentID: 7, TsEvent: testDay + 99}, Kind: tick.ExtImplied, Seq32: 6,
+		A: 1<<63 - 1, C: 'N' | 'R'<<16,
 	})
 	check(t, "implied", rows(t, s, "implied", Bounds{}, "symbol", "action", "side", "level", "price", "size", "sequence", "ts_recv_ns"),
-		[]string{"AAPL A B 2 -1000000000 1099511627776 5 NULL"})
+		[]string{"AAPL A B 2 -1000000000 1099511627776 5 NULL", "AAPL R N 0 NULL 0 6 NULL"})
 }
 
 // TestConsolidated: a record of a cbbo ring is a row, and one of each venue that has said something.

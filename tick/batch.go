@@ -88,6 +88,8 @@ const (
 	StateClamped   uint8 = 1 << 3 // the row took more than there was; Size is what there was
 	StateDuplicate uint8 = 1 << 4 // the new order's id was live: that stale order was removed first
 	StateSuspect   uint8 = 1 << 5 // the instrument's book is suspect (FlagMaybeBadBook)
+	// StateSuspectLevels: its price book is, where the venue sends levels beside orders. Best prices hang on that one alone.
+	StateSuspectLevels uint8 = 1 << 6
 )
 
 // Reset forgets all rows. It may be called on the hot path.

@@ -18,6 +18,16 @@ const (
 	StatusNotAvail        uint16 = 15
 )
 
+// TradingState says that a status with this action tells the instrument's trading state. The others stand beside it and leave it as it was: no action (a
+// venue's "no change", or an event such as implied matching), a new price indication, a restriction of short sales.
+func TradingState(action uint16) bool {
+	switch action {
+	case StatusNone, StatusPriceIndication, StatusSSRChange:
+		return false
+	}
+	return true
+}
+
 const (
 	ReasonNone                 uint16 = 0
 	ReasonScheduled            uint16 = 1

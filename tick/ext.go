@@ -20,7 +20,8 @@ package tick
 // ExtConditions are a trade's, where they are not those of every day: settlement, trade through, session, tape. ExtListing is what a venue says of an instrument
 // beside its definition: the code of the market that lists it, whether it takes round lots (a second ASCII), the close and the volume of the day before.
 //
-// ExtImplied is a change of the implied book: A, M or C of a level, counted from 1 (0: by its price), as in an mbp record.
+// ExtImplied is a change of the implied book: A, M or C of a level, counted from 1 (0: by its price), as in an mbp record. R, of level 0 and neither side, says that the
+// book is void: what is in it, if anything, follows as A.
 //
 // ASCII values are packed with their first character in the lowest byte.
 type Ext struct {

@@ -1,7 +1,8 @@
 // Package fixbench measures what a FIX message costs, from memory, beside the C++ engine's reading of the very same messages in the same run.
 //
 //	bytes      a loop over the bytes that looks for SOH and nothing else: the floor of what plain code does
-//	scan       tags and values found
+//	loop       tags and values found, a byte at a time
+//	scan       the same by fix.Scan
 //	frame      BodyLength and CheckSum verified
 //	parse      fields and repeating groups by the version's dictionary
 //	decode     frame, parse, and the rows of W and X into tick.Batch columns
@@ -19,6 +20,7 @@ import (
 	"fmt"
 	"io"
 	"runtime"
+	"slices"
 	"time"
 
 	"github.com/tickwire/tickwire/bench/machine"
@@ -192,9 +194,14 @@ func Run(d *Day, o Options) (_ *Report, err error) {
 		}
 	}
 	if r.Missing == "" {
-		r.Ratio = r.Engine[1].Ns.Median / (r.Stages[2].Ns.Median + r.Stages[3].Ns.Median)
+		r.Ratio = r.Engine[1].Ns.Median / (r.stage("frame").Ns.Median + r.stage("parse").Ns.Median)
 	}
 	return r, nil
+}
+
+// stage gives one by its name, which must be one.
+func (r *Report) stage(name string) *Stage {
+	return &r.Stages[slices.IndexFunc(r.Stages, func(s Stage) bool { return s.Name == name })]
 }
 
 func (s *Stage) add(d *Day, took time.Duration, faults uint64) {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -12,6 +13,7 @@ import (
 
 	"github.com/tickwire/tickwire/bench/meter"
 	session "github.com/tickwire/tickwire/feed/session/fix"
+	"github.com/tickwire/tickwire/parsers/fix"
 	"github.com/tickwire/tickwire/sim/fixgen"
 )
 
@@ -46,7 +48,7 @@ func TestRun(t *testing.T) {
 					t.Errorf("%s: %+v", s.Name, s)
 				}
 			}
-			if frame, decode := r.Stages[2].Ns.Min, r.Stages[4].Ns.Min; decode < frame {
+			if frame, decode := r.stage("frame").Ns.Min, r.stage("decode").Ns.Min; decode < frame {
 				t.Errorf("decode, which frames, takes %v ns, frame %v", decode, frame)
 			}
 			switch {
@@ -117,5 +119,21 @@ func TestLoad(t *testing.T) {
 	}
 	if _, err := Of(nil); !errors.Is(err, ErrEmpty) {
 		t.Error(err)
+	}
+}
+
+// The loop that the scan is measured beside finds the same fields.
+func TestPlainScan(t *testing.T) {
+	a, b := make([]fix.Field, 64), make([]fix.Field, 64)
+	for _, raw := range []string{
+		"8=FIX.4.4\x019=5\x0135=0\x0110=161\x01", "95=3\x0196=a\x01b\x0158=x\x01", "1=\x01", "12345678=1\x01", "", "0=1\x01", "123456789=1\x01", "55\x01", "=1\x01", "55=A", "95=9\x0196=a\x01", "95=1\x0158=x\x01", "95=1\x0196=ab\x01",
+	} {
+		n, used, err := fix.Scan([]byte(raw), a)
+		if err != nil || used != len(raw) {
+			n = 0
+		}
+		if m := plainScan([]byte(raw), b); m != n || !slices.Equal(a[:n], b[:m]) {
+			t.Errorf("%q: %v, want %v", raw, b[:m], a[:n])
+		}
 	}
 }

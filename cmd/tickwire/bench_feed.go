@@ -32,7 +32,7 @@ in the same run. The ratio is time a byte over ITCH's, whose packets hold as man
 			}
 			progress := newProgress(cmd.ErrOrStderr())
 			defer progress.done()
-			day, err := feedbench.Load(path, p, protocol.Options{Version: in.version, Product: in.product, Schema: in.schema})
+			day, err := feedbench.Load(path, p, protocol.Options{Version: in.version, Product: in.product, Prices: in.prices, Schema: in.schema})
 			if err != nil {
 				return err
 			}
@@ -57,6 +57,7 @@ in the same run. The ratio is time a byte over ITCH's, whose packets hold as man
 	f.StringVar(&path, "file", "", "capture to measure with: the first channel's line A is taken")
 	f.StringVar(&in.version, "version", "", "of the protocol")
 	f.StringVar(&in.product, "product", "", "which of the venue's feeds")
+	in.pricesFlag(f)
 	f.StringVar(&in.schema, "schema-file", "", "mdp3: an SBE schema newer than the one built in")
 	f.Uint64Var(&messages, "itch-messages", 2_000_000, "of the ITCH day beside it")
 	f.BoolVar(&full, "itch-full", false, "fill the ITCH day's packets, in place of as many messages as the capture's packets hold")

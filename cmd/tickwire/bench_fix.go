@@ -23,7 +23,7 @@ func benchFIX() *cobra.Command {
 	c := &cobra.Command{
 		Use: "fix", Short: "ns a FIX message, beside the C++ engine's reading of the same", Args: exactly(0),
 		Long: `fix runs messages from memory through each stage: tags and values found, length and sum verified, groups by the dictionary, rows of W and X, and
-the same with price books; beside a plain loop over the bytes. Where g++ and libquickfix-dev are installed the C++ engine reads the very same messages in
+the same with price books; beside a loop that only looks at the bytes (bytes), and one that finds the same tags and values a byte at a time (loop). Where g++ and libquickfix-dev are installed the C++ engine reads the very same messages in
 turns in the same run, without and with its data dictionary (FIX::Message of the text, length and sum verified); else its lines are left out, and why is said.
 Without --file it generates a day.`,
 		Example: "  tickwire bench fix\n  tickwire gen fix --version 5.0SP2 --messages 200000 --out /tmp/day.fix && tickwire bench fix --file /tmp/day.fix --json",

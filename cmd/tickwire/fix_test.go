@@ -137,16 +137,18 @@ func TestFIXWords(t *testing.T) {
 		t.Error("there are clients though none is named")
 	}
 	for text, want := range map[string]string{
-		"[feed.fix]\nsender = \"a\"\ntarget = \"b\"\nlist = true":                                                                       "address",
-		"[feed.fix]\naddress = \"h:1\"\nlist = true":                                                                                    "sender and target",
-		"[feed.fix]\naddress = \"h:1\"\nsender = \"a\"\ntarget = \"b\"":                                                                 "nothing to subscribe to",
-		"[feed.fix]\naddress = \"h:1\"\nsender = \"a\"\ntarget = \"b\"\nlist = true\nversion = \"4.3\"":                                 "version",
-		"[feed.fix]\naddress = \"h:1\"\nsender = \"a\"\ntarget = \"b\"\nlist = true\nstart = \"08:00:00\"":                              "start and end",
-		"[feed.fix]\naddress = \"h:1\"\nsender = \"a\"\ntarget = \"b\"\nlist = true\n[feed.fix.tls]\ncert = \"x\"":                      "cert and key",
-		"[feed.fix]\naddress = \"h:1\"\nsender = \"a\"\ntarget = \"b\"\nlist = true\n[serve.fix]\nclients = [\"c\"]\nfeed = \"nosuch\"": "no feed of this configuration",
-		"[feed.fix]\naddress = \"h:1\"\nsender = \"a\"\ntarget = \"b\"\nlist = true\n[serve.fix]\nclients = [\"c\", \"c\"]":             "twice",
-		"[feed.fix]\naddress = \"h:1\"\nsender = \"a\"\ntarget = \"b\"\nlist = true\n[serve.fix]\nfeed = \"f\"":                         "clients",
-		"product = \"nosuch\"\n[feed.fix]\naddress = \"h:1\"\nsender = \"a\"\ntarget = \"b\"\nlist = true":                              "levels",
+		"[feed.fix]\nsender = \"a\"\ntarget = \"b\"\nlist = true":                                                                             "address",
+		"[feed.fix]\naddress = \"h:1\"\nlist = true":                                                                                          "sender and target",
+		"[feed.fix]\naddress = \"h:1\"\nsender = \"a\"\ntarget = \"b\"":                                                                       "nothing to subscribe to",
+		"[feed.fix]\naddress = \"h:1\"\nsender = \"a\"\ntarget = \"b\"\nlist = true\nversion = \"4.3\"":                                       "version",
+		"[feed.fix]\naddress = \"h:1\"\nsender = \"a\"\ntarget = \"b\"\nlist = true\nstart = \"08:00:00\"":                                    "start and end",
+		"[feed.fix]\naddress = \"h:1\"\nsender = \"a\"\ntarget = \"b\"\nlist = true\n[feed.fix.tls]\ncert = \"x\"":                            "cert and key",
+		"[feed.fix]\naddress = \"h:1\"\nsender = \"a\"\ntarget = \"b\"\nlist = true\n[serve.fix]\nclients = [\"c\"]\nfeed = \"nosuch\"":       "no feed of this configuration",
+		"[feed.fix]\naddress = \"h:1\"\nsender = \"a\"\ntarget = \"b\"\nlist = true\n[serve.fix]\nclients = [\"c\", \"c\"]":                   "twice",
+		"[feed.fix]\naddress = \"h:1\"\nsender = \"a\"\ntarget = \"b\"\nlist = true\n[serve.fix]\nfeed = \"f\"":                               "clients",
+		"[feed.fix]\naddress = \"h:1\"\nsender = \"a\"\ntarget = \"b\"\nlist = true\n[serve.fix]\nclients = [\"c\"]\nstart = \"08:00:00\"":    "start and end",
+		"[feed.fix]\naddress = \"h:1\"\nsender = \"a\"\ntarget = \"b\"\nlist = true\n[serve.fix]\nclients = [\"c\"]\nresend_bytes = \"1MiB\"": "resend",
+		"product = \"nosuch\"\n[feed.fix]\naddress = \"h:1\"\nsender = \"a\"\ntarget = \"b\"\nlist = true":                                    "levels",
 	} {
 		if _, err := config.Parse(fmt.Appendf(nil, "[[feed]]\nname = \"f\"\nprotocol = \"fix\"\n%s\n", text), nil); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s\nsays nothing about %q: %v", text, want, err)

@@ -43,6 +43,11 @@ func TestMDP3SQL(t *testing.T) {
 		if got, want := ask("SELECT symbol, bid_px, bid_sz, ask_px, ask_sz FROM ticks QUALIFY row_number() OVER (PARTITION BY symbol ORDER BY seq DESC) = 1 ORDER BY symbol"), bestOf(g); got != want {
 			t.Errorf("%+v: best prices at the end\n%s\nwant\n%s", o, got, want)
 		}
+		const highest = "SELECT CAST(max(price) * %d AS DECIMAL(18,4)) FROM trades WHERE symbol = 'ESH6'" // whose DisplayFactor is 0.01
+		code, wire, errs := command(t, "sql", "--from", path, "--prices", "wire", "--format", "csv", fmt.Sprintf(highest, 1))
+		if got := ask(fmt.Sprintf(highest, 100)); code != exitOK || wire != got || len(strings.Split(got, ".")) != 2 {
+			t.Errorf("%+v: exit %d, the highest price on the wire is %s, and a hundred times ours %s; %s", o, code, wire, got, errs)
+		}
 		const counts = "SELECT count(DISTINCT symbol), count(*) - count(symbol), min(n) > 0 FROM (SELECT *, count(*) OVER (PARTITION BY symbol) AS n FROM ticks)"
 		if got, want := ask(counts), fmt.Sprintf("%d,0,t\n", g.Instruments()); !strings.HasSuffix(got, want) {
 			t.Errorf("%+v: symbols %s, want %s", o, got, want)

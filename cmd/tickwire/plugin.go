@@ -39,7 +39,8 @@ signatures count. plugins/ABI.md says what a plugin is.`,
 		pluginEnableCommand(), pluginDisableCommand(), pluginRollbackCommand(),
 		pluginKeygenCommand(), pluginSignCommand(), pluginVerifyCommand(),
 		pluginPushCommand(), pluginPullCommand(),
-		pluginNewCommand(), pluginBuildCommand(), pluginDocsCommand(), pluginTestCommand(),
+		pluginNewCommand(), pluginBuildCommand(), pluginTestCommand(),
+		pluginDebugCommand(), pluginProfileCommand(), pluginBenchCommand(), pluginDocsCommand(),
 	)
 	return c
 }

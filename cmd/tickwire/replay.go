@@ -97,7 +97,7 @@ func (o *replayOptions) intoRings(ctx context.Context, path string, errs io.Writ
 		Instance: config.Instance{Name: instance, RingDir: o.at.ringDir},
 		Feed: []config.Feed{{
 			Name: o.name, Source: "file", Path: abs, Pace: o.pace, Date: o.input.date,
-			Protocol: proto.Name, Version: o.input.version, Product: o.input.product, Schema: o.input.schema,
+			Protocol: proto.Name, Version: o.input.version, Product: o.input.product, Prices: o.input.prices, Definitions: o.input.definitions, Schema: o.input.schema,
 			Publisher: publisher, Dataset: dataset,
 		}},
 	}

@@ -24,6 +24,8 @@ func fixPort(cfg *config.Config, log *slog.Logger) (*fixsession.Server, error) {
 	}
 	server, err := fixsession.Serve(fixsession.ServerConfig{
 		Address: x.Address, SenderCompID: x.Sender, Clients: x.Clients, StoreDir: x.StoreDir, TLS: process.FIXTLS(&x.TLS), Log: log,
+		Resend: x.Resend, ResendMessages: x.ResendMessages, ResendBytes: int(x.ResendBytes),
+		Schedule: fixsession.Schedule{Start: x.Start, End: x.End, StartDay: x.StartDay, EndDay: x.EndDay, Zone: x.Zone},
 	}, market)
 	if err != nil {
 		return nil, err
@@ -48,6 +50,7 @@ func fixValues(s *fixsession.Server) (values []fixValue) {
 		"connections": &c.Connections, "refused": &c.Refused, "logons": &c.Logons, "logouts": &c.Logouts, "garbled": &c.Garbled, "slow": &c.Slow,
 		"backlog": &c.Backlog, "subscriptions": &c.Subscriptions, "denied": &c.Denied, "snapshots": &c.Snapshots, "increments": &c.Increments,
 		"conflated": &c.Conflated, "lost_trades": &c.LostTrades, "catchups": &c.Catchups, "resends": &c.Resends,
+		"resends_short": &c.ResendsShort,
 	} {
 		values = append(values, fixValue{"fix." + name, ringbuf.StatCounter, v.Load})
 	}

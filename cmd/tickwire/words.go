@@ -27,6 +27,8 @@ func wordOf(name string, v uint64, now time.Time) string {
 		return session.State(v).String()
 	case strings.HasSuffix(name, ".resync.live_state"):
 		return [...]string{"books are whole", "books are being rebuilt", "readers are being told of rebuilt books"}[min(v, 2)]
+	case strings.HasSuffix(name, ".natural.live_state"):
+		return [...]string{"books are whole", "price books are being learnt from the feed itself", "orders are suspect, and do not come back by natural refresh; price books do"}[min(v, 2)]
 	}
 	return ""
 }

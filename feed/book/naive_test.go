@@ -402,6 +402,12 @@ func compare(m *naive, b *Books) error {
 				return fmt.Errorf("instrument %d side %c: levels %v, want %v", n, side, got, want)
 			}
 			for _, l := range want {
+				if got, ok := b.LevelAt(n, side, l.Price); !ok || got != l {
+					return fmt.Errorf("instrument %d side %c: level at its price %v, want %v", n, side, got, l)
+				}
+				if got, ok := b.LevelAt(n, side, l.Price+1); ok {
+					return fmt.Errorf("instrument %d side %c: a level %v at %d", n, side, got, l.Price+1)
+				}
 				var ahead uint64
 				for i, id := range m.queues[naiveLevel{n, side, l.Price}] {
 					o := m.orders[m.id(n, id)]

@@ -44,6 +44,26 @@ func (b *Books) Levels(instrument uint32, side byte, dst []Level) int {
 	return n
 }
 
+// LevelAt gives the level of a side (tick.SideBid or tick.SideAsk) at a price; false: there is none. A descent at most.
+func (b *Books) LevelAt(instrument uint32, side byte, price int64) (Level, bool) {
+	place := b.place(instrument)
+	if place >= b.instruments || side != tick.SideBid && side != tick.SideAsk {
+		return Level{}, false
+	}
+	s := uint32(tick.SideBid - side)
+	h, key := b.instrument(place), keyOf(price, s)
+	if h.leaf[s] == 0 || key == noKey {
+		return Level{}, false
+	}
+	k := b.home(h, s, key)
+	at := k.after(key)
+	if at == 0 || k.keys[at-1] != key {
+		return Level{}, false
+	}
+	l := b.level(k.refs[at-1])
+	return Level{Price: price, Size: l.size, Orders: l.count}, true
+}
+
 // eachLevel calls fn with the levels of a side, best first, until it returns false.
 func (b *Books) eachLevel(instrument uint32, side byte, fn func(at uint32) bool) bool {
 	place := b.place(instrument)

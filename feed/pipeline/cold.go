@@ -113,6 +113,10 @@ func (l *Lane) cold(i int) {
 		if b.State[i]&tick.StateTop != 0 {
 			l.top(i, tick.ActionClear, tick.SideNone, tick.UndefPrice, 0, flags|l.lastTop(i), &b.After[i])
 		}
+		if p := l.depth.prices; p != nil && b.Sub[i] != tick.ClearOrders && p.HasImplied(b.Instrument[i]) {
+			undef := tick.UndefPrice
+			l.ext(i, tick.ExtImplied, 0, 0, uint64(undef), 0, impliedCode(tick.SideNone, tick.ActionClear, 0, 0))
+		}
 	}
 }
 
@@ -139,6 +143,9 @@ func (l *Lane) define(d *tick.Definition) {
 		}
 	}
 	l.counters.Definitions++
+	if n := l.current.natural; n != nil {
+		n.Define(d)
+	}
 	if l.rebuild != nil {
 		l.rebuild.toldDefinition(d)
 		if l.depth.prices != nil {
@@ -154,9 +161,10 @@ func (l *Lane) halt(s *tick.Status) {
 	if l.rebuild != nil {
 		l.rebuild.toldStatus(s)
 	}
-	switch s.Action {
-	case tick.StatusNone, tick.StatusPriceIndication, tick.StatusSSRChange:
+	if !tick.TradingState(s.Action) {
 		return
+	}
+	switch s.Action {
 	case tick.StatusTrading, tick.StatusQuoting:
 		l.books.SetHalted(s.InstrumentID, false)
 	case tick.StatusHalt, tick.StatusPause, tick.StatusSuspend, tick.StatusNotAvail:

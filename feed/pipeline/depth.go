@@ -238,6 +238,7 @@ func (l *Lane) lastUnless(i int, flags uint8, more bool) uint8 {
 
 func (l *Lane) ten(i int, action, side byte, price int64, size uint64, flags uint8, levels *[10]tick.BidAskPair) {
 	var slot ringbuf.Mbp10Slot
+	flags = l.topFlags(i, flags)
 	slot.Mbp10 = tick.Mbp10{Trade: l.trade(i, 92, tick.RTypeMbp10, action, side, price, size, flags), Levels: *levels}
 	l.staged.mbp10 = append(l.staged.mbp10, slot)
 }

@@ -24,7 +24,7 @@ import (
 //	Fill                    F
 //	Level                   A M C, F_MBP (**)       A M C when top changed
 //	Quote                   A A, F_TOB (**)         A, F_TOB when top chg.
-//	Clear                   R                       R when top changed
+//	Clear                   R                       R when top changed                ExtImplied R (***)
 //	Implied                                                                      ExtImplied
 //	Break                                                                        ExtBreak
 //	Status                  the same, inline                                     Status
@@ -33,7 +33,8 @@ import (
 // (*) M keeps the order's place in the queue unless the price changes, even when the order grew. Where it goes to the tail at an unchanged price, M could not
 // say so: C(old), A(new). (**) Only of a venue that has no orders (depth.price). Of a level, a new one is A, a change M, one that goes C with the size it had; levels that
 // go without a row of their own (they fell off the end, another price was laid over them, a range went) are C before. A Quote is the bid
-// and then the ask, each of which replaces its side. Where there is a price book best prices are its, and orders have no record in mbp1.
+// and then the ask, each of which replaces its side. Where there is a price book best prices are its, and orders have no record in mbp1; so is the doubt that a flag in mbp1 and
+// mbp10 tells, while one in mbo is of either book. (***) Where the instrument had implied levels.
 //
 // Only A, C, M and R change a book. T shows the top before the event, everything else the top after it. All records of a
 // row share its sequence and times, and only the last one in a ring carries F_LAST. Where a venue's event has several rows for an instrument
@@ -154,6 +155,19 @@ func (l *Lane) flags(i int) uint8 {
 	return f
 }
 
+// topFlags are flags of row i's records in the rings with best prices and levels: where there are price books, whether orders are in doubt is not the question.
+func (l *Lane) topFlags(i int, flags uint8) uint8 {
+	if l.depth.prices == nil {
+		return flags
+	}
+	b := l.batch
+	flags = flags&^tick.FlagMaybeBadBook | b.Flags[i&tick.RowMask]&tick.FlagMaybeBadBook
+	if b.State[i&tick.RowMask]&tick.StateSuspectLevels != 0 {
+		flags |= tick.FlagMaybeBadBook
+	}
+	return flags
+}
+
 // last is F_LAST, or 0 when another row of the same event follows in the mbo ring.
 func (l *Lane) last(i int) uint8 {
 	return tick.FlagLast &^ (l.batch.Flags[i&tick.RowMask] << 7) // tick.FlagMore is bit 0
@@ -198,6 +212,7 @@ func (l *Lane) top(i int, action, side byte, price int64, size uint64, flags uin
 	if l.out.Mbp1 == nil && l.out.Last == nil {
 		return
 	}
+	flags = l.topFlags(i, flags)
 	n := len(l.staged.mbp1)
 	l.staged.mbp1 = l.staged.mbp1[:n+1]
 	r := &l.staged.mbp1[n]
@@ -348,6 +363,9 @@ func (l *Lane) level(i int) {
 	b := l.batch
 	action, flags := levelAction(b.Sub[i]), l.flags(i)
 	if l.depth.levels {
+		if r := l.rebuild; r != nil && r.shadow != nil && l.books.Behind(b.Instrument[i]) { // readers have the book before the exchange
+			flags |= tick.FlagMaybeBadBook
+		}
 		l.levels(i, action, flags|tick.FlagMBP)
 	}
 	if b.State[i]&tick.StateTop != 0 {
@@ -433,8 +451,12 @@ func quoted(b *tick.Batch, i int) (side byte, price int64, size uint64) {
 func (l *Lane) implied(i int) {
 	b := l.batch
 	level, orders := tick.SplitLevelAt(b.Aux[i])
-	l.ext(i, tick.ExtImplied, 0, 0, uint64(b.Price[i]), b.Size[i],
-		uint64(b.Side[i])|uint64(uint8(level))<<8|uint64(levelAction(b.Sub[i]))<<16|uint64(orders)<<32)
+	l.ext(i, tick.ExtImplied, 0, 0, uint64(b.Price[i]), b.Size[i], impliedCode(b.Side[i], levelAction(b.Sub[i]), level, orders))
+}
+
+// impliedCode is C of a tick.ExtImplied.
+func impliedCode(side, action byte, number, orders uint32) uint64 {
+	return uint64(side) | uint64(uint8(number))<<8 | uint64(action)<<16 | uint64(orders)<<32
 }
 
 // stale stages the removal of the order whose id row i gave out again: without it readers would keep both. It may be

@@ -217,6 +217,7 @@ func TestLevelsBecomeRecords(t *testing.T) {
 	check(t, b.ext(t), []string{
 		"1 ring1 ref3 3000000000: 4294967296 0 0x0", "1 ring2 ref1 3000000000: 4294967296 0 0x0",
 		fmt.Sprintf("5 ring0 ref0 3000000000: 10500000000 6 %#x", 'A'|1<<8|'A'<<16), "1 ring1 ref4 3000000000: 4294967296 0 0x0",
+		fmt.Sprintf("5 ring0 ref0 3000000000: %d 0 %#x", tick.UndefPrice, 'N'|'R'<<16), // the implied book went with the other
 	})
 	if c := b.lane.depth.prices.Counters(); c.Absent != 1 {
 		t.Errorf("%+v", *c)

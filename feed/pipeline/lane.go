@@ -37,7 +37,9 @@ type Config struct {
 	Levels bool
 	// Mends says that a clearing row with FlagSnapshot comes before the whole state of its instrument: the instrument alone is suspect after a loss,
 	// and no more from there on.
-	Mends   bool
+	Mends bool
+	// Natural has price books that are suspect learnt anew from the stream itself, where the venue numbers levels; of no use without Prices. The default is off.
+	Natural bool
 	Symbols *symbols.Directory
 	Out     Outputs
 
@@ -97,6 +99,10 @@ type Lane struct {
 	depth     depth
 	only      selection
 	rebuild   *rebuild // nil: there is no snapshot server
+	naturals  []*Stream
+	natural   resync.NaturalCounters
+	doubts    uint64 // the price books' Doubts when they were looked at last
+	learning  bool   // Config.Natural, with price books
 	publisher uint16
 	channelID uint8
 	maxPass   int
@@ -155,7 +161,9 @@ func New(cfg Config) (*Lane, error) {
 		packets: make([]nic.Packet, burst), sent: new([tick.MaxRows]uint64), publisher: cfg.Publisher, channelID: cfg.ChannelID, maxPass: cfg.MaxPass, files: cfg.FileStamps, mends: cfg.Mends,
 	}
 	l.depth.price(cfg.Prices, cfg.Levels)
+	l.learning = cfg.Natural && cfg.Prices != nil
 	l.main = l.stream(cfg.Decoder, cfg.ChannelID)
+	l.main.learns(l.learning)
 	l.current = &l.main
 	return l, nil
 }
@@ -203,14 +211,19 @@ func (l *Lane) distrust() {
 
 // distrustLast marks an instrument's latest value as suspect.
 func (l *Lane) distrustLast(id uint32) {
+	l.putLast(id, tick.ActionNone, tick.FlagMaybeBadBook, l.ladder().Top(id))
+}
+
+// putLast makes an instrument's latest value one of no row.
+func (l *Lane) putLast(id uint32, action, flags uint8, top tick.BidAskPair) {
 	if l.out.Last == nil {
 		return
 	}
 	rec := ringbuf.Mbp1Slot{Mbp1: tick.Mbp1{Trade: tick.Trade{
 		Header: tick.Header{Length: 20, RType: tick.RTypeMbp1, PublisherID: l.publisher, InstrumentID: id, TsEvent: l.lastTime},
-		Price:  tick.UndefPrice, Action: tick.ActionNone, Side: tick.SideNone,
-		Flags: snapshotFlags | tick.FlagLast | tick.FlagMaybeBadBook, TsRecv: max(l.now, l.lastRecv),
-	}, Levels: [1]tick.BidAskPair{l.ladder().Top(id)}}, TsPublish: l.now}
+		Price:  tick.UndefPrice, Action: action, Side: tick.SideNone,
+		Flags: snapshotFlags | tick.FlagLast | flags, TsRecv: max(l.now, l.lastRecv),
+	}, Levels: [1]tick.BidAskPair{top}}, TsPublish: l.now}
 	l.out.Last.Put(id, &rec)
 }
 
@@ -218,6 +231,11 @@ func (l *Lane) distrustLast(id uint32) {
 func (l *Lane) EndPass() {
 	if l.inPass != 0 || l.batch.N != 0 {
 		l.endBatch()
+	}
+	for _, s := range l.naturals {
+		if s.natural.Pending() {
+			s.tellWhole()
+		}
 	}
 	if l.rebuild != nil && l.rebuild.active {
 		l.rebuildPass()
@@ -232,7 +250,13 @@ func (l *Lane) endBatch() {
 		l.lastTime = b.TsEvent[(b.N-1)&tick.RowMask]
 		l.only.apply(l)
 		l.publish = l.now
+		if n := l.current.natural; n != nil && n.Active() {
+			l.current.learn()
+		}
 		l.depth.apply(l)
+		if l.learning && l.depth.prices.Doubts() != l.doubts {
+			l.current.doubtBooks()
+		}
 		if !l.files && !l.replay {
 			l.publish = l.clock() // once a pass: the books' work is behind it
 		}

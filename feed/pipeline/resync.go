@@ -198,6 +198,7 @@ func (l *Lane) adopt() bool {
 		l.listBooks()
 	}
 	l.suspect = 0 // the mark is the instruments' own now
+	l.trustAll()
 	r.half.Counters.Rebuilt++
 	r.state(2, l.now)
 	return true
@@ -303,6 +304,7 @@ func (l *Lane) tellInstrument(id uint32) (records int) {
 	if seen || l.rebuild.isMarked(id) {
 		l.tellTop(id)
 		l.tellDepth(id)
+		l.tellImplied(id, s.Prices != nil && s.Prices.HasImplied(id))
 	}
 	if about != nil {
 		l.tellStates(about)
@@ -367,7 +369,7 @@ func (l *Lane) tellOrders(id uint32) (records int) {
 	rec := tick.Mbo{
 		Header: tick.Header{Length: 14, RType: tick.RTypeMbo, PublisherID: l.publisher, InstrumentID: id, TsEvent: l.lastTime},
 		Price:  tick.UndefPrice, Flags: l.snapshotFlags(id), ChannelID: l.channelID, Action: tick.ActionClear, Side: tick.SideNone,
-		TsRecv: l.snapshotTime(), Sequence: uint32(l.rebuild.next - 1),
+		TsRecv: l.snapshotTime(), Sequence: uint32(l.upTo()),
 	}
 	records = 1
 	l.books.Walk(id, func(o book.Order) bool {
@@ -381,7 +383,9 @@ func (l *Lane) tellOrders(id uint32) (records int) {
 	}
 	rec.Flags |= tick.FlagLast
 	l.stageOrder(&rec)
-	l.rebuild.half.Counters.Republished += uint64(records)
+	if l.rebuild != nil {
+		l.rebuild.half.Counters.Republished += uint64(records)
+	}
 	return records
 }
 
@@ -401,10 +405,26 @@ func (l *Lane) tellLevels(rec *tick.Mbo) (records int) {
 
 // snapshotFlags keep the mark of an instrument whose book cannot hold what the venue sent.
 func (l *Lane) snapshotFlags(id uint32) uint8 {
-	if l.books.Suspect(id) || l.depth.prices != nil && l.depth.prices.Suspect(id) {
+	if l.suspected(id) {
 		return snapshotFlags | tick.FlagMaybeBadBook
 	}
 	return snapshotFlags
+}
+
+// snapshotTopFlags are snapshotFlags of the book that best prices are of.
+func (l *Lane) snapshotTopFlags(id uint32) uint8 {
+	if p := l.depth.prices; p != nil && !p.Suspect(id) {
+		return snapshotFlags
+	}
+	return l.snapshotFlags(id)
+}
+
+// upTo is the number of the last message that what is told reflects.
+func (l *Lane) upTo() uint64 {
+	if l.rebuild != nil {
+		return l.rebuild.next - 1
+	}
+	return l.current.last()
 }
 
 // stageOrder stages one record outside of a pass: there may be more than a pass ever has.
@@ -424,8 +444,8 @@ func (l *Lane) stageOrder(rec *tick.Mbo) {
 func (l *Lane) snapshotTrade(id uint32, length, rtype uint8) tick.Trade {
 	return tick.Trade{
 		Header: tick.Header{Length: length, RType: rtype, PublisherID: l.publisher, InstrumentID: id, TsEvent: l.lastTime},
-		Price:  tick.UndefPrice, Action: tick.ActionNone, Side: tick.SideNone, Flags: l.snapshotFlags(id) | tick.FlagLast,
-		TsRecv: l.snapshotTime(), Sequence: uint32(l.rebuild.next - 1),
+		Price:  tick.UndefPrice, Action: tick.ActionNone, Side: tick.SideNone, Flags: l.snapshotTopFlags(id) | tick.FlagLast,
+		TsRecv: l.snapshotTime(), Sequence: uint32(l.upTo()),
 	}
 }
 
@@ -486,7 +506,7 @@ func (l *Lane) tellStates(about *resync.About) {
 
 // toldStatus notes what was published of an instrument's state. What a snapshot says of it is out of date from here on.
 func (r *rebuild) toldStatus(s *tick.Status) {
-	if s.Action == tick.StatusNone || s.Action == tick.StatusPriceIndication {
+	if s.Action != tick.StatusSSRChange && !tick.TradingState(s.Action) {
 		return
 	}
 	t := r.told(s.InstrumentID)

@@ -1,6 +1,7 @@
 package pipeline
 
 import (
+	"github.com/tickwire/tickwire/feed/resync"
 	"github.com/tickwire/tickwire/feed/session"
 	"github.com/tickwire/tickwire/parsers/itch"
 	"github.com/tickwire/tickwire/tick"
@@ -22,11 +23,19 @@ type Stream struct {
 	refused uint64        // messages that the decoder had refused when it was last looked at
 	losing  lossDecoder   // the decoder, where it knows which instruments lack something
 	losses  uint64        // instruments that had lost something when it was last looked at
+
+	natural             *resync.Natural // nil: price books do not come back from the stream
+	entries             entryDecoder    // the decoder, where it counts entries
+	unsure              bool            // instruments that are met for the first time are suspect
+	skip                bool            // the batch has rows from before a message that could not be read,
+	lacked              []uint32        // or of these instruments from before one that is missing
+	lostFirst, lostLast uint64          // what was lost since books were certain
 }
 
 // Stream makes a further channel's way into the lane. decoder becomes the lane's.
 func (l *Lane) Stream(decoder Decoder, channelID uint8) *Stream {
 	s := l.stream(decoder, channelID)
+	s.learns(l.learning)
 	return &s
 }
 
@@ -142,7 +151,7 @@ func (s *Stream) doubt(first, last uint64) {
 		s.refuse(last, last)
 		return
 	}
-	s.distrust()
+	s.distrust(first, last, true)
 	if s.l.rebuild != nil {
 		s.l.rebuild.doubt(first, last)
 	}
@@ -152,6 +161,7 @@ func (s *Stream) doubt(first, last uint64) {
 func (s *Stream) lacks(first, last uint64) {
 	l := s.l
 	named := s.naming.TakeDoubts(func(id uint32) {
+		s.unlearnOne(id)
 		l.setSuspect(id, true)
 		l.distrustLast(id)
 		if l.rebuild != nil {
@@ -161,7 +171,7 @@ func (s *Stream) lacks(first, last uint64) {
 	if named {
 		return
 	}
-	s.distrust()
+	s.distrust(first, last, true)
 	if r := l.rebuild; r != nil && (!r.logging || len(r.only) > 0) { // else what came is in the log, and whoever decodes that notices, too
 		r.doubt(first, last)
 	}
@@ -221,16 +231,20 @@ func (s *Stream) refuse(first, last uint64) {
 	if l.inPass != 0 || l.batch.N != 0 {
 		l.endBatch()
 	}
-	s.distrust()
+	s.distrust(first, last, true)
 	l.gapRecord(session.Gap{First: first, Last: last, State: tick.GapLost}, 0, 0)
 	if l.rebuild != nil {
 		l.rebuild.doubt(first, last)
 	}
 }
 
-// distrust makes the channel's books suspect: all of the lane's, when it has no other channel.
-func (s *Stream) distrust() {
+// distrust makes the channel's books suspect, all of the lane's when it has no other channel: messages from first to last are missing. refused: they came, and could not be read.
+func (s *Stream) distrust(first, last uint64, refused bool) {
 	l := s.l
+	if s.natural != nil {
+		s.unlearn(first, last, refused)
+		return
+	}
 	if l.streams == 1 && !l.mends {
 		l.distrust()
 		return
@@ -250,6 +264,9 @@ func (s *Stream) stamp(from int, at session.Arrival) {
 	l := s.l
 	b := l.batch
 	flags := l.suspect | s.suspect
+	if s.unsure {
+		s.markNew(from)
+	}
 	ts := at.TsRecv
 	switch {
 	case l.files:
@@ -312,7 +329,7 @@ func (s *Stream) Gap(g session.Gap) {
 	l.EndPass()
 	s.begin()
 	if g.State == tick.GapLost {
-		s.distrust()
+		s.distrust(g.First, g.Last, false)
 	}
 	came := g.Last - g.First + 1
 	if g.State == tick.GapLost {
@@ -335,15 +352,18 @@ func (s *Stream) SessionStart(id [10]byte) {
 		l.err = err
 		return
 	}
+	s.next = 0
+	k, ok := s.decoder.(keepingDecoder)
+	kept := ok && k.Keeps(day)
 	if l.streams > 1 {
 		s.suspect = 0
 		s.forget()
+		s.trust(!kept)
 		s.decoder.Start(day)
 		return
 	}
-	k, ok := s.decoder.(keepingDecoder)
-	kept := ok && k.Keeps(day)
 	s.decoder.Start(day)
+	s.trust(!kept)
 	l.day, l.suspect = day, 0
 	if l.rebuild != nil {
 		l.forget()
@@ -354,6 +374,7 @@ func (s *Stream) SessionStart(id [10]byte) {
 		l.out.Instruments.Reset()
 	}
 	l.clearAll()
+	l.clearImplied()
 	l.books.Reset()
 	if kept {
 		l.depth.empty()
@@ -368,7 +389,8 @@ func (s *Stream) SessionStart(id [10]byte) {
 }
 
 // forget empties the books of the channel's instruments, one row each, as the venue's own message would. Definitions stay until the channel's
-// new ones replace them: other channels' instruments lie beside them.
+// new ones replace them: other channels' instruments lie beside them. So the generations of the directory and of the latest values stay; the values themselves, which a row
+// that changes no price would leave as they were, print and doubt included, say that nothing is known of the session that begins.
 func (s *Stream) forget() {
 	l, b := s.l, s.l.batch
 	s.decoder.Instruments(func(id uint32) bool {
@@ -381,6 +403,7 @@ func (s *Stream) forget() {
 			l.endBatch()
 		}
 		l.setSuspect(id, false)
+		l.putLast(id, tick.ActionClear, 0, tick.EmptyPair)
 		return true
 	})
 	l.endBatch()

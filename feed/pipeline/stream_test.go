@@ -97,7 +97,17 @@ func TestStreams(t *testing.T) {
 	if !b.books.Suspect(1) || !b.books.Suspect(2) {
 		t.Error("a refused message leaves its channel's books trusted")
 	}
+	send(other, 5, "A\x05\x0f\x64\x00!\x00\x00\x00\x00") // 5 has no order, and its latest value is marked
+	b.lane.EndPass()
+	if v, ok := b.last.Last(2, 5); !ok || v.Flags&tick.FlagMaybeBadBook == 0 {
+		t.Fatalf("instrument 5: %v %+v", ok, v)
+	}
 	other.SessionStart([10]byte{})
+	for id := uint32(3); id <= 5; id++ {
+		if v, ok := b.last.Last(2, id); !ok || v.Flags&tick.FlagMaybeBadBook != 0 || v.Levels[0] != tick.EmptyPair {
+			t.Errorf("the latest value of instrument %d is the session's before: %v %+v", id, ok, v)
+		}
+	}
 	if b.books.Suspect(3) || len(two.started) != 1 || two.started[0] != testMidnight {
 		t.Errorf("after a new session: suspect %t, started %v", b.books.Suspect(3), two.started)
 	}
@@ -113,7 +123,7 @@ func TestStreams(t *testing.T) {
 			cleared = append(cleared, r.InstrumentID)
 		}
 	}
-	if !slices.Equal(cleared, []uint32{3, 4}) {
+	if !slices.Equal(cleared, []uint32{3, 4, 5}) {
 		t.Errorf("R was sent for %v", cleared)
 	}
 }

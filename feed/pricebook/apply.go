@@ -9,6 +9,8 @@ import "github.com/tickwire/tickwire/tick"
 //	Clear                   the same                        Applied; Top, Suspect
 //	any other               best prices, both the same      as the order book left it, without Top, with Suspect of either book
 //
+// SuspectLevels is Suspect of this book alone.
+//
 // A Level row's Sub becomes what it did to the level at its price (New, Change, Delete; an overlay of another price is a New), and of a Delete Price and
 // Size become what was there. Thru, From and what else leaves without a row of its own: Gone.
 //
@@ -27,6 +29,9 @@ func (b *Books) Apply(batch *tick.Batch, from, to int) {
 		b.row(batch, i&tick.RowMask)
 	}
 }
+
+// suspectState is what a suspect price book adds to a row's state.
+const suspectState = tick.StateSuspect | tick.StateSuspectLevels
 
 func (b *Books) row(batch *tick.Batch, i int) {
 	i &= tick.RowMask
@@ -48,7 +53,7 @@ func (b *Books) row(batch *tick.Batch, i int) {
 	}
 	if h == nil {
 		batch.Before[i], batch.After[i] = tick.EmptyPair, tick.EmptyPair
-		batch.State[i] = batch.State[i]&^tick.StateTop | b.flagsOf(batch.Instrument[i])*tick.StateSuspect
+		batch.State[i] = batch.State[i]&^tick.StateTop | b.flagsOf(batch.Instrument[i])*suspectState
 		return
 	}
 	place := b.lastPlace
@@ -89,7 +94,7 @@ func (b *Books) row(batch *tick.Batch, i int) {
 		state |= tick.StateTop
 	}
 	batch.Before[i], batch.After[i] = before, h.top
-	batch.State[i] = state | h.flags&flagSuspect*tick.StateSuspect
+	batch.State[i] = state | h.flags&flagSuspect*suspectState
 }
 
 // level applies a Level or an Implied row and gives its state.
@@ -97,6 +102,7 @@ func (b *Books) level(h *instrument, place uint32, batch *tick.Batch, i int) (st
 	list := bids
 	if batch.Kind[i] == tick.KindImplied {
 		list = implied
+		h.flags |= flagImplied
 	}
 	switch batch.Side[i] {
 	case tick.SideBid:
@@ -104,7 +110,7 @@ func (b *Books) level(h *instrument, place uint32, batch *tick.Batch, i int) (st
 		list++
 	default:
 		b.counters.BadSide++
-		h.flags |= flagSuspect
+		b.doubt(h)
 		return 0
 	}
 	number, orders := tick.SplitLevelAt(batch.Aux[i])
@@ -117,7 +123,7 @@ func (b *Books) level(h *instrument, place uint32, batch *tick.Batch, i int) (st
 		ok = b.byNumber(h, list, l, batch, i, number, level)
 	}
 	if !ok {
-		h.flags |= flagSuspect
+		b.doubt(h)
 		return 0
 	}
 	if list < implied {
@@ -158,7 +164,7 @@ func (b *Books) quote(h *instrument, place uint32, batch *tick.Batch, i int) {
 func (b *Books) endOfEvent(h *instrument, place uint32) {
 	if h.flags&flagUnsorted != 0 && !b.sorted(place, h) {
 		b.counters.OutOfOrder++
-		h.flags |= flagSuspect
+		b.doubt(h)
 	}
 	h.flags &^= flagUnsorted
 }

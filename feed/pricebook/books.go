@@ -41,6 +41,7 @@ const (
 	flagOrders   uint8 = 1 << 1 // order rows came for it
 	flagTouched  uint8 = 1 << 2 // orders or levels changed since they were compared
 	flagUnsorted uint8 = 1 << 3 // overlaid levels stand out of order: at the event's end they must not
+	flagImplied  uint8 = 1 << 4 // implied levels came for it
 )
 
 type instrument struct {
@@ -74,6 +75,7 @@ type Books struct {
 	depth, implied, perInstrument int
 	most                          int
 	counters                      Counters
+	doubts                        uint64
 
 	gone []Gone
 }
@@ -218,6 +220,23 @@ func (b *Books) Suspect(id uint32) bool {
 		return h.flags&flagSuspect != 0
 	}
 	return b.flagsOf(id)&flagSuspect != 0
+}
+
+// Doubts grows with each instrument that a row made suspect, because it did not fit. Hot path.
+func (b *Books) Doubts() uint64 { return b.doubts }
+
+// doubt makes an instrument suspect: what came for it does not fit what is there.
+func (b *Books) doubt(h *instrument) {
+	if h.flags&flagSuspect == 0 {
+		h.flags |= flagSuspect
+		b.doubts++
+	}
+}
+
+// HasImplied says whether an instrument has had an implied level since Reset.
+func (b *Books) HasImplied(id uint32) bool {
+	h := b.find(id)
+	return h != nil && h.flags&flagImplied != 0
 }
 
 // SetDepth says how many levels a side the venue keeps of an instrument; 0: as Options say. Levels beyond are forgotten. Apply does so for definitions

@@ -137,7 +137,7 @@ func became(batch *tick.Batch, i, list int, code byte, level Level) {
 // severalGone: public handlers read these two codes in different ways, so a book is not certain after one.
 func (b *Books) severalGone(h *instrument) {
 	b.counters.ThruFrom++
-	h.flags |= flagSuspect
+	b.doubt(h)
 }
 
 // byPrice is byNumber for a row that names its level by its price. A new level has its place by its price. What falls off the end, or is worse than all that is kept
@@ -216,7 +216,7 @@ func (b *Books) byPrice(h *instrument, list int, l []Level, batch *tick.Batch, i
 	}
 	if n == 0 && h.beyond[list] > 0 {
 		c.RanOut++
-		h.flags |= flagSuspect
+		b.doubt(h)
 	}
 	h.n[list] = uint8(n)
 	became(batch, i, list, code, level)

@@ -108,7 +108,7 @@ func (m *naive) apply(r *row) {
 	if k == nil {
 		r.before, r.after = tick.EmptyPair, tick.EmptyPair
 		if m.suspects(r.id) {
-			r.state |= tick.StateSuspect
+			r.state |= suspectState
 		}
 		return
 	}
@@ -170,7 +170,7 @@ func (m *naive) apply(r *row) {
 		r.state |= tick.StateTop
 	}
 	if k.suspect {
-		r.state |= tick.StateSuspect
+		r.state |= suspectState
 	}
 }
 

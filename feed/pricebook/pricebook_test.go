@@ -42,7 +42,7 @@ func TestByNumber(t *testing.T) {
 	b, batch := newBooks(t, Options{Depth: 4}), newBatch(t)
 	b.SetDepth(1<<30, 3, 2)
 	const n, c, d, thru, from, over = tick.LevelNew, tick.LevelChange, tick.LevelDelete, tick.LevelThru, tick.LevelFrom, tick.LevelOverlay
-	const ok, no, doubt = tick.StateApplied, 0, tick.StateSuspect
+	const ok, no, doubt = tick.StateApplied, 0, suspectState
 	for _, tc := range []struct {
 		what  string
 		row   row
@@ -113,11 +113,11 @@ func TestImplied(t *testing.T) {
 	if n := b.Implied(1<<30, tick.SideBid, l[:]); n != 2 || l[0].Price != 105e9 || rows[1].after.BidPx != 100e9 || rows[1].state != tick.StateApplied {
 		t.Errorf("%v %+v", l[:n], rows[1])
 	}
-	if b.Counters().OverDepth != 1 || !b.Suspect(1<<30) || rows[3].state != tick.StateSuspect {
+	if b.Counters().OverDepth != 1 || !b.Suspect(1<<30) || rows[3].state != suspectState {
 		t.Errorf("a third implied level: %+v, state %b", *b.Counters(), rows[3].state)
 	}
 	rows = apply(b, batch, row{kind: tick.KindClear, id: 1 << 30})
-	if n := b.Implied(1<<30, tick.SideBid, l[:]); n != 0 || b.Top(1<<30) != tick.EmptyPair || rows[0].state != tick.StateApplied|tick.StateTop|tick.StateSuspect {
+	if n := b.Implied(1<<30, tick.SideBid, l[:]); n != 0 || b.Top(1<<30) != tick.EmptyPair || rows[0].state != tick.StateApplied|tick.StateTop|suspectState {
 		t.Errorf("cleared: %d implied levels, state %b", n, rows[0].state)
 	}
 }
@@ -178,7 +178,7 @@ func TestQuote(t *testing.T) {
 		t.Errorf("%+v", got)
 	}
 	b.SetSuspectAll(true)
-	if got := apply(b, batch, row{kind: tick.KindTrade, id: 5, state: tick.StateApplied}, row{kind: tick.KindTrade, id: 6}); got[0].state&got[1].state&tick.StateSuspect == 0 {
+	if got := apply(b, batch, row{kind: tick.KindTrade, id: 5, state: tick.StateApplied}, row{kind: tick.KindTrade, id: 6}); got[0].state&got[1].state&tick.StateSuspectLevels == 0 {
 		t.Errorf("suspect, but states %b %b", got[0].state, got[1].state)
 	}
 	if got := apply(b, batch, quote)[0]; got.state != tick.StateApplied || b.Suspect(5) || !b.Suspect(6) {

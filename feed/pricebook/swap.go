@@ -13,6 +13,7 @@ func (b *Books) Swap(o *Books) error {
 	}
 	*b, *o = *o, *b
 	b.counters, o.counters = o.counters, b.counters
+	b.doubts, o.doubts = o.doubts, b.doubts
 	return nil
 }
 

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"hash/maphash"
 	"io"
 	"os"
 	"path/filepath"
@@ -27,15 +28,18 @@ import (
 
 // Capture is a file that a lane can play: a capture of packets, or a BinaryFILE day.
 type Capture struct {
-	proto    *protocol.Protocol
-	options  protocol.Options
-	path     string
-	packets  *pcap.Reader
-	day      *file.Reader
-	messages *Messages
-	channels *channels
-	market   uint16             // that its first packets are of; 0: they do not say
-	decoders []pipeline.Decoder // of Run's channels
+	proto       *protocol.Protocol
+	options     protocol.Options
+	path        string
+	packets     *pcap.Reader
+	day         *file.Reader
+	messages    *Messages
+	channels    *channels
+	market      uint16              // that its first packets are of; 0: they do not say
+	decoders    []pipeline.Decoder  // of Run's channels
+	told        map[uint64]struct{} // hashes of the messages that aside took
+	seed        maphash.Seed
+	definitions string
 
 	midnight uint64 // 0: told by the packets' own time
 	note     string
@@ -47,8 +51,10 @@ type CaptureOptions struct {
 	Date string
 	// Protocol is its name in the registry. The default, also for "auto", is told from the first packets.
 	Protocol string
-	// Version, Product and Schema are the decoder's: protocol.Options.
-	Version, Product, Schema string
+	// Version, Product, Prices and Schema are the decoder's: protocol.Options.
+	Version, Product, Prices, Schema string
+	// Definitions is the path of another capture of CME's, whose definitions are learned first. The default is none.
+	Definitions string
 	// Market is the decoder's likewise, 0: whichever it is.
 	Market uint16
 }
@@ -59,13 +65,16 @@ func OpenCapture(path string, o CaptureOptions) (*Capture, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &Capture{path: path, options: protocol.Options{Version: o.Version, Product: o.Product, Schema: o.Schema, Market: o.Market}}
+	c := &Capture{path: path, options: protocol.Options{Definitions: new(mdp3.Definitions), Version: o.Version, Product: o.Product, Prices: o.Prices, Schema: o.Schema, Market: o.Market}}
 	var product string
 	if c.proto, product, err = protocolOf(path, kind, o.Protocol); err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
 	if o.Product == "" {
 		c.options.Product = product
+	}
+	if c.definitions = o.Definitions; c.definitions != "" && c.proto != protocol.MDP3 {
+		return nil, fmt.Errorf("%s: protocol %s has no use for definitions of another capture: %s", path, c.proto.Name, o.Definitions)
 	}
 	switch kind {
 	case nic.FilePcap, nic.FilePcapNG:
@@ -301,6 +310,17 @@ func (c *Capture) Refused() (n uint64) {
 	return n
 }
 
+// Undefined are how many messages entries were left out of, and of how many instruments, because no definition said what their prices mean.
+func (c *Capture) Undefined() (messages, instruments uint64) {
+	for _, d := range c.decoders {
+		if d, ok := d.(*mdp3.Decoder); ok {
+			messages += d.Counters.Undefined
+			instruments += d.Counters.UndefinedInstruments
+		}
+	}
+	return messages, instruments
+}
+
 // Unknown are how many messages were of a type that is not known.
 func (c *Capture) Unknown() (n uint64) {
 	for _, d := range c.decoders {
@@ -375,6 +395,9 @@ func (c *Capture) playPackets(lane *pipeline.Lane, pacer *pace.Pacer, o *PlayOpt
 		PacketClock: true, Between: o.Between,
 	}
 	in.Route = func(p *nic.Packet) *session.Channel {
+		if c.aside(lane, p) {
+			return nil
+		}
 		had := len(c.channels.all)
 		ch := c.channels.route(p)
 		if len(c.channels.all) != had {
@@ -392,6 +415,82 @@ func (c *Capture) playPackets(lane *pipeline.Lane, pacer *pace.Pacer, o *PlayOpt
 	return errors.Join(err, c.channels.err)
 }
 
+// eachDefinition calls fn with all that the other capture says of instruments.
+func (c *Capture) eachDefinition(fn func(m mdp3.Message)) error {
+	if c.definitions == "" {
+		return nil
+	}
+	r, err := pcap.Open(c.definitions)
+	if err != nil {
+		return err
+	}
+	defer r.Close()
+	packets, found := make([]nic.Packet, 64), false
+	for {
+		n, err := r.Poll(packets)
+		for i := range packets[:n] {
+			_, body, err := mdp3.ParsePacket(packets[i].Data)
+			for err == nil {
+				m, used := mdp3.Next(body)
+				if used == 0 {
+					break
+				}
+				if mdp3.Defines(m) {
+					found = true
+					fn(m)
+				}
+				body = body[used:]
+			}
+		}
+		switch {
+		case errors.Is(err, io.EOF) && !found:
+			return fmt.Errorf("%s holds no definitions", c.definitions)
+		case errors.Is(err, io.EOF):
+			return nil
+		case err != nil:
+			return fmt.Errorf("%s: %w", c.definitions, err)
+		}
+	}
+}
+
+// mostAside bounds the messages that are remembered, so that what is said over and over is told once.
+const mostAside = 1 << 20
+
+// aside takes a packet of a feed that says over and over what instruments are, if it is one.
+func (c *Capture) aside(lane *pipeline.Lane, p *nic.Packet) bool {
+	if c.proto.Aside == nil {
+		return false
+	}
+	is := c.proto.Aside(p.Data)
+	if c.told == nil && (is || c.definitions != "") { // before the first session of a channel, whose day it is
+		c.told, c.seed = map[uint64]struct{}{}, maphash.MakeSeed()
+		if midnight, err := c.Midnight(p.TsRecv); err == nil && c.channels.all == nil {
+			lane.SetNow(p.TsRecv)
+			lane.StartDay(midnight)
+		}
+		c.channels.err = errors.Join(c.channels.err, c.eachDefinition(func(m mdp3.Message) { lane.Main().Aside(m, 1) }))
+	}
+	if !is {
+		return false
+	}
+	_, blocks, err := c.proto.Framing.Parse(p.Data)
+	for err == nil && len(blocks) > 0 {
+		m, used := mdp3.Next(blocks)
+		if used == 0 {
+			break
+		}
+		h := maphash.Bytes(c.seed, m)
+		if _, again := c.told[h]; !again {
+			lane.Main().Aside(m, 1)
+			if len(c.told) < mostAside {
+				c.told[h] = struct{}{}
+			}
+		}
+		blocks = blocks[used:]
+	}
+	return true
+}
+
 // Scan plays a capture of packets to sinks instead of a lane, one for each channel with the decoder that is its: what they are given is what a lane would
 // be, so that numbers that a decoder gives out are the same.
 func (c *Capture) Scan(sink func(decoder pipeline.Decoder) session.Sink) error {
@@ -403,6 +502,16 @@ func (c *Capture) Scan(sink func(decoder pipeline.Decoder) session.Sink) error {
 		return sink(decoder), nil
 	})
 	packets, now := make([]nic.Packet, 64), uint64(0)
+	if c.definitions != "" {
+		decoder, err := c.decoder(0)
+		if err != nil {
+			return err
+		}
+		to := sink(decoder)
+		if err := c.eachDefinition(func(m mdp3.Message) { to.Messages(m, 1, 1, session.Arrival{}) }); err != nil {
+			return err
+		}
+	}
 	for {
 		n, err := c.packets.Poll(packets)
 		for i := range packets[:n] {

@@ -48,6 +48,7 @@ func (r *laneRunner) keep(done <-chan struct{}, log *slog.Logger) {
 				warned = now
 			}
 			r.lookForLosses(log)
+			r.cme.lookForUndefined(r.name, log)
 		}
 		r.kernel.last()
 		select {

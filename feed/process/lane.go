@@ -18,6 +18,7 @@ import (
 	"github.com/tickwire/tickwire/internal/config"
 	"github.com/tickwire/tickwire/nic"
 	"github.com/tickwire/tickwire/nic/capture"
+	"github.com/tickwire/tickwire/parsers/mdp3"
 	"github.com/tickwire/tickwire/ringbuf"
 )
 
@@ -39,6 +40,7 @@ type laneRunner struct {
 	cme       cme            // what CME's channels are recovered by
 	tap       *capture.Tap
 	capture   *Capture
+	defined   mdp3.Definitions // of CME's instruments, by all of the lane's channels
 	snap      *snapshotter
 	_         [64]byte
 	state     atomic.Uint32 // ringbuf.State that the rings are to show: the lane stores it, and the beat looks
@@ -64,7 +66,7 @@ func (r *laneRunner) open(c *config.Config, f *config.Feed, number int, p *Proce
 	midnight := proto.MidnightBefore
 	if f.Source == "file" {
 		if r.capture, err = OpenCapture(f.Path, CaptureOptions{
-			Date: f.Date, Protocol: f.Protocol, Version: f.Version, Product: f.Product, Schema: f.Schema, Market: f.MarketID(),
+			Date: f.Date, Protocol: f.Protocol, Version: f.Version, Product: f.Product, Prices: f.Prices, Schema: f.Schema, Definitions: f.Definitions, Market: f.MarketID(),
 		}); err != nil {
 			return err
 		}
@@ -98,7 +100,7 @@ func (r *laneRunner) open(c *config.Config, f *config.Feed, number int, p *Proce
 	if err := r.rebuilds(f, p, log); err != nil {
 		return err
 	}
-	decoder, err := proto.New(decoderOptions(f, first))
+	decoder, err := proto.New(r.decoderOptions(f, first))
 	if r.capture != nil {
 		decoder, err = r.capture.Decoder() // for the product that its packets tell
 	}
@@ -106,7 +108,7 @@ func (r *laneRunner) open(c *config.Config, f *config.Feed, number int, p *Proce
 		return err
 	}
 	r.lane, err = pipeline.New(pipeline.Config{
-		Publisher: f.Publisher, ChannelID: first, Decoder: decoder, Books: r.books, Prices: r.kept.Prices, Levels: r.kept.Levels, Mends: proto.Mends, Symbols: directory, Out: r.shared.out,
+		Publisher: f.Publisher, ChannelID: first, Decoder: decoder, Books: r.books, Prices: r.kept.Prices, Levels: r.kept.Levels, Mends: proto.Mends, Natural: proto.Natural && f.Recovery.Natural != config.NaturalOff, Symbols: directory, Out: r.shared.out,
 		Midnight: midnight, FileStamps: paced && r.capture.Stampless(), MaxPass: f.Lane[number].MaxPass, Depth: f.Depth,
 		Clock: p.runtime.now(), Resync: r.resync,
 	})
@@ -219,8 +221,8 @@ func firstChannel(proto *protocol.Protocol, f *config.Feed, lane string, number 
 	return uint8(number)
 }
 
-func decoderOptions(f *config.Feed, channel uint8) protocol.Options {
-	return protocol.Options{Version: f.Version, Product: f.Product, Schema: f.Schema, Channel: channel, Market: f.MarketID()}
+func (r *laneRunner) decoderOptions(f *config.Feed, channel uint8) protocol.Options {
+	return protocol.Options{Version: f.Version, Product: f.Product, Prices: f.Prices, Schema: f.Schema, Channel: channel, Market: f.MarketID(), Definitions: &r.defined}
 }
 
 // sink is where a channel's messages go: the lane itself for its first, and for all where the venue has one directory for all of them.
@@ -229,7 +231,7 @@ func (r *laneRunner) sink(proto *protocol.Protocol, f *config.Feed, channel int)
 		r.cme.reads(r.lane.Main().Decoder())
 		return r.lane, nil
 	}
-	decoder, err := proto.New(decoderOptions(f, uint8(channel)))
+	decoder, err := proto.New(r.decoderOptions(f, uint8(channel)))
 	if err != nil {
 		return nil, err
 	}
@@ -263,6 +265,7 @@ func (r *laneRunner) run(p *Process) error {
 		if r.listener != nil {
 			r.passed.note(r)
 			r.sides.between(now, r.lane)
+			r.cme.between()
 		}
 		if r.fix != nil {
 			r.fix.between(r)

@@ -11,6 +11,7 @@ import (
 	"reflect"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/tickwire/tickwire/feed/pipeline"
@@ -27,15 +28,21 @@ import (
 // cme is what a lane's CME channels are recovered by:
 //
 //	packets are missing       servers:  the TCP replay, by channel id          session.Replayer, a Link of the channel
-//	they will not come, or    services: the loops of definitions, of levels    mdp3loop.Fetch as parts of package resync's snapshot,
-//	the start was late                  and of orders, as the product has them  joined while books are rebuilt, and left again
+//	they will not come, or    the feed itself: levels, learnt anew     resync.Natural, in the lane
+//	the start was late        services: the loops of definitions, of levels    mdp3loop.Fetch as parts of package resync's snapshot,
+//	                                    and of orders, as the product has them  joined while books are rebuilt, and left again
 type cme struct {
 	replayers []*replayer
 	decoder   *mdp3.Decoder // of the channel that is being opened
+	decoders  []*mdp3.Decoder
 
 	mu    sync.Mutex
 	loops mdp3loop.Counters // of attempts that have ended
 	shown mdp3loop.Counters // as exported
+
+	counted   uint64        // instruments that have lacked a definition, of all channels: the lane's
+	undefined atomic.Uint64 // … as the housekeeping may read it
+	told      uint64        // … as the log was told: the housekeeping's
 }
 
 // replayer asks for one channel, with the copy of its counters that is exported.
@@ -52,7 +59,31 @@ const (
 )
 
 // reads notes which decoder reads the channel that is being opened.
-func (x *cme) reads(d pipeline.Decoder) { x.decoder, _ = d.(*mdp3.Decoder) }
+func (x *cme) reads(d pipeline.Decoder) {
+	if x.decoder, _ = d.(*mdp3.Decoder); x.decoder != nil {
+		x.decoders = append(x.decoders, x.decoder)
+	}
+}
+
+// between is called on the lane, between two passes.
+func (x *cme) between() {
+	n := uint64(0)
+	for _, d := range x.decoders {
+		n += d.Counters.UndefinedInstruments
+	}
+	if n != x.counted {
+		x.counted = n
+		x.undefined.Store(n)
+	}
+}
+
+// lookForUndefined tells of instruments whose prices cannot be told, since the last time. Once a second, on the lane's housekeeping.
+func (x *cme) lookForUndefined(lane string, log *slog.Logger) {
+	if n := x.undefined.Load(); n != x.told {
+		log.Warn("instruments have no definition, so that their prices are not known: what has one is left out, and their books are suspect", "lane", lane, "instruments", n-x.told, "in_all", n)
+		x.told = n
+	}
+}
 
 // replay gives a channel its link to the TCP replay, where servers are named; rebuilt: its books come back from loops. Of other venues it is not the business.
 func (x *cme) replay(c *session.Config, f *config.Feed, ch *config.Channel, rebuilt bool, log *slog.Logger) error {
@@ -115,7 +146,7 @@ func (r *laneRunner) loops(f *config.Feed, log *slog.Logger) (err error) {
 		o.Prices = func() (*pricebook.Books, error) { return pricebook.New(pricebook.Options{Depth: of.Depth}) }
 	}
 	o.Decoder = func() (resync.Decoder, error) {
-		return protocol.MDP3.New(decoderOptions(f, firstChannel(protocol.MDP3, f, r.name, r.number)))
+		return protocol.MDP3.New(r.decoderOptions(f, firstChannel(protocol.MDP3, f, r.name, r.number)))
 	}
 	r.resync, err = resync.New(o)
 	return err
@@ -141,7 +172,7 @@ func (x *cme) add(c *mdp3loop.Counters) {
 	}
 }
 
-// addCME registers what price books and loops count.
+// addCME registers what price books, natural refresh and loops count.
 func (r *laneRunner) addCME() (err error) {
 	if _, ok := r.lane.Main().Decoder().(*mdp3.Decoder); !ok {
 		return nil
@@ -149,6 +180,9 @@ func (r *laneRunner) addCME() (err error) {
 	if p := r.kept.Prices; p != nil {
 		r.export.also(func() { p.Counters() })
 		err = r.export.add(r.name+".pricebook", p.Counters())
+	}
+	if n := r.lane.Natural(); n != nil {
+		err = errors.Join(err, r.export.add(r.name+".natural", n))
 	}
 	if r.resync != nil {
 		r.kernel.also(func() {

@@ -14,6 +14,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -42,7 +43,8 @@ type cmeTest struct {
 	lost []exchange.Span // packets that neither line had; read it after end
 	ran  chan error
 	stop func()
-	look func() // at the feed, when its lane has ended
+	look func()    // at the feed, when its lane has ended
+	more [2]string // settings of its [[feed]], and of its recovery
 }
 
 const (
@@ -52,6 +54,11 @@ const (
 
 // cmeExchange opens a channel whose market has so many messages, on groups of its own, and does not begin.
 func cmeExchange(t *testing.T, messages uint64, seed uint64, o mdp3.Options) *cmeTest {
+	return cmeExchangeOf(t, messages, seed, o, func(g *mdp3gen.Gen) mdp3.Market { return g })
+}
+
+// cmeExchangeOf is cmeExchange of what is made of the market.
+func cmeExchangeOf(t *testing.T, messages uint64, seed uint64, o mdp3.Options, of func(*mdp3gen.Gen) mdp3.Market) *cmeTest {
 	x := &cmeTest{t: t, ran: make(chan error, 1)}
 	var err error
 	x.g, err = mdp3gen.New(mdp3gen.Options{Live: true, Messages: messages, Instruments: 24, Seed: seed, LongQty: seed%2 == 1})
@@ -77,7 +84,7 @@ func cmeExchange(t *testing.T, messages uint64, seed uint64, o mdp3.Options) *cm
 			*to = on(byte(3 + kind))
 		}
 	}
-	x.e, err = mdp3.NewExchange(x.g, o)
+	x.e, err = mdp3.NewExchange(of(x.g), o)
 	must(t, err)
 	t.Cleanup(func() { must(t, x.e.Close()) })
 	return x
@@ -100,6 +107,7 @@ func (x *cmeTest) join() {
 	x.t.Helper()
 	x.running = &running{dir: x.t.TempDir(), said: &said{}}
 	text := strings.Replace(x.e.Config(), `name = "sim"`, `name = "nq"`, 1)
+	text = strings.Replace(text, `name = "nq"`, `name = "nq"`+"\n"+x.more[0], 1)
 	if !strings.Contains(text, "[feed.recovery]") {
 		text += "\n[feed.recovery]\n"
 	}
@@ -108,7 +116,7 @@ func (x *cmeTest) join() {
 		must(x.t, os.WriteFile(path, []byte(cmePassword+"\n"), 0o600))
 		text += fmt.Sprintf("password_file = %q\n", path)
 	}
-	text += fmt.Sprintf("wait = \"10ms\"\nhold_max = \"3s\"\nhold_packets = 16384\n[feed.rings]\nmbo = 1048576\nmbp1 = 524288\n[instance]\nname = \"t\"\nring_dir = %[1]q\nrun_dir = %[1]q\n", x.dir)
+	text += fmt.Sprintf("wait = \"10ms\"\nhold_max = \"3s\"\nhold_packets = 16384\n%[2]s\n[feed.rings]\nmbo = 1048576\nmbp1 = 524288\next = 262144\n[instance]\nname = \"t\"\nring_dir = %[1]q\nrun_dir = %[1]q\n", x.dir, x.more[1])
 	c, err := config.Parse([]byte(text), nil)
 	must(x.t, err)
 	x.Process, err = Open(c, &c.Feed[0], slog.New(slog.NewTextHandler(io.MultiWriter(x.said), nil)))
@@ -279,22 +287,72 @@ func (x *cmeTest) books() {
 	last, err := ringbuf.OpenLast(side(ringbuf.ExtLast), inst)
 	must(t, err)
 	defer last.Close()
+	if x.feed.Product != "mbo" {
+		x.implied()
+	}
 	for i := range x.g.Instruments() {
 		id := uint32(x.g.Security(i))
 		if in, ok := inst.Lookup(40_002, id); !ok || string(bytes.TrimRight(in.RawSymbol[:], "\x00")) != x.g.Symbol(i) {
 			t.Errorf("instrument %d is %q (there: %v), want %s", id, in.RawSymbol[:20], ok, x.g.Symbol(i))
 		}
-		best := tick.EmptyPair
-		if l := x.g.Levels(i, 0); len(l) > 0 {
-			best.BidPx, best.BidSz, best.BidCt = l[0].Price, tick.Size32(l[0].Size), uint32(l[0].Orders)
-		}
-		if l := x.g.Levels(i, 1); len(l) > 0 {
-			best.AskPx, best.AskSz, best.AskCt = l[0].Price, tick.Size32(l[0].Size), uint32(l[0].Orders)
-		}
+		best := best(x.g, i)
 		rec, ok := last.Last(40_002, id)
 		if !ok || rec.Levels[0] != best || rec.Flags&tick.FlagMaybeBadBook != 0 {
 			t.Errorf("%s: best prices %+v, flags %02x (there: %v), want %+v", x.g.Symbol(i), rec.Levels[0], rec.Flags, ok, best)
 		}
+	}
+}
+
+// certain wants nothing to have been told as certain, at any time, that was not the market's then: against what a lane makes of all packets that were sent, in order.
+func (x *cmeTest) certain() {
+	t := x.t
+	t.Helper()
+	all := &recorded{}
+	for n := uint32(1); n <= x.e.Counters().Last; n++ {
+		packet := x.e.Archive().Get(n)
+		if packet == nil {
+			t.Fatalf("packet %d is not kept", n)
+		}
+		all.packets = append(all.packets, packet)
+	}
+	truth := all.publish(t, x.feed.Product, noFault, pipeline.PassReplay, 1)
+	got := &toldBy{}
+	readers := map[ringbuf.Kind]*ringbuf.Reader{}
+	for _, kind := range []ringbuf.Kind{ringbuf.KindMbo, ringbuf.KindMbp1, ringbuf.KindExt} {
+		r, err := ringbuf.Open(ringbuf.Path(x.dir, "t", "nq", "0", kind), ringbuf.ReaderOptions{Join: ringbuf.JoinOldest})
+		must(t, err)
+		defer r.Close()
+		readers[kind] = r
+	}
+	got.take(t, readers)
+	tops, _ := got.tops(t, truth)
+	books, told := got.rest(t, truth)
+	if tops == 0 || books == 0 {
+		t.Errorf("%d best prices and %d books were certain, %d records told anew: this test shows less than it says", tops, books, told)
+	}
+}
+
+// implied wants a reader's implied books by the ext ring to be the market's.
+func (x *cmeTest) implied() {
+	x.t.Helper()
+	r, err := ringbuf.Open(ringbuf.Path(x.dir, "t", "nq", "0", ringbuf.KindExt), ringbuf.ReaderOptions{Join: ringbuf.JoinOldest})
+	must(x.t, err)
+	defer r.Close()
+	books, n := impliedIn(pollAll[tick.Ext](x.t, r)), 0
+	for i := range x.g.Instruments() {
+		for side := range 2 {
+			var got []mdp3gen.Level
+			if b := books[uint32(x.g.Security(i))]; b != nil {
+				got = b[side]
+			}
+			want := x.g.Implied(i, side)
+			if n += len(want); !slices.Equal(got, want) {
+				x.t.Errorf("%s side %d: implied levels %v, want %v", x.g.Symbol(i), side, got, want)
+			}
+		}
+	}
+	if n == 0 {
+		x.t.Error("the market has no implied levels: this test shows less than it says")
 	}
 }
 
@@ -348,6 +406,7 @@ func TestCMEProducts(t *testing.T) {
 			k := x.settle()
 			must(t, x.end())
 			x.books()
+			x.certain()
 			if x.feed.Product != product || k["0.resync.rebuilt"] == 0 {
 				t.Errorf("product %q: %v", x.feed.Product, moved(k))
 			}
@@ -414,12 +473,26 @@ func TestCMELoops(t *testing.T) {
 				t.Errorf("gaps name %v\nneither line had %v", merged(named), merged(x.lost))
 			}
 			x.books()
+			x.certain()
 			if k["0.resync.rebuilt"] == 0 || k["0.loops.messages"] == 0 {
 				t.Errorf("nothing was rebuilt: %v", moved(k))
 			}
 			t.Logf("%d gaps, %d rebuilds of %d attempts", len(named), k["0.resync.rebuilt"], k["0.resync.attempts"])
 		})
 	}
+}
+
+// holding is a market in which nothing happens while it is held.
+type holding struct {
+	*mdp3gen.Gen
+	held *atomic.Bool
+}
+
+func (h holding) NextAt(dst []byte, now uint64) ([]byte, bool) {
+	if h.held.Load() {
+		return dst, true
+	}
+	return h.Gen.NextAt(dst, now)
 }
 
 // TestCMELateStart: a feed that starts in the middle has symbols and books from the loops, whether packets are lost besides or not, and whatever the replay has.
@@ -429,13 +502,15 @@ func TestCMELateStart(t *testing.T) {
 		"loops and replay": {Levels: mdp3.LevelsA, Orders: mdp3.OrdersA, Definitions: mdp3.DefinitionsA, ReplayAt: netip.MustParseAddrPort("127.0.0.1:0"), Keep: 600, Lines: mold.LinesOptions{BothPPM: 1_000, BothPackets: 5}, Cut: true}, // the replay does not go back so far
 	} {
 		t.Run(name, func(t *testing.T) {
-			o.Rate = 4_000 // the market is still there when the feed has come up on a busy machine
-			x := cmeExchange(t, 45_000, 11, o)
+			var held atomic.Bool // so that the market is still there when the feed has come up, however busy the machine
+			x := cmeExchangeOf(t, 30_000, 11, o, func(g *mdp3gen.Gen) mdp3.Market { return holding{g, &held} })
 			x.begin()
 			for x.e.Counters().Last < 800 {
 				time.Sleep(time.Millisecond)
 			}
+			held.Store(true)
 			x.join()
+			held.Store(false)
 			k := x.settle()
 			must(t, x.end())
 			x.books()
@@ -457,9 +532,17 @@ func TestCMEReset(t *testing.T) {
 			for !x.e.Counters().Ended {
 				time.Sleep(time.Millisecond)
 			}
+			until := time.Now().Add(4 * patience)
 			for last := uint64(0); ; time.Sleep(150 * time.Millisecond) { // heartbeats go on
-				n := x.counters(t)["0.lane.rows"]
-				if n == last && n != 0 {
+				k := x.counters(t)
+				if time.Now().After(until) {
+					t.Fatalf("the feed does not come to have all that was sent: %v", moved(k))
+				}
+				n, all := k["0.lane.rows"], k["0.channel.0.messages"]+k["0.channel.0.lost_messages"]+2 >= uint64(x.e.Counters().Last)
+				if restart {
+					all = k["0.channel.0.sessions"] > x.e.Counters().Resets
+				}
+				if n == last && n != 0 && all {
 					break
 				}
 				last = n

@@ -99,7 +99,7 @@ func (f *Offline) open(o *OfflineOptions) (err error) {
 		return err
 	}
 	f.Lane, err = pipeline.New(pipeline.Config{
-		Publisher: o.Publisher, Decoder: decoder, Books: f.kept.Orders, Prices: f.kept.Prices, Levels: f.kept.Levels, Mends: f.Capture.Protocol().Mends, Symbols: directory, Out: f.shared.out, Midnight: f.Capture.Midnight,
+		Publisher: o.Publisher, Decoder: decoder, Books: f.kept.Orders, Prices: f.kept.Prices, Levels: f.kept.Levels, Mends: f.Capture.Protocol().Mends, Natural: f.Capture.Protocol().Natural, Symbols: directory, Out: f.shared.out, Midnight: f.Capture.Midnight,
 		FileStamps: f.Capture.Stampless(), MaxPass: pipeline.PassReplay, Depth: o.Depth, Only: o.Only, From: o.From, To: o.To,
 	})
 	return err

@@ -102,8 +102,7 @@ func (s *snapshotter) resume() {
 	}
 }
 
-// take turns records into rows and has the books apply them: A adds, C takes away, M changes, R empties. T, F and N never change
-// a book. A loss makes every book suspect, until a record of the instrument says that it is not: R of a rebuild, at the latest.
+// take turns records into rows and has the books apply them. A loss makes every book suspect, until a record of the instrument says that it is not: R of a rebuild, at the latest.
 func (s *snapshotter) take(records []tick.Mbo, first uint64) {
 	b := s.batch
 	b.Reset()
@@ -123,26 +122,8 @@ func (s *snapshotter) take(records []tick.Mbo, first uint64) {
 			continue // a level, not an order
 		}
 		s.books.SetSuspect(r.InstrumentID, r.Flags&tick.FlagMaybeBadBook != 0)
-		s.last, s.seq = *r, first+uint64(i)
-		kind := tick.Kind(0)
-		switch r.Action {
-		case tick.ActionAdd:
-			kind = tick.KindAdd
-		case tick.ActionCancel:
-			kind = tick.KindReduce
-		case tick.ActionModify:
-			kind = tick.KindModify
-		case tick.ActionClear:
-			kind = tick.KindClear
-		default:
-			continue
-		}
-		n := b.N & tick.RowMask
-		b.Kind[n], b.Side[n], b.Instrument[n], b.TsEvent[n] = kind, r.Side, r.InstrumentID, r.TsEvent
-		b.OrderID[n], b.Price[n], b.Size[n], b.Aux[n] = r.OrderID, r.Price, uint64(r.Size), 0
-		b.Sub[n], b.Flags[n] = tick.ModifyKeep, 0
-		b.State[n], b.Sequence[n] = 0, uint64(r.Sequence)
-		b.N++
+		s.last = *r
+		book.AppendRecord(b, r)
 	}
 	s.seq = first + uint64(len(records)) - 1
 	s.books.Apply(b, 0, b.N)

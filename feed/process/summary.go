@@ -20,6 +20,10 @@ func summary(played *Capture, lane *pipeline.Lane, kept *protocol.Kept) []string
 	say(p.Short, "%d messages are shorter than their type: refused, table gaps names them, books are suspect from there on")
 	refused := played.Refused()
 	say(refused-min(refused, p.Short), "%d messages contradict themselves, or are of symbols that were not defined before: refused, books that they may be of are suspect from there on")
+	if messages, instruments := played.Undefined(); messages > 0 {
+		lines = append(lines, fmt.Sprintf("%d messages of %d instruments were left out, or what in them has a price: the capture has no definitions of these, which say what CME's prices are to be multiplied by, or has them later. "+
+			"Give a capture that has them (--definitions; of the instrument replay feed, for one), or take prices as on the wire (--prices wire)", messages, instruments))
+	}
 	say(played.Unknown(), "%d messages are of an unknown type: skipped")
 	say(p.Extended, "%d types came longer than known: their known part was read")
 	c := kept.Orders.Counters()

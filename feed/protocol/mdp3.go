@@ -14,8 +14,8 @@ import (
 var MDP3 = &Protocol{
 	Name: "mdp3", Title: "CME MDP 3.0", Versions: versionsOf(mdp3.Versions[len(mdp3.Versions)-1], mdp3.Versions), Zone: "America/Chicago",
 	Publisher: tick.PublisherGLBX, Dataset: "GLBX.MDP3", Generated: tick.PublisherSimMDP3, GenSet: "SIM.MDP3",
-	Transports: []string{"udp"}, Recovery: []string{"snapshot loops", "replay"},
-	Framing: mdp3Framing{}, Channels: true, Loop: mdp3Loop,
+	Transports: []string{"udp"}, Recovery: []string{"snapshot loops", "replay", "natural refresh"},
+	Framing: mdp3Framing{}, Channels: true, Loop: mdp3Loop, Aside: mdp3Aside, Natural: true,
 	BooksOf: func(product string) Books {
 		return Books{Sparse: true, Orders: product != "mbp", Prices: product != "mbo", ZeroPrice: true}
 	},
@@ -24,7 +24,11 @@ var MDP3 = &Protocol{
 		if !ok {
 			return nil, fmt.Errorf("mdp3: product %q is none of both, mbp, mbo", o.Product)
 		}
-		return mdp3.NewDecoder(mdp3.Options{Schema: o.Schema, Feed: feed, Channel: uint16(o.Channel)})
+		prices, ok := map[string]mdp3.Prices{"": mdp3.PricesConventional, PricesConventional: mdp3.PricesConventional, PricesWire: mdp3.PricesWire}[o.Prices]
+		if !ok {
+			return nil, fmt.Errorf("mdp3: prices %q are none of %s, %s", o.Prices, PricesConventional, PricesWire)
+		}
+		return mdp3.NewDecoder(mdp3.Options{Schema: o.Schema, Feed: feed, Prices: prices, Definitions: o.Definitions, Channel: uint16(o.Channel)})
 	},
 	Looks: func(payload []byte, _ netip.AddrPort) int { return mdp3.Looks(payload) },
 	Each: func(payload []byte, version string, fn func(Message) bool) error {
@@ -46,7 +50,17 @@ func (mdp3Framing) Parse(p []byte) (h session.Header, blocks []byte, err error) 
 
 func (mdp3Framing) Walk(blocks []byte, count int) (whole, used int) { return mdp3.Walk(blocks, count) }
 
-// mdp3Loop: a snapshot is of a moment that the incremental feed is past. Definitions, which repeat too, say the same at any time.
+// mdp3Aside: the instrument replay feed.
+func mdp3Aside(payload []byte) bool {
+	_, body, err := mdp3.ParsePacket(payload)
+	if err != nil {
+		return false
+	}
+	m, size := mdp3.Next(body)
+	return size != 0 && mdp3.Replayed(m)
+}
+
+// mdp3Loop: a snapshot is of a moment that the incremental feed is past. Definitions, which repeat too, are Aside.
 func mdp3Loop(payload []byte) bool {
 	_, body, err := mdp3.ParsePacket(payload)
 	if err != nil {

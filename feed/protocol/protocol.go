@@ -9,6 +9,7 @@ import (
 
 	"github.com/tickwire/tickwire/feed/pipeline"
 	"github.com/tickwire/tickwire/feed/session"
+	"github.com/tickwire/tickwire/parsers/mdp3"
 )
 
 // Protocol is one entry. Functions that are nil say that there is no such thing.
@@ -37,6 +38,9 @@ type Protocol struct {
 	Product func(payload []byte) string
 	// Loop says that a packet is of a feed that repeats what is known already, for those who join late, on groups and with numbers of its own.
 	Loop func(payload []byte) bool
+	// Aside says that a packet is of a feed that says over and over what instruments are, on groups and with numbers of its own: the decoder takes its messages one by
+	// one, beside those of its channel.
+	Aside func(payload []byte) bool
 	// Market tells which of the markets that share the protocol, and numbers of instruments, a packet is of; 0: it does not say.
 	Market func(payload []byte) uint16
 	// Records gives the publisher and dataset of the records of a market, 0: not known, and a product. nil: Publisher and Dataset are all there is.
@@ -49,6 +53,8 @@ type Protocol struct {
 	// Mends says that a row that empties a book, with FlagSnapshot, comes before the venue's whole state of the instrument: its book is to be
 	// trusted again, whatever was lost before.
 	Mends bool
+	// Natural says that the venue numbers levels, so that price books come back from the stream itself in time, as far as they do (resync.Natural).
+	Natural bool
 	// Looks says whether a packet's payload is the protocol's: 0 no, 100 certain. Two protocols never claim the same packet with the same number.
 	Looks func(payload []byte, to netip.AddrPort) int
 	// Each calls fn with the messages of a packet for tickwire decode, until it returns false. An error says what in the packet is wrong, and
@@ -60,9 +66,12 @@ type Protocol struct {
 type Options struct {
 	Version string // one of Protocol.Versions, empty: the default
 	Product string // which of the protocol's feeds: xdp: integrated, bbo, trades; iex: deep, tops; mdp3: both, mbp, mbo; empty: the first
-	Schema  string // mdp3: path of an SBE schema that is newer than the one built in
-	Channel uint8
-	Market  uint16 // xdp: market_id that the channel is to be of; 0: any
+	Prices  string // mdp3: PricesConventional (empty) or PricesWire
+	// Definitions are mdp3's, shared by the decoders of a lane and of who rebuilds its books; nil: each has its own.
+	Definitions *mdp3.Definitions
+	Schema      string // mdp3: path of an SBE schema that is newer than the one built in
+	Channel     uint8
+	Market      uint16 // xdp: market_id that the channel is to be of; 0: any
 }
 
 // RecordsOf are the publisher and dataset of the records of a market, 0: not known, and a product.
@@ -72,6 +81,12 @@ func (p *Protocol) RecordsOf(market uint16, product string) (publisher uint16, d
 	}
 	return p.Records(market, product)
 }
+
+// Options.Prices: what mdp3's records have. Conventional prices are the wire's times DisplayFactor, which definitions tell; they must come first.
+const (
+	PricesConventional = "conventional"
+	PricesWire         = "wire"
+)
 
 // Books is what a venue needs of package book.
 type Books struct {

@@ -158,7 +158,7 @@ func (s *Shadow) note(b *tick.Batch, i int) {
 			switch {
 			case st.Action == tick.StatusSSRChange:
 				a.ShortSale = *st
-			case st.TsEvent >= a.Trading.TsEvent:
+			case tick.TradingState(st.Action) && st.TsEvent >= a.Trading.TsEvent: // others would hide the state that the lane lacks
 				a.Trading = *st
 			}
 		}

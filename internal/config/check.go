@@ -170,6 +170,7 @@ func (r *Recovery) defaults() {
 	orInt(&r.HoldPackets, 4096)
 	orInt(&r.HoldMessages, 100_000)
 	orString(&r.SnapshotSession, SnapshotSame)
+	orString(&r.Natural, NaturalOn)
 	orSpan(&r.SilentAfter, 3*time.Second)
 }
 
@@ -350,6 +351,7 @@ func (r *Recovery) validate(fs *faults, key string) {
 		hostPort(fs, key+".snapshot", r.Snapshot)
 	}
 	oneOf(fs, key+".snapshot_session", r.SnapshotSession, SnapshotSame, SnapshotAny)
+	oneOf(fs, key+".natural", r.Natural, NaturalOn, NaturalOff)
 	if len(r.SnapshotUser) > 6 {
 		fs.add(key+".snapshot_user", "= %q has more than 6 characters", r.SnapshotUser)
 	}

@@ -39,6 +39,9 @@ func (f *Feed) validateCME(fs *faults, key string) {
 		if f.Product != "mbp" && orders == 0 {
 			fs.add(at+".service", "has no loop of orders: the books of orders would not come back (product = \"mbp\" does without them)")
 		}
+		if f.Prices != "wire" && count(ServiceDefinitions) == 0 {
+			fs.add(at+".service", "has no loop of definitions: what starts late would not know what to multiply prices by (prices = \"wire\" does without)")
+		}
 		if levels > 2 || orders > 2 || count(ServiceDefinitions) > 2 {
 			fs.add(at+".service", "has more than sides A and B of one loop")
 		}

@@ -18,7 +18,11 @@ func TestCME(t *testing.T) {
 	}
 	for _, tc := range []struct{ name, feed, channels, want string }{
 		{"both books", "", "[[feed.channel]]\nid = 310\n" + line + loops("levels", "levels", "orders", "definitions"), ""},
-		{"prices alone", "product = \"mbp\"\n", "[[feed.channel]]\n" + line + loops("levels"), ""},
+		{"prices alone", "product = \"mbp\"\n", "[[feed.channel]]\n" + line + loops("levels", "definitions"), ""},
+		{"prices as on the wire", "prices = \"wire\"\n", "[[feed.channel]]\n" + line + loops("levels", "orders"), ""},
+		{"conventional prices, said so", "prices = \"conventional\"\n", "[[feed.channel]]\n" + line + loops("levels", "orders", "definitions"), ""},
+		{"conventional prices without definitions", "", "[[feed.channel]]\n" + line + loops("levels", "orders"), "no loop of definitions"},
+		{"other prices", "prices = \"display\"\n", "[[feed.channel]]\n" + line, "prices"},
 		{"orders alone", "product = \"mbo\"\n", "[[feed.channel]]\n" + line + loops("orders", "definitions"), ""},
 		{"no orders", "", "[[feed.channel]]\n" + line + loops("levels"), "no loop of orders"},
 		{"no levels", "", "[[feed.channel]]\n" + line + loops("orders", "definitions"), "no loop of levels"},
@@ -34,5 +38,13 @@ func TestCME(t *testing.T) {
 		if err == nil && time.Duration(c.Feed[0].Recovery.SilentAfter) != cmeSilence {
 			t.Errorf("%s: lines are silent after %s", tc.name, time.Duration(c.Feed[0].Recovery.SilentAfter))
 		}
+	}
+}
+
+// TestPricesOfOthers: there is nothing to choose.
+func TestPricesOfOthers(t *testing.T) {
+	_, err := Parse([]byte("[[feed]]\nname = \"nyse\"\nprotocol = \"xdp\"\nprices = \"wire\"\n[[feed.channel]]\n[[feed.channel.line]]\ninterface = \"lo\"\ngroup = \"239.255.79.1:14310\"\n"), nil)
+	if err == nil || !strings.Contains(err.Error(), "feed[0].prices = \"wire\", but protocol xdp has conventional prices on the wire") {
+		t.Errorf("%v", err)
 	}
 }

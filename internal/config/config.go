@@ -50,18 +50,20 @@ type Instance struct {
 
 // Feed is one process and one venue.
 type Feed struct {
-	Name      string `toml:"name"`
-	Protocol  string `toml:"protocol"`  // itch (default), xdp, mdp3, iex or fix
-	Version   string `toml:"version"`   // of the protocol, where there are several; the default is the newest
-	Product   string `toml:"product"`   // xdp: integrated (default), bbo or trades; iex: deep (default) or tops; mdp3: both (default), mbp or mbo; fix: levels (default), prices or orders
-	Market    string `toml:"market"`    // xdp: nyse, arca, american, national or texas; the default is product_id's, else nyse
-	Schema    string `toml:"schema"`    // mdp3: path of an SBE schema newer than the one built in
-	Publisher uint16 `toml:"publisher"` // DBN publisher id; the default is the protocol's, or the market's: 2, XNAS.ITCH
-	Dataset   string `toml:"dataset"`   // the default is the protocol's: XNAS.ITCH; what stands before the dot is column venue
-	Source    string `toml:"source"`    // udp (default), afxdp, auto (afxdp where it may, else udp) or file
-	Path      string `toml:"path"`      // of a file source
-	Pace      string `toml:"pace"`      // of a file source: "recorded", "x10", "50000/s" or "max" (default)
-	Idle      string `toml:"idle"`      // block (default), spin, or busy-poll
+	Name        string `toml:"name"`
+	Protocol    string `toml:"protocol"`    // itch (default), xdp, mdp3, iex or fix
+	Version     string `toml:"version"`     // of the protocol, where there are several; the default is the newest
+	Product     string `toml:"product"`     // xdp: integrated (default), bbo or trades; iex: deep (default) or tops; mdp3: both (default), mbp or mbo; fix: levels (default), prices or orders
+	Market      string `toml:"market"`      // xdp: nyse, arca, american, national or texas; the default is product_id's, else nyse
+	Prices      string `toml:"prices"`      // mdp3: conventional (default; the wire's times DisplayFactor, as definitions tell it) or wire
+	Definitions string `toml:"definitions"` // mdp3, of a file source: another capture, whose definitions are learned first
+	Schema      string `toml:"schema"`      // mdp3: path of an SBE schema newer than the one built in
+	Publisher   uint16 `toml:"publisher"`   // DBN publisher id; the default is the protocol's, or the market's: 2, XNAS.ITCH
+	Dataset     string `toml:"dataset"`     // the default is the protocol's: XNAS.ITCH; what stands before the dot is column venue
+	Source      string `toml:"source"`      // udp (default), afxdp, auto (afxdp where it may, else udp) or file
+	Path        string `toml:"path"`        // of a file source
+	Pace        string `toml:"pace"`        // of a file source: "recorded", "x10", "50000/s" or "max" (default)
+	Idle        string `toml:"idle"`        // block (default), spin, or busy-poll
 	// Stamps says whose time of arrival is taken: auto (default; the NIC's where it stamps every packet already, else the kernel's), hardware
 	// (the NIC is told to stamp), kernel, or loop (the lane's own clock when it polls: with source afxdp that saves the core of the
 	// driver's poll a fifth).
@@ -183,12 +185,20 @@ type Recovery struct {
 	SnapshotPasswordFile string `toml:"snapshot_password_file"` // first line, without its line end
 	// SnapshotSession is "same" (default: a snapshot whose session is named otherwise than the channel's is not taken) or "any".
 	SnapshotSession string `toml:"snapshot_session"`
+	// Natural is "on" (default: price books that are suspect after a loss are learnt anew from the feed itself, as far as they come back so) or "off". Of mdp3.
+	Natural string `toml:"natural"`
 }
 
 // Values of Recovery.SnapshotSession.
 const (
 	SnapshotSame = "same"
 	SnapshotAny  = "any"
+)
+
+// Values of Recovery.Natural.
+const (
+	NaturalOn  = "on"
+	NaturalOff = "off"
 )
 
 // Consolidate is the process that joins the best prices of several feeds.
@@ -245,6 +255,16 @@ type ServeFIX struct {
 	Feed     string   `toml:"feed"`    // whose instruments are offered; the default is all feeds'
 	StoreDir string   `toml:"store_dir"`
 	TLS      TLS      `toml:"tls"`
+	// Resend keeps what was sent last for clients that ask for it again. The default is that gaps are filled without messages, and books sent anew.
+	Resend         bool `toml:"resend"`
+	ResendMessages int  `toml:"resend_messages"` // kept of each session, at most; the default is 100,000
+	ResendBytes    Size `toml:"resend_bytes"`    // of theirs; the default is 16 MiB
+	// Start and End bound sessions each day, HH:MM:SS in Zone (default UTC); StartDay and EndDay, both, make it one of a week. The default is always.
+	Start    string `toml:"start"`
+	End      string `toml:"end"`
+	StartDay string `toml:"start_day"`
+	EndDay   string `toml:"end_day"`
+	Zone     string `toml:"zone"`
 }
 
 // Serve is the process that owns the store and every query port.

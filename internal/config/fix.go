@@ -23,18 +23,23 @@ func (x *FIX) validate(fs *faults, key, source string) {
 	if x.Depth < 0 {
 		fs.add(key+".depth", "= %d is negative", x.Depth)
 	}
-	if (x.Start == "") != (x.End == "") || (x.StartDay == "") != (x.EndDay == "") {
-		fs.add(key, "start and end go together, and so do start_day and end_day")
-	}
+	window(fs, key, x.Start, x.End, x.StartDay, x.EndDay)
 	if (x.TLS.Cert == "") != (x.TLS.Key == "") {
 		fs.add(key+".tls", "cert and key go together")
+	}
+}
+
+// window faults a schedule of which a part is missing. What the parts say is package feed/session/fix's to check.
+func window(fs *faults, key, start, end, startDay, endDay string) {
+	if (start == "") != (end == "") || (startDay == "") != (endDay == "") {
+		fs.add(key, "start and end go together, and so do start_day and end_day")
 	}
 }
 
 func (x *ServeFIX) validate(fs *faults, feeds []Feed) {
 	const key = "serve.fix"
 	if len(x.Clients) == 0 {
-		if x.Feed != "" || x.StoreDir != "" || x.TLS != (TLS{}) {
+		if x.Feed != "" || x.StoreDir != "" || x.TLS != (TLS{}) || x.Resend || x.Start != "" {
 			fs.add(key+".clients", "is empty: nobody could log on, so there is no port; name the CompIDs that may")
 		}
 		return
@@ -45,6 +50,13 @@ func (x *ServeFIX) validate(fs *faults, feeds []Feed) {
 		}
 	}
 	hostPort(fs, key+".address", x.Address)
+	window(fs, key, x.Start, x.End, x.StartDay, x.EndDay)
+	if x.ResendMessages < 0 || x.ResendBytes < 0 {
+		fs.add(key, "resend_messages and resend_bytes are 0 (the default) or more")
+	}
+	if !x.Resend && (x.ResendMessages != 0 || x.ResendBytes != 0) {
+		fs.add(key+".resend", "is off: nothing is kept that resend_messages and resend_bytes could bound")
+	}
 	if (x.TLS.Cert == "") != (x.TLS.Key == "") {
 		fs.add(key+".tls", "cert and key go together")
 	}

@@ -48,6 +48,12 @@ func (f *Feed) MarketID() uint16 {
 // validateVenue checks what only some venues have.
 func (f *Feed) validateVenue(fs *faults, key string) {
 	r, at := &f.Recovery, key+".recovery"
+	if f.Prices != "" && f.Prices != "conventional" && f.Protocol != "mdp3" {
+		fs.add(key+".prices", "= %q, but protocol %s has conventional prices on the wire", f.Prices, f.Protocol)
+	}
+	if f.Definitions != "" && (f.Protocol != "mdp3" || f.Source != "file") {
+		fs.add(key+".definitions", "= %q is for captures of mdp3", f.Definitions)
+	}
 	switch f.Protocol {
 	case "xdp":
 		oneOf(fs, key+".product", f.Product, "", "integrated", "bbo", "trades")
@@ -66,6 +72,7 @@ func (f *Feed) validateVenue(fs *faults, key string) {
 		oneOf(fs, key+".product", f.Product, "", "levels", "prices", "orders")
 	case "mdp3":
 		oneOf(fs, key+".product", f.Product, "", "both", "mbp", "mbo")
+		oneOf(fs, key+".prices", f.Prices, "", "conventional", "wire")
 		if r.PasswordFile != "" && r.User == "" {
 			fs.add(at+".password_file", "is given without a user")
 		}

@@ -66,7 +66,7 @@ type Counters struct {
 //	X  Level or Add, Modify, Replace, Delete of each
 //	   trades: Trade; their deletion: Break; their change: Break, Trade
 //	   opening, close, settlement, high, low, VWAP, volume, open interest, …: Statistics; imbalance: Imbalance; empty book: Clear
-//	d y  Definition        f  Status
+//	d y BK BP  Definition        f  Status
 //
 // Rows of one W or X have FlagMore but for the last one of each instrument. An instrument's first row is a Definition, of its symbol at least, and
 // none of the event. A message becomes all of its rows or none: a number that cannot be read makes
@@ -227,7 +227,7 @@ func (d *Decoder) message(raw []byte, out *tick.Batch) bool {
 		switch string(d.m.MsgType()) {
 		case "W", "X":
 			fits, err = d.market(out)
-		case "d", "y":
+		case "d", "y", "BK", "BP":
 			fits, err = d.definitions(out)
 		case "f":
 			fits, err = d.tradingStatus(out)

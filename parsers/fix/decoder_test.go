@@ -243,6 +243,16 @@ func TestDecoder(t *testing.T) {
 			Status 1 action 8 reason 30 NN
 			Definition 3 C A
 			Status 3 action 7 reason 30 YY`},
+		{"reports of what has become of instruments", Options{}, []string{
+			"FIXT.1.1 35=BK|320=Q|560=0|393=3|980=M|893=Y|146=3|55=A|15=USD|1324=A|55=B|15=EUR|55=C|1324=D|", "FIXT.1.1 35=BP|980=D|55=A|15=USD|",
+			"FIXT.1.1 35=BP|980=A|55=A|", "FIXT.1.1 35=BP|980=M|55=A|", "FIXT.1.1 35=BP|55=D|"}, `
+			Definition 1 A A
+			Definition 2 B A
+			Definition 3 C D
+			Definition 1 A D
+			Definition 1 A A
+			Definition 1 A M
+			Definition 4 D A`},
 		{"same symbol, several instruments", Options{}, []string{
 			"35=W|55=ES|200=202412|268=0|", "35=W|55=ES|200=202503|268=0|", "35=W|55=ES|200=202412|207=X|268=0|", "35=W|55=ES|268=0|", "35=W|55=[N/A]|48=777|268=0|"}, `
 			Definition 1 ES A
@@ -318,6 +328,8 @@ func TestDecoderRefuses(t *testing.T) {
 		{"FIXT.1.1 35=W|1128=1|55=A|268=0|", func(c *Counters) uint64 { return c.Versions }},
 		{"35=f|326=2|", func(c *Counters) uint64 { return c.Unnamed }},
 		{"35=f|55=A|326=x|", func(c *Counters) uint64 { return c.Fields }},
+		{"FIXT.1.1 35=BP|980=Q|55=A|", func(c *Counters) uint64 { return c.Fields }},
+		{"FIXT.1.1 35=BK|980=A|146=1|55=A|1324=Q|", func(c *Counters) uint64 { return c.Fields }},
 		{"35=y|320=Q|322=R|560=0|146=1|48=|", func(c *Counters) uint64 { return 1 }},
 	} {
 		d := decoderOf(t, Options{})
@@ -662,6 +674,7 @@ func FuzzDecoder(f *testing.F) {
 	f.Add("35=X|"+header+"268=2|279=0|269=0|278=ab|55=A|270=1|271=2|279=1|278=c|280=ab|271=4|", uint8(1))
 	f.Add("35=X|"+header+"268=2|279=2|278=ab|55=A|200=202412|279=5|269=1|278=c|270=2|271=1|", uint8(6))
 	f.Add("35=W|"+header+"55=A|262=R|268=3|269=0|270=1|271=2|269=J|269=2|270=1|", uint8(2))
+	f.Add("FIXT.1.1 35=BK|"+header+"320=Q|980=M|146=2|55=A|15=USD|1324=D|55=B|", uint8(2))
 	f.Add("35=y|"+header+"320=Q|322=R|560=0|146=2|55=A|167=FUT|200=202412|207=X|561=10|15=USD|55=B|", uint8(1))
 	f.Add("35=d|"+header+"320=Q|55=A|541=20241220|202=5|231=50|1310=1|1301=X|1205=1|1208=0.25|", uint8(2))
 	f.Add("35=f|"+header+"55=A|326=2|327=P|", uint8(0))

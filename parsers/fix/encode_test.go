@@ -143,6 +143,19 @@ func TestMessagesRoundTrip(t *testing.T) {
 			same(t, s.version, &l, new(SecurityList), built(t, b.End(), s.version, checks))
 		}
 
+		if s.version == "FIX.5.0SP2" {
+			for _, typ := range []string{"BK", "BP"} {
+				l := SecurityList{MsgType: 'd', Report: true, Action: 'M', ReqID: []byte("Q"), ResponseID: []byte("P"), Result: '1', Securities: []Security{full}}
+				if typ == "BK" {
+					gone := none
+					gone.Symbol, gone.Action = []byte("NQ"), 'D'
+					l.MsgType, l.Securities = 'y', append(l.Securities, gone)
+				}
+				l.Append(b.Begin(s.Header, typ))
+				same(t, s.version, &l, new(SecurityList), built(t, b.End(), s.version, Checks{AllowAnyOrder: true}))
+			}
+		}
+
 		status := SecurityStatus{Instrument: es, ReqID: []byte("S"), Status: 2, Halt: []byte{map[bool]byte{true: '4', false: 'P'}[s.version == "FIX.5.0SP2"]}, Time: 1795404264_489123456, Text: []byte("halted")}
 		if s.version == "FIX.4.2" {
 			status.Text = nil

@@ -15,7 +15,7 @@ func (d *Decoder) tell(out *tick.Batch, x *instrument, ts uint64) {
 	}
 }
 
-// definitions makes the rows of a y or a d.
+// definitions makes the rows of a y or a d, or of a report that says what has become of them.
 func (d *Decoder) definitions(out *tick.Batch) (fits bool, err error) {
 	if err = d.list.Decode(&d.m); err != nil {
 		return true, err
@@ -35,7 +35,11 @@ func (d *Decoder) definitions(out *tick.Batch) (fits bool, err error) {
 		if !hasRoom(out) {
 			return false, nil
 		}
-		d.definition(out, &d.in.all[d.found[d.done]], ts, &d.list.Securities[d.done])
+		s := &d.list.Securities[d.done]
+		if s.Action == 0 {
+			s.Action = d.list.Action
+		}
+		d.definition(out, &d.in.all[d.found[d.done]], ts, s)
 	}
 	return true, nil
 }
@@ -48,10 +52,13 @@ func (d *Decoder) definition(out *tick.Batch, x *instrument, ts uint64, s *Secur
 	*t = tick.UndefDefinition
 	t.InstrumentID, t.TsEvent, t.RawInstrumentID = x.id, ts, uint64(x.id)
 	t.SecurityUpdateAction = 'A'
-	if x.told {
+	switch {
+	case s.Action == 'D':
+		t.SecurityUpdateAction = 'D'
+	case x.told:
 		t.SecurityUpdateAction = 'M'
 	}
-	x.told = true
+	x.told = s.Action != 'D' // should it be spoken of again, it is told anew
 	copy(t.RawSymbol[:len(t.RawSymbol)-1], x.symbol)
 	copy(t.Exchange[:len(t.Exchange)-1], s.Exchange)
 	copy(t.Currency[:len(t.Currency)-1], s.Currency)

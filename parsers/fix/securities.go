@@ -14,6 +14,7 @@ type Security struct {
 	RoundLot          int64  // 561, whole units; -1: not said. So are the next two
 	MinTradeVol       int64  // 562
 	MaxTradeVol       int64  // 1140
+	Action            byte   // 1324 of BK: 'A', 'D', 'M'; 0: not said
 }
 
 // Tags of 5.0 SP2's trading rules.
@@ -63,9 +64,12 @@ func securityIn(m *Message, e Entry) (s Security, err error) {
 	return s, nil
 }
 
-// SecurityList is a Security List, y, or a Security Definition, d, which has one entry.
+// SecurityList is a Security List, y, or a Security Definition, d, which has one entry; or a report of 5.0 SP2 that says what has become of them: BK is
+// like y, BP like d.
 type SecurityList struct {
 	MsgType    byte // 'y' or 'd'
+	Report     bool // BK or BP
+	Action     byte // 980 of those: 'A', 'D', 'M'; 0: not said
 	ReqID      []byte
 	ResponseID []byte
 	Result     byte   // 560 of y, 323 of d; 0: not said
@@ -76,8 +80,21 @@ type SecurityList struct {
 
 // Decode reads a y or a d. Fragments are the caller's to collect: until Last is 'Y', or Total entries are there.
 func (l *SecurityList) Decode(m *Message) (err error) {
-	*l = SecurityList{MsgType: char(m.MsgType()), ReqID: m.Get(TagSecurityReqID), ResponseID: m.Get(TagSecurityRespID), Securities: l.Securities[:0]}
+	*l = SecurityList{ReqID: m.Get(TagSecurityReqID), ResponseID: m.Get(TagSecurityRespID), Securities: l.Securities[:0]}
 	l.Total, _ = small(m.Get(TagTotNoRelatedSym))
+	switch string(m.MsgType()) {
+	case "BK":
+		l.MsgType, l.Report = 'y', true
+	case "BP":
+		l.MsgType, l.Report = 'd', true
+	default:
+		l.MsgType = char(m.MsgType())
+	}
+	if l.Report {
+		if l.Action = char(m.Get(TagSecurityUpdate)); !isUpdate(l.Action) {
+			return ErrValue
+		}
+	}
 	var s Security
 	switch l.MsgType {
 	case 'd':
@@ -92,6 +109,9 @@ func (l *SecurityList) Decode(m *Message) (err error) {
 			if s, err = securityIn(m, e); err != nil {
 				return err
 			}
+			if s.Action = char(m.In(e, TagListUpdate)); l.Report && !isUpdate(s.Action) {
+				return ErrValue
+			}
 			l.Securities = append(l.Securities, s)
 		}
 		return nil
@@ -99,11 +119,16 @@ func (l *SecurityList) Decode(m *Message) (err error) {
 	return ErrWrongMsg
 }
 
-// Append writes it, in the order of the dictionaries of 4.2 for d and of 4.4 for y.
+func isUpdate(action byte) bool {
+	return action == 'A' || action == 'D' || action == 'M' || action == 0
+}
+
+// Append writes it, in the order of the dictionaries of 4.2 for d, of 4.4 for y, and of 5.0 SP2 for reports.
 func (l *SecurityList) Append(b *Builder) {
 	b.Bytes(TagSecurityReqID, l.ReqID).Bytes(TagSecurityRespID, l.ResponseID)
 	if l.MsgType == 'd' {
 		b.optional(TagSecurityRespType, l.Result)
+		b.optional(TagSecurityUpdate, l.Action)
 		for i := range l.Securities[:min(1, len(l.Securities))] {
 			l.Securities[i].append(b)
 		}
@@ -113,6 +138,7 @@ func (l *SecurityList) Append(b *Builder) {
 	if l.Total > 0 {
 		b.Uint(TagTotNoRelatedSym, uint64(l.Total))
 	}
+	b.optional(TagSecurityUpdate, l.Action)
 	b.optional(TagLastFragment, l.Last)
 	b.Int(TagNoRelatedSym, int64(len(l.Securities)))
 	for i := range l.Securities {
@@ -133,6 +159,7 @@ func (s *Security) append(b *Builder) {
 	}
 	b.Bytes(TagSecurityExchange, exchange)
 	b.Bytes(TagCurrency, s.Currency)
+	b.optional(TagListUpdate, s.Action)
 	if s.RoundLot > 0 {
 		b.Int(TagRoundLot, s.RoundLot)
 	}

@@ -91,12 +91,14 @@ const (
 	TagNextExpected     = 789
 	TagLastFragment     = 893
 	TagMinPriceIncr     = 969
+	TagSecurityUpdate   = 980
 	TagTradeID          = 1003
 	TagMDBookType       = 1021
 	TagMDPriceLevel     = 1023
 	TagApplVerID        = 1128
 	TagDefaultApplVerID = 1137
 	TagMaxTradeVol      = 1140
+	TagListUpdate       = 1324
 )
 
 // UserTags is the first tag that is left to users.

@@ -143,9 +143,15 @@ func (d *Decoder) level(out *tick.Batch, s *instrument, mantissa, scale int64, s
 	if k.kind > tick.KindImplied || k.kind < tick.KindLevel || action >= actions {
 		return d.oddLevel(out, s, mantissa, scale, size, action, typ)
 	}
-	px, ok := scaled(mantissa, scale)
+	px, ok := s.price(mantissa, scale)
 	if !ok || size > math.MaxInt64 || number == 0 {
-		if px, size, ok = goneLevel(mantissa, scale, size, action); !ok || number == 0 {
+		switch {
+		case s.undefined() && d.opts.Feed == FeedMBO:
+			return nil
+		case !ok && (s.undefined() || mantissa != tick.UndefPrice):
+			return d.unpriced(s, mantissa)
+		}
+		if size, ok = goneLevel(size, action); !ok || number == 0 {
 			return errLevel
 		}
 	}
@@ -171,19 +177,12 @@ func (d *Decoder) level(out *tick.Batch, s *instrument, mantissa, scale int64, s
 	return nil
 }
 
-// goneLevel is the price and size of a level that goes: CME sends those of the removed row, but what matters is its number.
-func goneLevel(mantissa, scale int64, size uint64, action uint8) (int64, uint64, bool) {
-	if action < 2 || action > 4 {
-		return 0, 0, false
-	}
-	px, ok := scaled(mantissa, scale)
-	if mantissa == tick.UndefPrice {
-		px, ok = tick.UndefPrice, true
-	}
+// goneLevel is the size of a level that goes, which needs neither price nor size: CME sends those of the removed row, but what matters is its number.
+func goneLevel(size uint64, action uint8) (uint64, bool) {
 	if size == math.MaxUint64 {
 		size = 0
 	}
-	return px, size, ok && size <= math.MaxInt64
+	return size, action >= 2 && action <= 4 && size <= math.MaxInt64
 }
 
 // oddLevel is an entry that is no level: a book reset, or the market's best price.
@@ -195,12 +194,12 @@ func (d *Decoder) oddLevel(out *tick.Batch, s *instrument, mantissa, scale int64
 		d.clear(out, s, BookBoth)
 		return nil
 	case k.kind == tick.KindExt && action < actions:
+		px, ok := s.optional(mantissa, scale)
+		if !ok {
+			return d.unpriced(s, mantissa)
+		}
 		i := d.row(out, s, tick.KindExt)
 		out.Side[i] = k.side
-		px, ok := scaled(mantissa, scale)
-		if !ok {
-			px = tick.UndefPrice
-		}
 		d.ext(out, i, RefreshBook, 269, uint64(typ))
 		d.ext(out, i, RefreshBook, 270, uint64(px))
 		d.ext(out, i, RefreshBook, 271, size)
@@ -221,9 +220,17 @@ func (d *Decoder) order(out *tick.Batch, s *instrument, id, priority uint64, man
 	}
 	kind := orderKinds[action]
 	k := entryKinds[typ]
-	px, ok := scaled(mantissa, scale)
-	if k.kind != tick.KindLevel || id == math.MaxUint64 || !ok && kind != tick.KindDelete {
+	if k.kind != tick.KindLevel || id == math.MaxUint64 {
 		return errReference
+	}
+	px, ok := s.price(mantissa, scale)
+	if !ok { // what is deleted needs no price
+		switch {
+		case s.undefined() || mantissa != tick.UndefPrice:
+			return d.unpriced(s, mantissa)
+		case kind != tick.KindDelete:
+			return errReference
+		}
 	}
 	if size < 0 || size == maxNull32 {
 		if kind != tick.KindDelete {

@@ -21,6 +21,11 @@ type Decoder struct {
 	trades pending
 	todo   sweep
 
+	doubtful []uint32 // instruments whose books are not the venue's, until somebody asks (price.go)
+	doubts   uint64   // how often there was one
+	nameless uint64   // Refused when somebody asked last
+	lacked   uint64   // number of the last message that counts as Undefined, from 1
+
 	refs [256]uint32 // slots of a message's entries, for the orders that refer to them
 
 	// The quick way's: the batch that it may fill, nil: none; schemaId and version of its latest message; instruments of the message under way, rows
@@ -67,19 +72,31 @@ func NewDecoder(o Options) (*Decoder, error) {
 	}
 	d.planDefinitions()
 	d.planSnapshots()
-	d.of.reset()
+	d.of.reset(d.begins())
 	d.trades.room = make([]trade, 0, maxPending)
 	return d, nil
+}
+
+// begins is what instruments begin with: their factor, and where to ask for one.
+func (d *Decoder) begins() (factor, *Definitions) {
+	if d.opts.Prices == PricesWire {
+		return one, nil
+	}
+	return unknown, d.opts.Definitions
 }
 
 // Start begins a session (pipeline.Decoder). Definitions stay if they are of the same week: CME sends them again at its start, and not after a channel
 // reset. Those of another week are void.
 func (d *Decoder) Start(midnight uint64) {
+	if d.opts.Definitions != nil {
+		d.opts.Definitions.start(midnight)
+	}
 	if !d.Keeps(midnight) {
 		d.week = midnight
-		d.of.reset()
+		d.of.reset(d.begins())
 	}
 	d.of.forget()
+	d.doubtful = d.doubtful[:0]
 	d.trades.reset()
 	d.todo = sweep{}
 	d.heldBack = d.heldBack[:0]
@@ -88,7 +105,7 @@ func (d *Decoder) Start(midnight uint64) {
 }
 
 // Keeps says that Start would keep definitions.
-func (d *Decoder) Keeps(midnight uint64) bool { return midnight >= d.week && midnight-d.week < 6*dayNs }
+func (d *Decoder) Keeps(midnight uint64) bool { return keeps(d.week, midnight) }
 
 // Refused is how many messages could not be taken (pipeline.Decoder).
 func (d *Decoder) Refused() uint64 { return d.Counters.Refused }

@@ -10,9 +10,12 @@ import (
 )
 
 // Instrument definitions (templates 54 to 58, 63; 27, 29, 41) become DBN definitions: one row, for spreads one a leg (LegCount, LegIndex). Fields of the
-// nine templates have the same names at different places, so they are found by name. Prices stay in Globex's display units as everywhere
-// here; DisplayFactor, in the definition, makes conventional prices of them. What a definition says beyond DBN's record becomes rows behind
+// nine templates have the same names at different places, so they are found by name. Fields that are prices of the instrument are multiplied by the DisplayFactor beside
+// them (price.go); amounts of money, quantities and ratios are not. What a definition says beyond DBN's record becomes rows behind
 // it: settlement price, open interest and cleared volume are statistics, the state (of the replay feed's definitions only) is a status.
+
+// isPrice are those of numbers that are prices of the instrument.
+var isPrice = map[string]bool{"MinPriceIncrement": true, "HighLimitPrice": true, "LowLimitPrice": true, "MaxPriceVariation": true, "StrikePrice": true}
 
 // numbers are fields of a root block that are integers or decimals, and where they go. Decimals come in 1e-9.
 var numbers = []struct {
@@ -79,7 +82,7 @@ type definitionPlan struct {
 	numbers []*sbe.Field
 	texts   []*sbe.Field
 
-	id, updated, reports, status, reference, referenceDate, settl, interest, cleared, maturity *sbe.Field
+	id, updated, reports, status, factor, reference, referenceDate, settl, interest, cleared, maturity *sbe.Field
 }
 
 func (d *Decoder) planDefinitions() {
@@ -92,7 +95,7 @@ func (d *Decoder) planDefinitions() {
 	} {
 		m := wire.Schema().Message(t.id)
 		p := definitionPlan{message: m, class: t.class, id: m.Field("SecurityID"), updated: m.Field("LastUpdateTime"), reports: m.Field("TotNumReports"),
-			status: m.Field("MDSecurityTradingStatus"), reference: m.Field("TradingReferencePrice"), referenceDate: m.Field("TradingReferenceDate"),
+			status: m.Field("MDSecurityTradingStatus"), factor: m.Field("DisplayFactor"), reference: m.Field("TradingReferencePrice"), referenceDate: m.Field("TradingReferenceDate"),
 			settl: m.Field("SettlPriceType"), interest: m.Field("OpenInterestQty"), cleared: m.Field("ClearedVolume"), maturity: m.Field("MaturityMonthYear")}
 		for i := range numbers {
 			p.numbers = append(p.numbers, m.Field(numbers[i].name))
@@ -147,31 +150,71 @@ func (d *Decoder) definition(m Message, out *tick.Batch) error {
 	block, version := parts[0].Data, m.Version()
 	id, _ := integer(p.id, block, version)
 	updated, _ := integer(p.updated, block, version)
+	v := tick.UndefDefinition
+	v.InstrumentClass, v.RawInstrumentID, v.ChannelID = p.class, uint64(uint32(id)), d.opts.Channel
+	settled, f, err := d.definitionPrices(p, &v, block, version)
+	if err != nil {
+		return err
+	}
 	n := d.of.find(uint32(id))
 	first := out.N
-	err = d.beside(uint64(updated), func() error {
-		v := tick.UndefDefinition
-		v.InstrumentClass, v.RawInstrumentID, v.ChannelID = p.class, uint64(uint32(id)), d.opts.Channel
-		if err := p.fields(&v, block, version); err != nil {
-			return err
-		}
+	_ = d.beside(uint64(updated), func() error {
+		d.define(&d.of.slots[n], f, out)
 		legs := p.groups(&v, parts, version)
 		d.learn(n, &v, block, p)
 		if legs != nil {
 			v.InstrumentClass = d.spreadClass(&v, legs)
-			d.of.slots[n].class = v.InstrumentClass
+			d.of.about[n].class = v.InstrumentClass
 		}
 		d.definitionRows(out, &d.of.slots[n], &v, legs)
-		return d.definitionFigures(p, out, &d.of.slots[n], block, version)
+		d.definitionFigures(p, out, &d.of.slots[n], settled, block, version)
+		return nil
 	})
-	if _, replayed := integer(p.reports, block, version); replayed && err == nil {
+	if _, replayed := integer(p.reports, block, version); replayed {
 		flagSnapshot(out, first)
+	}
+	return nil
+}
+
+// definitionPrices fills in what the root block says, and gives the settlement price in it, UndefPrice: none, and the factor of prices to come.
+func (d *Decoder) definitionPrices(p *definitionPlan, v *tick.Definition, block []byte, version uint16) (settled int64, f factor, err error) {
+	f = one
+	if d.opts.Prices == PricesConventional {
+		raw, _ := integer(p.factor, block, version)
+		display, fits := decimalE9(p.factor.Type, raw)
+		if !fits {
+			return 0, f, errPrice
+		}
+		if f, fits = factorOf(display); !fits {
+			return 0, f, errFactor
+		}
+	}
+	if err = p.fields(v, &f, block, version); err != nil {
+		return 0, f, d.inexact(err)
+	}
+	settled = tick.UndefPrice
+	if raw, ok := integer(p.reference, block, version); ok {
+		px, fits := decimalE9(p.reference.Type, raw)
+		if !fits {
+			return 0, f, errPrice
+		}
+		if settled, fits = f.price(px); !fits {
+			return 0, f, d.inexact(errInexact)
+		}
+	}
+	return settled, f, nil
+}
+
+// inexact counts a refusal that is for that reason.
+func (d *Decoder) inexact(err error) error {
+	if err == errInexact {
+		d.Counters.Inexact++
 	}
 	return err
 }
 
 // fields fills in what the root block says.
-func (p *definitionPlan) fields(v *tick.Definition, block []byte, version uint16) error {
+func (p *definitionPlan) fields(v *tick.Definition, by *factor, block []byte, version uint16) error {
 	for i, f := range p.numbers {
 		if f == nil {
 			continue
@@ -186,6 +229,11 @@ func (p *definitionPlan) fields(v *tick.Definition, block []byte, version uint16
 			value, fits := decimalE9(f.Type, raw)
 			if !fits {
 				return errPrice
+			}
+			if isPrice[numbers[i].name] {
+				if value, fits = by.price(value); !fits {
+					return errInexact
+				}
 			}
 			numbers[i].set(v, value)
 		}
@@ -221,25 +269,21 @@ func (p *definitionPlan) fields(v *tick.Definition, block []byte, version uint16
 
 // learn remembers what group states and later spreads ask of an instrument.
 func (d *Decoder) learn(n uint32, v *tick.Definition, block []byte, p *definitionPlan) {
-	s := &d.of.slots[n]
+	s, a := &d.of.slots[n], &d.of.about[n]
 	group, asset := p.message.Field("SecurityGroup"), p.message.Field("Asset")
-	s.group, s.asset = pack6(block[group.Offset:]), pack6(block[asset.Offset:])
-	s.class, s.under = v.InstrumentClass, v.UnderlyingID
+	a.group, a.asset = pack6(block[group.Offset:]), pack6(block[asset.Offset:])
+	a.class, a.under = v.InstrumentClass, v.UnderlyingID
 	s.flags |= defined
 	if v.SecurityUpdateAction == 'D' {
 		s.flags &^= defined
 	}
-	copy(d.of.symbols[n][:], v.RawSymbol[:20])
+	copy(a.symbol[:], v.RawSymbol[:20])
 }
 
 // definitionFigures makes rows of what DBN's definition has no field for and its statistics and status have.
-func (d *Decoder) definitionFigures(p *definitionPlan, out *tick.Batch, s *instrument, block []byte, version uint16) error {
-	if raw, ok := integer(p.reference, block, version); ok {
-		px, fits := decimalE9(p.reference.Type, raw)
-		if !fits {
-			return errPrice
-		}
-		v := d.stat(out, s, statSettlement, px, tick.UndefQuantity, 0)
+func (d *Decoder) definitionFigures(p *definitionPlan, out *tick.Batch, s *instrument, settled int64, block []byte, version uint16) {
+	if settled != tick.UndefPrice {
+		v := d.stat(out, s, statSettlement, settled, tick.UndefQuantity, 0)
 		if date, ok := integer(p.referenceDate, block, version); ok {
 			v.TsRef = day(uint16(date))
 		}
@@ -258,5 +302,38 @@ func (d *Decoder) definitionFigures(p *definitionPlan, out *tick.Batch, s *instr
 		v := state(uint8(status), 5, 0)
 		d.statusRow(out, s, &v)
 	}
-	return nil
+}
+
+// Defines says that a message is an instrument's definition.
+func Defines(m Message) bool {
+	switch m.Template() {
+	case DefinitionFuture, DefinitionOption, DefinitionSpread, DefinitionFixedIncome, DefinitionRepo, DefinitionFX, OldDefinitionFuture, OldDefinitionOption, OldDefinitionSpread:
+		return m.Schema() == SchemaID
+	}
+	return false
+}
+
+// Replayed says that a message is a definition as the instrument replay feed has it, over and over: TotNumReports says of how many.
+func Replayed(m Message) bool {
+	if !Defines(m) || m.BlockLength() > len(m)-MessageBytes {
+		return false
+	}
+	_, ok := integer(wire.Schema().Message(m.Template()).Field("TotNumReports"), m.Body()[:m.BlockLength()], m.Version())
+	return ok
+}
+
+// AppendRefresh takes one message that is outside the channel's numbers: a definition, as the instrument replay feed sends them, or as they were recorded before. Its rows have
+// FlagSnapshot, and sequence (pipeline.asideDecoder). Others become no rows. out must have room for 1,024 rows and 516 side rows, else nothing is taken.
+func (d *Decoder) AppendRefresh(b []byte, sequence uint64, max int, out *tick.Batch) (used, messages int) {
+	m, used := Next(b)
+	if used == 0 || max < 1 || out.N > tick.MaxRows-roomRows || sidesFull(&out.Sides) {
+		return 0, 0
+	}
+	if first := out.N; Defines(m) {
+		d.Counters.Messages++
+		if d.alone(m, sequence, out, func(m Message) error { return d.definition(m, out) }) == nil { // else it is counted as refused
+			flagSnapshot(out, first)
+		}
+	}
+	return used, 1
 }

@@ -23,8 +23,14 @@
 //
 // # What rows say
 //
-//   - Prices are Globex display prices, as on the wire: the mantissa, times 100 in old templates, is the price in 1e-9, exactly. Conventional prices
-//     are price × DisplayFactor, which DBN's definition has a field for; nothing here is multiplied by it.
+//   - Prices are conventional: Globex's display price, which is the mantissa, times 100 in old templates, in 1e-9, times DisplayFactor of the instrument's definition, exactly (price.go).
+//     So are all that are prices of an instrument: of levels, orders, trades, fills, statistics, settlements, limits, the price band (50, and in snapshots), workups (60), the last trade of
+//     a snapshot, and of definitions MinPriceIncrement, HighLimitPrice, LowLimitPrice, MaxPriceVariation, StrikePrice, TradingReferencePrice, and LegPrice by the leg's factor, UndefPrice where
+//     that is not known. These stay as they are: DisplayFactor, MinPriceIncrementAmount (money), UnitOfMeasureQty, PriceRatio, LegOptionDelta, TickRule (the number of a table that is
+//     not in the feed), and collateral prices (62), which are of no instrument. A yield that an instrument is quoted in is its price.
+//   - An instrument without a definition has no factor, and makes no rows that have a price: entries are left out one by one, of a trade its fills and its Break too, and snapshots whole. They
+//     are counted, and told once a session as doubtful (TakeDoubts). A definition that is late makes it doubtful again; one that changes the factor empties the books first.
+//   - A product that is no multiple of 1e-9, or beyond ±(2^63-2), refuses its message. With PricesWire the factor is 1, and no definition needed.
 //   - TsEvent is TransactTime, in definitions LastUpdateTime. Sequence is the packet's MsgSeqNum: rows of a packet share it.
 //   - Instrument is SecurityID. A state of a group or a product is told of every instrument whose definition put it there (status.go).
 //   - FlagMore follows MatchEventIndicator; event.go says how, also where an event spans packets.

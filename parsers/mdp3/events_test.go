@@ -56,7 +56,7 @@ func TestEvents(t *testing.T) {
 		{"no end, another time in another packet", [][][]byte{{b(9, 4, 1)}, {b(10, 0x84, 2)}}, "1 #14+, 2 #5, 1 endL, "},
 		{"and its own next rows are not of that event", [][][]byte{{b(11, 4, 1)}, {b(11, 0x80), b(12, 0x84, 1)}}, "1 #15+, 1 endL, 1 #16, "},
 	} {
-		d := newDecoder(t, mdp3.Options{})
+		d := newDecoder(t, onWire)
 		for _, flush := range []bool{false, true} { // whether the batch is emptied between packets
 			out := newBatch(t)
 			got := ""
@@ -85,7 +85,7 @@ func TestEvents(t *testing.T) {
 // TestLossClosesEvent: the packet with the end was lost.
 func TestLossClosesEvent(t *testing.T) {
 	rpt := map[int]int{}
-	d, out := newDecoder(t, mdp3.Options{}), newBatch(t)
+	d, out := newDecoder(t, onWire), newBatch(t)
 	feed(t, d, out, packet(1, bookOf(t, 1, 4, rpt, 1)))
 	rpt[2] = 3
 	feed(t, d, out, packet(3, bookOf(t, 1, 0x84, rpt, 1, 2)))
@@ -96,7 +96,7 @@ func TestLossClosesEvent(t *testing.T) {
 
 func TestRptSeq(t *testing.T) {
 	rpt := map[int]int{1: 10, 2: 20}
-	d, out := newDecoder(t, mdp3.Options{}), newBatch(t)
+	d, out := newDecoder(t, onWire), newBatch(t)
 	feed(t, d, out, packet(1, bookOf(t, 1, 0x84, rpt, 1, 2)))
 	rpt[1] += 3
 	feed(t, d, out, packet(2, bookOf(t, 2, 0x84, rpt, 1, 2)))
@@ -128,7 +128,7 @@ func TestRptSeq(t *testing.T) {
 
 // many makes a decoder that knows so many instruments, of group ES, products A and B in turns.
 func many(tb testing.TB, n int) (*mdp3.Decoder, *tick.Batch) {
-	d, out := newDecoder(tb, mdp3.Options{}), newBatch(tb)
+	d, out := newDecoder(tb, onWire), newBatch(tb)
 	for i := range n {
 		feed(tb, d, out, packet(uint32(i+1), msg(tb, 54, future(1000+i, fmt.Sprint("F", i), "ES", []string{"A", "B"}[i%2]), nil)))
 		out.Reset()
@@ -188,7 +188,7 @@ func TestChannelReset(t *testing.T) {
 // TestRowsBehindReset: an instrument's first row after a reset is of another event, so the clear is the last one of its own.
 func TestRowsBehindReset(t *testing.T) {
 	rpt := map[int]int{}
-	d, out := newDecoder(t, mdp3.Options{}), newBatch(t)
+	d, out := newDecoder(t, onWire), newBatch(t)
 	feed(t, d, out, packet(1, bookOf(t, 1, 0x84, rpt, 1, 2)))
 	rpt = map[int]int{}
 	feed(t, d, out, packet(2, msg(t, 4, at(2, 0x80), nil), bookOf(t, 2, 0x84, rpt, 2, 1)))
@@ -242,7 +242,7 @@ func TestSplitTrade(t *testing.T) {
 		}
 		return out
 	}
-	d, out := newDecoder(t, mdp3.Options{}), newBatch(t)
+	d, out := newDecoder(t, onWire), newBatch(t)
 	feed(t, d, out, packet(1, msg(t, 48, at(5, 0), groups{"NoMDEntries": {trade(1, 3, 1), trade(2, 2, 2)}, "NoOrderIDEntries": orders(10, 11)})))
 	feed(t, d, out, packet(2, msg(t, 48, at(5, 0), groups{"NoOrderIDEntries": orders(12, 20)}), msg(t, 48, at(5, 0x81), groups{"NoOrderIDEntries": orders(21, 99)})))
 	want := `trade 1 10 B 4 @ 1.00 aux 1 +
@@ -259,7 +259,7 @@ ext L 2`
 
 // TestTradeOfAnotherEvent: order entries that did not come by the end of their event do not come at all.
 func TestTradeOfAnotherEvent(t *testing.T) {
-	d, out := newDecoder(t, mdp3.Options{}), newBatch(t)
+	d, out := newDecoder(t, onWire), newBatch(t)
 	feed(t, d, out, packet(1, msg(t, 48, at(5, 0x80), groups{"NoMDEntries": {{"MDEntryPx": px(1), "MDEntrySize": 4, "SecurityID": 1, "RptSeq": 1, "NumberOfOrders": 2}}}),
 		msg(t, 48, at(5, 0x81), groups{"NoOrderIDEntries": {{"OrderID": 4, "LastQty": 2}}})))
 	same(t, "rows", rowsOf(out), []string{"trade 1 0 N 4 @ 1.00"})
@@ -280,7 +280,7 @@ func TestFullBatch(t *testing.T) {
 		messages = append(messages, bookOf(t, 1, 4, rpt, ids...))
 	}
 	messages = append(messages, bookOf(t, 1, 0x84, rpt, 1))
-	d, out := newDecoder(t, mdp3.Options{}), newBatch(t)
+	d, out := newDecoder(t, onWire), newBatch(t)
 	rows, calls := take(t, d, out, packet(1, messages...))
 	ends, last := 0, 0
 	for _, r := range rows {
@@ -300,8 +300,8 @@ func TestPriority(t *testing.T) {
 	o := func(action, id, priority, size int) []byte {
 		return msg(t, 47, at(1, 0x84), groups{"NoMDEntries": {{"OrderID": id, "MDOrderPriority": priority, "MDEntryPx": px(1), "MDDisplayQty": size, "SecurityID": 7, "MDUpdateAction": action, "MDEntryType": int('0')}}})
 	}
-	got := decode(t, mdp3.Options{}, packet(1, o(0, 1, 100, 5), o(0, 2, 101, 5), o(1, 1, 100, 3), o(1, 1, 102, 9), o(1, 2, 101, 4), o(1, 1, 102, 8), o(2, 1, 102, 8)))
-	d, out := newDecoder(t, mdp3.Options{}), newBatch(t)
+	got := decode(t, onWire, packet(1, o(0, 1, 100, 5), o(0, 2, 101, 5), o(1, 1, 100, 3), o(1, 1, 102, 9), o(1, 2, 101, 4), o(1, 1, 102, 8), o(2, 1, 102, 8)))
+	d, out := newDecoder(t, onWire), newBatch(t)
 	snapshot := msg(t, 53, f{"SecurityID": 7, "TransactTime": 1, "NoChunks": 1, "CurrentChunk": 1}, groups{"NoMDEntries": {{"OrderID": 1, "MDOrderPriority": 50, "MDEntryPx": px(1), "MDDisplayQty": 5, "MDEntryType": int('0')}}})
 	feed(t, d, out, packet(1, o(0, 1, 100, 5), snapshot, o(1, 1, 50, 4), o(1, 1, 51, 6))) // a new week: numbers begin anew
 	same(t, "priorities of a snapshot", rowsOf(out)[3:], []string{"modify 7 1 B 4 @ 1.00 aux 50", "modify T 7 1 B 6 @ 1.00 aux 51"})

@@ -1,5 +1,7 @@
 package mdp3
 
+import "slices"
+
 // Exchange exchanges all that two decoders of one channel know, when the books that go with it are exchanged: of each instrument its entries' numbers, its trading
 // state, the places of its orders, and what of an event is under way. Counters stay where they are and go on. It returns false, and changes nothing, when other is no
 // Decoder, or one with other Options.
@@ -10,5 +12,34 @@ func (d *Decoder) Exchange(other any) bool {
 	}
 	*d, *o = *o, *d
 	d.Counters, o.Counters = o.Counters, d.Counters
+	d.doubts, o.doubts = o.doubts, d.doubts
+	d.nameless, o.nameless = o.nameless, d.nameless
+	d.lacked, o.lacked = 0, 0
+	d.settle(o)
 	return true
+}
+
+// settle keeps what d has told of instruments without a definition told: what took part in a rebuild has met them too, or it has not, and either way another rebuild would
+// bring them no definition. Whatever else came in between that makes books doubtful is told.
+func (d *Decoder) settle(before *Decoder) {
+	for i := range before.of.slots {
+		if before.of.slots[i].flags&lacking == 0 {
+			continue
+		}
+		if n, ok := d.of.known(before.of.slots[i].id); ok && d.of.slots[n].undefined() {
+			d.of.slots[n].flags |= lacking
+		} else if !ok {
+			d.of.slots[d.of.find(before.of.slots[i].id)].flags |= lacking
+		}
+	}
+	d.doubtful = slices.DeleteFunc(d.doubtful, func(id uint32) bool {
+		n, _ := d.of.known(id)
+		s := &d.of.slots[n]
+		if !s.undefined() {
+			return false
+		}
+		s.flags &^= doubted
+		return true
+	})
+	d.doubts += uint64(len(d.doubtful))
 }

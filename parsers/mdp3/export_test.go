@@ -45,3 +45,10 @@ type memory struct {
 func (d *Decoder) memory() memory {
 	return memory{d.Counters, d.of.slots, d.of.index, d.trades, d.todo, d.first, d.event, d.time, d.open, d.batch, d.lastOut, d.heldBack}
 }
+
+// Price is a mantissa times DisplayFactor, both in 1e-9, as prices are multiplied; known: there is such a factor.
+func Price(displayE9, mantissa int64) (px int64, ok, known bool) {
+	f, known := factorOf(displayE9)
+	px, ok = f.price(mantissa)
+	return px, ok, known
+}

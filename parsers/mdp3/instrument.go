@@ -1,17 +1,27 @@
 package mdp3
 
-// instrument is what the decoder remembers of one SecurityID, 64 bytes: one cache line.
+// instrument is what the decoder remembers of one SecurityID for each of its entries, 64 bytes: one cache line.
 type instrument struct {
-	id    uint32
-	rpt   uint32    // the RptSeq that comes next, 0: not known
-	chain [2]uint64 // by chain: the last row of it, as Decoder.here counts rows
-	past  uint32    // RptSeq that were missing
-	under uint32    // UnderlyingSecurityID of its definition
-	top   uint64    // highest MDOrderPriority that one of its orders had
-	group uint64    // SecurityGroup and Asset of its definition, packed as on the wire
-	asset uint64
-	class byte // DBN instrument_class of its definition
-	flags uint8
+	id      uint32
+	rpt     uint32    // the RptSeq that comes next, 0: not known
+	chain   [2]uint64 // by chain: the last row of it, as Decoder.here counts rows
+	top     uint64    // highest MDOrderPriority that one of its orders had
+	inverse uint64    // these and shift: its factor (price.go)
+	bias    uint64
+	num     int64
+	past    uint32 // RptSeq that were missing
+	asked   uint16 // changes of the shared definitions when it was last found lacking (shared.go)
+	shift   uint8
+	flags   uint8
+}
+
+// about is what else its definition says, for states of groups and for spreads of which it is a leg.
+type about struct {
+	group  uint64 // SecurityGroup and Asset, packed as on the wire
+	asset  uint64
+	symbol [20]byte // zeros: not known
+	under  uint32   // UnderlyingSecurityID
+	class  byte     // DBN instrument_class
 }
 
 const (
@@ -20,20 +30,28 @@ const (
 	jumped  uint8 = 1 << 2 // its RptSeq jumped, and nobody asked yet
 	listed  uint8 = 1 << 3 // it is in Decoder.heldBack
 	held    uint8 = 1 << 4 // by chain, two bits: its last row was given out with FlagMore
+	lacking uint8 = 1 << 6 // entries were left out since Start for want of its definition
+	doubted uint8 = 1 << 7 // it is in Decoder.doubtful
 )
 
 // instruments finds them by SecurityID: open addressing over slots, grown by doubling. It allocates where an instrument is met for the first time.
+//
+//	index   63           32 31            0
+//	        | SecurityID   | slot × 64    |    0: nothing, for slot 0 is nobody's
 type instruments struct {
-	slots   []instrument
-	symbols [][20]byte // Symbol by slot, zeros: not known
-	index   []uint64   // slot + 1, and the SecurityID above it; 0: nothing
-	shift   uint
-	last    uint32 // slot + 1 that was found last: entries of one instrument stand together
-	lastID  uint32
+	slots  []instrument
+	about  []about // by slot
+	index  []uint64
+	begin  factor       // that an instrument has before its definition
+	share  *Definitions // where others may have met it; nil: there are none, or no need
+	shift  uint
+	last   uint32 // slot that was found last, 0: none: entries of one instrument stand together
+	lastID uint32
 }
 
-func (t *instruments) reset() {
-	*t = instruments{}
+func (t *instruments) reset(begin factor, share *Definitions) {
+	*t = instruments{begin: begin, share: share, slots: make([]instrument, 1), about: make([]about, 1)}
+	t.slots[0].bias = unknown.bias
 	t.grow(1 << 10)
 }
 
@@ -43,10 +61,21 @@ func (t *instruments) grow(size int) {
 	for n := size; n > 1; n >>= 1 {
 		t.shift--
 	}
-	for i := range t.slots {
-		t.index[t.place(t.slots[i].id)] = uint64(t.slots[i].id)<<32 | uint64(i+1)
+	for i := range t.slots[1:] {
+		t.put(uint32(i + 1))
 	}
 }
+
+// put enters a slot in the index.
+func (t *instruments) put(slot uint32) {
+	id := t.slots[slot].id
+	t.index[t.place(id)] = uint64(id)<<32 | uint64(slot)<<slotShift
+}
+
+const (
+	slotShift = 6 // a slot has 64 bytes
+	mostSlots = 1 << (32 - slotShift)
+)
 
 // place is where the index has an id, or would.
 func (t *instruments) place(id uint32) uint32 {
@@ -64,35 +93,44 @@ func (t *instruments) place(id uint32) uint32 {
 // find gives an instrument's slot, met for the first time or not. Hot path.
 func (t *instruments) find(id uint32) uint32 {
 	if id == t.lastID && t.last != 0 {
-		return t.last - 1
+		return t.last
 	}
 	return t.search(id)
 }
 
 func (t *instruments) search(id uint32) uint32 {
-	n := uint32(t.index[t.place(id)])
+	n := uint32(t.index[t.place(id)]) >> slotShift
 	if n == 0 {
 		return t.meet(id)
 	}
 	t.last, t.lastID = n, id
-	return n - 1
+	return n
 }
 
 func (t *instruments) meet(id uint32) uint32 {
+	if len(t.slots) == mostSlots {
+		return 0 // nobody's, without a definition: left out
+	}
 	if 2*len(t.slots) >= len(t.index) {
 		t.grow(2 * len(t.index))
 	}
-	t.slots = append(t.slots, instrument{id: id, class: ' '})
-	t.symbols = append(t.symbols, [20]byte{})
-	t.last, t.lastID = uint32(len(t.slots)), id
-	t.index[t.place(id)] = uint64(id)<<32 | uint64(t.last)
-	return t.last - 1
+	f := t.begin
+	if t.share != nil {
+		if shared, ok := t.share.get(id); ok {
+			f = shared
+		}
+	}
+	t.slots = append(t.slots, instrument{id: id, inverse: f.inverse, bias: f.bias, num: f.num, shift: f.shift})
+	t.about = append(t.about, about{class: ' '})
+	t.last, t.lastID = uint32(len(t.slots)-1), id
+	t.put(t.last)
+	return t.last
 }
 
 // known gives an instrument's slot, and not of one that was never met.
 func (t *instruments) known(id uint32) (slot uint32, ok bool) {
-	n := uint32(t.index[t.place(id)])
-	return n - 1, n != 0
+	n := uint32(t.index[t.place(id)]) >> slotShift
+	return n, n != 0
 }
 
 // forget voids what was of the session; definitions stay.

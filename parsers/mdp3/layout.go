@@ -1,10 +1,6 @@
 package mdp3
 
-import (
-	"encoding/binary"
-
-	"github.com/tickwire/tickwire/tick"
-)
+import "encoding/binary"
 
 // Blocks of a message, checked once each. What stands in them is package wire's.
 //
@@ -19,15 +15,6 @@ const oldScale = 100 // prices in 1e-7 to 1e-9
 
 // builtin is the version of the schema that the decoder is made from.
 const builtin = 13
-
-// scaled is a price in 1e-9. Null (the largest number) is no price, and neither is what does not fit. Hot path.
-func scaled(mantissa, scale int64) (px int64, ok bool) {
-	if scale == 1 {
-		return mantissa, mantissa != tick.UndefPrice
-	}
-	px = mantissa * scale
-	return px, px/scale == mantissa
-}
 
 // root takes a message apart: the bytes of its root block and what follows it. least is how many the block must have. Hot path.
 func root(m Message, least int) (block, rest []byte, ok bool) {

@@ -130,18 +130,24 @@ func (d *Decoder) leg(v *tick.Definition, block *sbe.Block, b []byte) {
 	v.LegInstrumentID, v.LegSide = uint32(id), aggressor(uint8(side))
 	v.LegRatioQtyNumerator, v.LegRatioQtyDenom = int32(ratio), 1
 	v.LegPrice, v.LegDelta = tick.UndefPrice, tick.UndefPrice
+	n, met := d.of.known(uint32(id))
 	if raw, ok := integer(block.Field("LegPrice"), b, always); ok {
+		f := d.of.begin
+		if met {
+			f = d.of.slots[n].factor() // a price of the leg's, not of the spread's
+		}
 		if px, fits := decimalE9(block.Field("LegPrice").Type, raw); fits {
-			v.LegPrice = px
+			v.LegPrice, _ = f.price(px) // UndefPrice where it cannot be told
 		}
 	}
 	if raw, ok := integer(block.Field("LegOptionDelta"), b, always); ok {
 		v.LegDelta, _ = decimalE9(block.Field("LegOptionDelta").Type, raw)
 	}
 	v.LegRawSymbol, v.LegInstrumentClass, v.LegUnderlyingID = [71]byte{}, 0, 0
-	if n, ok := d.of.known(uint32(id)); ok && d.of.slots[n].flags&defined != 0 {
-		copy(v.LegRawSymbol[:], d.of.symbols[n][:])
-		v.LegInstrumentClass, v.LegUnderlyingID = d.of.slots[n].class, d.of.slots[n].under
+	if met && d.of.slots[n].flags&defined != 0 {
+		a := &d.of.about[n]
+		copy(v.LegRawSymbol[:], a.symbol[:])
+		v.LegInstrumentClass, v.LegUnderlyingID = a.class, a.under
 	}
 }
 
@@ -154,7 +160,7 @@ func (d *Decoder) spreadClass(v *tick.Definition, legs *sbe.Part) byte {
 		if !ok {
 			continue
 		}
-		switch d.of.slots[n].class {
+		switch d.of.about[n].class {
 		case 'F', 'S':
 			futures++
 		case 'C', 'P', 'T':

@@ -66,11 +66,12 @@ func (d *Decoder) limits(m Message, scale int64, out *tick.Batch) error {
 }
 
 func (d *Decoder) limitRows(out *tick.Batch, s *instrument, template uint16, scale, high, low, band int64) error {
-	high, ok1 := optional(high, scale)
-	low, ok2 := optional(low, scale)
-	band, ok3 := optional(band, scale)
-	if !ok1 || !ok2 || !ok3 {
-		return errPrice
+	for _, px := range []*int64{&high, &low, &band} {
+		priced, ok := s.optional(*px, scale)
+		if !ok {
+			return d.unpriced(s, *px)
+		}
+		*px = priced
 	}
 	action := func(px int64) uint8 {
 		if px == tick.UndefPrice {

@@ -18,6 +18,10 @@ type Options struct {
 	Schema string
 	// Feed leaves out rows of one of the books. The default is FeedBoth.
 	Feed Feed
+	// Prices says which prices rows have. The default is PricesConventional, for which definitions must come first.
+	Prices Prices
+	// Definitions are shared with other decoders, for PricesConventional. The default is none: what this one is told.
+	Definitions *Definitions
 	// Channel is the channel_id of statistics and definitions. The default is 0, which is a channel's number too: DBN numbers a feed's channels from there.
 	Channel uint16
 }
@@ -41,6 +45,11 @@ type Counters struct {
 	LateAggressor uint64 // order entries of an aggressor that came in another message than its trade: the trade's row had gone without its id
 	FillsUnplaced uint64 // order entries of trade summaries that belong to no trade
 	Interrupted   uint64 // events whose end did not come
+
+	Undefined            uint64 // messages of which entries, or all, were left out: of instruments whose definition, and so DisplayFactor, did not come
+	UndefinedInstruments uint64 // … times that this began for an instrument
+	Inexact              uint64 // of the refused: for a price whose product with DisplayFactor is no multiple of 1e-9, or does not fit 64 bits
+	Rescaled             uint64 // definitions that changed the DisplayFactor of an instrument that was met in this session: its books were emptied
 }
 
 // Reasons for which a message is refused. Append counts them, EachMessage gives them.
@@ -50,6 +59,8 @@ var (
 	errReference = errors.New("order entry refers to no entry with a side and a price")
 	errPrice     = errors.New("price is missing, or does not fit 64 bits in 1e-9")
 	errLevel     = errors.New("level has no number, or a price or size is missing, negative, or does not fit 64 bits in 1e-9")
+	errInexact   = errors.New("price × DisplayFactor is no multiple of 1e-9, or does not fit 64 bits")
+	errFactor    = errors.New("DisplayFactor is not positive")
 	errSize      = errors.New("size is missing or negative")
 	errCode      = errors.New("update action or entry type is not known")
 )

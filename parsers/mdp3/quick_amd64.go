@@ -13,7 +13,7 @@ import (
 // Templates 46, 47, 48 and 37 are nearly all of a channel. Where a message has the lengths that schemas 9 to 13 give it, both books are wanted, and
 // nothing is unusual, assembly takes it: a message is checked once, offsets are constants, columns are written where they belong, and nothing branches on
 // an entry's action or side. A packet's messages are taken until one is something else. An entry that is something else (a null, a reset, a RptSeq that
-// jumped, an instrument that was not met, a trade whose orders come later) stops it too: from that entry on its message goes the way of book.go,
+// jumped, an instrument that was not met or has no definition, a price that is none, a trade whose orders come later) stops it too: from that entry on its message goes the way of book.go,
 // trade.go and limits.go, which are the definition. Where trades wait for orders, or rows are held back, no message goes this way.
 //
 //	0         2            10             18                 21          24             24 + 32 n       32 + 32 n
@@ -61,22 +61,21 @@ const (
 
 // What the assembly calls by other names, or multiplies by shifting.
 const (
-	maxRows         = tick.MaxRows
-	sideRows        = tick.MaxSideRows
-	rowMask         = tick.RowMask
-	rowBits         = 12
-	instrumentShift = 6
-	endShift        = 7
-	flagMore        = tick.FlagMore
-	flagsOrder      = tick.FlagMoreElse
-	kindLevel       = tick.KindLevel
-	kindTrade       = tick.KindTrade
-	kindFill        = tick.KindFill
-	kindStatistics  = tick.KindStatistics
-	modifyTail      = tick.ModifyTail
-	sideNone        = tick.SideNone
-	undefPrice      = tick.UndefPrice
-	statHeader      = 20 | uint16(tick.RTypeStatistics)<<8
+	maxRows        = tick.MaxRows
+	sideRows       = tick.MaxSideRows
+	rowMask        = tick.RowMask
+	rowBits        = 12
+	endShift       = 7
+	flagMore       = tick.FlagMore
+	flagsOrder     = tick.FlagMoreElse
+	kindLevel      = tick.KindLevel
+	kindTrade      = tick.KindTrade
+	kindFill       = tick.KindFill
+	kindStatistics = tick.KindStatistics
+	modifyTail     = tick.ModifyTail
+	sideNone       = tick.SideNone
+	undefPrice     = tick.UndefPrice
+	statHeader     = 20 | uint16(tick.RTypeStatistics)<<8
 
 	batchN            = unsafe.Offsetof(tick.Batch{}.N)
 	batchKind         = unsafe.Offsetof(tick.Batch{}.Kind)
@@ -89,7 +88,7 @@ const (
 	_ = -(unsafe.Sizeof(tick.Statistics{}) ^ 80)
 	_ = -(unsafe.Offsetof(tick.Statistics{}.StatType) ^ 56)
 	_ = -(tick.MaxRows ^ 1<<rowBits)
-	_ = -(unsafe.Sizeof(instrument{}) ^ 1<<instrumentShift)
+	_ = -(unsafe.Sizeof(instrument{}) ^ 1<<slotShift)
 	_ = -(unsafe.Sizeof(tick.Kind(0)) ^ 1)
 	_ = -(unsafe.Sizeof(met{}) ^ 16)
 	_ = -(EndOfEvent ^ 1<<endShift)
@@ -142,11 +141,12 @@ var tables = func() (t quickTables) {
 	return t
 }()
 
-// met is an instrument of the message under way, and the code of the level that named it. Instruments do not move while the assembly runs.
+// met is an instrument of the message under way, the code of the level that named it, and the row of that level, which has the price of its orders. Instruments do not
+// move while the assembly runs.
 type met struct {
 	at   uintptr
 	code uint32
-	_    uint32
+	row  uint32
 }
 
 // quickColumns takes messages until one is something else, and says how many bytes they had; way: it stopped within the message that follows them.

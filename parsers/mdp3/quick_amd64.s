@@ -52,34 +52,44 @@ usual:                              \
 	MOVQ R8, Decoder_before(DX)     \
 	INCQ (Decoder_Counters+Counters_Messages)(DX)
 
-// The instrument of number AX: R12. One that was not met in this session is other's.
-#define FIND(probe, miss, found, other) \
+// The instrument of number AX: R12. One that was not met in this session is other's. Slot 0, which is nobody's, was never met.
+#define FIND(probe, miss, other) \
 	IMUL3L $-1640531527, AX, BX     \ // hash (instrument.go)
 	MOVQ (Decoder_of+instruments_shift)(DX), R15 \
 	SHRXL R15, BX, BX               \
 	MOVQ (Decoder_of+instruments_index)(DX), R14 \
 probe:                              \
-	MOVQ (R14)(BX*8), R12           \
-	MOVQ R12, R15                   \
-	SHRQ $32, R15                   \
-	CMPL R15, AX                    \
+	CMPL 4(R14)(BX*8), AX           \
 	JNE  miss                       \
-	TESTQ R12, R12                  \
-	JNE  found                      \
+	MOVL (R14)(BX*8), R12           \
+	ADDQ (Decoder_of+instruments_slots)(DX), R12 \
+	TESTB $const_seen, instrument_flags(R12) \
+	JEQ  other
+
+// What FIND does where the index has another instrument in its place.
+#define MISS(probe, miss, other) \
 miss:                               \
-	TESTQ R12, R12                  \
+	CMPQ (R14)(BX*8), $0            \
 	JEQ  other                      \
 	INCL BX                         \
 	MOVL (Decoder_of+instruments_index+8)(DX), R15 \
 	DECL R15                        \
 	ANDL R15, BX                    \
-	JMP  probe                      \
-found:                              \
-	DECL R12                        \
-	SHLQ $const_instrumentShift, R12 \
-	ADDQ (Decoder_of+instruments_slots)(DX), R12 \
-	TESTB $const_seen, instrument_flags(R12) \
-	JEQ  other
+	JMP  probe
+
+// factor.price (price.go) of R14, where all is well with it; AX and R15 are lost.
+#define PRICE(other) \
+	IMULQ instrument_inverse(R12), R14 \
+	MOVQ instrument_bias(R12), R15  \
+	LEAQ (R14)(R15*1), AX           \
+	ADDQ R15, R15                   \
+	CMPQ AX, R15                    \
+	JHI  other                      \
+	MOVBLZX instrument_shift(R12), R15 \
+	BZHIQ R15, AX, AX               \
+	JNE  other                      \
+	SARXQ R15, R14, R14             \
+	IMULQ instrument_num(R12), R14
 
 // Columns of any row.
 #define SHARED \
@@ -200,7 +210,7 @@ message:
 
 level:
 	MOVL 12(R10), AX
-	FIND(levelProbe, levelMiss, levelFound, oddLevel)
+	FIND(levelProbe, levelMiss, oddLevel)
 	MOVQ R10, R15
 	SUBQ SI, R15
 	SHRQ $1, R15 // 12 + 16 × the entry's number
@@ -213,19 +223,17 @@ level:
 	TESTL BX, BX
 	JEQ  oddLevel
 	MOVL BX, (Decoder_met-12+8)(DX)(R15*1)
+	MOVL R8, (Decoder_met-12+12)(DX)(R15*1)
 	CMPB 25(R10), $3 // ranges, and an overlay, are rare
 	JCC  oddLevel
 	CMPB 24(R10), $0
 	JEQ  oddLevel
 	MOVQ (R10), R14
-	LEAQ 1(R14), R15
-	CMPQ R15, R14
-	JLT  oddLevel
+	PRICE(oddLevel)
 	MOVL 8(R10), R15
 	CMPL R15, $NULL
 	JCC  oddLevel
-	INCL AX
-	MOVL AX, instrument_rpt(R12)
+	INCL instrument_rpt(R12)
 	SHARED
 	PUT1(BX, const_atKind)
 	MOVL BX, AX
@@ -271,7 +279,8 @@ order:
 	SHLL $4, AX
 	MOVQ (Decoder_met-16)(DX)(AX*1), R12
 	MOVL (Decoder_met-16+8)(DX)(AX*1), BX
-	MOVQ (const_entryAt-const_levelBytes)(SI)(AX*2), R14
+	MOVL (Decoder_met-16+12)(DX)(AX*1), R14
+	MOVQ const_atPrice(DI)(R14*8), R14
 	MOVBLZX 21(R10), AX
 	ORDER(16, orderSized, orderAlone, oddOrder)
 	ADDQ $const_orderBytes, R10
@@ -311,18 +320,12 @@ alone:
 
 aloneOrder:
 	MOVL 28(R10), AX
-	FIND(aloneProbe, aloneMiss, aloneFound, oddAlone)
+	FIND(aloneProbe, aloneMiss, oddAlone)
 	MOVQ 16(R10), R14
+	PRICE(oddAlone)
 	MOVBLZX 33(R10), BX
 	MOVWLZX quickTables_codes(CX)(BX*2), BX
 	MOVBLZX 32(R10), AX
-	LEAQ 1(R14), R15 // null is the largest number: the only one that gets smaller
-	CMPQ R15, R14
-	JGT  alonePriced
-	CMPL AX, $2 // what is deleted needs no price
-	JNE  oddAlone
-
-alonePriced:
 	ORDER(24, aloneSized, aloneAlone, oddAlone)
 	ADDQ $const_aloneBytes, R10
 	CMPQ R10, R13
@@ -361,7 +364,7 @@ trades:
 
 trade:
 	MOVL 12(R10), AX
-	FIND(tradeProbe, tradeMiss, tradeFound, oddTrade)
+	FIND(tradeProbe, tradeMiss, oddTrade)
 	MOVL 16(R10), AX
 	CMPL AX, instrument_rpt(R12)
 	JNE  oddTrade
@@ -377,16 +380,13 @@ trade:
 	ADDQ R11, BX
 	CMPQ BX, R13
 	JHI  oddTrade // some of its orders come in another message
+	MOVQ BX, fills-24(SP)
 	MOVQ (R10), R14
-	LEAQ 1(R14), R15
-	CMPQ R15, R14
-	JLT  oddTrade
+	PRICE(oddTrade)
 	MOVL 8(R10), R15
 	CMPL R15, $NULL
 	JHI  oddTrade
-	MOVQ BX, fills-24(SP)
-	INCL AX
-	MOVL AX, instrument_rpt(R12)
+	INCL instrument_rpt(R12)
 	SHARED
 	MOVBLZX 24(R10), BX
 	MOVWLZX quickTables_sides(CX)(BX*2), BX
@@ -414,7 +414,7 @@ tradeOrder:
 	JEQ  tradeDone
 
 fill:
-	MOVQ (R10), R14
+	MOVQ (const_atPrice-8)(DI)(R8*8), R14 // of the row before: the trade's, or another fill's
 	MOVL 8(R11), R15
 	CMPL R15, $NULL
 	JHI  oddFill
@@ -464,12 +464,11 @@ volumes:
 
 volume:
 	MOVL 4(R10), AX
-	FIND(volumeProbe, volumeMiss, volumeFound, oddVolume)
+	FIND(volumeProbe, volumeMiss, oddVolume)
 	MOVL 8(R10), AX
 	CMPL AX, instrument_rpt(R12)
 	JNE  oddVolume
-	INCL AX
-	MOVL AX, instrument_rpt(R12)
+	INCL instrument_rpt(R12)
 	MOVQ $const_undefPrice, R14
 	XORL R15, R15
 	SHARED // it leaves Sequence in R15
@@ -528,6 +527,11 @@ volume:
 	JLE  over
 	MOVQ $0, most-16(SP) // no more messages
 	JMP  over
+
+	MISS(levelProbe, levelMiss, oddLevel)
+	MISS(aloneProbe, aloneMiss, oddAlone)
+	MISS(tradeProbe, tradeMiss, oddTrade)
+	MISS(volumeProbe, volumeMiss, oddVolume)
 
 unusual: // of another version than the one before, or of another schema
 	MOVL AX, BX

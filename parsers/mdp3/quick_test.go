@@ -25,8 +25,9 @@ type pair struct {
 	a, b        *tick.Batch
 }
 
-func newPair(tb testing.TB) *pair {
-	p := &pair{quick: newDecoder(tb, mdp3.Options{Channel: 7}), slow: newDecoder(tb, mdp3.Options{Channel: 7}), a: newBatch(tb), b: newBatch(tb)}
+func newPair(tb testing.TB, prices mdp3.Prices) *pair {
+	o := mdp3.Options{Channel: 7, Prices: prices}
+	p := &pair{quick: newDecoder(tb, o), slow: newDecoder(tb, o), a: newBatch(tb), b: newBatch(tb)}
 	p.slow.Slow()
 	return p
 }
@@ -104,15 +105,20 @@ func TestQuickIsTheSame(t *testing.T) {
 		streams[name], _ = generated(t, o)
 	}
 	streams["mix"], _ = mixed(t, 5_000)
+	streams["half of the definitions"] = undefine(streams["many instruments"])
 	streams["one event after the other in packets of their own"] = apart(streams["version 13"])
 	for _, v := range vectors(t) {
 		streams["captures"] = append(streams["captures"], v.payload)
 	}
 	for name, packets := range streams {
 		t.Run(name, func(t *testing.T) {
+			prices := mdp3.PricesConventional
+			if name == "captures" || name == "version 9" { // captures have no definitions
+				prices = mdp3.PricesWire
+			}
 			for seed := range uint64(3) {
 				r := rand.New(rand.NewPCG(seed, 5))
-				p := newPair(t)
+				p := newPair(t, prices)
 				number := uint64(0)
 				for i, packet := range packets {
 					number++
@@ -137,6 +143,29 @@ func TestQuickIsTheSame(t *testing.T) {
 			}
 		})
 	}
+}
+
+// undefine leaves every other definition out of the packets.
+func undefine(packets [][]byte) (out [][]byte) {
+	n := 0
+	for _, p := range packets {
+		kept := slices.Clone(p[:mdp3.PacketBytes])
+		for rest := p[mdp3.PacketBytes:]; ; {
+			m, size := mdp3.Next(rest)
+			if size == 0 {
+				break
+			}
+			rest = rest[size:]
+			if id := m.Template(); id >= mdp3.DefinitionFuture && id <= mdp3.DefinitionSpread {
+				if n++; n%2 == 0 {
+					continue
+				}
+			}
+			kept = append(kept, m...)
+		}
+		out = append(out, kept)
+	}
+	return out
 }
 
 // apart gives each message a packet of its own: events span them.
@@ -189,14 +218,23 @@ func FuzzQuick(f *testing.F) {
 	for _, m := range fuzzMessages(f) {
 		f.Add(m)
 	}
-	p := newPair(f)
+	pairs := []*pair{newPair(f, mdp3.PricesConventional), newPair(f, mdp3.PricesWire)}
+	var definitions []byte
+	for _, m := range apart(packets) {
+		if id := mdp3.Message(m[mdp3.PacketBytes:]).Template(); id >= mdp3.DefinitionFuture && id <= mdp3.DefinitionSpread {
+			definitions = append(definitions, m[mdp3.PacketBytes:]...)
+		}
+	}
 	f.Fuzz(func(t *testing.T, body []byte) {
-		p.quick.Start(0)
-		p.slow.Start(0)
-		p.reset()
-		p.take(t, packets[len(packets)-21][mdp3.PacketBytes:], 1, false)
-		p.take(t, body, 2, false)
-		p.take(t, body, 3, true)
+		for _, p := range pairs {
+			p.quick.Start(0)
+			p.slow.Start(0)
+			p.reset()
+			p.take(t, definitions, 1, false)
+			p.take(t, packets[len(packets)-21][mdp3.PacketBytes:], 2, false)
+			p.take(t, body, 3, false)
+			p.take(t, body, 4, true)
+		}
 	})
 }
 
@@ -215,8 +253,15 @@ func TestQuickEveryByte(t *testing.T) {
 			e.AppendVolume(nil, now, 0x82, []mdp3.WireVolume{{Size: 9, Security: id, RptSeq: rpt}}),
 		}
 	}
-	p := newPair(t)
-	number := uint64(0)
+	for _, prices := range []mdp3.Prices{mdp3.PricesWire, mdp3.PricesConventional} {
+		everyByte(t, newPair(t, prices), messages)
+	}
+}
+
+func everyByte(t *testing.T, p *pair, messages func(rpt uint32) [][]byte) {
+	const id = 77
+	p.take(t, msg(t, 54, f{"SecurityID": id, "SecurityUpdateAction": int('A'), "DisplayFactor": 10_000_000}, nil), 1, true)
+	number := uint64(1)
 	for kind, m := range messages(2) {
 		for at := range m {
 			for _, value := range []byte{0, 1, 2, 3, 4, 5, 6, 7, 0x7F, 0x80, 0xFE, 0xFF} {

@@ -80,7 +80,7 @@ func TestRefused(t *testing.T) {
 		{"snapshot with a level without number", msg(t, 52, f{"SecurityID": 7}, groups{"NoMDEntries": {{"MDEntryPx": px(1), "MDEntrySize": 1, "MDEntryType": int('0')}}})},
 		{"reset cut off", edit(msg(t, 4, at(5, 0), nil), 2, 4, 0)},
 	} {
-		d, out := newDecoder(t, mdp3.Options{}), newBatch(t)
+		d, out := newDecoder(t, onWire), newBatch(t)
 		before := msg(t, 47, at(5, 0), groups{"NoMDEntries": {{"OrderID": 1, "MDEntryPx": px(1), "MDDisplayQty": 1, "SecurityID": 7, "MDEntryType": int('0')}}})
 		after := msg(t, 47, at(5, 0x84), groups{"NoMDEntries": {{"OrderID": 2, "MDEntryPx": px(1), "MDDisplayQty": 1, "SecurityID": 7, "MDEntryType": int('0')}}})
 		feed(t, d, out, packet(1, before, tc.m, after))
@@ -94,7 +94,7 @@ func TestRefused(t *testing.T) {
 // TestStepsOver: templates, schemas and versions that are not known.
 func TestStepsOver(t *testing.T) {
 	m := msg(t, 47, at(5, 0x84), groups{"NoMDEntries": {{"OrderID": 1, "MDEntryPx": px(1), "MDDisplayQty": 1, "SecurityID": 7, "MDEntryType": int('0')}}})
-	d, out := newDecoder(t, mdp3.Options{}), newBatch(t)
+	d, out := newDecoder(t, onWire), newBatch(t)
 	feed(t, d, out, packet(1, m, edit(m, 4, 0xE7, 3), edit(m, 6, 2), edit(m, 8, 99), msg(t, 12, nil, nil), m))
 	if got := strings.Join(rowsOf(out), "\n"); got != strings.Repeat("add 7 1 B 1 @ 1.00\n", 2)+"add 7 1 B 1 @ 1.00" {
 		t.Errorf("rows are\n%s", got)
@@ -129,7 +129,7 @@ func TestCut(t *testing.T) {
 		for _, m := range v.Messages {
 			ends[m.Offset+m.Size] = true
 		}
-		d, out := newDecoder(t, mdp3.Options{}), newBatch(t)
+		d, out := newDecoder(t, onWire), newBatch(t)
 		for n := range v.payload {
 			p := slices.Clone(v.payload[:n])
 			h, body, err := mdp3.ParsePacket(p)
@@ -179,7 +179,10 @@ func FuzzAppend(f *testing.F) {
 		f.Fatal(err)
 	}
 	f.Fuzz(func(t *testing.T, body []byte, first uint64) {
-		appendAll(t, newDecoder(t, mdp3.Options{}), out, body, first)
+		appendAll(t, newDecoder(t, onWire), out, body, first)
+		d := newDecoder(t, mdp3.Options{})
+		appendAll(t, d, out, body, first)
+		appendAside(t, d, out, body)
 	})
 }
 
@@ -201,8 +204,26 @@ func FuzzAppendNewer(f *testing.F) {
 	if err != nil {
 		f.Fatal(err)
 	}
-	d := newDecoder(f, mdp3.Options{Schema: path})
+	d := newDecoder(f, mdp3.Options{Prices: mdp3.PricesWire, Schema: path})
 	f.Fuzz(func(t *testing.T, body []byte, first uint64) { appendAll(t, d, out, body, first) })
+}
+
+// appendAside takes a body's messages as those of the instrument replay feed.
+func appendAside(t *testing.T, d *mdp3.Decoder, out *tick.Batch, body []byte) {
+	for out.Reset(); ; out.Reset() {
+		used, n := d.AppendRefresh(body, 7, 1, out)
+		if used < 0 || used > len(body) || n < 0 || n > 1 || (used == 0) != (n == 0) || out.N > 1024 {
+			t.Fatalf("AppendRefresh gives %d, %d, %d rows", used, n, out.N)
+		}
+		for i := range out.N {
+			if out.Flags[i]&tick.FlagSnapshot == 0 {
+				t.Fatalf("row %d is of no snapshot", i)
+			}
+		}
+		if body = body[used:]; n == 0 {
+			break
+		}
+	}
 }
 
 // appendAll takes a body three times, and checks that rows stay in bounds and that every call gets on.

@@ -80,7 +80,7 @@ func TestNewerSchema(t *testing.T) {
 	m70 := message(t, s, 70, 14, at(5, 0x81), groups{"NoMDEntries": {{"MDEntryPx": px(2), "MDEntrySize": 3, "SecurityID": 7, "RptSeq": 2, "AggressorSide": 1, "MDTradeEntryID": 6}}})
 	m71 := message(t, s, 71, 14, f{"TransactTime": 5}, nil)
 	now := msg(t, 46, at(6, 0x84), groups{"NoMDEntries": {{"SecurityID": 7, "MDEntrySize": 9, "MDEntryPx": px(1.5), "RptSeq": 3, "MDEntryType": int('1'), "MDPriceLevel": 1}}})
-	d, out := newDecoder(t, mdp3.Options{Schema: path}), newBatch(t)
+	d, out := newDecoder(t, mdp3.Options{Prices: mdp3.PricesWire, Schema: path}), newBatch(t)
 	p := packet(1, m46, m47, m71, m70, now)
 	feed(t, d, out, p)
 	want := `level C 7 A3 9 @ 1.50, 0 orders +
@@ -127,7 +127,7 @@ func TestSchemaOfThisVersion(t *testing.T) {
 		t.Fatal(err)
 	}
 	m := message(t, s, 46, 13, f{"TransactTime": 5, "MatchEventIndicator": 0x84}, groups{"NoMDEntries": {{"SecurityID": 7, "MDEntrySize": 9, "MDEntryPx": px(1.5), "RptSeq": 1, "MDEntryType": int('1'), "MDPriceLevel": 3}}})
-	same(t, "rows", decode(t, mdp3.Options{Schema: path}, packet(1, m)), []string{"level N 7 A3 9 @ 1.50, 0 orders"})
+	same(t, "rows", decode(t, mdp3.Options{Prices: mdp3.PricesWire, Schema: path}, packet(1, m)), []string{"level N 7 A3 9 @ 1.50, 0 orders"})
 }
 
 // TestSchemaRefused: a schema by which rows would be wrong is refused at the start.
@@ -143,11 +143,11 @@ func TestSchemaRefused(t *testing.T) {
 		if text == next {
 			t.Fatalf("%q is not in the schema", tc.old)
 		}
-		if _, err := mdp3.NewDecoder(mdp3.Options{Schema: schemaFile(t, text)}); err == nil || !strings.Contains(err.Error(), tc.want) || !strings.HasPrefix(err.Error(), "mdp3: ") {
+		if _, err := mdp3.NewDecoder(mdp3.Options{Prices: mdp3.PricesWire, Schema: schemaFile(t, text)}); err == nil || !strings.Contains(err.Error(), tc.want) || !strings.HasPrefix(err.Error(), "mdp3: ") {
 			t.Errorf("%s: %v, want %q", tc.new, err, tc.want)
 		}
 	}
-	if _, err := mdp3.NewDecoder(mdp3.Options{Schema: "/nonexistent.xml"}); err == nil {
+	if _, err := mdp3.NewDecoder(mdp3.Options{Prices: mdp3.PricesWire, Schema: "/nonexistent.xml"}); err == nil {
 		t.Error("a schema that is not there was taken")
 	}
 }
@@ -156,9 +156,9 @@ func TestSchemaRefused(t *testing.T) {
 func TestOwnSchema(t *testing.T) {
 	path := filepath.Join(schemaDir(t), "Cme.Futures.Mdp3.Sbe.v1.13.xml")
 	for _, v := range vectors(t) {
-		same(t, v.name, decode(t, mdp3.Options{Schema: path}, v.payload), decode(t, mdp3.Options{}, v.payload))
+		same(t, v.name, decode(t, mdp3.Options{Prices: mdp3.PricesWire, Schema: path}, v.payload), decode(t, onWire, v.payload))
 	}
-	d, out := newDecoder(t, mdp3.Options{Schema: path}), newBatch(t)
+	d, out := newDecoder(t, mdp3.Options{Prices: mdp3.PricesWire, Schema: path}), newBatch(t)
 	feed(t, d, out, packet(1, fuzzMessages(t)...))
 	if d.Counters.Relaid != 0 {
 		t.Errorf("%+v", d.Counters)

@@ -14,6 +14,9 @@ import (
 
 var _ pipeline.Decoder = (*mdp3.Decoder)(nil)
 
+// onWire is for messages whose instruments have no definition.
+var onWire = mdp3.Options{Prices: mdp3.PricesWire}
+
 func newDecoder(tb testing.TB, o mdp3.Options) *mdp3.Decoder {
 	tb.Helper()
 	d, err := mdp3.NewDecoder(o)
@@ -261,7 +264,7 @@ func TestVectorRows(t *testing.T) {
 		if len(want) == 0 {
 			t.Fatal("nothing is expected")
 		}
-		same(t, v.name, decode(t, mdp3.Options{}, v.payload), want)
+		same(t, v.name, decode(t, onWire, v.payload), want)
 		only := func(kinds ...string) (out []string) {
 			for _, r := range want {
 				if !slices.ContainsFunc(kinds, func(k string) bool { return strings.HasPrefix(r, k) }) {
@@ -270,8 +273,8 @@ func TestVectorRows(t *testing.T) {
 			}
 			return out
 		}
-		same(t, v.name+" orders", decode(t, mdp3.Options{Feed: mdp3.FeedMBO}, v.payload), only("level", "implied"))
-		got := decode(t, mdp3.Options{Feed: mdp3.FeedMBP}, v.payload)
+		same(t, v.name+" orders", decode(t, mdp3.Options{Prices: mdp3.PricesWire, Feed: mdp3.FeedMBO}, v.payload), only("level", "implied"))
+		got := decode(t, mdp3.Options{Prices: mdp3.PricesWire, Feed: mdp3.FeedMBP}, v.payload)
 		for i := range got { // trades and levels are one chain here
 			got[i] = strings.TrimSuffix(got[i], " +")
 		}
@@ -286,7 +289,7 @@ func TestVectorRows(t *testing.T) {
 // TestVectorColumns: what is the same for all rows of a packet.
 func TestVectorColumns(t *testing.T) {
 	for _, v := range vectors(t) {
-		d, out := newDecoder(t, mdp3.Options{}), newBatch(t)
+		d, out := newDecoder(t, onWire), newBatch(t)
 		feed(t, d, out, v.payload)
 		for i := range out.N {
 			if out.Sequence[i] != v.Header.Sequence || out.TsEvent[i] != uint64(v.Messages[0].Fields.int("TransactTime")) || out.Flags[i]&^(tick.FlagMore|tick.FlagMoreElse) != 0 {

@@ -75,7 +75,7 @@ func (d *Decoder) alone(m Message, sequence uint64, out *tick.Batch, rows func(M
 		d.into(out)
 	}
 	was := d.sequence
-	d.sequence = sequence
+	d.sequence, d.lacked = sequence, 0
 	n := out.N
 	err := rows(m)
 	if err != nil {
@@ -104,6 +104,10 @@ func (d *Decoder) snapshotOrders(m Message, out *tick.Batch) error {
 		scale = oldScale
 	}
 	s := &d.of.slots[d.of.find(head.Instrument)]
+	if s.undefined() {
+		d.lack(s)
+		return nil
+	}
 	first := out.N
 	err := d.beside(head.Time, func() error {
 		if head.Chunk <= 1 {
@@ -143,17 +147,28 @@ func (d *Decoder) topOrders(m Message, out *tick.Batch) error {
 	d.begin(e.TransactTime(), out)
 	if d.opts.Feed != FeedMBP {
 		s := &d.of.slots[d.of.find(uint32(e.SecurityID()))]
-		s.top = 0
-		first := out.N
-		d.clear(out, s, BookOrders)
-		for i := range orders.n {
-			o := (*wire.SnapshotRefreshTopOrders59MDEntries)(orders.at(i))
-			if err := d.order(out, s, o.OrderID(), o.MDOrderPriority(), o.MDEntryPx(), 1, o.MDDisplayQty(), 0, o.MDEntryType()); err != nil {
-				return err
-			}
+		if err := d.topOrdersOf(s, orders, out); err != nil {
+			return err
 		}
-		flagSnapshot(out, first)
 	}
 	d.end(e.MatchEventIndicator())
+	return nil
+}
+
+func (d *Decoder) topOrdersOf(s *instrument, orders entries, out *tick.Batch) error {
+	if s.undefined() {
+		d.lack(s)
+		return nil
+	}
+	s.top = 0
+	first := out.N
+	d.clear(out, s, BookOrders)
+	for i := range orders.n {
+		o := (*wire.SnapshotRefreshTopOrders59MDEntries)(orders.at(i))
+		if err := d.order(out, s, o.OrderID(), o.MDOrderPriority(), o.MDEntryPx(), 1, o.MDDisplayQty(), 0, o.MDEntryType()); err != nil {
+			return err
+		}
+	}
+	flagSnapshot(out, first)
 	return nil
 }

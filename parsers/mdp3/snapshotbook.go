@@ -57,13 +57,13 @@ func integer(f *sbe.Field, block []byte, version uint16) (int64, bool) {
 	return f.Int(block, version)
 }
 
-// price reads a price that may be null.
-func price(f *sbe.Field, block []byte, version uint16, scale int64) (int64, bool) {
+// price reads the mantissa of a price, UndefPrice: null, or there is no such field.
+func price(f *sbe.Field, block []byte, version uint16) int64 {
 	v, ok := integer(f, block, version)
 	if !ok {
-		return tick.UndefPrice, true
+		return tick.UndefPrice
 	}
-	return scaled(v, scale)
+	return v
 }
 
 // snapshotBook decodes templates 52, 38, 69, 61, 68.
@@ -84,6 +84,10 @@ func (d *Decoder) snapshotBook(m Message, out *tick.Batch) error {
 	id, _ := integer(p.id, head, version)
 	time, _ := integer(p.time, head, version)
 	s := &d.of.slots[d.of.find(uint32(id))]
+	if s.undefined() { // a book without its levels would be a wrong one
+		d.lack(s)
+		return nil
+	}
 	first := out.N
 	err = d.beside(uint64(time), func() error {
 		d.clear(out, s, BookLevels)
@@ -93,14 +97,9 @@ func (d *Decoder) snapshotBook(m Message, out *tick.Batch) error {
 		if err := d.snapshotFigures(p, &parts[1], version, s, out); err != nil {
 			return err
 		}
-		high, ok1 := price(p.high, head, version, p.scale)
-		low, ok2 := price(p.low, head, version, p.scale)
-		band, ok3 := price(p.band, head, version, p.scale)
-		if !ok1 || !ok2 || !ok3 {
-			return errPrice
-		}
+		high, low, band := price(p.high, head, version), price(p.low, head, version), price(p.band, head, version)
 		if high != tick.UndefPrice || low != tick.UndefPrice || band != tick.UndefPrice {
-			if err := d.limitRows(out, s, m.Template(), 1, high, low, band); err != nil {
+			if err := d.limitRows(out, s, m.Template(), p.scale, high, low, band); err != nil {
 				return err
 			}
 		}
@@ -180,9 +179,10 @@ func (d *Decoder) snapshotFigures(p *snapshotPlan, g *sbe.Part, version uint16, 
 	for k := range g.Count {
 		b := g.Entry(k)
 		typ, _ := integer(p.typ, b, version)
-		px, ok := price(p.px, b, version, p.scale)
+		mantissa := price(p.px, b, version)
+		px, ok := s.optional(mantissa, p.scale)
 		if !ok {
-			return errPrice
+			return d.unpriced(s, mantissa)
 		}
 		quantity, ok := quantity64(sizeOf(p.size, b, version))
 		if !ok && p.size.Type.Size == 8 {

@@ -123,12 +123,15 @@ func (d *Decoder) dailyStatistics(m Message, scale int64, out *tick.Batch) error
 		s := &d.of.slots[d.of.find(uint32(e.SecurityID()))]
 		d.report(s, e.RptSeq())
 		kind := statKinds[e.MDEntryType()]
-		px, ok := optional(e.MDEntryPx(), scale)
 		if kind == 0 {
 			return errCode
 		}
+		px, ok := s.optional(e.MDEntryPx(), scale)
 		if !ok {
-			return errPrice
+			if err := d.unpriced(s, e.MDEntryPx()); err != nil {
+				return err
+			}
+			continue
 		}
 		v := d.stat(out, s, kind, px, quantity32(e.MDEntrySize()), e.MDUpdateAction())
 		v.TsRef = day(e.TradingReferenceDate())
@@ -146,14 +149,6 @@ func settlementFlags(kind uint16, settl uint8) uint8 {
 	return settl
 }
 
-// optional is scaled for a price that may be null.
-func optional(mantissa, scale int64) (px int64, ok bool) {
-	if mantissa == tick.UndefPrice {
-		return mantissa, true
-	}
-	return scaled(mantissa, scale)
-}
-
 // sessionStatistics decodes templates 51 and 35: open, high, low, highest bid, lowest offer, average.
 func (d *Decoder) sessionStatistics(m Message, scale int64, out *tick.Batch) error {
 	group, indicator, err := d.entriesOf(m, len(wire.MDIncrementalRefreshSessionStatistics51MDEntries{}), out)
@@ -166,12 +161,15 @@ func (d *Decoder) sessionStatistics(m Message, scale int64, out *tick.Batch) err
 		s := &d.of.slots[d.of.find(uint32(e.SecurityID()))]
 		d.report(s, e.RptSeq())
 		kind := openKind(statKinds[e.MDEntryType()], e.OpenCloseSettlFlag())
-		px, ok := scaled(e.MDEntryPx(), scale)
 		if kind == 0 {
 			return errCode
 		}
+		px, ok := s.price(e.MDEntryPx(), scale)
 		if !ok {
-			return errPrice
+			if err := d.unpriced(s, e.MDEntryPx()); err != nil {
+				return err
+			}
+			continue
 		}
 		size, sized := wire.MDIncrementalRefreshSessionStatistics51MDEntriesMDEntrySize(b)
 		if scale != 1 {
@@ -205,10 +203,14 @@ func (d *Decoder) sessionStatisticsLong(m Message, out *tick.Batch) error {
 		if !ok {
 			return errSize
 		}
-		if e.MDEntryPx() == tick.UndefPrice {
-			return errPrice
+		px, ok := s.price(e.MDEntryPx(), 1)
+		if !ok {
+			if err := d.unpriced(s, e.MDEntryPx()); err != nil {
+				return err
+			}
+			continue
 		}
-		d.stat(out, s, kind, e.MDEntryPx(), quantity, e.MDUpdateAction())
+		d.stat(out, s, kind, px, quantity, e.MDUpdateAction())
 	}
 	d.end(indicator)
 	return nil

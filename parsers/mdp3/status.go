@@ -121,8 +121,16 @@ func (d *Decoder) workup(m Message, out *tick.Batch) error {
 	s := &d.of.slots[d.of.find(uint32(e.SecurityID()))]
 	v := state(e.SecurityTradingStatus(), e.HaltReason(), e.SecurityTradingEvent())
 	d.statusRow(out, s, &v)
+	px, ok := s.optional(e.MDEntryPx(), 1)
+	if !ok {
+		if err := d.unpriced(s, e.MDEntryPx()); err != nil {
+			return err
+		}
+	}
 	i := d.row(out, s, tick.KindExt)
-	d.ext(out, i, SecurityStatusWorkup, 270, uint64(e.MDEntryPx()))
+	if ok {
+		d.ext(out, i, SecurityStatusWorkup, 270, uint64(px))
+	}
 	d.ext(out, i, SecurityStatusWorkup, 820, uint64(e.TradeLinkID()))
 	for k := range orders.n {
 		b := orders.at(k)
@@ -167,7 +175,7 @@ func (d *Decoder) quoteRequest(m Message, out *tick.Batch) error {
 	return nil
 }
 
-// collateral decodes template 62: prices of repo collateral, which has no SecurityID.
+// collateral decodes template 62: prices of repo collateral, which has no SecurityID, hence no DisplayFactor: as on the wire.
 func (d *Decoder) collateral(m Message, out *tick.Batch) error {
 	group, indicator, err := d.entriesOf(m, len(wire.CollateralMarketValue62MDEntries{}), out)
 	if err != nil {

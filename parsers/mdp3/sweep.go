@@ -54,8 +54,8 @@ func (d *Decoder) sweep(kind uint8, out *tick.Batch) bool {
 				d.clear(out, s, BookBoth)
 			}
 		case sweepStatus:
-			s := &d.of.slots[d.todo.next]
-			if s.flags&defined != 0 && s.group == d.todo.group && (d.todo.asset == 0 || s.asset == d.todo.asset) {
+			s, a := &d.of.slots[d.todo.next], &d.of.about[d.todo.next]
+			if s.flags&defined != 0 && a.group == d.todo.group && (d.todo.asset == 0 || a.asset == d.todo.asset) {
 				d.todo.found = true
 				d.statusRow(out, s, &d.todo.status)
 			}

@@ -126,14 +126,14 @@ status 7 action 1 reason 0 event 0 trading N quoting Y s`},
 		{"logout", 16, f{"Text": "bye"}, nil, ""},
 	} {
 		p := packet(3, msg(t, tc.id, tc.root, tc.groups))
-		if got := strings.Join(decode(t, mdp3.Options{}, p), "\n"); got != tc.want {
+		if got := strings.Join(decode(t, onWire, p), "\n"); got != tc.want {
 			t.Errorf("%s: rows are\n%s\nwant\n%s", tc.name, got, tc.want)
 		}
 		long := enlarge(t, p, 8)
 		if tc.id == 12 {
 			continue
 		}
-		if got := strings.Join(decode(t, mdp3.Options{}, long), "\n"); got != tc.want {
+		if got := strings.Join(decode(t, onWire, long), "\n"); got != tc.want {
 			t.Errorf("%s: rows of longer blocks are\n%s\nwant\n%s", tc.name, got, tc.want)
 		}
 	}
@@ -154,7 +154,7 @@ func TestDefinition(t *testing.T) {
 	root := future(7, "ESZ4", "ES", "ES")
 	root["TradingReferencePrice"], root["TradingReferenceDate"], root["OpenInterestQty"], root["ClearedVolume"] = px(4000), day0, 12, 13
 	root["TotNumReports"], root["MDSecurityTradingStatus"] = 500, 4
-	d, out := newDecoder(t, mdp3.Options{Channel: 310}), newBatch(t)
+	d, out := newDecoder(t, mdp3.Options{Prices: mdp3.PricesWire, Channel: 310}), newBatch(t)
 	feed(t, d, out, packet(1, msg(t, 54, root, futureGroups)))
 	rows := strings.Join(rowsOf(out), "\n")
 	if want := `definition 7 ESZ4 class F leg 0/0 s
@@ -192,7 +192,7 @@ status 7 action 12 reason 0 event 0 trading N quoting N s`; rows != want {
 
 // TestDefinitions: options, spreads with their legs, bonds, repos, currencies, and the templates of schema 8 with prices in 1e-7.
 func TestDefinitions(t *testing.T) {
-	d, out := newDecoder(t, mdp3.Options{}), newBatch(t)
+	d, out := newDecoder(t, onWire), newBatch(t)
 	old := func(root f) f {
 		out := f{}
 		for name, v := range root {

@@ -26,7 +26,7 @@ type trade struct {
 	id         uint64
 	side       byte // the aggressor's
 	first      bool // the next order entry is the aggressor's
-	void       bool // it was taken back: its order entries are no fills
+	void       bool // it was taken back, or left out: its order entries are no fills
 }
 
 const maxPending = 4096 // trades that wait: 16 full messages
@@ -89,9 +89,9 @@ func (d *Decoder) tradesFrom(m Message, scale int64, first, order int, out *tick
 		}
 		s := &d.of.slots[d.of.find(uint32(e.SecurityID()))]
 		d.report(s, e.RptSeq())
-		px, ok := scaled(e.MDEntryPx(), scale)
-		if !ok {
-			return errPrice
+		px, err := d.tradePrice(s, e.MDEntryPx(), scale)
+		if err != nil {
+			return err
 		}
 		if e.MDEntrySize() < 0 {
 			return errSize
@@ -129,19 +129,29 @@ func (d *Decoder) tradeSummaryLong(m Message, out *tick.Batch) error {
 		e := (*wire.MDIncrementalRefreshTradeSummaryLongQty65MDEntries)(trades.at(i))
 		s := &d.of.slots[d.of.find(uint32(e.SecurityID()))]
 		d.report(s, e.RptSeq())
-		if e.MDEntryPx() == tick.UndefPrice {
-			return errPrice
+		px, err := d.tradePrice(s, e.MDEntryPx(), 1)
+		if err != nil {
+			return err
 		}
 		if e.MDEntrySize() > math.MaxInt64 {
 			return errSize
 		}
-		t := trade{instrument: s.id, price: e.MDEntryPx(), id: uint64(e.MDTradeEntryID()), side: aggressor(e.AggressorSide()), left: count32(e.NumberOfOrders())}
+		t := trade{instrument: s.id, price: px, id: uint64(e.MDTradeEntryID()), side: aggressor(e.AggressorSide()), left: count32(e.NumberOfOrders())}
 		if orders, err = d.trade(out, s, t, e.MDEntrySize(), e.MDUpdateAction(), true, orders); err != nil {
 			return err
 		}
 	}
 	d.afterTrades(head.MatchEventIndicator(), orders)
 	return nil
+}
+
+// tradePrice is a trade's price: of an instrument without a definition UndefPrice, which trade leaves out.
+func (d *Decoder) tradePrice(s *instrument, mantissa, scale int64) (px int64, err error) {
+	px, ok := s.price(mantissa, scale)
+	if !ok {
+		err = d.unpriced(s, mantissa)
+	}
+	return px, err
 }
 
 // count32 is a number of orders; null or negative: none.
@@ -166,6 +176,8 @@ func (d *Decoder) trade(out *tick.Batch, s *instrument, t trade, size uint64, ac
 	switch {
 	case action > 2:
 		return orders, errCode
+	case t.price == tick.UndefPrice: // only its order entries are taken
+		t.void = true
 	case action != 0 && !named:
 		// Which trade is meant is not said, so nothing can be taken back: told as it is.
 		i := d.row(out, s, tick.KindExt)
@@ -264,9 +276,9 @@ func (d *Decoder) oldTrade(m Message, out *tick.Batch) error {
 		e := (*wire.MDIncrementalRefreshTrade36MDEntries)(trades.at(i))
 		s := &d.of.slots[d.of.find(uint32(e.SecurityID()))]
 		d.report(s, e.RptSeq())
-		px, ok := scaled(e.MDEntryPx(), oldScale)
-		if !ok {
-			return errPrice
+		px, err := d.tradePrice(s, e.MDEntryPx(), oldScale)
+		if err != nil {
+			return err
 		}
 		if e.MDEntrySize() < 0 {
 			return errSize

@@ -258,7 +258,7 @@ func TestLongerBlocks(t *testing.T) {
 		if err != nil || k != len(v.Messages) {
 			t.Errorf("%s: %d messages, %v", v.name, k, err)
 		}
-		want, got := decode(t, mdp3.Options{}, v.payload), decode(t, mdp3.Options{}, enlarge(t, v.payload, 8))
+		want, got := decode(t, onWire, v.payload), decode(t, onWire, enlarge(t, v.payload, 8))
 		if !slices.Equal(got, want) || len(want) == 0 {
 			t.Errorf("%s: rows of longer blocks are\n%s\nwant\n%s", v.name, strings.Join(got, "\n"), strings.Join(want, "\n"))
 		}

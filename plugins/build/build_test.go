@@ -276,6 +276,35 @@ func TestBuildFails(t *testing.T) {
 	}
 }
 
+// A wasm-opt in PATH, which clang's driver would run, has no part in what is built; and sources of several files are linked.
+func TestNobodyElseOptimises(t *testing.T) {
+	dir, bin := filepath.Join(t.TempDir(), "p"), t.TempDir()
+	if err := New(dir, "c", manifest.Function); err != nil {
+		t.Fatal(err)
+	}
+	more := "#include <stdint.h>\nint64_t middle(int64_t a, int64_t b);\nint64_t middle(int64_t a, int64_t b) { return (a & b) + ((a ^ b) >> 1); }\n"
+	source, err := os.ReadFile(filepath.Join(dir, "plugin.c"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, calls, _ := strings.Cut(string(source), "result[i] = ")
+	calls, _, _ = strings.Cut(calls, ";")
+	text := "#include <stdint.h>\nint64_t middle(int64_t a, int64_t b);\n" + strings.Replace(string(source), calls, "middle(bid[i], ask[i])", 1)
+	for path, text := range map[string]string{filepath.Join(dir, "more.c"): more, filepath.Join(dir, "plugin.c"): text, filepath.Join(bin, "wasm-opt"): "#!/bin/sh\nexit 1\n"} {
+		if err := os.WriteFile(path, []byte(text), 0o700); err != nil {
+			t.Fatal(err)
+		}
+	}
+	t.Setenv("PATH", bin+":"+os.Getenv("PATH"))
+	path, err := Build(dir)
+	toolchain.Check(t, err)
+	module, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	templates[manifest.Function](t, guest.Load(t, module, nil))
+}
+
 // Without a compiler the error says which one, and how to get it.
 func TestMissingCompilers(t *testing.T) {
 	install := map[string]string{"c": "apt install clang", "cpp": "apt install clang", "go": "install Go", "assemblyscript": "apt install nodejs"}

@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/tickwire/tickwire/plugins/sdk"
@@ -63,11 +64,11 @@ func (j job) run(env []string, name string, args ...string) error {
 	return nil
 }
 
-// Of a plugin in C or C++. One page is enough of a stack for what calls nothing but itself, and below it there is no memory: an overflow traps.
+// Of a plugin in C or C++. 16 KiB of stack are enough for what allocates nothing there, and below it there is no memory: an overflow traps.
 var (
-	clangFlags = []string{"--target=wasm32", "-O3", "-Wall", "-Wextra", "-Wno-unused-parameter", "-nostdlib", "-mbulk-memory",
-		"-Wl,--no-entry", "-Wl,--stack-first", "-Wl,-z,stack-size=16384"}
-	cppFlags = []string{"-std=c++20", "-fno-exceptions", "-fno-rtti", "-fno-threadsafe-statics", "-Werror=global-constructors"}
+	clangFlags = []string{"--target=wasm32", "-O3", "-Wall", "-Wextra", "-Wno-unused-parameter", "-mbulk-memory"}
+	linkFlags  = []string{"--target=wasm32", "-nostdlib", "-Wl,--no-entry", "-Wl,--stack-first", "-Wl,-z,stack-size=16384"}
+	cppFlags   = []string{"-std=c++20", "-fno-exceptions", "-fno-rtti", "-fno-threadsafe-statics", "-Werror=global-constructors"}
 )
 
 func compileC(j job) error { return j.clang("C", "clang", []string{"-std=c11"}) }
@@ -88,9 +89,17 @@ func (j job) clang(lang, tool string, flags []string) error {
 	if err := extract(headers, "c/tickwire.h", "cpp/tickwire.hpp"); err != nil {
 		return err
 	}
-	args := append(append([]string{}, clangFlags...), flags...)
-	args = append(args, j.strip("-Wl,--strip-debug", "-Wl,--strip-all"), "-I.", "-I"+headers, "-o", j.out)
-	return j.run(nil, clang, append(args, j.sources...)...)
+	// Linked apart, without -O: with it the driver runs a wasm-opt that it finds in PATH, of whatever version, over what was linked.
+	link := append(slices.Clone(linkFlags), j.strip("-Wl,--strip-debug", "-Wl,--strip-all"), "-o", j.out)
+	for i, source := range j.sources {
+		object := filepath.Join(j.temp, fmt.Sprintf("%d.o", i))
+		args := append(slices.Clone(clangFlags), flags...)
+		if err := j.run(nil, clang, append(args, "-I.", "-I"+headers, "-c", "-o", object, source)...); err != nil {
+			return err
+		}
+		link = append(link, object)
+	}
+	return j.run(nil, clang, link...)
 }
 
 // PinnedClang is the version that committed modules are built by.

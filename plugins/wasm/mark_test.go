@@ -56,6 +56,7 @@ func TestMarked(t *testing.T) {
 			t.Errorf("%s(%d): fuel %d, want %d; the mark is at %d of %d, %q", tc.call, tc.arg, fuel[0], fuel[1], at, len(module), wasm.InstructionAt(module, at))
 		}
 	}
+	fuelOf(t, marked).Set(10_000)
 	if _, err := marked.ExportedFunction("sum").Call(ctx); err != nil {
 		t.Error(err)
 	}

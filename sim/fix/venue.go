@@ -107,10 +107,18 @@ func (m *market) Each(fn func(*session.Instrument) bool) {
 
 func (m *market) Levels(uint32) (int, bool) { return m.g.Levels(), true }
 
-func (m *market) Book(id uint32, _ bool, b *session.Book) bool {
+func (m *market) Orders(uint32) bool { return false }
+
+func (m *market) Follow(uint32, session.Depth, bool) {}
+
+func (m *market) Book(id uint32, _ session.Depth, b *session.Book) session.Answer {
 	*b = *m.g.Book(int(id))
-	return true
+	return session.Here
 }
+
+func (m *market) Whole(uint32, *session.Whole) session.Answer { return session.Never }
+
+func (m *market) Figures(_ uint32, dst []session.Figure) []session.Figure { return dst }
 
 func (m *market) Status(id uint32) uint16 { return m.status[id] }
 
@@ -138,7 +146,7 @@ func (m *market) Poll(most int, fn func(*session.Event)) (n int) {
 		done := int(m.steps.Add(1))
 		id := uint32(s.ID)
 		if s.Trade {
-			fn(&session.Event{Kind: session.EventTrade, ID: id, Price: s.Price, Size: s.Size, Side: s.Side, TsEvent: s.TsEvent})
+			fn(&session.Event{Kind: session.EventTrade, ID: id, Price: s.Price, Size: uint64(s.Size), Side: s.Side, TsEvent: s.TsEvent})
 		}
 		if s.Was.Pairs[0] != s.Now.Pairs[0] {
 			fn(&session.Event{Kind: session.EventTop, ID: id, Book: s.Now, TsEvent: s.TsEvent})

@@ -22,6 +22,9 @@ func (o *Options) config(replay netip.AddrPort) string {
 	if levels, orders := o.Levels.IsValid(), o.Orders.IsValid(); levels != orders { // books that cannot be rebuilt are not kept
 		fmt.Fprintf(&b, "product = %q # there is no loop of the other books\n", map[bool]string{true: "mbp", false: "mbo"}[levels])
 	}
+	if !o.Definitions.IsValid() && (o.Levels.IsValid() || o.Orders.IsValid()) { // books that begin with a snapshot
+		b.WriteString("prices = \"wire\" # there is no loop of definitions, which say what to multiply prices by\n")
+	}
 	fmt.Fprintf(&b, "\n[[feed.channel]]\nid = %d\n", o.ChannelID)
 	for i, group := range []netip.AddrPort{o.Lines.A.Group, o.Lines.B.Group} {
 		fmt.Fprintf(&b, "[[feed.channel.line]]\nname = \"%c\"\ninterface = %q%s\ngroup = %q\n", 'A'+i, o.Interfaces[i], o.note(i), group)

@@ -12,6 +12,8 @@
 //	book.go         the orders, and the entries that a change of them makes                snapshot.go  the state as templates 52, 53 and as definitions
 //	market.go       what happens next                                                      pcap.go      a session as a capture of two lines
 //
+// Prices on the wire are Globex's: instruments have a DisplayFactor, 1 for some. What is told of the market's own books is conventional: ticks by another table.
+//
 // A session is sound, and its tests prove it with books of their own: no side of a book meets the other, and levels and orders agree at each end
 // of an event. Whoever publishes such messages marks them (publisher 40,002), so that nobody trades on them.
 package mdp3gen

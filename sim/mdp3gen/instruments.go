@@ -11,7 +11,8 @@ type instrument struct {
 	def   mdp3.WireInstrument
 	kind  kind
 	legs  [2]int // places of a spread's legs
-	tick  int64  // 1e-9
+	tick  int64  // 1e-9, as on the wire
+	price int64  // 1e-9 of a tick as everybody else says it: tick × DisplayFactor
 	depth int
 	fair  int64 // in ticks: what prices walk around, and where books begin
 	books [2]side
@@ -48,7 +49,9 @@ const (
 // product is a group of instruments: four months, two calendar spreads and two options.
 type product struct {
 	asset, group, exchange, unit string
-	tick, px                     int64 // 1e-9, ticks
+	tick, factor                 int64 // 1e-9: a tick on the wire, and DisplayFactor
+	price                        int64 // 1e-9: a tick in conventional prices
+	px                           int64 // ticks
 	depth                        int8
 }
 
@@ -57,13 +60,15 @@ const (
 	nano       = 1_000_000_000
 )
 
+// As the venue has them: an index quoted without its decimal point, a bond, currencies, oil in cents.
 var products = []product{
-	{"ES", "ES", "XCME", "IPNT", nano / 4, 24_000, 10},
-	{"NQ", "NQ", "XCME", "IPNT", nano / 4, 84_000, 10},
-	{"CL", "CL", "XNYM", "BBL", nano / 100, 7_200, 10},
-	{"GC", "GC", "XCEC", "TRYOZ", nano / 10, 26_500, 10},
-	{"ZN", "ZN", "XCBT", "USD", nano / 64, 7_100, 10},
-	{"6E", "6E", "XCME", "EUR", nano / 20_000, 23_400, 5},
+	{"ES", "ES", "XCME", "IPNT", 25 * nano, nano / 100, nano / 4, 24_000, 10},
+	{"ZN", "ZN", "XCBT", "USD", nano / 64, nano, nano / 64, 7_100, 10},
+	{"6E", "6E", "XCME", "EUR", nano / 2, nano / 10_000, nano / 20_000, 23_400, 5},
+	{"6J", "6J", "XCME", "JPY", nano / 2, nano / 1_000_000, nano / 2_000_000, 13_400, 10},
+	{"CL", "CL", "XNYM", "BBL", nano, nano / 100, nano / 100, 7_200, 10},
+	{"GC", "GC", "XCEC", "TRYOZ", nano, nano / 10, nano / 10, 26_500, 10},
+	{"NQ", "NQ", "XCME", "IPNT", 25 * nano, nano / 100, nano / 4, 84_000, 10},
 }
 
 // directory makes the instruments. Numbers are sparse, as a venue's are.
@@ -86,12 +91,12 @@ func (g *Gen) describe(x *instrument, before []instrument, p *product, i int, se
 	const months = "HMUZ"
 	at := i % perProduct
 	base := i - at // the product's first
-	x.tick, x.depth, x.fair, x.kind = p.tick, int(p.depth), p.px+int64(at)*6, future
+	x.tick, x.price, x.depth, x.fair, x.kind = p.tick, p.price, int(p.depth), p.px+int64(at)*6, future
 	d := &x.def
 	*d = mdp3.WireInstrument{
 		Action: 'A', LastUpdateTime: g.now, Trading: 18, Channel: g.o.Channel, Segment: 64, Product: 5, Exchange: p.exchange, Group: p.group,
 		Asset: p.asset, Security: security, SecurityType: "FUT", CFI: "FFIXSX", Year: 2026, Currency: "USD", Increment: p.tick,
-		DisplayFactor: nano, Unit: p.unit, UnitQty: 50 * nano, ReferenceDate: uint16(g.now/86_400_000_000_000 - 1), OpenInterest: g.r.below(1 << 20),
+		DisplayFactor: p.factor, Unit: p.unit, UnitQty: 50 * nano, ReferenceDate: uint16(g.now/86_400_000_000_000 - 1), OpenInterest: g.r.below(1 << 20),
 		Cleared: g.r.below(1 << 18), Activation: g.now - 90*86_400_000_000_000, Expiration: g.now + uint64(60+90*at)*86_400_000_000_000,
 		Attributes: 1 | 1<<19, GUID: uint64(security) + 1<<40,
 	}
@@ -117,7 +122,7 @@ func (g *Gen) describe(x *instrument, before []instrument, p *product, i int, se
 		if d.Put {
 			right, d.CFI = 'P', "OPAFPS"
 		}
-		d.Symbol = fmt.Sprintf("%s %c%d", of.def.Symbol, right, d.Strike/nano)
+		d.Symbol = fmt.Sprintf("%s %c%d", of.def.Symbol, right, d.Strike/nano) // without a decimal point, as the venue's
 	default:
 		d.Symbol = fmt.Sprintf("%s%c6", p.asset, months[month])
 		if at < 2 {

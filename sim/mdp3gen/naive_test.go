@@ -3,6 +3,7 @@ package mdp3gen
 import (
 	"encoding/binary"
 	"fmt"
+	"math/big"
 	"slices"
 	"testing"
 
@@ -13,6 +14,7 @@ import (
 // book. Its books are what the rules of sections 7 and 8 make of the messages.
 type naive struct {
 	depth map[int32]int
+	by    map[int32]int64 // DisplayFactor, 1e-9
 	books map[int32]*naiveBook
 	names map[int32]string
 	open  bool // an event is under way
@@ -41,7 +43,7 @@ type naiveOrder struct {
 }
 
 func newNaive() *naive {
-	return &naive{depth: map[int32]int{}, books: map[int32]*naiveBook{}, names: map[int32]string{}, count: map[uint16]int{}}
+	return &naive{depth: map[int32]int{}, by: map[int32]int64{}, books: map[int32]*naiveBook{}, names: map[int32]string{}, count: map[uint16]int{}}
 }
 
 var le = binary.LittleEndian
@@ -123,6 +125,7 @@ func (n *naive) definition(m mdp3.Message, root, rest []byte) error {
 		}
 	}
 	n.names[id] = string(root[35:55])
+	n.by[id] = int64(le.Uint64(root[map[uint16]int{54: 99, 55: 127, 56: 102}[m.Template()]:]))
 	if n.depth[id] == 0 {
 		return fmt.Errorf("instrument %d has no depth", id)
 	}
@@ -310,12 +313,30 @@ func (n *naive) feed(tb testing.TB, b []byte) {
 	}
 }
 
-// compare wants the receiver's books to be the market's.
+// compare wants the receiver's books to be the market's, at conventional prices.
 func (n *naive) compare(tb testing.TB, g *Gen) {
 	tb.Helper()
+	conventional := func(id int32, wire int64) int64 {
+		product := new(big.Int).Mul(big.NewInt(wire), big.NewInt(n.by[id]))
+		px, rest := product.QuoRem(product, big.NewInt(1_000_000_000), new(big.Int))
+		if rest.Sign() != 0 || !px.IsInt64() {
+			tb.Fatalf("instrument %d: %d × %d e-9 is no price in 1e-9", id, wire, n.by[id])
+		}
+		return px.Int64()
+	}
 	for i := range g.Instruments() {
 		id := g.Security(i)
 		b := n.book(id)
+		if n.by[id] == 0 {
+			tb.Errorf("%s has no DisplayFactor", g.Symbol(i))
+			continue
+		}
+		var levels [4][]naiveLevel
+		for side, wire := range b.levels {
+			for _, l := range wire {
+				levels[side] = append(levels[side], naiveLevel{conventional(id, l.px), l.size, l.count})
+			}
+		}
 		if b.rpt != g.RptSeq(i) {
 			tb.Errorf("%s: RptSeq %d, want %d", g.Symbol(i), b.rpt, g.RptSeq(i))
 		}
@@ -324,20 +345,21 @@ func (n *naive) compare(tb testing.TB, g *Gen) {
 			for _, l := range g.Levels(i, side) {
 				want = append(want, naiveLevel{l.Price, l.Size, int32(l.Orders)})
 			}
-			if !slices.Equal(b.levels[side], want) {
-				tb.Errorf("%s side %d: %v, want %v", g.Symbol(i), side, b.levels[side], want)
+			if !slices.Equal(levels[side], want) {
+				tb.Errorf("%s side %d: %v, want %v", g.Symbol(i), side, levels[side], want)
 			}
 			want = nil
 			for _, l := range g.Implied(i, side) {
 				want = append(want, naiveLevel{l.Price, l.Size, mdp3.WireNoInt})
 			}
-			if !slices.Equal(b.levels[2+side], want) {
-				tb.Errorf("%s implied side %d: %v, want %v", g.Symbol(i), side, b.levels[2+side], want)
+			if !slices.Equal(levels[2+side], want) {
+				tb.Errorf("%s implied side %d: %v, want %v", g.Symbol(i), side, levels[2+side], want)
 			}
 			orders := g.Orders(i, side)
 			for _, o := range orders {
-				if b.orders[o.ID] != (naiveOrder{side, o.Price, o.Priority, o.Size}) {
-					tb.Errorf("%s order %d: %+v, want %+v", g.Symbol(i), o.ID, b.orders[o.ID], o)
+				got := b.orders[o.ID]
+				if got.px = conventional(id, got.px); got != (naiveOrder{side, o.Price, o.Priority, o.Size}) {
+					tb.Errorf("%s order %d: %+v, want %+v", g.Symbol(i), o.ID, got, o)
 				}
 			}
 		}

@@ -110,14 +110,14 @@ func (g *Gen) EachOrderSnapshot(i int, last, total uint32, fn func(message []byt
 	}
 }
 
-// Level is a level of the market's own book. Orders is 0 where the book is implied.
+// Level is a level of the market's own book, at its conventional price in 1e-9, which is the wire's times DisplayFactor. Orders is 0 where the book is implied.
 type Level struct {
 	Price  int64
 	Size   uint64
 	Orders int
 }
 
-// Order is a resting order of the market's own book.
+// Order is a resting order of the market's own book, at its conventional price in 1e-9.
 type Order struct {
 	ID, Priority uint64
 	Price        int64
@@ -129,7 +129,7 @@ func (g *Gen) Levels(i, side int) (levels []Level) {
 	x := &g.list[i]
 	for at, l := range x.books[side].levels {
 		if at < x.depth {
-			levels = append(levels, Level{l.px * x.tick, l.size, len(l.orders)})
+			levels = append(levels, Level{l.px * x.price, l.size, len(l.orders)})
 		}
 	}
 	return levels
@@ -138,7 +138,7 @@ func (g *Gen) Levels(i, side int) (levels []Level) {
 // Implied is Levels of the implied book.
 func (g *Gen) Implied(i, side int) (levels []Level) {
 	for _, r := range g.list[i].imply[side] {
-		levels = append(levels, Level{r.px * g.list[i].tick, r.size, 0})
+		levels = append(levels, Level{r.px * g.list[i].price, r.size, 0})
 	}
 	return levels
 }
@@ -148,7 +148,7 @@ func (g *Gen) Orders(i, side int) (orders []Order) {
 	x := &g.list[i]
 	for _, l := range x.books[side].levels {
 		for _, o := range l.orders {
-			orders = append(orders, Order{o.id, o.priority, l.px * x.tick, o.size})
+			orders = append(orders, Order{o.id, o.priority, l.px * x.price, o.size})
 		}
 	}
 	return orders

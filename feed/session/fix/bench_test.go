@@ -49,6 +49,6 @@ func BenchmarkChanges(b *testing.B) {
 	for b.Loop() {
 		lines = changes(changes(lines[:0], &was, &now, 5, '0'), &was, &now, 5, '1')
 		x.lines, x.count = x.lines[:0], 0
-		x.add(V44, "SYM0001", lines, now.TsEvent, &rpt, &s)
+		x.add(V44, "SYM0001", lines, &rpt, &s)
 	}
 }

@@ -11,8 +11,8 @@ import (
 
 // Bodies of what a server sends. Groups are written here, in the order of the dictionaries:
 //
-//	W  268 (269 270 271 272 273 276 346 290)
-//	X  268 (279 269 55 270 271 272 273 276 346 290 [83])                [5.0 SP2]
+//	W  268 (269 270 271 272 273 276 277 346 290)
+//	X  268 (279 269 55 270 271 272 273 276 277 346 290 [83])            [5.0 SP2]
 
 // appendPx appends a price, 1e-9, as FIX writes it: no exponent, no zeros that mean nothing.
 func appendPx(dst []byte, px int64) []byte {
@@ -54,51 +54,64 @@ func (s *stamp) appendTo(dst []byte, ns uint64) []byte {
 	return append(dst, s.text...)
 }
 
-// entry is a line of a book, or a trade.
+// entry is a line of a book, a trade, or a figure.
 type entry struct {
 	action byte // '0' New, '1' Change, '2' Delete; of X
-	typ    byte // '0' bid, '1' offer, '2' trade
+	typ    byte // MDEntryType: '0' bid, '1' offer, '2' trade, figures
 	px     int64
-	size   uint32
+	size   uint64 // noSize: none
 	count  uint32 // orders, 0: not known
 	level  int    // 1: best, 0: none
 	soft   bool   // the book is suspect: quote condition Non-Firm
+	more   byte   // of an imbalance: whose there is more of
+	ns     uint64 // when, 0: not known
 }
 
-func (e *entry) appendTo(dst []byte, ns uint64, s *stamp) []byte {
-	dst = append(appendPx(append(dst, "270="...), e.px), soh)
-	if e.action != '2' {
-		dst = appendInt(dst, 271, int64(e.size))
+func (e *entry) appendTo(dst []byte, s *stamp) []byte {
+	if e.px != tick.UndefPrice {
+		dst = append(appendPx(append(dst, "270="...), e.px), soh)
 	}
-	dst = s.appendTo(dst, ns)
-	if e.soft && e.action != '2' {
+	gone := e.action == '2'
+	if !gone && e.size != noSize {
+		dst = append(strconv.AppendUint(append(dst, "271="...), e.size, 10), soh)
+	}
+	dst = s.appendTo(dst, e.ns)
+	if e.soft && !gone {
 		dst = append(dst, "276=I\x01"...)
 	}
-	if e.count != 0 && e.action != '2' {
+	switch e.more {
+	case tick.SideBid:
+		dst = append(dst, "277=P\x01"...) // more buyers
+	case tick.SideAsk:
+		dst = append(dst, "277=Q\x01"...)
+	}
+	if e.count != 0 && !gone {
 		dst = appendInt(dst, 346, int64(e.count))
 	}
-	if e.level != 0 && e.action != '2' {
+	if e.level != 0 && !gone {
 		dst = appendInt(dst, 290, int64(e.level))
 	}
 	return dst
 }
 
 // wanted are the entry types of a subscription.
-type wanted struct{ bids, offers, trades bool }
+type wanted struct {
+	bids, offers, trades bool
+	figures              string // a byte each
+}
 
-// snapshot builds W of a book.
-func snapshot(v Version, id, symbol string, b *Book, levels int, w wanted, s *stamp) *qf.Message {
-	var lines []byte
-	count := 0
+// book says that levels are wanted.
+func (w *wanted) book() bool { return w.bids || w.offers }
+
+// bookLines appends the lines of a book.
+func bookLines(dst []entry, b *Book, levels int, w wanted) []entry {
 	side := func(typ byte) {
 		for i := range levels {
 			e := lineOf(b, i, typ)
 			if e.px == tick.UndefPrice {
 				return
 			}
-			lines = append(append(append(lines, "269="...), typ), soh)
-			lines = e.appendTo(lines, b.TsEvent, s)
-			count++
+			dst = append(dst, e)
 		}
 	}
 	if w.bids {
@@ -107,12 +120,36 @@ func snapshot(v Version, id, symbol string, b *Book, levels int, w wanted, s *st
 	if w.offers {
 		side('1')
 	}
+	return dst
+}
+
+// wholeLines appends the lines of all levels. They have no numbers: what changes is told by price.
+func wholeLines(dst []entry, b *Whole, w wanted) []entry {
+	for side, want := range []bool{w.bids, w.offers} {
+		if !want {
+			continue
+		}
+		for _, l := range b.Sides[side] {
+			dst = append(dst, entry{typ: byte('0' + side), px: l.Price, size: l.Size, count: l.Orders, soft: b.Suspect, ns: b.TsEvent})
+		}
+	}
+	return dst
+}
+
+// snapshot builds W of lines. levels is how many of a side there may be, 0: all.
+func snapshot(v Version, id, symbol string, lines []entry, levels int, s *stamp) *qf.Message {
+	var text []byte
+	for i := range lines {
+		e := &lines[i]
+		text = append(append(append(text, "269="...), e.typ), soh)
+		text = e.appendTo(text, s)
+	}
 	m := qf.NewMessage()
 	m.Header.SetString(35, "W")
 	m.Body.SetString(55, symbol)
 	m.Body.SetString(262, id)
-	if count > 0 {
-		m.Body.SetBytes(268, group(count, lines))
+	if len(lines) > 0 {
+		m.Body.SetBytes(268, group(len(lines), text))
 	} else {
 		m.Body.SetInt(268, 0)
 	}
@@ -133,9 +170,9 @@ func bookType(levels int) int {
 func lineOf(b *Book, i int, typ byte) entry {
 	p := &b.Pairs[i]
 	if typ == '0' {
-		return entry{typ: typ, px: p.BidPx, size: p.BidSz, count: p.BidCt, level: i + 1, soft: b.Suspect}
+		return entry{typ: typ, px: p.BidPx, size: uint64(p.BidSz), count: p.BidCt, level: i + 1, soft: b.Suspect, ns: b.TsEvent}
 	}
-	return entry{typ: typ, px: p.AskPx, size: p.AskSz, count: p.AskCt, level: i + 1, soft: b.Suspect}
+	return entry{typ: typ, px: p.AskPx, size: uint64(p.AskSz), count: p.AskCt, level: i + 1, soft: b.Suspect, ns: b.TsEvent}
 }
 
 // changes appends what turns the side typ of book was into now, by price: what left, then what came or changed, best first.
@@ -157,7 +194,7 @@ func changes(dst []entry, was, now *Book, levels int, typ byte) []entry {
 			break
 		}
 		if _, ok := find(now, e.px); !ok {
-			e.action = '2'
+			e.action, e.ns = '2', now.TsEvent
 			dst = append(dst, e)
 		}
 	}
@@ -187,13 +224,13 @@ type increments struct {
 }
 
 // add appends entries of one instrument. rpt counts the instrument's, for 5.0 SP2.
-func (x *increments) add(v Version, symbol string, entries []entry, ns uint64, rpt *uint64, s *stamp) {
+func (x *increments) add(v Version, symbol string, entries []entry, rpt *uint64, s *stamp) {
 	for i := range entries {
 		e := &entries[i]
 		x.lines = append(append(append(x.lines, "279="...), e.action), soh)
 		x.lines = append(append(append(x.lines, "269="...), e.typ), soh)
 		x.lines = appendField(x.lines, 55, symbol)
-		x.lines = e.appendTo(x.lines, ns, s)
+		x.lines = e.appendTo(x.lines, s)
 		if v == V50SP2 {
 			*rpt++
 			x.lines = appendInt(x.lines, 83, int64(*rpt))

@@ -130,7 +130,7 @@ func (k *Client) startLibrary() error {
 		return fmt.Errorf("fix: %w", err)
 	}
 	k.id = id
-	if k.qf, err = qf.NewInitiator(clientApp{k}, k.c.store(all, func(qf.SessionID) *atomic.Uint64 { return &k.in }), all, logFactory{k.c.Log}); err != nil {
+	if k.qf, err = qf.NewInitiator(clientApp{k}, k.c.store(all, func(qf.SessionID) *atomic.Uint64 { return &k.in }, nil), all, logFactory{k.c.Log}); err != nil {
 		return fmt.Errorf("fix: session %s: %w", id, err)
 	}
 	if err := k.qf.Start(); err != nil {

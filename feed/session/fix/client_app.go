@@ -195,7 +195,7 @@ func against(m *codec.Message, frame []byte, d *codec.Dictionary) qf.MessageReje
 // look reads what concerns requests; false: the message belongs to one that is over.
 func (a clientApp) look(typ string, raw []byte) bool {
 	switch typ {
-	case "W", "X", "Y", "y", "d", "j":
+	case "W", "X", "Y", "y", "d", "BK", "BP", "j":
 	default:
 		return true
 	}
@@ -211,6 +211,8 @@ func (a clientApp) look(typ string, raw []byte) bool {
 		good = id == nil || a.subs.good(id, m)
 	case "y", "d":
 		a.subs.listed(m, typ == "d")
+	case "BK", "BP":
+		a.subs.reported(m)
 	}
 	a.mu.Unlock()
 	switch typ {

@@ -51,7 +51,7 @@ type Session struct {
 	LogonTimeout time.Duration
 	// MostKept is how many bytes of messages may wait for a gap to be filled. The default is 64 MiB.
 	MostKept int
-	// Patience is how long a gap may stay as it is before it is asked for again. The default is 3 s.
+	// Patience is how long a gap may stay as it is before it is asked for again; after that twice as long, and so on, 32 times at most. The default is 3 s.
 	Patience time.Duration
 	// Log is told what happens. The default is silence.
 	Log *slog.Logger
@@ -150,12 +150,12 @@ func (s *Session) settings() *qf.SessionSettings {
 	return q
 }
 
-// store is where numbers are kept; next gives the place at which a session's awaited number is told.
-func (s *Session) store(all *qf.Settings, next func(qf.SessionID) *atomic.Uint64) qf.MessageStoreFactory {
+// store is where numbers are kept; next gives the place at which a session's awaited number is told, sent where the messages are kept that it sends.
+func (s *Session) store(all *qf.Settings, next func(qf.SessionID) *atomic.Uint64, sent func(qf.SessionID) *sentMessages) qf.MessageStoreFactory {
 	if s.StoreDir == "" {
-		return stores{qf.NewMemoryStoreFactory(), next}
+		return stores{qf.NewMemoryStoreFactory(), next, sent}
 	}
-	return stores{file.NewStoreFactory(all), next}
+	return stores{file.NewStoreFactory(all), next, sent}
 }
 
 func yesNo(yes bool) string {
@@ -188,6 +188,8 @@ type Config struct {
 	Symbols []string
 	// List asks for the security list (x; c in 4.2). The default is off.
 	List bool
+	// ListPatience is how long a list may be without its next fragment before what came is taken for all: marks of the end are optional. The default is 0.5 s.
+	ListPatience time.Duration
 	// Depth is MarketDepth: 0 full, 1 top of book, N levels. The default is 0.
 	Depth int
 	// FullRefresh asks for W each time (MDUpdateType 0). The default is off: X.
@@ -278,6 +280,9 @@ func (c *Config) defaults() {
 	}
 	if c.PerRequest <= 0 {
 		c.PerRequest = 50
+	}
+	if c.ListPatience <= 0 {
+		c.ListPatience = 500 * time.Millisecond
 	}
 	if c.RingBytes == 0 {
 		c.RingBytes = 8 << 20

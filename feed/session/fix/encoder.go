@@ -20,8 +20,8 @@ type Encoder struct {
 
 // Snapshot appends W for a book; id may be empty.
 func (e *Encoder) Snapshot(dst []byte, id, symbol string, b *Book, levels int, sent time.Time) []byte {
-	all := wanted{true, true, true}
-	return e.frame(dst, snapshot(e.Version, id, symbol, b, levels, all, &e.stamp), id, sent)
+	e.lines = bookLines(e.lines[:0], b, levels, wanted{bids: true, offers: true})
+	return e.frame(dst, snapshot(e.Version, id, symbol, e.lines, levels, &e.stamp), id, sent)
 }
 
 // Increment appends X for what turns the book was into now, nothing if they are the same. rpt counts the instrument's entries (83, 5.0 SP2).
@@ -30,14 +30,14 @@ func (e *Encoder) Increment(dst []byte, id, symbol string, was, now *Book, level
 	if len(e.lines) == 0 {
 		return dst
 	}
-	e.x.add(e.Version, symbol, e.lines, now.TsEvent, rpt, &e.stamp)
+	e.x.add(e.Version, symbol, e.lines, rpt, &e.stamp)
 	return e.frame(dst, e.x.message(id), id, sent)
 }
 
 // Trade appends X for a trade.
 func (e *Encoder) Trade(dst []byte, id, symbol string, px int64, size uint32, ns uint64, rpt *uint64, sent time.Time) []byte {
-	e.lines = append(e.lines[:0], entry{action: '0', typ: '2', px: px, size: size})
-	e.x.add(e.Version, symbol, e.lines, ns, rpt, &e.stamp)
+	e.lines = append(e.lines[:0], entry{action: '0', typ: '2', px: px, size: uint64(size), ns: ns})
+	e.x.add(e.Version, symbol, e.lines, rpt, &e.stamp)
 	return e.frame(dst, e.x.message(id), id, sent)
 }
 

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
+	"time"
 )
 
 // serverRequest is what a client asks, as its session read it.
@@ -71,15 +72,17 @@ func (p *pump) marketData(r *serverRequest) {
 	}
 	sub := &subscription{client: r.x, id: r.id, once: r.how == '0', full: r.update == '0'}
 	for _, t := range r.types {
-		switch t {
-		case "0":
+		switch {
+		case t == "0":
 			sub.want.bids = true
-		case "1":
+		case t == "1":
 			sub.want.offers = true
-		case "2":
+		case t == "2":
 			sub.want.trades = true
+		case len(t) == 1 && isFigure(t[0]):
+			sub.want.figures += t
 		default:
-			p.refuse(r, '8', "MDEntryType "+t+" is not had; 0, 1 and 2 are")
+			p.refuse(r, '8', "MDEntryType "+t+" is not had; 0 to 2, 4 to 9 and A to C are")
 			return
 		}
 	}
@@ -95,7 +98,10 @@ func (p *pump) marketData(r *serverRequest) {
 		p.subs[r.x] = map[string]*subscription{}
 	}
 	p.subs[r.x][r.id] = sub
+	now := time.Now()
 	for _, l := range sub.legs {
+		p.s.market.Follow(l.inst.ID, sub.depth, true)
+		l.since = now
 		p.legs[l.inst.ID] = append(p.legs[l.inst.ID], l)
 		l.dirty = true
 		p.dirty = append(p.dirty, l)
@@ -115,7 +121,7 @@ func (p *pump) place(r *serverRequest, sub *subscription) (reason byte, text str
 	if r.depth < 0 {
 		return '5', "MarketDepth is no number that can be had"
 	}
-	sub.levels, sub.deep = r.depth, r.depth != 1
+	sub.levels = r.depth
 	for _, symbol := range r.symbols {
 		inst, ok := p.s.market.Find(symbol)
 		if !ok {
@@ -124,21 +130,39 @@ func (p *pump) place(r *serverRequest, sub *subscription) (reason byte, text str
 		if slices.ContainsFunc(sub.legs, func(l *leg) bool { return l.inst.ID == inst.ID }) {
 			return '0', "symbol " + symbol + " is named twice"
 		}
-		most, full := p.s.market.Levels(inst.ID)
+		sub.legs = append(sub.legs, &leg{sub: sub, inst: inst})
+	}
+	return p.deep(r, sub)
+}
+
+// deep settles how much of its instruments' books a subscription has: all levels where orders are told, ten or as many as there are, or the best.
+func (p *pump) deep(r *serverRequest, sub *subscription) (reason byte, text string) {
+	if !sub.want.book() || r.depth == 1 {
+		sub.levels, sub.depth = 1, DepthTop
+		return 0, ""
+	}
+	sub.depth = DepthTen
+	for _, l := range sub.legs {
+		symbol := l.inst.Symbol
+		most, full := p.s.market.Levels(l.inst.ID)
 		most = min(most, MostLevels)
 		switch {
-		case most == 0 || most == 1 && !full && r.depth != 1:
+		case r.depth == 0 && p.s.market.Orders(l.inst.ID):
+			sub.depth = DepthAll
+		case most == 0 || most == 1 && !full:
 			return '5', "of " + symbol + " the top of book is had: MarketDepth 1"
 		case r.depth == 0 && !full:
 			return '5', "of " + symbol + " the full book is not had, MarketDepth 1 to " + strconv.Itoa(most) + " is"
-		case r.depth == 0:
-			sub.levels = MostLevels
 		case r.depth > most && !full:
 			return '5', "MarketDepth " + strconv.Itoa(r.depth) + " is not had of " + symbol + ", 1 to " + strconv.Itoa(most) + " is"
 		}
-		sub.legs = append(sub.legs, &leg{sub: sub, inst: inst})
 	}
-	sub.levels = min(sub.levels, MostLevels)
+	if sub.depth == DepthAll && slices.ContainsFunc(sub.legs, func(l *leg) bool { return !p.s.market.Orders(l.inst.ID) }) {
+		return '5', "of some of these the full book is had, of some it is not: they need requests of their own"
+	}
+	if sub.levels = min(r.depth, MostLevels); r.depth == 0 {
+		sub.levels = MostLevels
+	}
 	return 0, ""
 }
 

@@ -16,6 +16,8 @@ type RingOptions struct {
 	RingDir, Instance string
 	// Feed whose lanes are read. Default: all of the instance; where two of them have a symbol, the first by name is found.
 	Feed string
+	// StaleAfter is how long a producer may be without a heartbeat before its books are not firm. The default is 1 s.
+	StaleAfter time.Duration
 	// Log is told what goes wrong with a ring. The default is silence.
 	Log *slog.Logger
 }
@@ -23,9 +25,11 @@ type RingOptions struct {
 // RingMarket is the market in tickwire's rings: an unhurried reader like any other, which no producer waits for.
 //
 //	.inst ──► symbols        .last ──► tops, when it joins and after a loss
-//	mbp1  ──► tops, trades   mbp10 ──► ten levels, of the instruments that have them      events ──► status
+//	mbp1  ──► tops, trades   mbp10 ──► ten levels, of the instruments that have them      events ──► status, figures
+//	.snap, then mbo ──► all levels, and ten of instruments that mbp10 does not have       (ringOrders: while somebody wants them)
 //
-// Of an instrument that mbp10 has said nothing of since the ring was joined the top is had, and no more: its absence there cannot be told from silence.
+// Where a lane's orders are not told, of an instrument that mbp10 has said nothing of since the ring was joined the top is had, and no more: its absence
+// there cannot be told from silence.
 type RingMarket struct {
 	o        RingOptions
 	lanes    []*ringLane
@@ -46,13 +50,25 @@ type ringInstrument struct {
 	wire      uint32 // instrument_id in the rings
 	top, deep Book
 	upTo      uint64 // ts_publish of the top that .last gave: what is older in the ring is in it
-	hasDeep   bool
+	hasDeep   bool   // deep is what mbp10 says
 	status    uint16
+	figures   map[byte]Figure // by type; nil: none
+	follows   [DepthAll + 1]int
+
+	byOrders bool      // deep is made of the lane's orders
+	ordersAt uint64    // when those last changed its book, ns since the Unix epoch; 0: not known
+	touched  bool      // in this turn
+	oddSince time.Time // when its best prices, and none of its orders, were first seen
+}
+
+// hasTop says that a side has a best price.
+func (x *ringInstrument) hasTop() bool {
+	p := &x.top.Pairs[0]
+	return p.BidPx != tick.UndefPrice || p.AskPx != tick.UndefPrice
 }
 
 const (
 	ringRescan = 500 * time.Millisecond // between looks for new lanes and instruments
-	ringStale  = time.Second            // without a heartbeat: books are not firm
 	ringBatch  = 256
 )
 
@@ -60,6 +76,9 @@ const (
 func OpenRings(o RingOptions) (*RingMarket, error) {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
+	}
+	if o.StaleAfter <= 0 {
+		o.StaleAfter = time.Second
 	}
 	m := &RingMarket{
 		o: o, known: map[string]bool{}, symbols: map[string]uint32{}, tops: make([]ringbuf.Mbp1Slot, ringBatch), deeps: make([]ringbuf.Mbp10Slot, ringBatch),
@@ -84,7 +103,7 @@ func (m *RingMarket) rescan(fn func(*Event)) error {
 			continue
 		}
 		l := &ringLane{instance: e.Instance, feed: e.Feed, lane: e.Lane}
-		if err := l.open(m.o.RingDir); err != nil {
+		if err := l.open(&m.o); err != nil {
 			if !errors.Is(err, fs.ErrNotExist) { // it is being made
 				m.o.Log.Warn("fix: lane not read", "lane", name, "err", err)
 			}
@@ -95,6 +114,7 @@ func (m *RingMarket) rescan(fn func(*Event)) error {
 		m.lanes = append(m.lanes, l)
 	}
 	for _, l := range m.lanes {
+		m.tend(l)
 		switch {
 		case l.inst == nil:
 		case l.inst.Replaced() || l.last.Replaced():
@@ -139,23 +159,110 @@ func (m *RingMarket) Each(fn func(*Instrument) bool) {
 	}
 }
 
-// Levels is ten for instruments that mbp10 has, one for the others.
+// Levels is ten for instruments that mbp10 has, or whose orders are told, one for the others.
 func (m *RingMarket) Levels(id uint32) (int, bool) {
-	if m.all[id].hasDeep {
+	if x := m.all[id]; x.hasDeep || x.lane.orderly {
 		return MostLevels, false
 	}
 	return 1, false
 }
 
-// Book copies a book.
-func (m *RingMarket) Book(id uint32, deep bool, b *Book) bool {
+// Orders says that there are an mbo ring and a snapshot: whether they have the instrument's orders Whole says, a moment later.
+func (m *RingMarket) Orders(id uint32) bool { return m.all[id].lane.orderly }
+
+// Follow has the lane's orders followed where they are needed.
+func (m *RingMarket) Follow(id uint32, d Depth, on bool) {
 	x := m.all[id]
-	if deep {
-		*b = x.deep
-		return x.hasDeep
+	if on {
+		x.follows[d]++
+	} else {
+		x.follows[d]--
 	}
-	*b = x.top
-	return true
+	if d == DepthTen {
+		x.byOrders = x.follows[DepthTen] > 0 && (x.byOrders || !x.hasDeep && x.lane.orderly)
+	}
+	if x.needsOrders() {
+		m.followOrders(x.lane)
+	}
+}
+
+// followOrders begins to keep a lane's orders.
+func (m *RingMarket) followOrders(l *ringLane) {
+	if l.orders != nil || !l.orderly {
+		return
+	}
+	var err error
+	if l.orders, err = newRingOrders(l); err != nil {
+		m.o.Log.Error("fix: no books of orders", "lane", l.feed+"."+l.lane, "err", err)
+	}
+}
+
+// tend begins to keep a lane's orders, or ends it, as they are wanted.
+func (m *RingMarket) tend(l *ringLane) {
+	if !l.orderly {
+		l.orderly = keepsOrders(&m.o, l)
+	}
+	now := time.Now()
+	for _, x := range l.ids {
+		if x.needsOrders() {
+			if m.followOrders(l); l.orders != nil {
+				l.orders.wanted = now
+			}
+			return
+		}
+	}
+	if l.orders != nil && now.Sub(l.orders.wanted) > ordersKeep {
+		l.orders.close()
+		l.orders = nil
+	}
+}
+
+// Book copies a book.
+func (m *RingMarket) Book(id uint32, d Depth, b *Book) Answer {
+	x := m.all[id]
+	switch {
+	case d == DepthTop:
+		*b = x.top
+		return Here
+	case x.byOrders:
+		o := x.lane.orders
+		if o == nil {
+			return Nothing
+		}
+		o.ten(x)
+		*b = x.deep
+		return o.answer(x)
+	case x.hasDeep:
+		*b = x.deep
+		return Here
+	case x.deep.TsEvent != 0: // each is whole with its next record, and not before
+		*b = x.deep
+		b.Suspect = true
+		return Stale
+	}
+	return Nothing
+}
+
+// Whole fills w from the lane's orders.
+func (m *RingMarket) Whole(id uint32, w *Whole) Answer {
+	x := m.all[id]
+	o := x.lane.orders
+	if o == nil {
+		return Nothing
+	}
+	a := o.answer(x)
+	if a == Here || a == Stale {
+		o.all(x, w)
+	}
+	return a
+}
+
+// Figures are those that the events ring has told.
+func (m *RingMarket) Figures(id uint32, dst []Figure) []Figure {
+	for _, f := range m.all[id].figures {
+		dst = append(dst, f)
+	}
+	return dst
 }
 
 // Status is the instrument's trading status.
@@ -176,6 +283,9 @@ func (m *RingMarket) Poll(most int, fn func(*Event)) (n int) {
 		n += m.pollTops(l, most, fn)
 		n += m.pollDeep(l, most, fn)
 		n += m.pollSide(l, fn)
+		if l.orders != nil {
+			n += l.orders.poll(m, most, fn) // behind the tops: whoever has orders has had one by then
+		}
 	}
 	return n
 }
@@ -237,7 +347,10 @@ func (m *RingMarket) reopen(l *ringLane, fn func(*Event)) {
 	for _, x := range l.ids {
 		x.hasDeep = false
 	}
-	if err := l.open(m.o.RingDir); err != nil {
+	if l.orders != nil {
+		l.orders.leave(true)
+	}
+	if err := l.open(&m.o); err != nil {
 		l.close()
 		return
 	}
@@ -252,10 +365,13 @@ func (m *RingMarket) top(l *ringLane, rec *ringbuf.Mbp1Slot, fn func(*Event)) {
 		return
 	}
 	if rec.Action == tick.ActionTrade {
-		fn(&Event{Kind: EventTrade, ID: x.ID, Price: rec.Price, Size: rec.Size, Side: rec.Side, TsEvent: rec.TsEvent})
+		fn(&Event{Kind: EventTrade, ID: x.ID, Price: rec.Price, Size: uint64(rec.Size), Side: rec.Side, TsEvent: rec.TsEvent})
 		return
 	}
 	topOf(&x.top, &rec.Mbp1)
+	if o := l.orders; o != nil && o.joined && x.needsOrders() && x.oddSince.IsZero() && !o.books.Seen(x.wire) && x.hasTop() {
+		o.lost(x, fn) // was its book empty, or are its orders not told? That shows: see answer
+	}
 	fn(&Event{Kind: EventTop, ID: x.ID, Book: &x.top, TsEvent: rec.TsEvent})
 }
 
@@ -266,7 +382,7 @@ func (m *RingMarket) pollDeep(l *ringLane, most int, fn func(*Event)) (taken int
 		for i := range n {
 			rec := &m.deeps[i]
 			x := l.find(m, rec.PublisherID, rec.InstrumentID)
-			if x == nil || rec.Action == tick.ActionTrade {
+			if x == nil || rec.Action == tick.ActionTrade || x.byOrders {
 				continue
 			}
 			copy(x.deep.Pairs[:], rec.Levels[:])
@@ -291,18 +407,66 @@ func (m *RingMarket) pollSide(l *ringLane, fn func(*Event)) (taken int) {
 	if l.side == nil {
 		return 0
 	}
-	n, _, _ := ringbuf.PollSlice(l.side, m.events)
+	n, _, st := ringbuf.PollSlice(l.side, m.events)
 	for i := range n {
-		s := m.events[i].Status()
-		if s == nil {
-			continue
+		m.side(l, &m.events[i], fn)
+	}
+	if n == 0 && st == ringbuf.Overrun { // what was missed is not known: statuses are in the directory, figures are no more
+		m.o.Log.Warn("fix: records of a ring were missed", "ring", l.side.Name(), "why", st.String())
+		was := map[*ringInstrument]uint16{}
+		for _, x := range l.ids {
+			was[x] = x.status
+			clear(x.figures)
 		}
-		if x := l.find(m, s.PublisherID, s.InstrumentID); x != nil && x.status != s.Action && s.Action != tick.StatusSSRChange && s.Action != 0 {
+		l.count = 0
+		l.directory(m)
+		for x, status := range was {
+			if x.status != status && x.status != 0 {
+				fn(&Event{Kind: EventStatus, ID: x.ID, Status: x.status})
+			}
+		}
+		fn(&Event{Kind: EventLost})
+	}
+	return n
+}
+
+// side tells a status or a figure.
+func (m *RingMarket) side(l *ringLane, e *ringbuf.EventSlot, fn func(*Event)) {
+	h := e.Header()
+	x := l.find(m, h.PublisherID, h.InstrumentID)
+	if x == nil {
+		return
+	}
+	if s := e.Status(); s != nil {
+		if x.status != s.Action && s.Action != tick.StatusSSRChange && s.Action != 0 {
 			x.status = s.Action
 			fn(&Event{Kind: EventStatus, ID: x.ID, Status: s.Action, TsEvent: s.TsEvent})
 		}
+		return
 	}
-	return n
+	f, gone, ok := figureOf(e)
+	if !ok {
+		return
+	}
+	ev := Event{Kind: EventFigure, ID: x.ID, Figure: &f, Action: '1', TsEvent: f.TsEvent}
+	was, had := x.figures[f.Type]
+	switch {
+	case gone && !had:
+		return
+	case gone:
+		ev.Action = '2'
+		f = was // what it was is what is taken back
+		delete(x.figures, f.Type)
+	default:
+		if !had {
+			ev.Action = '0'
+		}
+		if x.figures == nil {
+			x.figures = map[byte]Figure{}
+		}
+		x.figures[f.Type] = f
+	}
+	fn(&ev)
 }
 
 // Wait sleeps on the doorbell of a lane.
@@ -319,7 +483,9 @@ func (m *RingMarket) Wait(timeout time.Duration) {
 // Close unmaps all.
 func (m *RingMarket) Close() error {
 	for _, l := range m.lanes {
-		l.close()
+		if l.close(); l.orders != nil {
+			l.orders.close()
+		}
 	}
 	return nil
 }

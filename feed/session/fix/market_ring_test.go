@@ -2,11 +2,14 @@ package fix_test
 
 import (
 	"fmt"
+	"math"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
 	session "github.com/tickwire/tickwire/feed/session/fix"
+	codec "github.com/tickwire/tickwire/parsers/fix"
 	"github.com/tickwire/tickwire/ringbuf"
 	"github.com/tickwire/tickwire/tick"
 )
@@ -21,6 +24,9 @@ type lane struct {
 	inst  *ringbuf.InstWriter
 	last  *ringbuf.LastWriter
 	now   uint64
+
+	quit chan struct{}
+	wg   sync.WaitGroup
 }
 
 func makeLane(t *testing.T, dir string) *lane {
@@ -43,6 +49,20 @@ func makeLane(t *testing.T, dir string) *lane {
 	l.last, err = ringbuf.CreateLast(ringbuf.SidePath(dir, "test", "venue", "0", ringbuf.ExtLast), l.inst, 2, ringbuf.SideOptions{})
 	must(err)
 	l.beat()
+	l.quit = make(chan struct{})
+	writers := []*ringbuf.Writer{l.mbp1, l.mbp10, l.side}
+	l.wg.Go(func() { // as a feed's housekeeping does
+		for {
+			select {
+			case <-l.quit:
+				return
+			case <-time.After(10 * time.Millisecond):
+			}
+			for _, w := range writers {
+				w.Beat(ringbuf.MonotonicNow())
+			}
+		}
+	})
 	t.Cleanup(l.stop)
 	return l
 }
@@ -58,6 +78,8 @@ func (l *lane) stop() {
 	if l.mbp1 == nil {
 		return
 	}
+	close(l.quit)
+	l.wg.Wait()
 	for _, w := range []*ringbuf.Writer{l.mbp1, l.mbp10, l.side} {
 		_ = w.Close()
 	}
@@ -129,7 +151,7 @@ func TestServerOnRings(t *testing.T) {
 	l.define(9, "MSFT")
 	l.top(7, 10025, 10050, 0)
 	l.deep(9, 500, 499, 498)
-	market, err := session.OpenRings(session.RingOptions{RingDir: dir, Log: testLog(t)})
+	market, err := session.OpenRings(session.RingOptions{RingDir: dir, StaleAfter: time.Minute, Log: testLog(t)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -183,9 +205,9 @@ func TestServerOnRings(t *testing.T) {
 	l.define(11, "NEW")
 	l.top(11, 100, 101, 0)
 	c.send("V|262=N|263=0|264=1|267=1|269=0|146=1|55=NEW|")
-	for end := time.Now().Add(3 * time.Second); ; time.Sleep(20 * time.Millisecond) {
+	for end := time.Now().Add(patience); ; time.Sleep(20 * time.Millisecond) {
 		l.beat()
-		m, err := c.read(5 * time.Second)
+		m, err := c.read(patience)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -205,7 +227,7 @@ func TestRingMarket(t *testing.T) {
 	l := makeLane(t, dir)
 	l.define(7, "AAPL")
 	l.top(7, 10025, 10050, 0)
-	m, err := session.OpenRings(session.RingOptions{RingDir: dir, Instance: "test", Feed: "venue", Log: testLog(t)})
+	m, err := session.OpenRings(session.RingOptions{RingDir: dir, Instance: "test", Feed: "venue", StaleAfter: time.Minute, Log: testLog(t)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -230,13 +252,13 @@ func TestRingMarket(t *testing.T) {
 	var b session.Book
 	poll()
 	want()
-	if i, ok := m.Find("AAPL"); !ok || i.Exchange != "XTST" || !m.Book(i.ID, false, &b) || b.Pairs[0].BidPx != 10025e7 || m.Book(i.ID, true, &b) {
+	if i, ok := m.Find("AAPL"); !ok || i.Exchange != "XTST" || m.Book(i.ID, session.DepthTop, &b) != session.Here || b.Pairs[0].BidPx != 10025e7 || m.Book(i.ID, session.DepthTen, &b) != session.Nothing {
 		t.Errorf("%+v, %v", i, b.Pairs[0])
 	}
 	l.top(7, 10026, 10050, 0)
 	l.trade(7, 10050, 1)
 	poll()
-	want("0 of 0 10026", "2 of 0")
+	want("0 of 0 10026", fmt.Sprintf("%d of 0", session.EventTrade))
 	for i := range int64(200) { // three laps
 		l.top(7, 10100+i, 10500, 0)
 	}
@@ -244,7 +266,7 @@ func TestRingMarket(t *testing.T) {
 	if len(events) != 1 || events[0] != fmt.Sprintf("%d of 0", session.EventLost) {
 		t.Errorf("events %q, want a loss, and nothing that .last has already", events)
 	}
-	if m.Book(0, false, &b); b.Pairs[0].BidPx != 10299e7 {
+	if m.Book(0, session.DepthTop, &b); b.Pairs[0].BidPx != 10299e7 {
 		t.Errorf("after a loss the bid is %d", b.Pairs[0].BidPx)
 	}
 	l.stop()
@@ -254,17 +276,17 @@ func TestRingMarket(t *testing.T) {
 		}
 	}
 	want(fmt.Sprintf("%d of 0", session.EventLost))
-	if m.Book(0, false, &b); !b.Suspect {
+	if m.Book(0, session.DepthTop, &b); !b.Suspect {
 		t.Error("the book of a producer that is gone is taken for firm")
 	}
 	l = makeLane(t, dir)
 	l.define(8, "AAPL") // another number today
 	l.top(8, 20000, 20001, 0)
 	found := false
-	for end := time.Now().Add(5 * time.Second); !found && time.Now().Before(end); time.Sleep(time.Millisecond) {
+	for end := time.Now().Add(patience); !found && time.Now().Before(end); time.Sleep(time.Millisecond) {
 		l.beat()
 		poll()
-		m.Book(0, false, &b)
+		m.Book(0, session.DepthTop, &b)
 		found = b.Pairs[0].BidPx == 20000e7 && !b.Suspect
 	}
 	if !found {
@@ -273,4 +295,134 @@ func TestRingMarket(t *testing.T) {
 	l.top(8, 20001, 20002, 0)
 	poll()
 	want("0 of 0 20001")
+}
+
+func (l *lane) figure(id uint32, kind uint16, px, quantity int64, action uint8) {
+	var e ringbuf.EventSlot
+	e.PutStatistics(&tick.Statistics{Header: l.header(tick.RTypeStatistics, id), StatType: kind, Price: px, Quantity: quantity, UpdateAction: action})
+	ringbuf.PublishSlice(l.side, []ringbuf.EventSlot{e})
+	l.beat()
+}
+
+func (l *lane) imbalance(id uint32, side byte, px int64, size uint32) {
+	var e ringbuf.EventSlot
+	e.PutImbalance(&tick.Imbalance{Header: l.header(tick.RTypeImbalance, id), RefPrice: px, TotalImbalanceQty: size, Side: side})
+	ringbuf.PublishSlice(l.side, []ringbuf.EventSlot{e})
+	l.beat()
+}
+
+// Goal: figures and imbalances of the events ring are entries of W and X: those that were told before, those that come, what is taken back; what is no figure is
+// refused by its type; an overrun of the ring forgets them, for what they became is not known. Every message is legal by the dictionary. Method: rings written by
+// the test, a client by hand.
+func TestFigures(t *testing.T) {
+	dir := t.TempDir()
+	l := makeLane(t, dir)
+	l.define(7, "AAPL")
+	l.figure(7, tick.StatOpeningPrice, 100e9, math.MaxInt64, 1)
+	l.figure(7, 10001, tick.UndefPrice, 5_000_000_000, 1)
+	market, err := session.OpenRings(session.RingOptions{RingDir: dir, StaleAfter: time.Minute, Log: testLog(t)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := session.Serve(session.ServerConfig{Address: "127.0.0.1:0", SenderCompID: "VENUE", Clients: []string{"ME"}, Log: testLog(t)}, market)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	c := dialVenue(t, session.V44, s.Addr().String())
+	c.logon("141=Y|")
+	c.expect("35=A")
+	legal := newReader(t, session.V44)
+	expect := func(want ...string) string {
+		t.Helper()
+		m := c.expect(want...)
+		raw := strings.ReplaceAll(m, "|", "\x01")
+		if err := legal.m.Parse([]byte(raw), legal.dict); err != nil {
+			t.Errorf("%s: %v", m, err)
+		} else if err := legal.m.Validate(codec.Checks{}); err != nil {
+			t.Errorf("%s: %v", m, err)
+		}
+		return m
+	}
+	c.send("V|262=F|263=1|264=0|265=1|267=5|269=4|269=5|269=B|269=A|269=6|146=1|55=AAPL|")
+	expect("35=W", "262=F", "268=2", "269=4", "270=100", "269=B", "271=5000000000")
+	l.figure(7, tick.StatClosePrice, 101_500_000_000, math.MaxInt64, 1)
+	expect("35=X", "262=F", "279=0", "269=5", "55=AAPL", "270=101.5")
+	l.figure(7, tick.StatClosePrice, 102e9, math.MaxInt64, 1)
+	expect("35=X", "262=F", "279=1", "269=5", "270=102")
+	l.figure(7, tick.StatClosePrice, 102e9, math.MaxInt64, 2)
+	expect("35=X", "262=F", "279=2", "269=5", "270=102")
+	l.figure(7, 5, 103e9, math.MaxInt64, 1) // a high: not asked for
+	l.imbalance(7, tick.SideAsk, 99e9, 700)
+	expect("35=X", "262=F", "279=0", "269=A", "270=99", "271=700", "277=Q")
+	for _, typ := range []string{"3", "D", "J"} {
+		c.send("V|262=B|263=1|264=1|265=1|267=1|269=" + typ + "|146=1|55=AAPL|")
+		if typ == "3" {
+			expect("35=Y", "262=B", "281=8")
+		} else {
+			c.expect("35=3", "371=269", "373=5") // 4.4 has no such type
+		}
+	}
+	c.send("e|324=S|55=AAPL|263=1|")
+	c.expect("35=f", "55=AAPL")
+	if err := l.inst.SetStatus(2, 7, uint8(tick.StatusHalt)); err != nil { // of which the record is missed
+		t.Fatal(err)
+	}
+	until(t, 20*time.Second, "a loss noticed", func() bool {
+		for range 200 { // three laps: the server is not always as fast
+			l.figure(7, 5, 104e9, math.MaxInt64, 1)
+		}
+		return s.Counters().Catchups.Load() > 0
+	})
+	expect("35=f", "324=S", "326=2")
+	expect("35=W", "262=F", "268=0")
+}
+
+// Goal: what a client asks for again is replayed as long as it is kept; for the rest numbers are filled, the subscription gets W, and it is counted. Method:
+// changes of a ring, more than are kept; a client by hand.
+func TestResendIsBounded(t *testing.T) {
+	dir := t.TempDir()
+	l := makeLane(t, dir)
+	l.define(7, "AAPL")
+	l.top(7, 1000, 2000, 0)
+	market, err := session.OpenRings(session.RingOptions{RingDir: dir, StaleAfter: time.Minute, Log: testLog(t)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := session.Serve(session.ServerConfig{Address: "127.0.0.1:0", SenderCompID: "VENUE", Clients: []string{"ME"}, Resend: true, ResendMessages: 3, Log: testLog(t)}, market)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	c := dialVenue(t, session.V44, s.Addr().String())
+	c.logon("141=Y|")
+	c.expect("35=A", "34=1")
+	c.send("V|262=T|263=1|264=1|265=1|267=1|269=0|146=1|55=AAPL|")
+	c.expect("35=W", "34=2")
+	for i := range int64(5) {
+		l.top(7, 1001+i, 2000, 0)
+		c.expect("35=X", fmt.Sprint("34=", 3+i))
+	}
+	c.send("2|7=5|16=0|") // all of that is kept
+	for i := range 3 {
+		c.expect("35=X", fmt.Sprint("34=", 5+i), "43=Y", fmt.Sprintf("270=10.0%d", 3+i))
+	}
+	c.send("1|112=KEPT|")
+	c.expect("35=0", "34=8", "112=KEPT")
+	if n := s.Counters().ResendsShort.Load(); n != 0 {
+		t.Errorf("%d resends were short, want none", n)
+	}
+	c.send("2|7=1|16=0|") // of that not
+	c.expect("35=4", "34=1", "36=5", "43=Y", "123=Y")
+	for i := range 3 {
+		c.expect("35=X", fmt.Sprint("34=", 5+i), "43=Y")
+	}
+	c.expect("35=4", "34=8", "36=9", "43=Y", "123=Y")
+	c.expect("35=W", "34=9", "262=T", "270=10.05")
+	c.send("2|7=2|16=3|") // nothing of that
+	c.expect("35=4", "34=2", "36=4", "43=Y", "123=Y")
+	c.expect("35=W", "34=10", "262=T")
+	if n := s.Counters().ResendsShort.Load(); n != 2 {
+		t.Errorf("%d resends were short, want 2", n)
+	}
 }

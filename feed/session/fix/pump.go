@@ -2,7 +2,10 @@ package fix
 
 import (
 	"slices"
+	"strings"
 	"time"
+
+	"github.com/tickwire/tickwire/tick"
 )
 
 // pump is the goroutine that reads the market and knows who wants what of it.
@@ -18,14 +21,17 @@ type pump struct {
 	stamp    stamp
 	lines    []entry
 	open     []*subscription // those that have entries in this turn
+	renew    []*leg          // those whose W is due at the end of this turn
 	book     Book
+	whole    Whole
+	figures  []Figure
 }
 
 type subscription struct {
 	client *serverSession
 	id     string
 	levels int
-	deep   bool // of the market's deep books
+	depth  Depth
 	once   bool // a snapshot, nothing after it
 	full   bool // W each time
 	want   wanted
@@ -38,10 +44,14 @@ type subscription struct {
 type leg struct {
 	sub   *subscription
 	inst  Instrument
-	was   Book // as the client has it
+	was   Book // as the client has it; not where all levels are wanted
 	rpt   uint64
-	dirty bool // the client has no book, or an old one: W is due
-	again bool // it had one
+	dirty bool      // the client has no book, or an old one: W is due
+	again bool      // it had one
+	told  bool      // and knows that it is not firm
+	renew bool      // in pump.renew
+	since time.Time // when W became due
+	look  time.Time // not before is it looked for a book that was not to be had
 }
 
 // watcher wants an instrument's status.
@@ -57,6 +67,7 @@ const (
 	pumpCatchups = 256                    // W in a turn
 	mostEntries  = 64                     // of an X
 	pumpNap      = 500 * time.Microsecond // while there is nothing
+	pumpLook     = 10 * time.Millisecond  // between looks for a book that is not to be had yet
 )
 
 func (p *pump) start(s *Server) {
@@ -106,13 +117,27 @@ func (p *pump) event(e *Event) {
 		return
 	}
 	for _, l := range p.legs[e.ID] {
-		if e.Kind == EventTrade {
+		switch e.Kind {
+		case EventTrade:
 			p.trade(l, e)
-		} else if l.sub.deep == (e.Kind == EventDeep) {
-			p.change(l, e)
+		case EventFigure:
+			p.figure(l, e)
+		case EventLevel:
+			p.level(l, e)
+		case EventAnew:
+			if l.sub.depth == e.Depth {
+				p.soil(l)
+			}
+		default:
+			if l.sub.depth == depthOf[e.Kind] {
+				p.change(l, e)
+			}
 		}
 	}
 }
+
+// depthOf says whose books an event changes.
+var depthOf = [...]Depth{EventTop: DepthTop, EventDeep: DepthTen}
 
 func (p *pump) trade(l *leg, e *Event) {
 	sub := l.sub
@@ -123,25 +148,81 @@ func (p *pump) trade(l *leg, e *Event) {
 		p.s.counters.LostTrades.Add(1)
 		return
 	}
-	p.lines = append(p.lines[:0], entry{action: '0', typ: '2', px: e.Price, size: e.Size})
-	p.add(l, e.TsEvent)
+	p.lines = append(p.lines[:0], entry{action: '0', typ: '2', px: e.Price, size: e.Size, ns: e.TsEvent})
+	p.add(l)
+}
+
+// figure tells a figure. It is a part of W, so that where W is due nothing is lost.
+func (p *pump) figure(l *leg, e *Event) {
+	if strings.IndexByte(l.sub.want.figures, e.Figure.Type) < 0 {
+		return
+	}
+	line := entryOf(e.Figure)
+	line.action = e.Action
+	p.lines = append(p.lines[:0], line)
+	p.tell(l)
+}
+
+// level tells a level of a whole book.
+func (p *pump) level(l *leg, e *Event) {
+	typ := byte('0')
+	want := l.sub.want.bids
+	if e.Side == tick.SideAsk {
+		typ, want = '1', l.sub.want.offers
+	}
+	if l.sub.depth != DepthAll || !want {
+		return
+	}
+	p.lines = append(p.lines[:0], entry{action: e.Action, typ: typ, px: e.Price, size: e.Size, count: e.Count, ns: e.TsEvent})
+	p.tell(l)
+}
+
+// tell sends the lines of a leg that has its book, or makes W due; false: it has none, or takes nothing now.
+func (p *pump) tell(l *leg) bool {
+	sub := l.sub
+	switch {
+	case l.dirty:
+		if l.again {
+			p.s.counters.Conflated.Add(1)
+		}
+		return false
+	case sub.client.congested():
+		p.s.counters.Conflated.Add(1)
+		p.soil(l)
+		return false
+	case sub.full:
+		if !l.renew {
+			l.renew = true
+			p.renew = append(p.renew, l)
+		}
+	default:
+		p.add(l)
+	}
+	return true
 }
 
 // add puts entries into the X of this turn: what happens at the same time goes out as one message, so that a burst costs few.
-func (p *pump) add(l *leg, ns uint64) {
+func (p *pump) add(l *leg) {
 	sub := l.sub
 	if sub.x.count == 0 {
 		p.open = append(p.open, sub)
 	}
-	sub.x.add(sub.client.v, l.inst.Symbol, p.lines, ns, &l.rpt, &p.stamp)
+	sub.x.add(sub.client.v, l.inst.Symbol, p.lines, &l.rpt, &p.stamp)
 	p.s.counters.Entries.Add(uint64(len(p.lines)))
 	if sub.x.count >= mostEntries {
 		p.sendX(sub)
 	}
 }
 
-// flush sends the X of this turn.
+// flush sends the X and the W of this turn.
 func (p *pump) flush() {
+	for _, l := range p.renew {
+		if l.renew = false; !l.dirty && !l.sub.gone && p.market(l) == Here {
+			p.sendW(l)
+		}
+	}
+	clear(p.renew)
+	p.renew = p.renew[:0]
 	for _, sub := range p.open {
 		p.sendX(sub)
 	}
@@ -158,33 +239,55 @@ func (p *pump) sendX(sub *subscription) {
 
 func (p *pump) change(l *leg, e *Event) {
 	sub := l.sub
-	if l.dirty {
-		if l.again {
-			p.s.counters.Conflated.Add(1)
-		}
-		return
-	}
 	p.lines = p.lines[:0]
-	if sub.want.bids {
+	if sub.want.bids && !l.dirty {
 		p.lines = changes(p.lines, &l.was, e.Book, sub.levels, '0')
 	}
-	if sub.want.offers {
+	if sub.want.offers && !l.dirty {
 		p.lines = changes(p.lines, &l.was, e.Book, sub.levels, '1')
 	}
-	switch {
-	case len(p.lines) == 0:
+	if !l.dirty && len(p.lines) == 0 {
 		return
-	case sub.client.congested():
-		p.s.counters.Conflated.Add(1)
-		p.soil(l)
-		return
-	case sub.full:
-		sub.client.send(snapshot(sub.client.v, sub.id, l.inst.Symbol, e.Book, sub.levels, sub.want, &p.stamp))
-		p.s.counters.Snapshots.Add(1)
-	default:
-		p.add(l, e.Book.TsEvent)
 	}
-	l.was = *e.Book
+	if p.tell(l) {
+		l.was = *e.Book
+	}
+}
+
+// market reads a leg's book.
+func (p *pump) market(l *leg) Answer {
+	switch sub := l.sub; {
+	case !sub.want.book():
+		return Here
+	case sub.depth == DepthAll:
+		return p.s.market.Whole(l.inst.ID, &p.whole)
+	default:
+		return p.s.market.Book(l.inst.ID, sub.depth, &p.book)
+	}
+}
+
+// sendW sends a leg the book that was read.
+func (p *pump) sendW(l *leg) {
+	sub := l.sub
+	p.lines = p.lines[:0]
+	levels := sub.levels
+	if sub.depth == DepthAll {
+		levels, p.lines = 0, wholeLines(p.lines, &p.whole, sub.want)
+	} else if sub.want.book() {
+		p.lines = bookLines(p.lines, &p.book, levels, sub.want)
+		l.was = p.book
+	}
+	if sub.want.figures != "" {
+		p.figures = p.s.market.Figures(l.inst.ID, p.figures[:0])
+		slices.SortFunc(p.figures, func(a, b Figure) int { return int(a.Type) - int(b.Type) })
+		for i := range p.figures {
+			if strings.IndexByte(sub.want.figures, p.figures[i].Type) >= 0 {
+				p.lines = append(p.lines, entryOf(&p.figures[i]))
+			}
+		}
+	}
+	sub.client.send(snapshot(sub.client.v, sub.id, l.inst.Symbol, p.lines, levels, &p.stamp))
+	p.s.counters.Snapshots.Add(1)
 }
 
 // soil makes W due.
@@ -192,13 +295,16 @@ func (p *pump) soil(l *leg) {
 	if l.dirty || l.sub.once {
 		return
 	}
-	l.dirty, l.again = true, true
+	l.dirty, l.again, l.told, l.since = true, true, false, time.Now()
 	p.dirty = append(p.dirty, l)
 }
 
 // catchUp sends W that are due to clients that can take them, and says how many.
 func (p *pump) catchUp() (sent int) {
-	left := p.dirty[:0]
+	if len(p.dirty) == 0 {
+		return 0
+	}
+	left, now := p.dirty[:0], time.Now()
 	for i, l := range p.dirty {
 		if sent == pumpCatchups {
 			left = append(left, p.dirty[i:]...)
@@ -207,19 +313,42 @@ func (p *pump) catchUp() (sent int) {
 		if l.sub.gone {
 			continue
 		}
-		if l.sub.client.congested() || !p.s.market.Book(l.inst.ID, l.sub.deep, &p.book) {
+		if now.Before(l.look) || l.sub.client.congested() {
 			left = append(left, l)
 			continue
 		}
-		sub := l.sub
-		sub.client.send(snapshot(sub.client.v, sub.id, l.inst.Symbol, &p.book, sub.levels, sub.want, &p.stamp))
-		p.s.counters.Snapshots.Add(1)
+		l.look = now.Add(pumpLook)
+		switch answer := p.market(l); answer {
+		case Here:
+			l.dirty, l.look = false, time.Time{}
+		case Stale: // whoever has a book is told once that it is not firm, and waits for another
+			left = append(left, l)
+			if l.told || !l.again {
+				continue
+			}
+			l.told = true
+		case Later, Nothing:
+			if waits := now.Sub(l.since) < p.s.c.BookPatience; waits || l.again {
+				left = append(left, l)
+				if waits || l.told || answer == Later {
+					continue
+				}
+				l.told = true // the feed began anew, and what it had is no more: empty
+				p.book.empty()
+				p.whole = Whole{}
+				break
+			}
+			fallthrough
+		case Never:
+			p.end(l)
+			continue
+		}
+		p.sendW(l)
 		if l.again {
 			p.s.counters.Catchups.Add(1)
 		}
-		l.was, l.dirty = p.book, false
 		sent++
-		if sub.once && !slices.ContainsFunc(sub.legs, func(l *leg) bool { return l.dirty }) {
+		if sub := l.sub; sub.once && !slices.ContainsFunc(sub.legs, func(l *leg) bool { return l.dirty }) {
 			p.drop(sub)
 		}
 	}
@@ -228,11 +357,18 @@ func (p *pump) catchUp() (sent int) {
 	return sent
 }
 
+// end refuses a request that was granted, since a book of it is not to be had after all.
+func (p *pump) end(l *leg) {
+	p.drop(l.sub)
+	p.refuse(&serverRequest{x: l.sub.client, id: l.sub.id}, '5', "of "+l.inst.Symbol+" neither orders nor ten levels are told: MarketDepth 1 is had")
+}
+
 // drop ends a subscription.
 func (p *pump) drop(sub *subscription) {
 	sub.gone = true
 	delete(p.subs[sub.client], sub.id)
 	for _, l := range sub.legs {
+		p.s.market.Follow(l.inst.ID, sub.depth, false)
 		list := slices.DeleteFunc(p.legs[l.inst.ID], func(o *leg) bool { return o == l })
 		if len(list) == 0 {
 			delete(p.legs, l.inst.ID)

@@ -22,16 +22,19 @@ type ringLane struct {
 	lost       uint64
 	down       bool
 	retryAt    time.Time
+
+	orderly bool        // mbo and .snap are there
+	orders  *ringOrders // nil: nobody has wanted books of orders lately
 }
 
-func (l *ringLane) open(ringDir string) (err error) {
-	path := func(k ringbuf.Kind) string { return ringbuf.Path(ringDir, l.instance, l.feed, l.lane, k) }
-	side := func(ext string) string { return ringbuf.SidePath(ringDir, l.instance, l.feed, l.lane, ext) }
+func (l *ringLane) open(o *RingOptions) (err error) {
+	path := func(k ringbuf.Kind) string { return ringbuf.Path(o.RingDir, l.instance, l.feed, l.lane, k) }
+	side := func(ext string) string { return ringbuf.SidePath(o.RingDir, l.instance, l.feed, l.lane, ext) }
 	l.ids = map[uint64]*ringInstrument{}
-	if l.mbp1, err = ringbuf.Open(path(ringbuf.KindMbp1), ringbuf.ReaderOptions{StaleAfter: ringStale, Report: "fix"}); err != nil {
+	if l.mbp1, err = ringbuf.Open(path(ringbuf.KindMbp1), ringbuf.ReaderOptions{StaleAfter: o.StaleAfter, Report: "fix"}); err != nil {
 		return err
 	}
-	l.lost = l.mbp1.Lost()
+	l.lost, l.orderly = l.mbp1.Lost(), keepsOrders(o, l)
 	if l.inst, err = ringbuf.OpenInst(side(ringbuf.ExtInst)); err != nil {
 		return err
 	}
@@ -74,6 +77,9 @@ func (l *ringLane) directory(m *RingMarket) (reset bool) {
 	}
 	if reset = generation != l.generation; reset {
 		clear(l.ids)
+		if l.orders != nil {
+			l.orders.renumbered = true
+		}
 	}
 	l.generation, l.count = generation, count
 	l.inst.Each(func(_ uint64, e *ringbuf.Inst) {
@@ -96,7 +102,8 @@ func (l *ringLane) directory(m *RingMarket) (reset bool) {
 		x.lane, x.publisher, x.wire, x.status = l, e.PublisherID, e.InstrumentID, uint16(e.StatusAction)
 		l.ids[ringKey(e.PublisherID, e.InstrumentID)] = x
 		if other {
-			x.hasDeep = false
+			x.hasDeep, x.ordersAt, x.oddSince = false, 0, time.Time{}
+			clear(x.figures)
 			x.takeLast()
 		}
 	})

@@ -33,9 +33,11 @@ type ServerConfig struct {
 	StoreDir string
 	// Sync makes each number durable before the message is sent. The default is off.
 	Sync bool
-	// Resend keeps what was sent and replays it when a client asks. It costs memory, or a file in StoreDir, without bound. The default is off: gaps are
-	// filled without messages, and each subscription gets W, for old quotes have no value.
+	// Resend keeps what was sent last and replays it when a client asks; for what is no longer kept gaps are filled without messages, and each subscription
+	// gets W. What was sent before the process began is not kept. The default is off: all gaps are filled so, for old quotes have no value.
 	Resend bool
+	// ResendMessages and ResendBytes bound what is kept for each session. The defaults are 100,000 and 16 MiB.
+	ResendMessages, ResendBytes int
 	// Schedule of sessions. The default is always.
 	Schedule Schedule
 
@@ -52,8 +54,11 @@ type ServerConfig struct {
 	MaxBody int
 	// LogonTimeout is how long a connection may be without Logon, FrameTimeout how long a message may take. The defaults are 10 s and 30 s.
 	LogonTimeout, FrameTimeout time.Duration
-	// Patience is how long a gap may stay as it is before it is asked for again. The default is 3 s.
+	// Patience is how long a gap may stay as it is before it is asked for again; after that twice as long, and so on, 32 times at most. The default is 3 s.
 	Patience time.Duration
+	// BookPatience is how long a request that was granted may be without its first book, such as one that is made of orders before the feed has written a
+	// snapshot; then it is refused after all. The default is 10 s.
+	BookPatience time.Duration
 	// WriteTimeout is how long a client may take nothing of what is sent to it. The default is 30 s.
 	WriteTimeout time.Duration
 
@@ -94,6 +99,7 @@ func (c *ServerConfig) Validate() error {
 	}
 	for name, n := range map[string]int{
 		"max_connections": c.MaxConnections, "max_symbols": c.MaxSymbols, "queue_bytes": c.QueueBytes, "queue_messages": c.QueueMessages,
+		"resend_messages": c.ResendMessages, "resend_bytes": c.ResendBytes,
 	} {
 		if n < 0 {
 			fault("server: %s is %d, want 0 (the default) or more", name, n)
@@ -124,8 +130,17 @@ func (c *ServerConfig) defaults() {
 	if c.QueueMessages == 0 {
 		c.QueueMessages = 4096
 	}
+	if c.ResendMessages == 0 {
+		c.ResendMessages = 100_000
+	}
+	if c.ResendBytes == 0 {
+		c.ResendBytes = 16 << 20
+	}
 	if c.Patience <= 0 {
 		c.Patience = 3 * time.Second
+	}
+	if c.BookPatience <= 0 {
+		c.BookPatience = 10 * time.Second
 	}
 	if c.Listen == nil {
 		c.Listen = func(address string) (net.Listener, error) { return net.Listen("tcp", address) }
@@ -179,6 +194,7 @@ type ServerCounters struct {
 	Conflated     atomic.Uint64 // changes that were not sent as X since much waited for the client: W follows
 	LostTrades    atomic.Uint64 // trades not sent for that reason: no W brings them back
 	Catchups      atomic.Uint64 // W sent because of a conflation or a loss
+	ResendsShort  atomic.Uint64 // ResendRequests for messages that were no longer kept: filled, and W follows
 }
 
 // Serve starts a server over a market, which is the server's from then on, and closed with it.
@@ -234,7 +250,12 @@ func (s *Server) startLibrary() error {
 	}
 	first := s.c.session(s.c.Versions[0], s.c.Clients[0])
 	var err error
-	if s.qf, err = qf.NewAcceptor(serverApp{s}, first.store(all, func(id qf.SessionID) *atomic.Uint64 { return &s.session(id).next }), all, logFactory{s.c.Log}); err != nil {
+	var sent func(qf.SessionID) *sentMessages
+	if s.c.Resend {
+		sent = func(id qf.SessionID) *sentMessages { return s.session(id).sentMessages() }
+	}
+	store := first.store(all, func(id qf.SessionID) *atomic.Uint64 { return &s.session(id).next }, sent)
+	if s.qf, err = qf.NewAcceptor(serverApp{s}, store, all, logFactory{s.c.Log}); err != nil {
 		return fmt.Errorf("fix: server: %w", err)
 	}
 	s.qf.SetConnectionValidator(s)
@@ -245,7 +266,7 @@ func (s *Server) startLibrary() error {
 	return nil
 }
 
-// watch asks again for gaps that do not close.
+// watch asks again for gaps that do not close, and has books sent anew behind a resend that was not whole.
 func (s *Server) watch() {
 	t := time.NewTicker(100 * time.Millisecond)
 	defer t.Stop()
@@ -255,6 +276,9 @@ func (s *Server) watch() {
 			return
 		case now := <-t.C:
 			for _, x := range s.sessions {
+				if x.short.Swap(false) {
+					serverApp{s}.ask(serverRequest{kind: askRefresh, x: x})
+				}
 				if m := x.gap.ask(x.gate.Load(), now, s.c.Patience); m != nil {
 					s.counters.Reasked.Add(1)
 					x.send(m)

@@ -18,6 +18,8 @@ type serverSession struct {
 	epoch atomic.Uint64 // logons so far: requests of one before are void
 	next  atomic.Uint64 // MsgSeqNum that is awaited
 
+	short atomic.Bool // it asked for a message that is no longer kept: books are due
+
 	gap stall // watch's
 
 	m codec.Message // the session's goroutine
@@ -27,6 +29,14 @@ func newServerSession(s *Server, id qf.SessionID, v Version) *serverSession {
 	x := &serverSession{s: s, id: id, v: v}
 	x.gap.next = &x.next
 	return x
+}
+
+// sentMessages is where the session keeps what it sends. A resend holds back what is sent meanwhile, so that books are asked for from elsewhere: see watch.
+func (x *serverSession) sentMessages() *sentMessages {
+	return &sentMessages{begin: x.id.BeginString, most: x.s.c.ResendMessages, bytes: x.s.c.ResendBytes, short: func() {
+		x.s.counters.ResendsShort.Add(1)
+		x.short.Store(true)
+	}}
 }
 
 // congested says that much waits for the client.

@@ -51,9 +51,9 @@ func TestClientAndServer(t *testing.T) {
 				t.Fatal(err)
 			}
 			defer c.Close()
-			until(t, 10*time.Second, "all books there", func() bool { return c.Status().Live == 30 })
+			until(t, time.Minute, "all books there", func() bool { return c.Status().Live == 30 })
 			venue.Begin()
-			until(t, 30*time.Second, "the day over", func() bool {
+			whileMoving(t, "the day over", r.entryCount, func() bool {
 				return venue.Steps() == steps && uint64(r.entryCount()) == venue.Counters().Entries.Load()
 			})
 			if err := c.Close(); err != nil {

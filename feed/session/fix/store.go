@@ -16,6 +16,7 @@ import (
 type stores struct {
 	qf.MessageStoreFactory
 	next func(qf.SessionID) *atomic.Uint64
+	sent func(qf.SessionID) *sentMessages // nil: what was sent is not kept
 }
 
 // Create makes the store of a session.
@@ -24,7 +25,11 @@ func (f stores) Create(id qf.SessionID) (qf.MessageStore, error) {
 	if err != nil {
 		return nil, err
 	}
-	t := store{s, new(sync.Mutex), f.next(id)}
+	t := store{MessageStore: s, mu: new(sync.Mutex), next: f.next(id)}
+	if f.sent != nil {
+		t.sent = f.sent(id)
+		t.sent.forget(s.NextSenderMsgSeqNum())
+	}
 	t.tell()
 	return t, nil
 }
@@ -34,6 +39,7 @@ type store struct {
 	qf.MessageStore
 	mu   *sync.Mutex
 	next *atomic.Uint64
+	sent *sentMessages // nil: not kept
 }
 
 func (s store) tell() { s.next.Store(uint64(max(0, s.MessageStore.NextTargetMsgSeqNum()))) }
@@ -69,12 +75,35 @@ func (s store) IncrNextSenderMsgSeqNum() error {
 func (s store) SaveMessageAndIncrNextSenderMsgSeqNum(seq int, message []byte) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.MessageStore.SaveMessageAndIncrNextSenderMsgSeqNum(seq, message)
+	if s.sent == nil {
+		return s.MessageStore.SaveMessageAndIncrNextSenderMsgSeqNum(seq, message)
+	}
+	s.sent.keep(seq, message)
+	return s.MessageStore.IncrNextSenderMsgSeqNum()
+}
+
+// IterateMessages gives what is kept of a range.
+func (s store) IterateMessages(from, to int, fn func([]byte) error) error {
+	if s.sent == nil {
+		return s.MessageStore.IterateMessages(from, to, fn)
+	}
+	s.mu.Lock()
+	kept := s.sent.between(from, to)
+	s.mu.Unlock() // fn sends, and asks for numbers
+	for _, message := range kept {
+		if err := fn(message); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (s store) SetNextSenderMsgSeqNum(next int) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.sent != nil {
+		s.sent.forget(next)
+	}
 	return s.MessageStore.SetNextSenderMsgSeqNum(next)
 }
 
@@ -103,28 +132,36 @@ func (s store) Reset() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	defer s.tell()
+	if s.sent != nil {
+		s.sent.forget(1)
+	}
 	return s.MessageStore.Reset()
 }
 
 // stall finds gaps that do not close. The library asks once for what is missing; where the answer is lost too it waits for ever, with heartbeats going to and
-// fro. So when later messages have come and the number that is awaited stays the same for a while, it is asked for again.
+// fro. So when later messages have come and the number that is awaited stays the same for a while, it is asked for again; and then again after twice that time, and
+// so on: a peer that is slow to answer must not be given the whole of it to do again and again.
 type stall struct {
 	next  *atomic.Uint64
 	at    uint64 // the number that is awaited
 	since time.Time
+	times int // it was asked for again
 }
+
+// mostDoubled is how often the time before asking again is doubled: with 3 s it comes to a minute and a half.
+const mostDoubled = 5
 
 // ask gives the ResendRequest that is due, nil: none is.
 func (s *stall) ask(g *gate, now time.Time, patience time.Duration) *qf.Message {
 	next := s.next.Load()
 	if g == nil || g.isDone() || g.high.Load() < next || next != s.at {
-		s.at, s.since = next, now
+		s.at, s.since, s.times = next, now, 0
 		return nil
 	}
-	if now.Sub(s.since) < patience {
+	if now.Sub(s.since) < patience<<s.times {
 		return nil
 	}
-	s.since = now
+	s.since, s.times = now, min(s.times+1, mostDoubled)
 	end := g.order.missing.Load()
 	if end < next {
 		end = 0 // all

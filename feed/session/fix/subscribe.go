@@ -264,13 +264,8 @@ func (s *subscriptions) listed(m *message, single bool) {
 		if f.Tag != 55 {
 			continue
 		}
-		symbol := string(m.at(f))
 		s.listSeen++
-		if goodText(symbol) && !s.known[symbol] && len(s.symbols) < mostSymbols {
-			s.known[symbol] = true
-			s.symbols = append(s.symbols, symbol)
-			s.fresh = append(s.fresh, symbol)
-		}
+		s.add(string(m.at(f)))
 		if single {
 			break
 		}
@@ -284,10 +279,40 @@ func (s *subscriptions) listed(m *message, single bool) {
 	}
 }
 
-// complete gives the requests for symbols of the list, when it is whole or has said nothing for half a second: the total and the mark of the last
+// add takes a symbol of the venue's, if it is new.
+func (s *subscriptions) add(symbol string) {
+	if goodText(symbol) && !s.known[symbol] && len(s.symbols) < mostSymbols {
+		s.known[symbol] = true
+		s.symbols = append(s.symbols, symbol)
+		s.fresh = append(s.fresh, symbol)
+	}
+}
+
+// reported takes the symbols that BK or BP adds to a list that was asked for. What they take away ends by itself.
+func (s *subscriptions) reported(m *message) {
+	if !s.c.List || string(m.value(980)) == "D" {
+		return
+	}
+	symbol := ""
+	for _, f := range m.found {
+		switch {
+		case f.Tag == 55:
+			s.add(symbol)
+			symbol = string(m.at(f))
+		case f.Tag == 1324 && string(m.at(f)) == "D":
+			symbol = ""
+		}
+	}
+	s.add(symbol)
+	if len(s.fresh) > 0 && s.listID == "" {
+		s.freshAt = time.Time{} // it is whole
+	}
+}
+
+// complete gives the requests for symbols of the list, when it is whole or has said nothing for a while: the total and the mark of the last
 // fragment are optional.
 func (s *subscriptions) complete() []*qf.Message {
-	if len(s.fresh) == 0 || time.Since(s.freshAt) < 500*time.Millisecond {
+	if len(s.fresh) == 0 || time.Since(s.freshAt) < s.c.ListPatience {
 		return nil
 	}
 	made := s.made

@@ -398,6 +398,19 @@ func TestStall(t *testing.T) {
 	if ask(time.Second) == nil {
 		t.Error("not asked again")
 	}
+	for i := range 10 { // twice as late each time, up to a bound
+		wait := time.Second << min(i+1, mostDoubled)
+		if ask(wait-time.Millisecond) != nil {
+			t.Errorf("asked a %d. time too soon", i+2)
+		}
+		if ask(time.Millisecond) == nil {
+			t.Errorf("not asked a %d. time after %v", i+2, wait)
+		}
+	}
+	next.Store(7)
+	if ask(0) != nil || ask(time.Second) == nil {
+		t.Error("another gap does not begin with patience")
+	}
 	next.Store(10)
 	if ask(time.Hour) != nil || ask(time.Hour) != nil {
 		t.Error("asked without a gap")
@@ -485,7 +498,7 @@ func TestHopWantsItsSecret(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		_ = conn.SetDeadline(time.Now().Add(5 * time.Second))
+		_ = conn.SetDeadline(time.Now().Add(time.Minute))
 		if _, err := conn.Write([]byte(say)); err != nil {
 			t.Fatal(err)
 		}

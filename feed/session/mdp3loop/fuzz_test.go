@@ -19,16 +19,17 @@ func FuzzRebuild(f *testing.F) {
 	}
 	var loops []byte
 	for i := range 2 {
+		loops = g.AppendDefinition(loops, i, 2)
 		loops = g.AppendSnapshot(loops, i, 5, 2)
 		g.EachOrderSnapshot(i, 6, 2, func(m []byte) { loops = append(loops, m...) })
 	}
 	stream, _ = g.Next(stream[:0])
 	f.Add(loops, stream, uint8(5))
-	f.Add(loops[:200], append(stream, levelsOf(1, 5, 1)...), uint8(0))
+	f.Add(loops[:700], append(stream, levelsOf(1, 5, 1)...), uint8(0))
 	own, err := book.New(book.Options{Sparse: true, ZeroPrice: true, MaxInstruments: 16, MaxOrders: 256})
 	must(f, err)
 	f.Cleanup(func() { must(f, own.Close()) })
-	rs, err := resync.New(resync.Options{Books: own, Prices: newPrices, Decoder: newDecoder, LogBytes: 1 << 16, Patience: 1, Parts: Parts(Config{})})
+	rs, err := resync.New(resync.Options{Books: own, Prices: newPrices, Decoder: decoders(), LogBytes: 1 << 16, Patience: 1, Parts: Parts(Config{})})
 	must(f, err)
 	f.Cleanup(func() { must(f, rs.Close()) })
 	f.Fuzz(func(t *testing.T, loops, stream []byte, from uint8) {
@@ -38,7 +39,7 @@ func FuzzRebuild(f *testing.F) {
 		defer lane.Forget()
 		worker.Begin()
 		c := Config{Counters: new(Counters), MaxInstruments: 20, MaxBytes: 1 << 16}
-		for kind := range Definitions {
+		for _, kind := range []Kind{Definitions, Levels, Orders} {
 			x := newCollector(kind, &c, func(s *Snapshot) error {
 				p := s.Part()
 				return worker.Part(&p)

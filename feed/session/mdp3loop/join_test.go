@@ -50,11 +50,16 @@ type world struct {
 	resetEvery, resets   int
 	compared             int
 	naturally            *resync.Natural
+	doubted              map[uint32]bool // instruments that naturally has not given back
 }
 
 var bookOptions = book.Options{Sparse: true, ZeroPrice: true, MaxInstruments: 1 << 10, MaxOrders: 1 << 16}
 
-func newDecoder() (resync.Decoder, error) { return mdp3.NewDecoder(mdp3.Options{}) }
+// decoders makes decoders that share definitions, as a lane's and its rebuild's do.
+func decoders() func() (resync.Decoder, error) {
+	shared := new(mdp3.Definitions)
+	return func() (resync.Decoder, error) { return mdp3.NewDecoder(mdp3.Options{Definitions: shared}) }
+}
 
 func newPrices() (*pricebook.Books, error) { return pricebook.New(pricebook.Options{}) }
 
@@ -79,6 +84,7 @@ func newWorldFrom(t testing.TB, seed uint64, o mdp3gen.Options, cut bool, c Conf
 	must(t, err)
 	w.prices, err = newPrices()
 	must(t, err)
+	newDecoder := decoders()
 	w.decoder, err = newDecoder()
 	must(t, err)
 	w.batch, err = tick.NewBatch()
@@ -127,6 +133,9 @@ func (w *world) lane(packet []byte) {
 	if n != w.next && (w.next != 0 || n != 1) { // a hole, or a late start
 		w.certain = false
 		w.half.Want(0, n)
+		if w.naturally != nil {
+			w.unlearn()
+		}
 	}
 	w.next = n + 1
 	if h.Reset != 0 { // all books are void, and come again: nothing is to be rebuilt
@@ -143,13 +152,28 @@ func (w *world) lane(packet []byte) {
 		used, done = w.decoder.Append(body, n, 1, w.batch)
 		body = body[used:]
 		w.note()
-		w.books.Apply(w.batch, 0, w.batch.N)
-		w.prices.Apply(w.batch, 0, w.batch.N)
 		if w.naturally != nil {
 			w.naturally.Apply(w.batch, 0, w.batch.N)
 		}
+		w.books.Apply(w.batch, 0, w.batch.N)
+		w.prices.Apply(w.batch, 0, w.batch.N)
 	}
 	w.adopt()
+}
+
+// unlearn is what a lane does with a loss when books come back from the stream.
+func (w *world) unlearn() {
+	w.naturally.Begin()
+	d := w.decoder.(*mdp3.Decoder)
+	d.Instruments(func(id uint32) bool {
+		next := uint64(d.RptSeq(id)) + 1
+		if w.doubted[id] {
+			next = 0
+		}
+		w.doubted[id] = true
+		w.naturally.Lose(id, next)
+		return true
+	})
 }
 
 // note has the rebuilds know how deep books are.
