@@ -69,7 +69,7 @@ func pluginDebugCommand() *cobra.Command {
 	var dump string
 	var reduce, asJSON bool
 	c := &cobra.Command{
-		Use: "debug DIR|FILE [CASE]", Short: "run one batch, and say where a plugin traps", Args: between(1, 2),
+		Use: "debug DIR|FILE [CASE]", Short: "run one batch, and say where a plugin traps", Args: arguments(1, 2),
 		Long: `debug runs a plugin on one batch: a CASE (a file of testdata, one that test --fuzz wrote, one written with --dump) or a generated one.
 If a call fails it says why, the functions that were open with their names, and at which offset of the module, and exits 1. --reduce
 leaves out rows with which it fails all the same. Otherwise it shows what went in beside what came out. What the plugin logs is on
@@ -132,7 +132,7 @@ func pluginProfileCommand() *cobra.Command {
 	var byTime, asJSON bool
 	var span time.Duration
 	c := &cobra.Command{
-		Use: "profile DIR|FILE [CASE]", Short: "where the time of a batch goes, by function", Args: between(1, 2),
+		Use: "profile DIR|FILE [CASE]", Short: "where the time of a batch goes, by function", Args: arguments(1, 2),
 		Long: `profile runs a plugin on a CASE or a generated batch, over and over, and says how much of it each function takes:
 
   fuel   loop turns, calls and bulk bytes, as the host counts them to bound a call: exact, and the same on every machine
