@@ -68,7 +68,7 @@ func ParseCase(name string, text []byte) (*Case, error) {
 	}
 	where := ""
 	for k, line := range strings.Split(string(text), "\n") {
-		line = strings.TrimRight(line, " \t\r")
+		line = strings.TrimSpace(line)
 		if strings.HasPrefix(line, "#") && where == "" && c.Unit == "" {
 			c.notes = append(c.notes, line)
 		}
@@ -78,8 +78,13 @@ func ParseCase(name string, text []byte) (*Case, error) {
 		var err error
 		switch {
 		case line == "in" || line == "packets" || line == "want":
-			if line != "want" && (where != "" || c.In.Columns != nil) {
+			switch {
+			case c.Unit == "":
+				err = errors.New("a table before the line `unit KIND`")
+			case line == "want" && c.Want != nil, line != "want" && where != "":
 				err = errors.New("a second table")
+			case line == "packets" && c.Unit != manifest.Parser:
+				err = fmt.Errorf("a %s has no packets", c.Unit)
 			}
 			if where = line; line == "want" {
 				c.Want = []string{}
@@ -101,8 +106,13 @@ func ParseCase(name string, text []byte) (*Case, error) {
 			return nil, fmt.Errorf("%s: line %d: %w", name, k+1, err)
 		}
 	}
-	if c.Unit == "" {
+	switch parser := c.Unit == manifest.Parser; {
+	case c.Unit == "":
 		return nil, fmt.Errorf("%s: it has no line `unit KIND`", name)
+	case parser && c.In.Columns != nil:
+		return nil, fmt.Errorf("%s: a parser has packets, no table", name)
+	case !parser && c.In.Columns == nil:
+		return nil, fmt.Errorf("%s: it has no table `in` with names of columns", name)
 	}
 	return c, nil
 }
@@ -325,8 +335,8 @@ func parsePrice(s string) (int64, bool) {
 		return tick.UndefPrice, true
 	}
 	digits, negative := strings.CutPrefix(s, "-")
-	whole, rest, _ := strings.Cut(digits, ".")
-	if len(rest) > 9 || whole == "" || strings.ContainsFunc(whole+rest, func(r rune) bool { return r < '0' || r > '9' }) {
+	whole, rest, point := strings.Cut(digits, ".")
+	if len(rest) > 9 || whole == "" || point && rest == "" || strings.ContainsFunc(whole+rest, func(r rune) bool { return r < '0' || r > '9' }) {
 		return 0, false
 	}
 	u, err := strconv.ParseUint(strings.TrimLeft(whole, "0")+rest+strings.Repeat("0", 9-len(rest)), 10, 64)

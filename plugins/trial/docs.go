@@ -97,7 +97,8 @@ func (d *docs) section(s string) {
 		fmt.Fprintf(&d.b, "\n## %s\n", d.clean(s))
 		return
 	}
-	fmt.Fprintf(&d.b, "\n%s\n", strings.ToUpper(d.clean(s)))
+	word, rest, _ := strings.Cut(d.clean(s), " ") // names are what they are
+	fmt.Fprintf(&d.b, "\n%s\n", strings.TrimSpace(strings.ToUpper(word)+" "+rest))
 }
 
 func (d *docs) text(s string) {
