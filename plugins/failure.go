@@ -42,3 +42,12 @@ func (f *Failure) Line() string {
 	line, _, _ := strings.Cut(f.Error(), "\n")
 	return line
 }
+
+// Dead is an instance of a chain whose call failed. Its columns are still there until OnFailure returns: those that it only reads as they were given, those that it
+// writes as it left them.
+type Dead struct {
+	Instance *Instance
+	Unit     int // of the call; of the latest one if it was none on rows
+	Rows     int
+	Err      error
+}

@@ -25,6 +25,9 @@ type Options struct {
 	Policy   Policy       // what plugins may have
 	Log      *slog.Logger // what plugins say and what becomes of them. Written from a goroutine of the host's, never from a lane
 
+	// OnFailure is told of failed calls of chains, with the instance that died of it: to keep what it was given. On a goroutine of the chain's, not the lane.
+	OnFailure func(Dead)
+
 	// For tools, at a price: where a failure was (Failure.At), and who is told of each function's beginning and end.
 	Mark  bool
 	Trace experimental.FunctionListenerFactory
@@ -98,6 +101,7 @@ type Host struct {
 	runtime wazero.Runtime
 	cache   wazero.CompilationCache // nil: none on disk
 	speaker *speaker
+	dead    func(Dead) // nil: nobody wants to know
 	mark    bool
 	trace   experimental.FunctionListenerFactory
 
@@ -113,7 +117,7 @@ func New(o Options) (*Host, error) {
 	ctx := context.Background()
 	// Lines of debug information are wrong once the code is rewritten, and reading it is work that a hostile module sets.
 	config := wazero.NewRuntimeConfigCompiler().WithDebugInfoEnabled(false)
-	h := &Host{policy: o.Policy.filled(), metrics: map[string]*metrics{}, mark: o.Mark, trace: o.Trace}
+	h := &Host{policy: o.Policy.filled(), metrics: map[string]*metrics{}, dead: o.OnFailure, mark: o.Mark, trace: o.Trace}
 	if o.CacheDir != "" {
 		if err := private(o.CacheDir); err != nil {
 			return nil, err

@@ -55,6 +55,8 @@ type Instance struct {
 	fuelPerRow int64
 	mostFuel   int64 // of a call
 	used       uint64
+	judged     int // unit and rows of the latest batch, for Dead
+	judgedRows int
 	dead       bool
 	started    bool
 	random     *rand.Rand

@@ -18,6 +18,9 @@ func (i *Instance) TypeOf(unit int, id uint16) manifest.Type {
 	return 0
 }
 
+// Params are what the instance was given: JSON as Manifest.Values makes it.
+func (i *Instance) Params() []byte { return i.env.Params }
+
 // Again calls the export of a kind that works on rows with what its columns hold, and takes nothing back: the call without the copies, for tools that measure.
 func (i *Instance) Again(unit, n int) error {
 	if unit < 0 || unit >= len(i.units) {
