@@ -75,7 +75,7 @@ var sizes = []int{0, 1, 7, 256}
 // CheckAll runs a plugin on its cases and on generated ones. An error is one of the tool's: what the plugin does wrong is in the checks.
 //
 // A case must give what it expects. Whatever it is given, a plugin may not trap, run out of fuel, or answer what cannot be. If its manifest says deterministic, two
-// instances must give the same, and rows of one case the same in calls of 1, 7, 256 and max_rows.
+// instances must give the same, and rows of one case the same in calls of 1, 7, 256 and max_rows; of an aggregate also in two parts that are merged.
 func CheckAll(p *plugins.Plugin, dir string, o Options) ([]Check, error) {
 	cases, err := ReadCases(dir)
 	if err != nil {
@@ -208,6 +208,9 @@ func checkCase(p *plugins.Plugin, c *Case) Check {
 	default:
 		runs = append([]int{0}, sizes...)
 	}
+	if unit := p.Unit(c.Unit, c.UnitName); unit >= 0 && c.Unit == manifest.Aggregate && p.Manifest().Kinds[unit].Returns != manifest.F64 { // sums of floats depend on their order
+		runs = append(slices.Clone(runs), merged)
+	}
 	for at, rows := range runs {
 		r, err := Run(p, c, rows)
 		var f *plugins.Failure
@@ -247,6 +250,8 @@ func calls(rows int) string {
 		return "calls of max_rows"
 	case 1:
 		return "calls of 1 row"
+	case merged:
+		return "two parts that are merged"
 	}
 	return fmt.Sprintf("calls of %d rows", rows)
 }

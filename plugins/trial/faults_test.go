@@ -39,6 +39,19 @@ func traps(t *testing.T) []byte {
 	})
 }
 
+// forgets is an aggregate that counts rows, and what it is to merge it forgets.
+func forgets(t *testing.T) []byte {
+	t.Helper()
+	g := NewGuest(1)
+	p := g.Layout(64, 64, 64, Column(512, 6, 1, 0), Column(527, 3, 1, 0), Column(768, 6, 2, 0))
+	g.Func("tw_agg_start", "ii:i", "", I32(0), I64(0), Store(I64Store, p.Out), LocalGet(1))
+	g.Func("tw_agg_update", "iii:i", "", I32(0), I32(0), Load(I64Load, p.Out), LocalGet(1), I64ExtendU, I64Add, Store(I64Store, p.Out), LocalGet(1))
+	g.Func("tw_agg_merge", "ii:i", "", LocalGet(1))
+	g.Func("tw_agg_result", "ii:i", "", I32(0), I32(0), Load(I64Load, p.Out), Store(I64Store, p.Col[768]), LocalGet(1))
+	return g.Plugin(`{"name": "forgets", "version": "1.0.0", "abi": 1, "kinds": [{"kind": "aggregate", "name": "rows", "args": ["i64"], "returns": "i64", "state_bytes": 64}],
+		"limits": {"max_rows": 64}, "deterministic": true}`)
+}
+
 func problems(t *testing.T, module []byte, o Options) []string {
 	t.Helper()
 	checks, err := CheckAll(compile(t, plugins.Options{}, module), t.TempDir(), o)
@@ -73,6 +86,9 @@ func TestFaultsAreFound(t *testing.T) {
 				t.Errorf("%q, want %q", all, tc.want)
 			}
 		})
+	}
+	if all := problems(t, forgets(t), Options{}); !strings.Contains(strings.Join(all, "\n"), "in two parts that are merged") {
+		t.Errorf("%q", all)
 	}
 	if all := problems(t, guest(t, "", func(_ *Guest, price int) Code { // the third one, which promises nothing
 		return Seq(LocalGet(3), LocalGet(2), Op(0xac), Store(I64Store, price))

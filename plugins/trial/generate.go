@@ -25,7 +25,7 @@ func Generate(p *plugins.Plugin, unit int, seed uint64, n int, seeds []*Case) (*
 	}
 	params, err := p.Manifest().Values(c.Params)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("%w; generated batches take the parameters of the first case of their unit", err)
 	}
 	i, err := p.Instance(plugins.Env{Params: params, Now: c.Now})
 	if err != nil {

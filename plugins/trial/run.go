@@ -20,6 +20,9 @@ type Result struct {
 	Calls int
 }
 
+// merged is for Run: an aggregate's rows in two parts, the states of which are merged.
+const merged = -1
+
 // Run has a new instance of a plugin do a case, at most so many rows a call; 0: as many as it takes. An error is the plugin's failure (*plugins.Failure) or a case
 // that the unit cannot be given.
 func Run(p *plugins.Plugin, c *Case, rows int) (*Result, error) {
@@ -236,6 +239,7 @@ func earlierOf(u *manifest.Unit) (names []string) {
 // run does the case, at most so many rows a call.
 func (r *runner) run(rows int) (*Result, error) {
 	most := r.i.Rows(r.unit)
+	parts := rows == merged
 	if rows <= 0 || rows > most {
 		rows = most
 	}
@@ -251,7 +255,7 @@ func (r *runner) run(rows int) (*Result, error) {
 	case manifest.Function:
 		err = r.function(rows)
 	case manifest.Aggregate:
-		err = r.aggregate(rows)
+		err = r.aggregate(rows, parts)
 	case manifest.TypeKind:
 		err = r.typed(rows)
 	case manifest.Codec:
@@ -491,7 +495,7 @@ func (r *runner) function(rows int) error {
 	})
 }
 
-func (r *runner) aggregate(rows int) error {
+func (r *runner) aggregate(rows int, parts bool) error {
 	groups := 1
 	for row, cells := range r.c.In.Rows {
 		at := slices.Index(r.c.In.Columns, "group")
@@ -504,16 +508,31 @@ func (r *runner) aggregate(rows int) error {
 		}
 		groups = max(groups, int(g)+1)
 	}
-	if err := r.i.AggStart(r.unit, groups); err != nil {
-		return err
-	}
-	err := r.slices(len(r.c.In.Rows), rows, func(from, n int) error {
-		if err := r.put(from, n); err != nil {
+	part := func(from, to int) error {
+		if err := r.i.AggStart(r.unit, groups); err != nil {
 			return err
 		}
-		return r.i.AggUpdate(r.unit, n, groups)
-	})
-	if err != nil {
+		return r.slices(to-from, rows, func(at, n int) error {
+			if err := r.put(from+at, n); err != nil {
+				return err
+			}
+			return r.i.AggUpdate(r.unit, n, groups)
+		})
+	}
+	all := len(r.c.In.Rows)
+	if parts { // the later rows are added to the earlier ones
+		if err := part(all/2, all); err != nil {
+			return err
+		}
+		states := slices.Clone(r.i.Out(r.unit)[:groups*r.m.StateBytes])
+		if err := part(0, all/2); err != nil {
+			return err
+		}
+		copy(r.i.In(r.unit), states)
+		if err := r.i.AggMerge(r.unit, groups); err != nil {
+			return err
+		}
+	} else if err := part(0, all); err != nil {
 		return err
 	}
 	r.clearNulls()
@@ -531,7 +550,7 @@ func (r *runner) aggregate(rows int) error {
 func (r *runner) typed(rows int) error {
 	r.say("valid", "normal", "value", "text", "compare", "hash")
 	before := make([]byte, 0, 256)
-	has := false
+	has, hash := false, ""
 	return r.slices(len(r.c.In.Rows), rows, func(from, n int) error {
 		op := func(op plugins.TypeOp) (bad []byte, err error) {
 			if err := r.i.Type(r.unit, op, n); err != nil {
@@ -580,7 +599,10 @@ func (r *runner) typed(rows int) error {
 				}
 				cells = append(cells, text)
 			}
-			has = bad[plugins.TypeParse][row] == 0
+			if cells[4] == "0" && cells[5] != "-" && hash != "-" && cells[5] != hash {
+				return fmt.Errorf("%s: row %d compares as equal to the one before it, but their hashes are %s and %s", r.c.Name, from+row+1, cells[5], hash)
+			}
+			has, hash = bad[plugins.TypeParse][row] == 0, cells[5]
 			r.say(cells...)
 		}
 		return nil
