@@ -199,9 +199,20 @@ func (l *Lane) adopt() bool {
 	}
 	l.suspect = 0 // the mark is the instruments' own now
 	l.trustAll()
+	l.distrustLacking()
 	r.half.Counters.Rebuilt++
 	r.state(2, l.now)
 	return true
+}
+
+// distrustLacking marks the books that were made anew of what the decoder cannot read: they are empty, and not because the venue's are.
+func (l *Lane) distrustLacking() {
+	if x, ok := l.main.decoder.(lackingDecoder); ok {
+		x.Lacking(func(id uint32) {
+			l.main.unlearnOne(id)
+			l.setSuspect(id, true)
+		})
+	}
 }
 
 // listBooks lists the instruments that are to be told, where their numbers may be any: those that have a book, or had one, those that are known by

@@ -516,8 +516,13 @@ func TestExchangeKeepsTold(t *testing.T) {
 	}
 	out.Reset()
 	before = lane.Doubts()
-	feed(t, lane, out, packet(2, bookOf(t, 2, 0x84, rpt, 2)))
-	if lane.Doubts() != before || lane.Counters.UndefinedInstruments != 1 {
+	feed(t, lane, out, packet(2, bookOf(t, 2, 0x84, rpt, 2, 3)))
+	if lane.Doubts() != before || lane.Counters.UndefinedInstruments != 2 { // 3, which the other one alone had met, counts, too
 		t.Errorf("told again: %+v", lane.Counters)
+	}
+	var lacking []uint32
+	lane.Lacking(func(id uint32) { lacking = append(lacking, id) })
+	if slices.Sort(lacking); !slices.Equal(lacking, []uint32{2, 3}) {
+		t.Errorf("%d lack a definition, want 2 and 3", lacking)
 	}
 }
