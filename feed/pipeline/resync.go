@@ -205,11 +205,16 @@ func (l *Lane) adopt() bool {
 	return true
 }
 
-// distrustLacking marks the books that were made anew of what the decoder cannot read: they are empty, and not because the venue's are.
+// distrustLacking marks those of the books that were made anew which are not the venue's, before anybody is told of them: what the rebuild's decoder has left out, for want
+// of a definition that came later, asks for another rebuild with the next message; where none came, books are empty, and not because the venue's are.
 func (l *Lane) distrustLacking() {
-	if x, ok := l.main.decoder.(lackingDecoder); ok {
+	s := &l.main
+	if s.naming != nil {
+		s.doubt(s.last(), s.last())
+	}
+	if x, ok := s.decoder.(lackingDecoder); ok {
 		x.Lacking(func(id uint32) {
-			l.main.unlearnOne(id)
+			s.unlearnOne(id)
 			l.setSuspect(id, true)
 		})
 	}
