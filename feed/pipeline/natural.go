@@ -173,6 +173,21 @@ func (l *Lane) trustAll() {
 	}
 }
 
+// doubtRebuilt begins it for the price books that were made anew and are in doubt all the same: what came meanwhile did not fit them.
+func (s *Stream) doubtRebuilt() {
+	p := s.l.depth.prices
+	if s.natural == nil {
+		return
+	}
+	p.Instruments(func(id uint32) bool {
+		if p.Suspect(id) {
+			s.natural.Doubt(id)
+		}
+		return true
+	})
+	s.l.noteNatural()
+}
+
 // trust ends it for a channel. definitions: those of its instruments are void as well.
 func (s *Stream) trust(definitions bool) {
 	if s.natural == nil {

@@ -199,6 +199,7 @@ func (l *Lane) adopt() bool {
 	}
 	l.suspect = 0 // the mark is the instruments' own now
 	l.trustAll()
+	l.main.doubtRebuilt()
 	l.distrustLacking()
 	r.half.Counters.Rebuilt++
 	r.state(2, l.now)

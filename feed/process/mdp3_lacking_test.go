@@ -73,9 +73,9 @@ func TestCMELacking(t *testing.T) {
 }
 
 // TestCMEDefinedInBetween: a snapshot of an instrument whose definition comes only behind it, on the lines: the rebuild cannot read the one, learns the other, and does not have a
-// book that anybody is told of as certain.
+// book that anybody is told of as certain. Nor has one of which a message in between does not fit.
 func TestCMEDefinedInBetween(t *testing.T) {
-	const x, y = 11, 12
+	const x, y, z = 11, 12, 13
 	dir := t.TempDir()
 	var out pipeline.Outputs
 	w, err := ringbuf.Create(filepath.Join(dir, "f.0.mbo.ring"), ringbuf.Options{Kind: ringbuf.KindMbo, Slots: 1 << 10})
@@ -112,7 +112,7 @@ func TestCMEDefinedInBetween(t *testing.T) {
 		number++
 		now += 1_000_000
 		lane.SetNow(now)
-		lane.Messages(bytes.Join(messages, nil), number, len(messages), session.Arrival{TsRecv: now})
+		lane.Messages(bytes.Join(messages, nil), number, 1, session.Arrival{TsRecv: now})
 		lane.EndPass()
 	}
 	lane.SetNow(now)
@@ -122,7 +122,7 @@ func TestCMEDefinedInBetween(t *testing.T) {
 		return v.AppendBook(nil, 1_800_000_000_000_000_000+number, parser.LastQuoteMsg|parser.EndOfEvent,
 			[]parser.WireLevel{{Price: int64(100-at) * 1e9, Size: 5, Security: id, RptSeq: entry, Orders: 1, Level: at, Type: '0'}}, nil)
 	}
-	give(future(y))
+	give(future(y), future(z))
 	give(level(y, 1, 1))
 	lane.Gap(session.Gap{First: 3, Last: 3, State: tick.GapLost})
 	number = 3
@@ -131,8 +131,9 @@ func TestCMEDefinedInBetween(t *testing.T) {
 	if !worker.Begin() {
 		t.Fatal("nothing is wanted")
 	}
-	for id, entries := range map[int32][]parser.WireEntry{y: {{Price: 99e9, Size: 5, Orders: 1, Level: 1, Type: '0'}}, x: {{Price: 99e9, Size: 5, Orders: 1, Level: 1, Type: '0'}}} {
-		s := parser.WireSnapshot{LastMsgSeqNumProcessed: 3, TotNumReports: 2, Security: id, RptSeq: 1, Trading: parser.WireNoByte, High: parser.WireNoPrice, Low: parser.WireNoPrice, Variation: parser.WireNoPrice}
+	for _, id := range []int32{x, y, z} {
+		entries := []parser.WireEntry{{Price: 99e9, Size: 5, Orders: 1, Level: 1, Type: '0'}}
+		s := parser.WireSnapshot{LastMsgSeqNumProcessed: 3, TotNumReports: 3, Security: id, RptSeq: 1, Trading: parser.WireNoByte, High: parser.WireNoPrice, Low: parser.WireNoPrice, Variation: parser.WireNoPrice}
 		for i := range entries {
 			e := &entries[i]
 			e.Date, e.OpenClose, e.SettlPrice = parser.WireNoDate, parser.WireNoByte, 0x80
@@ -142,6 +143,7 @@ func TestCMEDefinedInBetween(t *testing.T) {
 	must(t, worker.End(0))
 	give(future(x))
 	give(level(x, 1, 2))
+	give(level(z, 9, 2)) // beyond all that there are
 	for lane.Resync().Counters.Rebuilt == 0 || lane.Resync().Counters.LiveState != 0 {
 		if lane.Resync().Counters.Rebuilt == 0 {
 			_, err = worker.Step(now)
@@ -157,8 +159,11 @@ func TestCMEDefinedInBetween(t *testing.T) {
 			told[m.InstrumentID] = m.Flags&tick.FlagMaybeBadBook == 0
 		}
 	}
-	if want := map[uint32]bool{x: false, y: true}; !maps.Equal(told, want) {
+	if want := map[uint32]bool{x: false, y: true, z: false}; !maps.Equal(told, want) {
 		t.Errorf("told as certain: %v, want %v", told, want)
+	}
+	if n := lane.Natural().LiveDoubted; n != 2 { // they may come back by the stream
+		t.Errorf("%d price books count as doubted, want 2", n)
 	}
 }
 
