@@ -111,7 +111,9 @@ func TestNewSessionOfALane(t *testing.T) {
 	}
 	defer m.Close()
 	lost := 0
-	poll := func() { m.Poll(1000, func(e *session.Event) { lost += map[bool]int{true: 1}[e.Kind == session.EventLost] }) }
+	poll := func() {
+		m.Poll(1000, func(e *session.Event) { lost += map[bool]int{true: 1}[e.Kind == session.EventLost] })
+	}
 	old, _ := m.Find("OLD")
 	m.Follow(old.ID, session.DepthAll, true)
 	var b session.Book
@@ -160,7 +162,9 @@ func TestBooksOfHalfALane(t *testing.T) {
 	}
 	defer m.Close()
 	lost := 0
-	poll := func() { m.Poll(1000, func(e *session.Event) { lost += map[bool]int{true: 1}[e.Kind == session.EventLost] }) }
+	poll := func() {
+		m.Poll(1000, func(e *session.Event) { lost += map[bool]int{true: 1}[e.Kind == session.EventLost] })
+	}
 	poll()
 	if err := l.inst.Close(); err != nil {
 		t.Fatal(err)
