@@ -76,6 +76,11 @@ func (p *pump) start(s *Server) {
 
 func (p *pump) run() {
 	for {
+		for _, x := range p.s.sessions {
+			if len(x.held) > 0 {
+				x.release()
+			}
+		}
 		busy := false
 		for range pumpRequests {
 			select {
@@ -112,7 +117,7 @@ func (p *pump) event(e *Event) {
 		return
 	case EventStatus:
 		for _, w := range p.watchers[e.ID] {
-			w.x.send(statusMessage(w.id, w.inst.Symbol, e.Status))
+			w.x.give(statusMessage(w.id, w.inst.Symbol, e.Status))
 		}
 		return
 	}
@@ -238,7 +243,7 @@ func (p *pump) flush() {
 
 func (p *pump) sendX(sub *subscription) {
 	if sub.x.count > 0 && !sub.gone {
-		sub.client.send(sub.x.message(sub.id))
+		sub.client.give(sub.x.message(sub.id))
 		p.s.counters.Increments.Add(1)
 	}
 }
@@ -292,7 +297,7 @@ func (p *pump) sendW(l *leg) {
 			}
 		}
 	}
-	sub.client.send(snapshot(sub.client.v, sub.id, l.inst.Symbol, p.lines, levels, &p.stamp))
+	sub.client.give(snapshot(sub.client.v, sub.id, l.inst.Symbol, p.lines, levels, &p.stamp))
 	p.s.counters.Snapshots.Add(1)
 }
 
@@ -392,6 +397,8 @@ func (p *pump) drop(sub *subscription) {
 
 // forget ends all that a session asked for.
 func (p *pump) forget(x *serverSession) {
+	clear(x.held)
+	x.held = x.held[:0]
 	for _, sub := range p.subs[x] {
 		p.drop(sub)
 	}

@@ -1,6 +1,8 @@
 package fix_test
 
 import (
+	"fmt"
+	"net"
 	"os"
 	"strings"
 	"testing"
@@ -185,5 +187,70 @@ func TestBooksOfHalfALane(t *testing.T) {
 	})
 	if b.Pairs[0].BidPx != 10025e7 {
 		t.Errorf("%v", b.Pairs[0])
+	}
+}
+
+// Goal: a resend that is longer than what may wait for a client reaches it whole, what is sent meanwhile behind it, and other clients do not wait for it. Method: a
+// client that does not read while it is answered; another one that gets what changes then.
+func TestLongResend(t *testing.T) {
+	dir := t.TempDir()
+	l := makeLane(t, dir)
+	l.define(7, "AAPL")
+	l.top(7, 1000, 9000, 0)
+	market, err := session.OpenRings(session.RingOptions{RingDir: dir, StaleAfter: time.Minute, Log: testLog(t)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := session.Serve(session.ServerConfig{
+		Address: "127.0.0.1:0", SenderCompID: "VENUE", Clients: []string{"ME", "OTHER"}, Resend: true, QueueBytes: 256 << 10, Log: testLog(t),
+	}, market)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	const changes, meanwhile = 600, 20
+	px := func(i int64) int64 { return 1001 + 10*i } // cents
+	slow, other := dialVenue(t, session.V44, s.Addr().String()), dialVenue(t, session.V44, s.Addr().String())
+	other.we = "OTHER"
+	if err := slow.conn.(*net.TCPConn).SetReadBuffer(16 << 10); err != nil {
+		t.Fatal(err)
+	}
+	id := strings.Repeat("LONG", 250)
+	for _, c := range []*wireClient{slow, other} {
+		c.logon("141=Y|")
+		c.expect("35=A")
+	}
+	slow.send("V|262=" + id + "|263=1|264=1|265=1|267=1|269=0|146=1|55=AAPL|")
+	slow.expect("35=W", "34=2")
+	for i := range int64(changes) {
+		l.top(7, px(i), 9000, 0)
+		slow.expect("35=X", fmt.Sprint("34=", 3+i))
+	}
+	other.send("V|262=T|263=1|264=1|265=1|267=1|269=0|146=1|55=AAPL|")
+	other.expect("35=W")
+	slow.send("2|7=3|16=0|")
+	until(t, 20*time.Second, "a resend", func() bool { return s.Counters().Resends.Load() == 1 })
+	for i := range int64(meanwhile) {
+		l.top(7, px(changes+i), 9000, 0)
+		other.expect("35=X", "34="+fmt.Sprint(3+i))
+	}
+	again, live := int64(3), int64(3+changes) // numbers that come next; a live one may have left before the resend began, and is then a part of it
+	for again < 3+changes || live < 3+changes+meanwhile {
+		m, err := slow.read(patience)
+		if err != nil {
+			t.Fatalf("no message %d again, nor %d: %v", again, live, err)
+		}
+		next := &live
+		if strings.Contains(m, "|43=Y|") {
+			next = &again
+		}
+		want := fmt.Sprintf("|270=%d.%02d|", px(*next-3)/100, px(*next-3)%100)
+		if !strings.Contains(m, fmt.Sprintf("|35=X|34=%d|", *next)) || !strings.Contains(m, want) {
+			t.Fatalf("%s: want X %d with %s", strings.Replace(m, id, "…", 1), *next, want)
+		}
+		*next++
+	}
+	if n := s.Counters(); n.Backlog.Load()+n.Conflated.Load()+n.ResendsShort.Load() != 0 {
+		t.Errorf("backlog %d, conflated %d, short %d", n.Backlog.Load(), n.Conflated.Load(), n.ResendsShort.Load())
 	}
 }
