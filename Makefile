@@ -22,7 +22,7 @@ race:
 fuzz:
 	.ci/fuzz 10s
 bench:
-	go test -run '^$$' -bench . ./tick ./parsers/itch ./feed/book ./ringbuf
+	go test -run '^$$' -bench . ./tick ./parsers/itch ./feed/book ./ringbuf ./plugins/pluginbench
 generate:
 	go generate ./...
 lint:

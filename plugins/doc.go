@@ -8,4 +8,18 @@
 //
 // Columns are copied, not shared: what a plugin does to memory of its own cannot reach the batch, so a call that fails leaves the rows as they were
 // without anything being restored.
+//
+// A Host compiles a module to a Plugin; an Instance of it belongs to one goroutine. On a lane a Chain owns the instances of its plugins and a spare of each,
+// and a Seat is where the lane finds its chain and others put the next one:
+//
+//	control ── NewChain ─► Seat.Set                         lane, each pass: c := seat.Take(); c.Pass(batch, now)
+//	                                                             │ a call fails: rows marked, the spare at the next slice
+//	keeper (a goroutine of the chain's) ◄── dead instances ──────┘
+//	     └─ logs, closes, makes spares, takes a plugin out after failures
+//
+// Promises, each with its test:
+//   - A pass neither allocates nor waits nor takes a lock while plugins behave (TestSteadyState).
+//   - A call that fails in whatever way leaves the batch as it was but for the mark (TestFailures).
+//   - A batch is handled by one version of a plugin, whatever is reloaded meanwhile (TestReloadUnderLoad).
+//   - How long a call may run is bounded by fuel (package wasm, FuzzInstrument; TestBudget).
 package plugins

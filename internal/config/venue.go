@@ -96,6 +96,10 @@ func (f *Feed) validateVenue(fs *faults, key string) {
 		}
 		f.validateCME(fs, key)
 	default:
+		if f.Foreign() {
+			f.validateForeign(fs, key)
+			return
+		}
 		if f.Product != "" {
 			fs.add(key+".product", "= %q, but protocol %s has only one", f.Product, f.Protocol)
 		}

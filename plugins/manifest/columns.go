@@ -98,7 +98,8 @@ type Column struct {
 const (
 	ColumnRowCtl  = 64
 	ColumnReason  = 65
-	ColumnCustom  = 128
+	ColumnCustom  = 128 // a transform's own
+	ColumnEarlier = 132 // custom columns of plugins before it
 	ColumnArg     = 512
 	ColumnGroup   = 527
 	ColumnArgNull = 640
