@@ -32,7 +32,7 @@ func configCommand() *cobra.Command {
 	check := &cobra.Command{
 		Use: "check [FILE]", Short: "report every fault of a configuration, with its line or key", Args: atMost(1),
 		Long: `check reads the file and the environment's overrides (TICKWIRE_SERVE__SQL=127.0.0.1:6000 overrides serve.sql) as the
-other commands do, and reports every fault at once. Plugins of feeds are read and compiled as a feed does it. It exits 0 when there is none, 2 otherwise.`,
+other commands do, and reports every fault at once. Plugins of feeds and of the server are read and compiled as they do it. It exits 0 when there is none, 2 otherwise.`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			cfg, err := loadConfig(argOr(args, path))
 			if err != nil {
@@ -70,6 +70,10 @@ func checkPlugins(cfg *config.Config) error {
 		if err := lifecycle.Check(&cfg.Plugins, f.Protocol, f.Plugin); err != nil {
 			faults = append(faults, fmt.Errorf("config: feed %s: %w", f.Name, err))
 		}
+	}
+	g := guests{specs: cfg.Serve.Plugin}
+	if err := errors.Join(g.open(&cfg.Plugins, nil), g.close()); err != nil {
+		faults = append(faults, fmt.Errorf("config: serve: %w", err))
 	}
 	return errors.Join(faults...)
 }

@@ -136,6 +136,8 @@ func TestConfigCheckReadsPlugins(t *testing.T) {
 	}
 	check(exitOK, "good", fmt.Sprintf("[[feed.plugin]]\npath = %q", path))
 	check(exitOK, "good", fmt.Sprintf("protocol = \"acme\"\nproduct = \"orders\"\n[[feed.plugin]]\npath = %q", filepath.Join(examples, "acme")))
+	check(exitOK, "good", fmt.Sprintf("[[serve.plugin]]\npath = %q", filepath.Join(examples, "vwap")))
+	check(exitUsage, "config: serve: plugin vwap: no parameter", fmt.Sprintf("[[serve.plugin]]\npath = %q\nparams = { x = 1 }", filepath.Join(examples, "vwap")))
 	check(exitUsage, "no such file", fmt.Sprintf("[[feed.plugin]]\npath = %q", path+"x"))
 	check(exitUsage, "neither path nor name", "[[feed.plugin]]\nmax_failures = 1")
 	check(exitUsage, `on_trap = "stop"`, fmt.Sprintf("[[feed.plugin]]\npath = %q\non_trap = \"stop\"", path))

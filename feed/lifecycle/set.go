@@ -32,6 +32,8 @@ type Options struct {
 	// Path of the file that names plugins to readers (ringbuf.Plugins). The default is none.
 	Path string
 	Side ringbuf.SideOptions
+	// Replay says that the lanes' time is a capture's, so that the present time is of no use to readers: the first chain holds from the beginning. The default is not.
+	Replay bool
 	// Stats gets counters. The default is none.
 	Stats *ringbuf.StatsWriter
 	// Log is told of changes and failures. The default is slog's.
@@ -282,6 +284,9 @@ func (s *Set) swap(use []*entry) error {
 	next := s.told
 	if len(chains) > 0 {
 		next.Follow(describe(chains[0]))
+		if s.o.Replay && next.Generation == 1 {
+			next.Since = 0
+		}
 	}
 	if s.o.Path != "" {
 		if err := ringbuf.WritePlugins(s.o.Path, &next, s.o.Side); err != nil {

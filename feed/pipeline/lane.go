@@ -69,6 +69,9 @@ type Config struct {
 	Plugins *plugins.Seat
 	// Kept gets copies of batches that plugins are tried on. The default is none.
 	Kept *Kept
+	// Rows is called behind each batch, when its records are published, with each run of rows that were: n rows from from on, as plugins left them, and the chain
+	// that they passed, nil: none. Not for live lanes: it may take its time. The default is none.
+	Rows func(b *tick.Batch, from, n int, chain *plugins.Chain)
 }
 
 // Counters of a lane. Owned by the lane; Snapshot copies them.
@@ -124,7 +127,8 @@ type Lane struct {
 	channelID uint8
 	maxPass   int
 	files     bool
-	mends     bool // Config.Mends
+	rows      func(b *tick.Batch, from, n int, chain *plugins.Chain) // Config.Rows
+	mends     bool                                                   // Config.Mends
 
 	day      uint64 // the venue's midnight
 	now      uint64 // lane time of the present pass
@@ -178,6 +182,7 @@ func New(cfg Config) (*Lane, error) {
 		midnight: cfg.Midnight, clock: cfg.Clock, depth: newDepth(cfg.Depth), only: newSelection(&cfg), rebuild: back, guests: newGuests(cfg.Plugins, cfg.Kept),
 		packets: make([]nic.Packet, burst), sent: new([tick.MaxRows]uint64), publisher: cfg.Publisher, channelID: cfg.ChannelID, maxPass: cfg.MaxPass, files: cfg.FileStamps, mends: cfg.Mends,
 	}
+	l.rows = cfg.Rows
 	l.depth.price(cfg.Prices, cfg.Levels)
 	l.learning = cfg.Natural && cfg.Prices != nil
 	l.main = l.stream(cfg.Decoder, cfg.ChannelID)
@@ -306,6 +311,9 @@ func (l *Lane) endBatch() {
 		default:
 			l.expand()
 			l.flush()
+		}
+		if l.rows != nil && publish {
+			l.showRows()
 		}
 	}
 	l.counters.Passes++

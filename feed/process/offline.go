@@ -12,6 +12,7 @@ import (
 	"github.com/tickwire/tickwire/feed/symbols"
 	"github.com/tickwire/tickwire/plugins"
 	"github.com/tickwire/tickwire/ringbuf"
+	"github.com/tickwire/tickwire/tick"
 )
 
 // OfflineOptions say what of a capture goes into private rings. Kinds must be given.
@@ -27,6 +28,8 @@ type OfflineOptions struct {
 	Slots uint64
 	// Plugins is where the lane's chain of plugins comes from, whose directory must be Offline.Lane's (Lane.Directory); set before Run. The default is none.
 	Plugins *plugins.Seat
+	// Rows is the lane's: pipeline.Config.Rows. The default is none.
+	Rows func(b *tick.Batch, from, n int, chain *plugins.Chain)
 }
 
 // Offline runs a capture through the whole pipeline into private rings, whose writer waits for the reader: nothing is
@@ -103,7 +106,7 @@ func (f *Offline) open(o *OfflineOptions) (err error) {
 	}
 	f.Lane, err = pipeline.New(pipeline.Config{
 		Publisher: o.Publisher, Decoder: decoder, Books: f.kept.Orders, Prices: f.kept.Prices, Levels: f.kept.Levels, Mends: f.Capture.Protocol().Mends, Natural: f.Capture.Protocol().Natural, Symbols: directory, Out: f.shared.out, Midnight: f.Capture.Midnight,
-		FileStamps: f.Capture.Stampless(), MaxPass: pipeline.PassReplay, Depth: o.Depth, Only: o.Only, From: o.From, To: o.To, Plugins: o.Plugins,
+		FileStamps: f.Capture.Stampless(), MaxPass: pipeline.PassReplay, Depth: o.Depth, Only: o.Only, From: o.From, To: o.To, Plugins: o.Plugins, Rows: o.Rows,
 	})
 	return err
 }

@@ -16,7 +16,8 @@ func openPlugins(c *config.Config, f *config.Feed, helper []string, stats *ringb
 	return lifecycle.Open(lifecycle.Options{
 		Config: &c.Plugins, Plugins: f.Plugin, Protocol: f.Protocol, Publisher: f.Publisher, Helper: helper,
 		Path: ringbuf.SidePath(c.Instance.RingDir, c.Instance.Name, f.Name, "", ringbuf.ExtPlugins), Side: ringbuf.SideOptions{Group: c.Instance.Group},
-		Stats: stats, Log: log,
+		Replay: f.Source == "file",
+		Stats:  stats, Log: log,
 	})
 }
 

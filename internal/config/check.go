@@ -224,6 +224,7 @@ func (c *Config) Validate() error {
 		fs.add("serve.memory", "= %d bytes are less than 64MiB", int64(c.Serve.Memory))
 	}
 	c.Serve.FIX.validate(&fs, c.Feed)
+	c.Serve.validatePlugins(&fs)
 	if (c.Serve.TLSCert == "") != (c.Serve.TLSKey == "") {
 		fs.add("serve.tls_cert", "and serve.tls_key go together")
 	}

@@ -17,6 +17,7 @@
 //	[[plugins.key]]       name, public, plugins
 //	[serve.fix]           address, sender, clients, …
 //	[serve]               sql, metrics, memory, threads
+//	[[serve.plugin]]      path, name, version, params
 //
 // A variable TICKWIRE_SERVE__SQL overrides serve.sql; two underscores go one level down, a number picks from a list:
 // TICKWIRE_FEED__0__SOURCE. Load reports every fault at once, with line or key.
@@ -281,6 +282,8 @@ type Serve struct {
 	Threads int `toml:"threads"`
 	// FIX is the port at which FIX clients subscribe. Without clients there is none.
 	FIX ServeFIX `toml:"fix"`
+	// Plugin are those whose functions and aggregates SQL has. The default is none.
+	Plugin []Plugin `toml:"plugin"`
 	// Users may log in; without any, whoever reaches the port may ask. Passwords are SCRAM verifiers or read from a file.
 	Users []User `toml:"user"`
 	// TLSCert and TLSKey are PEM files. Without them the port speaks clear text.

@@ -63,18 +63,30 @@ func (p *Plugin) Check() error {
 // MostPlugins of a feed.
 const MostPlugins = 16
 
-func (f *Feed) validatePlugins(fs *faults, key string) {
-	if len(f.Plugin) > MostPlugins {
-		fs.add(key+".plugin", "has %d entries, at most %d", len(f.Plugin), MostPlugins)
+func (f *Feed) validatePlugins(fs *faults, key string) { validatePlugins(fs, key, f.Plugin) }
+
+func validatePlugins(fs *faults, key string, list []Plugin) {
+	if len(list) > MostPlugins {
+		fs.add(key+".plugin", "has %d entries, at most %d", len(list), MostPlugins)
 	}
 	seen := map[string]int{}
-	for i := range f.Plugin {
+	for i := range list {
 		at := fmt.Sprintf("%s.plugin[%d]", key, i)
-		f.Plugin[i].validate(fs, at)
-		if was, ok := seen[f.Plugin[i].Path+"\x00"+f.Plugin[i].Name]; ok {
-			fs.add(at, "is plugin[%d] again (%s)", was, f.Plugin[i].Source())
+		list[i].validate(fs, at)
+		if was, ok := seen[list[i].Path+"\x00"+list[i].Name]; ok {
+			fs.add(at, "is plugin[%d] again (%s)", was, list[i].Source())
 		}
-		seen[f.Plugin[i].Path+"\x00"+f.Plugin[i].Name] = i
+		seen[list[i].Path+"\x00"+list[i].Name] = i
+	}
+}
+
+// validatePlugins of the server: what goes wrong in SQL is an error of the query, so there is nothing to set about it.
+func (s *Serve) validatePlugins(fs *faults) {
+	validatePlugins(fs, "serve", s.Plugin)
+	for i := range s.Plugin {
+		if s.Plugin[i].MaxFailures != 0 || s.Plugin[i].OnTrap != "" {
+			fs.add(fmt.Sprintf("serve.plugin[%d]", i), "has max_failures or on_trap, which are for plugins of feeds")
+		}
 	}
 }
 
