@@ -433,6 +433,12 @@ func TestLoadUnloadRollback(t *testing.T) {
 	_, err = w.set.Load(ctx, Request{Path: path("b.wasm")})
 	must(t, err)
 	told("a 1.0.0, b 2.0.0, a.mark, b.other")
+	if _, err := w.set.Load(ctx, Request{Path: path("a.wasm"), OnTrap: "stop"}); err == nil || !strings.Contains(err.Error(), `on_trap = "stop" is unknown`) {
+		t.Errorf("an unknown word: %v", err)
+	}
+	if _, err := w.set.Load(ctx, Request{}); err == nil || !strings.Contains(err.Error(), "neither path nor name") {
+		t.Errorf("nothing: %v", err)
+	}
 	if _, err := w.set.Load(ctx, Request{Path: path("a.wasm")}); err == nil || !strings.Contains(err.Error(), "a is loaded") {
 		t.Errorf("twice: %v", err)
 	}
