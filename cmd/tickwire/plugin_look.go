@@ -253,4 +253,3 @@ What plugins cost at all, against the same logic in Go: tickwire bench plugin.`,
 	c.Flags().BoolVar(&asJSON, "json", false, "for scripts")
 	return c
 }
-

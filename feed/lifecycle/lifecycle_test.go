@@ -24,7 +24,9 @@ import (
 	"github.com/tickwire/tickwire/feed/symbols"
 	"github.com/tickwire/tickwire/internal/config"
 	"github.com/tickwire/tickwire/internal/testguest"
+	"github.com/tickwire/tickwire/plugins"
 	"github.com/tickwire/tickwire/plugins/store"
+	"github.com/tickwire/tickwire/plugins/trial"
 	"github.com/tickwire/tickwire/ringbuf"
 	"github.com/tickwire/tickwire/tick"
 )
@@ -525,7 +527,8 @@ func TestNewVersionThatFailsIsTakenBack(t *testing.T) {
 
 // TestTakenOut: a plugin that fails and has no version before it is taken out; rows go on, flagged, and status says so.
 func TestTakenOut(t *testing.T) {
-	w := newWorld(t, nil, map[string][]byte{"m.wasm": testguest.Mark("mark", "1.0.0", 1, 5)}, config.Plugin{Path: "m.wasm", MaxFailures: 2})
+	kept := filepath.Join(t.TempDir(), "kept")
+	w := newWorld(t, func(o *Options) { o.Config.KeepFailures = kept }, map[string][]byte{"m.wasm": testguest.Mark("mark", "1.0.0", 1, 5)}, config.Plugin{Path: "m.wasm", MaxFailures: 2})
 	now := w.background(t)
 	await(t, "the plugin", func() bool { return now.Load() == 1 })
 	w.size.Store(5)
@@ -545,6 +548,18 @@ func TestTakenOut(t *testing.T) {
 	}
 	if !strings.Contains(w.log.String(), "plugin is taken out") {
 		t.Errorf("the log says %s", w.log)
+	}
+	// What it failed on was kept, and fails again outside of the feed.
+	var cases []*trial.Case
+	await(t, "two failures that are kept", func() bool {
+		var err error
+		cases, err = trial.ReadCases(kept)
+		must(t, err)
+		return len(cases) == 2
+	})
+	fault, _, _, err := trial.Debug(testguest.Mark("mark", "1.0.0", 1, 5), func(*plugins.Plugin) (*trial.Case, error) { return cases[0], nil }, false, slog.New(slog.DiscardHandler))
+	if err != nil || fault == nil || !fault.Trap || fault.Instruction != "unreachable" {
+		t.Errorf("%+v, %v", fault, err)
 	}
 	// The same bytes again are another try, not nothing.
 	if a, err := w.set.Reload(t.Context(), Request{Name: "mark"}); err != nil || a.Same {
