@@ -213,7 +213,9 @@ func (w *world) read(t testing.TB, fn func(r *ringbuf.Mbp1Slot)) int {
 func (w *world) follow(t testing.TB, fn func(r *ringbuf.Mbp1Slot)) (wait func()) {
 	var done sync.WaitGroup
 	var ended atomic.Bool
+	gone := make(chan struct{})
 	done.Go(func() {
+		defer close(gone)
 		for {
 			last := ended.Load()
 			if n := w.read(t, fn); n == 0 {
@@ -224,7 +226,18 @@ func (w *world) follow(t testing.TB, fn func(r *ringbuf.Mbp1Slot)) (wait func())
 			}
 		}
 	})
-	return func() { w.end(t); ended.Store(true); done.Wait() }
+	return func() {
+		w.stop.Store(true)
+		left := make(chan struct{})
+		go func() { w.done.Wait(); close(left) }()
+		select { // while it reads, the gate is its own: end would lap it
+		case <-left:
+		case <-gone:
+		}
+		w.end(t)
+		ended.Store(true)
+		done.Wait()
+	}
 }
 
 // end stops the load.
