@@ -88,6 +88,7 @@ type customPlaces [len(ringbuf.Mbp1Slot{}.Plugin)]customPlace
 // customFollow is what a follower knows of its feed's plugins.
 type customFollow struct {
 	file       fs.FileInfo // that was read last
+	absent     bool        // before file, there was none
 	now, older customPlaces
 	since      uint64 // ts_publish from which now holds; before it, older
 	changed    bool   // older is known too
@@ -102,7 +103,7 @@ func (f *follower) lookCustom(log func(string, error)) {
 		if !errors.Is(err, fs.ErrNotExist) {
 			log(path, err)
 		}
-		*c = customFollow{} // no plugins: the words are nothing
+		*c = customFollow{absent: true} // no plugins: the words are nothing
 		return
 	}
 	if c.file != nil && os.SameFile(c.file, st) && c.file.ModTime().Equal(st.ModTime()) {
@@ -115,7 +116,7 @@ func (f *follower) lookCustom(log func(string, error)) {
 		log(path, err)
 		p = &ringbuf.Plugins{} // what the words are is not known: NULL
 	}
-	c.older, c.now, c.since, c.changed = c.now, f.s.places(p.Custom), p.Since, !first
+	c.older, c.now, c.since, c.changed = c.now, f.s.places(p.Custom), p.Since, !first || c.absent
 }
 
 // places finds the columns of a feed's words.

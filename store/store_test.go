@@ -293,16 +293,18 @@ func TestCustom(t *testing.T) {
 	}
 	see("without plugins")
 	tell(testDay+10, custom[1], custom[3], custom[0], ringbuf.PluginColumn{Name: "never", Type: "f64"}) // never is another type's
-	publish(l, ringbuf.KindMbp1, slot(9, 1, 2, 3, 4), slot(10, minus(5), minus(6), half, 4), slot(11, minus(1<<62), 0, 0, 0), slot(12, 1<<63-1, 0, 0, 0))
-	want = append(want, "NULL NULL NULL NULL NULL", fmt.Sprint(half, " -5 NULL -6 NULL"), "0 NULL NULL 0 NULL", "0 NULL NULL 0 NULL")
+	publish(l, ringbuf.KindMbp1, slot(9, 1, 2, 3, 4), slot(10, 0, 0, 0, 0), slot(10+settleNs, minus(5), minus(6), half, 4),
+		slot(11+settleNs, minus(1<<62), 0, 0, 0), slot(12+settleNs, 1<<63-1, 0, 0, 0))
+	want = append(want, "NULL NULL NULL NULL NULL", "NULL NULL NULL NULL NULL", fmt.Sprint(half, " -5 NULL -6 NULL"), "0 NULL NULL 0 NULL", "0 NULL NULL 0 NULL")
 	see("with plugins")
-	tell(testDay+100, custom[1], custom[2]) // count's place is due's now, score's is nobody's
-	publish(l, ringbuf.KindMbp1, slot(99, 1, 2, half, 0), slot(101, 1, 2, 3, 0), slot(100+settleNs, 1, 2, 3, 0), slot(200+settleNs, 1, 1<<64-1, 3, 0))
+	const next = 3 * settleNs
+	tell(testDay+next, custom[1], custom[2]) // count's place is due's now, score's is nobody's
+	publish(l, ringbuf.KindMbp1, slot(next-1, 1, 2, half, 0), slot(next, 1, 2, 3, 0), slot(next+settleNs, 1, 2, 3, 0), slot(next+settleNs, 1, 1<<64-1, 3, 0))
 	want = append(want, fmt.Sprint(half, " 1 NULL 2 NULL"), "NULL 1 NULL NULL NULL", "NULL 1 2 NULL NULL", "NULL 1 NULL NULL NULL")
 	see("other plugins")
 	must(t, os.WriteFile(path+"-", []byte("no JSON"), 0o600))
 	must(t, os.Rename(path+"-", path))
-	publish(l, ringbuf.KindMbp1, slot(300+settleNs, 1, 2, 3, 4))
+	publish(l, ringbuf.KindMbp1, slot(2*next, 1, 2, 3, 4))
 	want = append(want, "NULL NULL NULL NULL NULL")
 	see("a broken file")
 	must(t, os.Remove(path))

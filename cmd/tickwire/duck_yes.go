@@ -40,7 +40,7 @@ type local struct {
 	conn   sqlgw.Conn
 	store  *store.Store
 	stmt   sqlgw.Stmt
-	guests *guests
+	guests *guests // nil: none
 }
 
 func (l *local) ask(ctx context.Context, statement string) (sqlgw.Rows, error) {
@@ -66,7 +66,11 @@ func (l *local) close() error {
 	if l.stmt != nil {
 		errs = append(errs, l.stmt.Close())
 	}
-	return errors.Join(append(errs, l.conn.Close(), l.engine.Close(), l.store.Close(), l.guests.close())...)
+	errs = append(errs, l.conn.Close(), l.engine.Close(), l.store.Close())
+	if l.guests != nil {
+		errs = append(errs, l.guests.close())
+	}
+	return errors.Join(errs...)
 }
 
 // tablesNamed finds the tables that a statement may read: by the words in it. Without a statement it is all of them.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"os"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -54,16 +55,25 @@ func (g *guests) list() []config.Plugin {
 	return list
 }
 
-// openHere is open with this machine's configuration, for a command that has none of its own.
+// pluginConfig is [plugins] of the configuration that the environment names, for commands that have none of their own.
+func pluginConfig() (*config.Plugins, error) {
+	cfg, err := loadConfig(os.Getenv("TICKWIRE_CONFIG"))
+	if err != nil {
+		return nil, err
+	}
+	return &cfg.Plugins, nil
+}
+
+// openHere is open with pluginConfig.
 func (g *guests) openHere(errs io.Writer) error {
 	if len(g.paths)+len(g.params) == 0 {
 		return nil
 	}
-	cfg, err := loadConfig("")
+	c, err := pluginConfig()
 	if err != nil {
 		return err
 	}
-	return g.open(&cfg.Plugins, guestLog(errs))
+	return g.open(c, guestLog(errs))
 }
 
 // open reads and compiles the plugins. The configuration says whose signatures count.

@@ -112,6 +112,24 @@ func TestPluginFaults(t *testing.T) {
 	}
 }
 
+// TestPluginPolicy: what a configuration does not let load, commands do not run.
+func TestPluginPolicy(t *testing.T) {
+	guestCache(t)
+	file := filepath.Join(t.TempDir(), "t.toml")
+	if err := os.WriteFile(file, []byte("[plugins]\nunsigned = \"refuse\"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("TICKWIRE_CONFIG", file)
+	day, band := sampleDay(t), pluginExamples+"price-band"
+	for _, args := range [][]string{
+		{"sql", "--from", day, "--plugin", band, "SELECT 1"}, {"convert", day, "--to", "csv", "--out", "-", "--plugin", band}, {"replay", day, "--plugin", band},
+	} {
+		if code, out, errs := command(t, args...); code == exitOK || !strings.Contains(errs, "signed") {
+			t.Errorf("%v: exit %d, %s%s", args, code, out, errs)
+		}
+	}
+}
+
 // TestConvertPlugins: records carry what plugins made of their rows.
 func TestConvertPlugins(t *testing.T) {
 	guestCache(t)

@@ -118,11 +118,11 @@ func (o *replayOptions) intoRings(ctx context.Context, path string, errs io.Writ
 		}},
 	}
 	if len(list) > 0 {
-		here, err := loadConfig("")
+		c, err := pluginConfig()
 		if err != nil {
 			return err
 		}
-		cfg.Plugins = here.Plugins
+		cfg.Plugins = *c
 	}
 	cfg.Defaults()
 	if err := cfg.Validate(); err != nil {

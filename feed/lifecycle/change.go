@@ -75,6 +75,9 @@ func (s *Set) Load(ctx context.Context, r Request) (Answer, error) {
 	if spec.Path == "" {
 		spec.Name = r.Name
 	}
+	if err := spec.Check(); err != nil {
+		return Answer{}, err
+	}
 	v, err := s.open(ctx, spec)
 	if err != nil {
 		return Answer{}, err
@@ -110,6 +113,9 @@ func (s *Set) Reload(ctx context.Context, r Request) (Answer, error) {
 	}
 	if r.OnTrap != "" {
 		spec.OnTrap = r.OnTrap
+	}
+	if err := spec.Check(); err != nil {
+		return Answer{}, err
 	}
 	module, params, err := s.read(&spec)
 	if err != nil {

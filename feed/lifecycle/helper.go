@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"runtime"
 	"strings"
 	"syscall"
 	"time"
@@ -31,7 +32,9 @@ func (s *Set) help(ctx context.Context, module []byte) error {
 	args := append(s.o.Helper[1:len(s.o.Helper):len(s.o.Helper)], s.o.Config.CacheDir)
 	c := exec.CommandContext(ctx, s.o.Helper[0], args...)
 	c.Stdin = bytes.NewReader(module)
-	c.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // Control-C comes to us alone
+	runtime.LockOSThread() // the kernel looks at the thread that started the process
+	defer runtime.UnlockOSThread()
+	c.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL} // Control-C comes to us alone, and it ends with us
 	var said bytes.Buffer
 	c.Stderr = &said
 	err := c.Run()

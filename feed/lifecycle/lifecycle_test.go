@@ -24,7 +24,9 @@ import (
 	"github.com/tickwire/tickwire/feed/symbols"
 	"github.com/tickwire/tickwire/internal/config"
 	"github.com/tickwire/tickwire/internal/testguest"
+	"github.com/tickwire/tickwire/plugins"
 	"github.com/tickwire/tickwire/plugins/store"
+	"github.com/tickwire/tickwire/plugins/trial"
 	"github.com/tickwire/tickwire/ringbuf"
 	"github.com/tickwire/tickwire/tick"
 )
@@ -211,7 +213,9 @@ func (w *world) read(t testing.TB, fn func(r *ringbuf.Mbp1Slot)) int {
 func (w *world) follow(t testing.TB, fn func(r *ringbuf.Mbp1Slot)) (wait func()) {
 	var done sync.WaitGroup
 	var ended atomic.Bool
+	gone := make(chan struct{})
 	done.Go(func() {
+		defer close(gone)
 		for {
 			last := ended.Load()
 			if n := w.read(t, fn); n == 0 {
@@ -222,7 +226,18 @@ func (w *world) follow(t testing.TB, fn func(r *ringbuf.Mbp1Slot)) (wait func())
 			}
 		}
 	})
-	return func() { w.end(t); ended.Store(true); done.Wait() }
+	return func() {
+		w.stop.Store(true)
+		left := make(chan struct{})
+		go func() { w.done.Wait(); close(left) }()
+		select { // while it reads, the gate is its own: end would lap it
+		case <-left:
+		case <-gone:
+		}
+		w.end(t)
+		ended.Store(true)
+		done.Wait()
+	}
 }
 
 // end stops the load.
@@ -433,6 +448,12 @@ func TestLoadUnloadRollback(t *testing.T) {
 	_, err = w.set.Load(ctx, Request{Path: path("b.wasm")})
 	must(t, err)
 	told("a 1.0.0, b 2.0.0, a.mark, b.other")
+	if _, err := w.set.Load(ctx, Request{Path: path("a.wasm"), OnTrap: "stop"}); err == nil || !strings.Contains(err.Error(), `on_trap = "stop" is unknown`) {
+		t.Errorf("an unknown word: %v", err)
+	}
+	if _, err := w.set.Load(ctx, Request{}); err == nil || !strings.Contains(err.Error(), "neither path nor name") {
+		t.Errorf("nothing: %v", err)
+	}
 	if _, err := w.set.Load(ctx, Request{Path: path("a.wasm")}); err == nil || !strings.Contains(err.Error(), "a is loaded") {
 		t.Errorf("twice: %v", err)
 	}
@@ -525,7 +546,8 @@ func TestNewVersionThatFailsIsTakenBack(t *testing.T) {
 
 // TestTakenOut: a plugin that fails and has no version before it is taken out; rows go on, flagged, and status says so.
 func TestTakenOut(t *testing.T) {
-	w := newWorld(t, nil, map[string][]byte{"m.wasm": testguest.Mark("mark", "1.0.0", 1, 5)}, config.Plugin{Path: "m.wasm", MaxFailures: 2})
+	kept := filepath.Join(t.TempDir(), "kept")
+	w := newWorld(t, func(o *Options) { o.Config.KeepFailures = kept }, map[string][]byte{"m.wasm": testguest.Mark("mark", "1.0.0", 1, 5)}, config.Plugin{Path: "m.wasm", MaxFailures: 2})
 	now := w.background(t)
 	await(t, "the plugin", func() bool { return now.Load() == 1 })
 	w.size.Store(5)
@@ -545,6 +567,18 @@ func TestTakenOut(t *testing.T) {
 	}
 	if !strings.Contains(w.log.String(), "plugin is taken out") {
 		t.Errorf("the log says %s", w.log)
+	}
+	// What it failed on was kept, and fails again outside of the feed.
+	var cases []*trial.Case
+	await(t, "two failures that are kept", func() bool {
+		var err error
+		cases, err = trial.ReadCases(kept)
+		must(t, err)
+		return len(cases) == 2
+	})
+	fault, _, _, err := trial.Debug(testguest.Mark("mark", "1.0.0", 1, 5), func(*plugins.Plugin) (*trial.Case, error) { return cases[0], nil }, false, slog.New(slog.DiscardHandler))
+	if err != nil || fault == nil || !fault.Trap || fault.Instruction != "unreachable" {
+		t.Errorf("%+v, %v", fault, err)
 	}
 	// The same bytes again are another try, not nothing.
 	if a, err := w.set.Reload(t.Context(), Request{Name: "mark"}); err != nil || a.Same {

@@ -67,9 +67,9 @@ func (s *Set) judge() (back []*entry) {
 		}
 		m := e.now.plugin.Manifest()
 		if out && !e.now.out {
-			e.now.out = true
 			s.log.Error("plugin is taken out: rows pass it by, flagged, until it is reloaded", "plugin", m.Name, "version", m.Version, "failures", failures, "latest", why)
 		}
+		e.now.out = out // a change of the chain is another try for all of it
 		switch {
 		case !e.trial:
 		case failures > 0 && len(e.before) > 0:

@@ -16,6 +16,7 @@ import (
 	"github.com/tickwire/tickwire/plugins"
 	"github.com/tickwire/tickwire/plugins/deps"
 	"github.com/tickwire/tickwire/plugins/manifest"
+	"github.com/tickwire/tickwire/plugins/trial"
 	"github.com/tickwire/tickwire/ringbuf"
 )
 
@@ -205,10 +206,17 @@ func (s *Set) open(ctx context.Context, spec config.Plugin) (*version, error) {
 	return s.compile(ctx, spec, module, params)
 }
 
+// mostKept is how many failures of a version of a plugin are kept.
+const mostKept = 16
+
 // compile compiles a module, in the helper first: so what compiling needs and risks is another process's.
 func (s *Set) compile(ctx context.Context, spec config.Plugin, module, params []byte) (*version, error) {
 	if s.host == nil { // a feed without plugins needs no folder of theirs
-		h, err := plugins.New(plugins.Options{CacheDir: s.o.Config.CacheDir, Log: s.log})
+		o := plugins.Options{CacheDir: s.o.Config.CacheDir, Log: s.log}
+		if dir := s.o.Config.KeepFailures; dir != "" {
+			o.OnFailure = trial.Keep(dir, mostKept, s.log)
+		}
+		h, err := plugins.New(o)
 		if err != nil {
 			return nil, err
 		}

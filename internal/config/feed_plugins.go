@@ -1,6 +1,7 @@
 package config
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 
@@ -50,6 +51,13 @@ func (p *Plugin) validate(fs *faults, key string) {
 	if p.OnTrap != "" {
 		oneOf(fs, key+".on_trap", p.OnTrap, string(manifest.Pass), string(manifest.DropOutput), string(manifest.StopFeed))
 	}
+}
+
+// Check says what is wrong with an entry that is not of a file.
+func (p *Plugin) Check() error {
+	var fs faults
+	p.validate(&fs, "plugin")
+	return errors.Join(fs...)
 }
 
 // MostPlugins of a feed.

@@ -18,6 +18,9 @@ type Plugins struct {
 	CacheDir string `toml:"cache_dir"`
 	// Watch has running feeds take a plugin's new bytes when its file changes, or another version is enabled in Dir. The default is not to.
 	Watch bool `toml:"watch"`
+	// KeepFailures is a folder for what plugins of feeds failed on, to be run again by tickwire plugin debug: a file a failure, at most 16 of a version. The default is
+	// to keep nothing.
+	KeepFailures string `toml:"keep_failures"`
 	// Unsigned says what becomes of plugins that no key of Key has signed: allow or refuse. The default is refuse when there are keys, else allow.
 	Unsigned string `toml:"unsigned"`
 	// Key are those whose signatures count, each with the names of plugins that it may sign. The default is none.
@@ -44,6 +47,9 @@ func (p *Plugins) validate(fs *faults) {
 	}
 	if !filepath.IsAbs(p.CacheDir) {
 		fs.add("plugins.cache_dir", "= %q is no absolute path", p.CacheDir)
+	}
+	if p.KeepFailures != "" && !filepath.IsAbs(p.KeepFailures) {
+		fs.add("plugins.keep_failures", "= %q is no absolute path", p.KeepFailures)
 	}
 }
 

@@ -4,12 +4,15 @@ import (
 	"bytes"
 	"encoding/binary"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
+	"os"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
-	"sync/atomic"
 
 	"github.com/tickwire/tickwire/plugins"
 	"github.com/tickwire/tickwire/plugins/manifest"
@@ -105,25 +108,50 @@ func oneLine(s string) string {
 	}, s)
 }
 
-// Keep is a function for plugins.Options.OnFailure that writes what plugins failed on into a folder, which it makes: the first so many failures of the process, each a
-// file NAME-VERSION-N.txt for `tickwire plugin debug`. What cannot be written is logged.
+// Keep is a function for plugins.Options.OnFailure that writes what plugins failed on into a folder, which it makes. Of each version of a plugin there are at most so
+// many files, NAME-VERSION-1.txt and on; who wants more takes some away. What cannot be written is logged.
 func Keep(dir string, most int, log *slog.Logger) func(plugins.Dead) {
-	var kept atomic.Int64
 	return func(d plugins.Dead) {
-		n := kept.Add(1)
-		if n > int64(most) {
-			return
-		}
-		c, err := CaseOf(d)
-		path := ""
-		if err == nil {
-			c.Name = fmt.Sprintf("%s-%s-%d", d.Instance.Plugin().Manifest().Name, d.Instance.Plugin().Manifest().Version, n)
-			path, err = WriteCase(dir, c)
-		}
-		if err != nil {
+		path, err := keep(dir, most, d)
+		switch {
+		case err != nil:
 			log.Error("plugins: what a plugin failed on cannot be kept", "dir", dir, "error", err)
-			return
+		case path != "":
+			log.Warn("plugins: what a plugin failed on is kept for `tickwire plugin debug`", "file", path)
 		}
-		log.Warn("plugins: what a plugin failed on is kept for `tickwire plugin debug`", "file", path)
 	}
+}
+
+// keep writes a file under the first name that is free, whole or not at all; "": there are as many as there may be.
+func keep(dir string, most int, d plugins.Dead) (path string, err error) {
+	m := d.Instance.Plugin().Manifest()
+	name := func(n int) string { return filepath.Join(dir, fmt.Sprintf("%s-%s-%d%s", m.Name, m.Version, n, Extension)) }
+	if _, err := os.Lstat(name(most)); err == nil {
+		return "", nil
+	}
+	c, err := CaseOf(d)
+	if err == nil {
+		err = os.MkdirAll(dir, 0o755)
+	}
+	if err != nil {
+		return "", err
+	}
+	f, err := os.CreateTemp(dir, ".case-")
+	if err != nil {
+		return "", err
+	}
+	defer os.Remove(f.Name())
+	_, err = f.Write(c.Append(nil))
+	if err = errors.Join(err, f.Chmod(0o644), f.Close()); err != nil {
+		return "", err
+	}
+	for n := 1; n <= most; n++ {
+		if err = os.Link(f.Name(), name(n)); err == nil {
+			return name(n), nil
+		}
+		if !errors.Is(err, fs.ErrExist) {
+			return "", err
+		}
+	}
+	return "", nil
 }

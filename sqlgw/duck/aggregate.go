@@ -64,7 +64,11 @@ func (a *aggregate) update(chunk mapping.DataChunk, n int, of []state) error {
 		h.states = h.states[:0]
 		to, last, number := from, state(nil), uint32(0)
 		for to < len(h.rows) && to-from < most {
-			if s := of[h.rows[to]]; s != last { // rows of a group often follow each other
+			s := of[h.rows[to]]
+			if s == nil {
+				return a.wrong("DuckDB gave a row no state")
+			}
+			if s != last { // rows of a group often follow each other
 				known := false
 				if number, known = h.groups[s]; !known {
 					if len(h.states) == mostGroups {

@@ -79,7 +79,7 @@ var readable = map[mapping.StatementType]string{
 
 // Prepare parses and binds one statement.
 func (c *Conn) Prepare(_ context.Context, sql string, oids []uint32) (sqlgw.Stmt, error) {
-	if err := c.e.refuseOrdered(sql); err != nil {
+	if err := c.e.refuseUnfit(sql); err != nil {
 		return nil, err
 	}
 	s := &Stmt{c: c, sql: sql}

@@ -61,7 +61,7 @@ func (p *pool) get() (*hand, error) {
 	i, err := p.Plugin.Instance(plugins.Env{Params: p.Params, Now: now})
 	if err != nil {
 		<-p.room
-		return nil, err
+		return nil, said(err)
 	}
 	return &hand{Instance: i, groups: map[state]uint32{}}, nil
 }
