@@ -55,6 +55,8 @@ type Instance struct {
 	fuelPerRow int64
 	mostFuel   int64 // of a call
 	used       uint64
+	judged     int // unit and rows of the latest batch, for Dead
+	judgedRows int
 	dead       bool
 	started    bool
 	random     *rand.Rand
@@ -122,7 +124,7 @@ func (i *Instance) start() (err error) {
 	ctx := experimental.WithMemoryAllocator(i.ctx, experimental.MemoryAllocatorFunc(func(_, _ uint64) experimental.LinearMemory { return i.memory }))
 	i.module, err = i.plugin.host.runtime.InstantiateModule(ctx, i.plugin.compiled, wazero.NewModuleConfig().WithName("").WithStartFunctions())
 	if err != nil {
-		return &Failure{m.Name, m.Version, "start", true, false, err, ""}
+		return &Failure{Plugin: m.Name, Version: m.Version, Call: "start", Trap: true, Err: err}
 	}
 	i.fuel = i.module.ExportedGlobal(wasm.FuelName).(api.MutableGlobal)
 	for k, e := range exports {
@@ -259,6 +261,9 @@ func (i *Instance) trapped(fn int, err error, left int64) error {
 	i.flush(slog.LevelWarn)
 	m := i.plugin.manifest
 	f := &Failure{Plugin: m.Name, Version: m.Version, Call: exports[fn].name, Trap: true, Err: err}
+	if mark := i.module.ExportedGlobal(wasm.MarkName); mark != nil && i.plugin.host.mark {
+		f.At = int(uint32(mark.Get()))
+	}
 	if left < 0 {
 		f.Fuel, f.Err = true, errors.Join(errFuel, err)
 	}

@@ -65,6 +65,9 @@ func (k *keeper) handle(c *Chain, r report, again bool) {
 	}
 	s.latest.Store(&line)
 	s.plugin.say(slog.LevelError, text, slog.String("error", r.err.Error()))
+	if c.host.dead != nil && r.dead != nil {
+		c.host.dead(Dead{Instance: r.dead, Unit: r.dead.judged, Rows: r.dead.judgedRows, Err: r.err})
+	}
 	if err := r.dead.Close(); err != nil {
 		s.plugin.say(slog.LevelError, "plugins: closing an instance", slog.String("error", err.Error()))
 	}

@@ -20,9 +20,11 @@ import (
 
 func pluginCommand() *cobra.Command {
 	c := &cobra.Command{
-		Use: "plugin", Short: "WebAssembly plugins: the set of this machine, those of running feeds, signatures, registries",
-		Long: `plugin keeps the plugins of this machine: which versions are there, which of each is enabled, and which was before.
+		Use: "plugin", Short: "WebAssembly plugins: writing and testing them, the set of this machine, those of running feeds, signatures, registries",
+		Long: `plugin is for those who write plugins (docs/plugin-tools.md), keeps those of this machine (which versions are there, which of each is
+enabled, and which was before), and changes those of running feeds.
 
+  tickwire plugin new --lang rust --kind transform band  one to begin from; then build, test, debug, profile, bench, docs
   tickwire plugin keygen release.key                     a key to sign with, once
   tickwire plugin sign band.wasm --key release.key       whose it is
   tickwire plugin push band.wasm oci://host/desk/        where others find it
@@ -41,6 +43,8 @@ signatures count. plugins/ABI.md says what a plugin is.`,
 		pluginEnableCommand(), pluginDisableCommand(), pluginRollbackCommand(),
 		pluginKeygenCommand(), pluginSignCommand(), pluginVerifyCommand(),
 		pluginPushCommand(), pluginPullCommand(),
+		pluginNewCommand(), pluginBuildCommand(), pluginTestCommand(),
+		pluginDebugCommand(), pluginProfileCommand(), pluginBenchCommand(), pluginDocsCommand(),
 	)
 	c.AddCommand(livePluginCommands()...)
 	return c

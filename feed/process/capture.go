@@ -477,7 +477,7 @@ func (c *Capture) aside(lane *pipeline.Lane, p *nic.Packet) bool {
 			lane.SetNow(p.TsRecv)
 			lane.StartDay(midnight)
 		}
-		c.channels.err = errors.Join(c.channels.err, c.eachDefinition(func(m mdp3.Message) { lane.Main().Aside(m, 1) }))
+		c.channels.err = errors.Join(c.channels.err, c.eachDefinition(func(m mdp3.Message) { c.tellOnce(lane, m) }))
 	}
 	if !is {
 		return false
@@ -488,16 +488,22 @@ func (c *Capture) aside(lane *pipeline.Lane, p *nic.Packet) bool {
 		if used == 0 {
 			break
 		}
-		h := maphash.Bytes(c.seed, m)
-		if _, again := c.told[h]; !again {
-			lane.Main().Aside(m, 1)
-			if len(c.told) < mostAside {
-				c.told[h] = struct{}{}
-			}
-		}
+		c.tellOnce(lane, m)
 		blocks = blocks[used:]
 	}
 	return true
+}
+
+// tellOnce has the lane take a message that is said over and over, the first time.
+func (c *Capture) tellOnce(lane *pipeline.Lane, m mdp3.Message) {
+	h := maphash.Bytes(c.seed, m)
+	if _, again := c.told[h]; again {
+		return
+	}
+	lane.Main().Aside(m, 1)
+	if len(c.told) < mostAside {
+		c.told[h] = struct{}{}
+	}
 }
 
 // Scan plays a capture of packets to sinks instead of a lane, one for each channel with the decoder that is its: what they are given is what a lane would

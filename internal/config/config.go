@@ -55,8 +55,8 @@ type Feed struct {
 	Name        string `toml:"name"`
 	Protocol    string `toml:"protocol"`    // itch (default), xdp, mdp3, iex, fix, or the name of a parser among the feed's plugins
 	Version     string `toml:"version"`     // of the protocol, where there are several; the default is the newest
-	Product     string `toml:"product"`     // xdp: integrated (default), bbo or trades; iex: deep (default) or tops; mdp3: both (default), mbp or mbo; fix: levels (default), prices or orders; a plugin's: orders (default), levels or both
-	Market      string `toml:"market"`      // xdp: nyse, arca, american, national or texas; the default is product_id's, else nyse
+	Product     string `toml:"product"`     // xdp: integrated, bbo or trades (default: product_id's, else integrated); iex: deep (default) or tops; mdp3: both (default), mbp or mbo; fix: levels (default), prices or orders; a plugin's: orders (default), levels or both
+	Market      string `toml:"market"`      // xdp: nyse, arca, american, national or texas; the default is product_id's, else publisher's, else nyse
 	Prices      string `toml:"prices"`      // mdp3: conventional (default; the wire's times DisplayFactor, as definitions tell it) or wire
 	Definitions string `toml:"definitions"` // mdp3, of a file source: another capture, whose definitions are learned first
 	Schema      string `toml:"schema"`      // mdp3: path of an SBE schema newer than the one built in

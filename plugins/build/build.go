@@ -42,7 +42,12 @@ func (e *MissingError) Missing() bool { return true }
 func Build(dir string) (path string, err error) { return BuildTo(dir, dir) }
 
 // BuildTo is Build, with the module written to another folder.
-func BuildTo(dir, to string) (path string, err error) {
+func BuildTo(dir, to string) (path string, err error) { return build(dir, to, false) }
+
+// BuildNamed is BuildTo of a module that keeps the names of its functions, for people who look into it: stacks and profiles. The code is the same.
+func BuildNamed(dir, to string) (path string, err error) { return build(dir, to, true) }
+
+func build(dir, to string, named bool) (path string, err error) {
 	text, err := os.ReadFile(filepath.Join(dir, ManifestFile))
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
@@ -68,7 +73,7 @@ func BuildTo(dir, to string) (path string, err error) {
 	}
 	defer os.RemoveAll(temp)
 	out := filepath.Join(temp, "plugin.wasm")
-	if err := lang.compile(job{dir: abs, temp: temp, sources: sources, out: out}); err != nil {
+	if err := lang.compile(job{dir: abs, temp: temp, sources: sources, out: out, named: named}); err != nil {
 		return "", err
 	}
 	module, err := os.ReadFile(out)

@@ -42,6 +42,15 @@ func Languages() []string {
 type job struct {
 	dir, temp, out string
 	sources        []string
+	named          bool // names of functions stay in the module
+}
+
+// strip is one of two flags: with names, and without.
+func (j job) strip(named, bare string) string {
+	if j.named {
+		return named
+	}
+	return bare
 }
 
 // run calls a compiler. What it says is the error.
@@ -58,7 +67,7 @@ func (j job) run(env []string, name string, args ...string) error {
 // Of a plugin in C or C++. 16 KiB of stack are enough for what allocates nothing there, and below it there is no memory: an overflow traps.
 var (
 	clangFlags = []string{"--target=wasm32", "-O3", "-Wall", "-Wextra", "-Wno-unused-parameter", "-mbulk-memory"}
-	linkFlags  = []string{"--target=wasm32", "-nostdlib", "-Wl,--no-entry", "-Wl,--strip-all", "-Wl,--stack-first", "-Wl,-z,stack-size=16384"}
+	linkFlags  = []string{"--target=wasm32", "-nostdlib", "-Wl,--no-entry", "-Wl,--stack-first", "-Wl,-z,stack-size=16384"}
 	cppFlags   = []string{"-std=c++20", "-fno-exceptions", "-fno-rtti", "-fno-threadsafe-statics", "-Werror=global-constructors"}
 )
 
@@ -81,7 +90,7 @@ func (j job) clang(lang, tool string, flags []string) error {
 		return err
 	}
 	// Linked apart, without -O: with it the driver runs a wasm-opt that it finds in PATH, of whatever version, over what was linked.
-	link := append(slices.Clone(linkFlags), "-o", j.out)
+	link := append(slices.Clone(linkFlags), j.strip("-Wl,--strip-debug", "-Wl,--strip-all"), "-o", j.out)
 	for i, source := range j.sources {
 		object := filepath.Join(j.temp, fmt.Sprintf("%d.o", i))
 		args := append(slices.Clone(clangFlags), flags...)
@@ -145,7 +154,7 @@ func compileRust(j job) error {
 		return err
 	}
 	return j.run(nil, rustc, "--edition", "2021", "--target", rustTarget, "--crate-type", "cdylib", "--crate-name", "plugin",
-		"-C", "opt-level=3", "-C", "lto", "-C", "panic=abort", "-C", "strip=symbols", "-C", "target-feature=+bulk-memory",
+		"-C", "opt-level=3", "-C", "lto", "-C", "panic=abort", "-C", j.strip("strip=debuginfo", "strip=symbols"), "-C", "target-feature=+bulk-memory",
 		"-C", "link-arg=-zstack-size=16384", "-C", "link-arg=--stack-first", "-o", j.out, j.sources[0])
 }
 
@@ -178,7 +187,7 @@ func compileGo(j job) error {
 		return &MissingError{"Go", "go", "install Go 1.24 or later"}
 	}
 	return j.run([]string{"GOOS=wasip1", "GOARCH=wasm", "CGO_ENABLED=0"}, path,
-		"build", "-trimpath", "-buildvcs=false", "-buildmode=c-shared", "-ldflags=-s -w", "-o", j.out, ".")
+		"build", "-trimpath", "-buildvcs=false", "-buildmode=c-shared", j.strip("-ldflags=-w", "-ldflags=-s -w"), "-o", j.out, ".")
 }
 
 // AssemblyScriptVersion is the compiler that the SDK is tested with.
@@ -193,7 +202,11 @@ func compileAssemblyScript(j job) error {
 	if err != nil {
 		return fmt.Errorf("build: %w", err)
 	}
-	return j.run(nil, asc, j.sources[0], "-O3", "--noAssert", "--runtime", "stub", "--use", "abort=", "--outFile", out)
+	args := []string{j.sources[0], "-O3", "--noAssert", "--runtime", "stub", "--use", "abort=", "--outFile", out}
+	if j.named {
+		args = append(args, "--debug")
+	}
+	return j.run(nil, asc, args...)
 }
 
 // findAsc looks where npm puts it, in dir and the folders that dir is in, then in PATH.

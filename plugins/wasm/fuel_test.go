@@ -390,6 +390,13 @@ func FuzzInstrument(f *testing.F) {
 		if err == nil && errAfter != nil {
 			t.Fatalf("the engine takes it, but not what Instrument made of it: %v", errAfter)
 		}
+		if marked, err := wasm.InstrumentMarked(module); err == nil && errAfter == nil {
+			m, err := r.CompileModule(ctx, marked)
+			if err != nil {
+				t.Fatalf("the engine takes it, but not with marks: %v", err)
+			}
+			defer m.Close(ctx)
+		}
 		if err != nil || len(before.ImportedFunctions())+len(before.ImportedMemories()) > 0 {
 			return
 		}
