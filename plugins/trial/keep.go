@@ -125,7 +125,9 @@ func Keep(dir string, most int, log *slog.Logger) func(plugins.Dead) {
 // keep writes a file under the first name that is free, whole or not at all; "": there are as many as there may be.
 func keep(dir string, most int, d plugins.Dead) (path string, err error) {
 	m := d.Instance.Plugin().Manifest()
-	name := func(n int) string { return filepath.Join(dir, fmt.Sprintf("%s-%s-%d%s", m.Name, m.Version, n, Extension)) }
+	name := func(n int) string {
+		return filepath.Join(dir, fmt.Sprintf("%s-%s-%d%s", m.Name, m.Version, n, Extension))
+	}
 	if _, err := os.Lstat(name(most)); err == nil {
 		return "", nil
 	}
