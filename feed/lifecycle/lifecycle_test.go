@@ -618,7 +618,6 @@ func TestWatch(t *testing.T) {
 	defer running.Wait()
 	defer end()
 	await(t, "version 1", func() bool { return now.Load() == 1 })
-	time.Sleep(2 * lookEvery) // it looks at the file as it is first; how it could be waited for is not to be seen
 	w.write(t, "m.wasm", testguest.Mark("mark", "1.1.0", 2, 0))
 	await(t, "version 2", func() bool { return now.Load() == 2 })
 	w.write(t, "m.wasm", []byte("nothing of the kind"))

@@ -2,6 +2,7 @@ package lifecycle
 
 import (
 	"context"
+	"crypto/sha256"
 	"encoding/hex"
 	"os"
 	"time"
@@ -94,9 +95,10 @@ type fileState struct {
 func (s *Set) watchFiles(ctx context.Context, seen map[string]fileState) {
 	s.mu.Lock()
 	var names, paths []string
+	var runs [][32]byte // SHA-256 of what runs
 	for _, e := range s.use {
 		if e.spec.Path != "" {
-			names, paths = append(names, e.now.name()), append(paths, e.spec.Path)
+			names, paths, runs = append(names, e.now.name()), append(paths, e.spec.Path), append(runs, e.now.plugin.Digest())
 		}
 	}
 	s.mu.Unlock()
@@ -118,8 +120,13 @@ func (s *Set) watchFiles(ctx context.Context, seen map[string]fileState) {
 		now := fileState{size: st.Size(), changed: st.ModTime(), info: st}
 		same := known && !was.gone && was.size == now.size && was.changed.Equal(now.changed) && os.SameFile(was.info, now.info)
 		seen[path] = now
-		if same || !known {
+		if same {
 			continue
+		}
+		if !known { // it may have changed between being loaded and this first look
+			if module, err := store.ReadModule(file); err == nil && sha256.Sum256(module) == runs[i] {
+				continue
+			}
 		}
 		s.reloaded(ctx, names[i])
 	}
