@@ -258,6 +258,7 @@ func (i *Instance) code(fn int, fuel int64) error {
 
 func (i *Instance) trapped(fn int, err error, left int64) error {
 	i.dead = true
+	i.fuel.Set(wasm.InitialFuel) // for the line: there is no guest to be trapped
 	i.flush(slog.LevelWarn)
 	m := i.plugin.manifest
 	f := &Failure{Plugin: m.Name, Version: m.Version, Call: exports[fn].name, Trap: true, Err: err}

@@ -191,6 +191,9 @@ func (in *instrument) readExports(r *reader) error {
 		if e.Name == FuelName || in.marked && e.Name == MarkName {
 			return fmt.Errorf("offset %d: the export %s is the host's", e.At, e.Name)
 		}
+		if e.Kind == KindGlobal && e.Index >= in.globals {
+			return fmt.Errorf("offset %d: global %d, but it has %d", e.At, e.Index, in.globals)
+		}
 	}
 	return err
 }
@@ -302,6 +305,9 @@ func (in *instrument) appendBody(out []byte, r *reader) ([]byte, error) {
 			out = in.appendMark(out, r.base+from)
 		}
 		var behind []byte
+		if err := in.own(r, op, from); err != nil {
+			return nil, err
+		}
 		switch op {
 		case opBlock, opIf:
 			depth, blocks = depth+1, blocks+1
@@ -331,6 +337,18 @@ func (in *instrument) appendBody(out []byte, r *reader) ([]byte, error) {
 		return nil, r.fail(fmt.Sprintf("%d branches in tables, but at most %d", in.targets, mostTargets))
 	}
 	return out, r.end()
+}
+
+// own sees that an instruction names a global or a function of the module's own: those that are added stand behind them, and a module that named the next number
+// would be valid with them there. It could give itself fuel.
+func (in *instrument) own(r *reader, op, from int) error {
+	switch {
+	case (op == opGlobalGet || op == opGlobalSet) && r.number >= in.globals:
+		return r.failAt(from, fmt.Sprintf("global %d, but it has %d", r.number, in.globals))
+	case (op == opCall || op == opRefFunc) && r.number >= in.chargeIndex:
+		return r.failAt(from, fmt.Sprintf("function %d, but it has %d", r.number, in.chargeIndex))
+	}
+	return nil
 }
 
 // appendTake appends the instructions that take the i64 which cost pushes.
