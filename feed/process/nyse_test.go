@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -75,10 +76,11 @@ id = %d
 // nyseBox is a venue in the sending namespace.
 type nyseBox struct {
 	*xdp.Venue
-	gen  xdpgen.Options
-	id   uint8                      // product_id, where it is not the default
-	lack func(n int, m []byte) bool // messages that the venue itself leaves out; nil: none
-	ran  chan error
+	gen   xdpgen.Options
+	id    uint8                      // product_id, where it is not the default
+	lack  func(n int, m []byte) bool // messages that the venue itself leaves out; nil: none
+	ran   chan error
+	given atomic.Bool // the source has given its last message
 }
 
 func newBox(t *testing.T, p *netns.Pair, seed uint64, rate float64, lines mold.LinesOptions, requests xdp.RequestOptions, linger time.Duration) *nyseBox {
@@ -115,7 +117,7 @@ func (b *nyseBox) source(t *testing.T, rate float64) mold.Source {
 	t.Helper()
 	g, err := xdpgen.New(b.gen)
 	must(t, err)
-	return &firstOf{Source: xdp.Live(g, rate, 10*3600*1e9), left: nyseMessages, lack: b.lack}
+	return &firstOf{Source: xdp.Live(g, rate, 10*3600*1e9), left: nyseMessages, lack: b.lack, given: &b.given}
 }
 
 // firstOf is the beginning of a source: a session that ends has no orders left.
@@ -123,6 +125,7 @@ type firstOf struct {
 	mold.Source
 	left, seen int
 	lack       func(n int, m []byte) bool
+	given      *atomic.Bool // there are no more
 }
 
 func (s *firstOf) Next(dst []byte) ([]byte, bool) {
@@ -132,8 +135,12 @@ func (s *firstOf) Next(dst []byte) ([]byte, bool) {
 			continue
 		}
 		s.left--
+		if !ok {
+			s.given.Store(true)
+		}
 		return out, ok
 	}
+	s.given.Store(true)
 	return dst, false
 }
 
