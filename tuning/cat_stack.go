@@ -12,10 +12,8 @@ import (
 func stackChecks() []*Check {
 	const section = "network stack"
 	return []*Check{
-		{ID: "net.igmp_max", Section: section, Title: "memberships a socket may have", Severity: Crit, Risk: R1, Want: ">=512", valid: validNumbers,
-			Why: "the default of 20 refuses the next group (ENOBUFS)", Look: func(h *Host) Finding {
-				return h.settings(setting{sysctl: "net.ipv4.igmp_max_memberships", def: "20"}, setting{sysctl: "net.ipv4.igmp_max_msf", want: ">=10", def: "10"})
-			}},
+		{ID: "net.igmp_max", Section: section, Title: "memberships a socket may have", Severity: Crit, Risk: R1,
+			Why: "the default of 20 refuses the next group (ENOBUFS)", Look: lookIGMPMax},
 		{ID: "net.igmp_state", Section: section, Title: "groups are joined", Severity: Crit, NICs: true,
 			Why: "a group that is not joined on its interface does not come in", Human: "start the feed; look at its log for refused joins", Look: lookIGMP},
 		{ID: "net.rp_filter", Section: section, Title: "reverse path filter", Severity: Major, Risk: R4, NICs: true,
@@ -51,6 +49,28 @@ func stackChecks() []*Check {
 		{ID: "net.ns", Section: section, Title: "network namespace", Severity: Info,
 			Why: "limits and settings of interfaces are of a namespace: run this in the receiver's", Look: lookNetNS},
 	}
+}
+
+// maxMemberships is what the kernel's memory for options of a socket allows, about.
+const maxMemberships = 5459
+
+func lookIGMPMax(h *Host) Finding {
+	groups := 0
+	for _, f := range h.Plan.Interfaces {
+		groups += len(f.Groups) // one socket may join them all
+	}
+	const key = "net.ipv4.igmp_max_memberships"
+	if groups == 0 {
+		n, err := h.Int(sysctlPath(key))
+		if err != nil {
+			return unread(err)
+		}
+		return note(n, "the plan names no groups: whether that is enough is not known")
+	}
+	if groups > maxMemberships {
+		return deviates(groups, "at most 5459 groups a socket", "no setting allows so many: join by several sockets")
+	}
+	return h.settings(setting{sysctl: key, want: ">=" + strconv.Itoa(groups), def: "20"}, setting{sysctl: "net.ipv4.igmp_max_msf", want: ">=1", def: "10"})
 }
 
 // igmpGroups are the groups of /proc/net/igmp by device, whose numbers are in the processor's byte order (little-endian).

@@ -71,7 +71,7 @@ func (h *Host) Param(name string) (value string, ok bool, err error) {
 func paramText(name, value string, ok bool) string {
 	switch {
 	case !ok:
-		return "(not there)"
+		return "no " + name
 	case value == "":
 		return name
 	}

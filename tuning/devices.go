@@ -42,7 +42,6 @@ var groups = map[string]struct{ source string }{
 	"adjtimex": {"adjtimex"},
 	"audit":    {"audit netlink AUDIT_GET"},
 	"phc":      {"PTP_SYS_OFFSET_EXTENDED"},
-	"nft":      {"nfnetlink, rules"},
 }
 
 // Driver is group "driver".
@@ -217,11 +216,6 @@ type Audit struct {
 type PHC struct {
 	OffsetNs int64 `json:"offset_ns"` // PHC less CLOCK_REALTIME
 	WindowNs int64 `json:"window_ns"` // the reading took so long
-}
-
-// NFT is group "nft".
-type NFT struct {
-	Rules int `json:"rules"`
 }
 
 // fakeDevices answers from files of a tree: nic/<name>.json for an interface, system.json for the machine, each an object by

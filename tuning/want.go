@@ -224,7 +224,11 @@ func (h *Host) settings(list ...setting) Finding {
 				wrong = append(wrong, text)
 			}
 		}
-		wanted = append(wanted, label+"="+wantText(s.want))
+		if s.want[0] == '<' || s.want[0] == '>' {
+			wanted = append(wanted, label+" "+wantText(s.want))
+		} else {
+			wanted = append(wanted, label+"="+wantText(s.want))
+		}
 	}
 	if failed != nil && len(wrong) == 0 {
 		return unread(failed)
@@ -242,7 +246,9 @@ func (h *Host) settings(list ...setting) Finding {
 	switch {
 	case len(wrong) > 0:
 		f.bad, f.Changes = true, changes
-		f.Reason = strings.Join(wrong, ", ")
+		if len(wrong) < len(shown) { // else what is shown is all wrong, and says so
+			f.Reason = strings.Join(wrong, ", ")
+		}
 		if pending > 0 {
 			f.Persistence = Pending
 		}

@@ -270,4 +270,3 @@ func (f *checkFlags) follow(cmd *cobra.Command, h *tuning.Host, before *tuning.R
 		}
 	}
 }
-
