@@ -79,7 +79,7 @@ func Open(root string, plan *Plan) (*Host, error) {
 
 func errnoOf(name string) syscall.Errno {
 	for _, e := range []syscall.Errno{unix.EPERM, unix.EACCES, unix.EINVAL, unix.EOPNOTSUPP, unix.ENODEV, unix.ENOENT, unix.EIO, unix.ESRCH, unix.ENXIO} {
-		if unix.ErrnoName(e) == name {
+		if unix.ErrnoName(e) == name || e == unix.EOPNOTSUPP && name == "EOPNOTSUPP" {
 			return e
 		}
 	}
@@ -167,6 +167,9 @@ func (h *Host) record(source, value string, err error) {
 func plainError(err error) string {
 	var e syscall.Errno
 	if errors.As(err, &e) {
+		if e == unix.EOPNOTSUPP {
+			return "EOPNOTSUPP: " + e.Error() // ErrnoName knows it by its other name
+		}
 		return unix.ErrnoName(e) + ": " + e.Error()
 	}
 	if errors.Is(err, fs.ErrNotExist) {
@@ -459,5 +462,5 @@ func (h *Host) uevent(nic, key string) string {
 // Physical says whether an interface is a device of a bus that is not the hypervisor's.
 func (h *Host) Physical(nic string) bool { return h.BDF(nic) != "" && h.DriverOf(nic) != "virtio_net" }
 
-// native reads what /dev files answer.
+// native32 reads a number of a device file, which is in the processor's byte order.
 func native32(b []byte) int32 { return int32(binary.NativeEndian.Uint32(b)) }
