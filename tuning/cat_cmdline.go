@@ -80,13 +80,16 @@ func lookIsolcpus(h *Host) Finding {
 	}
 	group, _ := h.List("/sys/fs/cgroup/cpuset.cpus.isolated")
 	isolated, need := boot.Union(group), h.Plan.Busy()
-	value, _, _ := h.Param("isolcpus")
+	value, _, lineErr := h.Param("isolcpus")
 	want := need.String() + " isolated, with managed_irq"
 	change := setBoot("isolcpus", "domain,managed_irq,"+need.String(), R3)
 	good := h.covers(need)
 	f := pass(isolated, want)
 	if left := need.Without(isolated); len(left) > 0 {
 		f = deviates(isolated, want, "not isolated: "+left.String(), change)
+	} else if lineErr != nil && len(need.And(boot)) > 0 {
+		f = unread(lineErr)
+		f.Effective, f.Want, f.Reason = valueOf(isolated), want, "isolated; whether with managed_irq: "+f.Reason
 	} else if _, flags, _ := ParseBootCPUs(value, h.Possible()); len(need.And(boot)) > 0 && !slices.Contains(flags, "managed_irq") {
 		f = Finding{Status: Warn, Effective: valueOf(isolated), Want: want, Reason: "isolcpus without managed_irq: interrupts that the kernel places itself may land there", Changes: nil,
 			Human: "add managed_irq to isolcpus: " + change.Command}
@@ -206,7 +209,10 @@ func lookCmdCstate(h *Host) Finding {
 	if driver == "none" {
 		return skip("no driver of idle states")
 	}
-	idle, polls, _ := h.Param("idle")
+	idle, polls, err := h.Param("idle")
+	if err != nil {
+		return unread(err)
+	}
 	intel, hasIntel, _ := h.Param("intel_idle.max_cstate")
 	acpi, hasACPI, _ := h.Param("processor.max_cstate")
 	text := strings.Join([]string{"driver " + driver, paramText("intel_idle.max_cstate", intel, hasIntel), paramText("processor.max_cstate", acpi, hasACPI), paramText("idle", idle, polls)}, ", ")
@@ -381,13 +387,11 @@ func lookAudit(h *Host) Finding {
 }
 
 func lookIOMMU(h *Host) Finding {
-	groups := 0
 	return h.eachPCI(func(nic, bdf string) Finding {
 		to := h.LinkName("/sys/bus/pci/devices/" + bdf + "/iommu_group")
 		if to == "" {
 			return skip("no IOMMU group")
 		}
-		groups++
 		kind, err := h.Read("/sys/kernel/iommu_groups/" + to + "/type")
 		if err != nil {
 			return unread(err)
@@ -445,7 +449,9 @@ func lookCmdSMT(h *Host) Finding {
 		return f
 	}
 	f := h.param("nosmt", "", func(_ string, ok bool) bool { return ok })
-	f.Effective = Value{Raw: "smt " + control + ", " + f.Effective.Raw}
+	if f.Effective.Raw != "" {
+		f.Effective = Value{Raw: "smt " + control + ", " + f.Effective.Raw}
+	}
 	return f
 }
 

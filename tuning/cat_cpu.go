@@ -19,7 +19,7 @@ func cpuChecks() []*Check {
 		{ID: "cpu.governor", Section: section, Title: "frequency governor", Severity: Major, Risk: R1, Bare: true, Want: "performance",
 			Why:   "the clock follows the load, and the first packets of a burst find it low",
 			Human: "for good: tuned, cpupower.service, or cpufreq.default_governor=performance on the command line",
-			Look:  settings(setting{path: cpuDir + "cpufreq/policy*/scaling_governor", udev: cpuRule})},
+			Look:  settings(setting{path: cpuDir + "cpufreq/policy*/scaling_governor", udev: cpuRule, attr: "cpufreq/"})},
 		{ID: "cpu.epp", Section: section, Title: "energy preference", Severity: Major, Risk: R1, Bare: true,
 			Why: "with another preference the processor itself saves power between bursts", Human: "for good: a unit or tuned",
 			Look: settings(setting{path: cpuDir + "cpufreq/policy*/energy_performance_preference", want: "performance"},

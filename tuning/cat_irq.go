@@ -398,7 +398,10 @@ func (h *Host) eachPCI(look func(nic, bdf string) Finding) Finding {
 func join(names []string, all []Finding) Finding {
 	if len(all) == 1 {
 		f := all[0]
-		if f.Reason != "" {
+		if f.Reason == f.Effective.Raw {
+			f.Reason = ""
+		}
+		if f.Reason != "" && !strings.HasPrefix(f.Reason, names[0]+":") && !strings.HasPrefix(f.Reason, names[0]+" ") {
 			f.Reason = names[0] + ": " + f.Reason
 		}
 		return f

@@ -16,7 +16,7 @@ func pciChecks() []*Check {
 	const section = "pcie"
 	return []*Check{
 		{ID: "pci.numa", Section: section, Title: "node of the NIC is known", Severity: Crit, NICs: true,
-			Why: "without it nobody can put cores and memory near the NIC", Human: "another slot, or a firmware that tells", Look: lookPCINuma},
+			Why: "without it nobody can put cores and memory near the NIC", Human: "the plan's cores on the NIC's node, another slot, or a firmware that tells", Look: lookPCINuma},
 		{ID: "pci.link", Section: section, Title: "width and speed of the link", Severity: Crit, NICs: true,
 			Why: "a link of half its width adds latency and loses bursts", Human: "another slot, seat the card again, BIOS (bifurcation)", Look: lookPCILink},
 		{ID: "pci.payload", Section: section, Title: "payload and read request", Severity: Minor, Risk: R2, Bare: true, NICs: true, Want: ">=256", valid: validNumbers,
@@ -25,15 +25,15 @@ func pciChecks() []*Check {
 			Why: "leaving L1 takes µs", Human: "for good: BIOS, or pcie_aspm.policy=performance", Look: func(h *Host) Finding {
 				return h.eachPCI(func(nic, bdf string) Finding {
 					rule := `SUBSYSTEM=="pci", KERNEL=="` + bdf + `"`
-					return h.settings(setting{path: pciDir + bdf + "/link/l0s_aspm", want: "0", udev: rule}, setting{path: pciDir + bdf + "/link/l1_aspm", want: "0", udev: rule},
-						setting{path: pciDir + bdf + "/link/l1_1_aspm", want: "0", udev: rule}, setting{path: pciDir + bdf + "/link/l1_2_aspm", want: "0", udev: rule},
-						setting{path: pciDir + bdf + "/link/clkpm", want: "0", udev: rule})
+					return h.settings(setting{path: pciDir + bdf + "/link/l0s_aspm", want: "0", udev: rule, attr: "link/"}, setting{path: pciDir + bdf + "/link/l1_aspm", want: "0", udev: rule, attr: "link/"},
+						setting{path: pciDir + bdf + "/link/l1_1_aspm", want: "0", udev: rule, attr: "link/"}, setting{path: pciDir + bdf + "/link/l1_2_aspm", want: "0", udev: rule, attr: "link/"},
+						setting{path: pciDir + bdf + "/link/clkpm", want: "0", udev: rule, attr: "link/"})
 				})
 			}},
 		{ID: "pci.pm", Section: section, Title: "runtime power management", Severity: Minor, Risk: R1, NICs: true,
 			Why: "a device that sleeps has to wake first", Look: func(h *Host) Finding {
 				return h.eachPCI(func(nic, bdf string) Finding {
-					return h.settings(setting{path: pciDir + bdf + "/power/control", want: "on", udev: `SUBSYSTEM=="pci", KERNEL=="` + bdf + `"`})
+					return h.settings(setting{path: pciDir + bdf + "/power/control", want: "on", udev: `SUBSYSTEM=="pci", KERNEL=="` + bdf + `"`, attr: "power/"})
 				})
 			}},
 		{ID: "pci.aer", Section: section, Title: "errors on the bus", Severity: Major, NICs: true,

@@ -60,6 +60,9 @@ func lookClocksource(h *Host) Finding {
 	if err != nil {
 		return unread(err)
 	}
+	if now == "" {
+		return Finding{Status: Error, Reason: clockDir + "current_clocksource is empty"}
+	}
 	others, _ := h.Read(clockDir + "available_clocksource")
 	virt := h.Virt()
 	good := []string{"tsc", "arch_sys_counter"}
@@ -260,8 +263,9 @@ func lookPTP4L(h *Host) Finding {
 		if len(found) == 0 {
 			return deviates("not running", "running, port SLAVE", "nobody keeps the NIC's clock")
 		}
-		return Finding{Status: Error, Effective: Value{Raw: found[0].Name + " runs"}, Want: "running, port SLAVE",
-			Reason: "it runs; its port's state is not read here: ticktune ptp, or pmc -u -b 0 'GET TIME_STATUS_NP' 'GET PORT_DATA_SET'"}
+		f := note(found[0].Name+" runs", "whether its port is SLAVE it has to be asked itself: pmc -u -b 0 'GET TIME_STATUS_NP' 'GET PORT_DATA_SET'")
+		f.Want = "running, port SLAVE"
+		return f
 	})
 }
 

@@ -242,7 +242,7 @@ func setNIC(nic, key, value, old, flag, args, undo string, risk Risk) Change {
 func setLink(nic, key, value string, risk Risk) Change {
 	file := "/etc/systemd/network/90-feed-" + nic + ".link"
 	return Change{Kind: Link, Target: nic, Key: key, Value: value, Persistent: true, Risk: risk,
-		Command: "printf '[Match]\\nOriginalName=" + nic + "\\n[Link]\\n" + key + "=" + value + "\\n' > " + file, Undo: "rm " + file}
+		Command: "printf '[Match]\\nOriginalName=" + nic + "\\n[Link]\\n" + key + "=" + value + "\\n' >> " + file, Undo: "sed -i '/^" + key + "=/d' " + file}
 }
 
 // setUdev writes an attribute of a device each time that it appears.

@@ -285,11 +285,24 @@ func remedy(c *Check, f Finding) *Remediation {
 	return m
 }
 
-// Changes are all that would make the machine as wanted, in the catalogue's order.
+// Changes are all that would make the machine as wanted, in the report's order. What two checks ask for is there once, under
+// the first.
 func (r *Report) Changes() (all []Change) {
+	type what struct {
+		kind               Kind
+		target, key, value string
+		persistent         bool
+	}
+	seen := map[what]bool{}
 	for _, res := range r.Checks {
-		if res.Remediation != nil && res.Status != Waived {
-			all = append(all, res.Remediation.Changes...)
+		if res.Remediation == nil || res.Status == Waived {
+			continue
+		}
+		for _, c := range res.Remediation.Changes {
+			if w := (what{c.Kind, c.Target, c.Key, c.Value, c.Persistent}); !seen[w] {
+				seen[w] = true
+				all = append(all, c)
+			}
 		}
 	}
 	return all

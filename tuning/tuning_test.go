@@ -178,6 +178,9 @@ func TestOutcomes(t *testing.T) {
 		{"refuse", "nic.xdp", Error, "xdp"},
 		{"refuse", "cmdline.skew_tick", Error, "privilege"},
 		{"refuse", "time.single", Error, "stat"},
+		{"refuse", "time.clocksource", Error, "empty"},
+		{"refuse", "cmdline.isolcpus", Error, "managed_irq"},
+		{"refuse", "cmdline.cstate", Error, "privilege"},
 	} {
 		h := hosts[r.machine]
 		if h == nil {

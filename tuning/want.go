@@ -139,7 +139,8 @@ type setting struct {
 	def    string // what the kernel has by itself: then nothing need be configured
 	chosen bool   // the file shows all words, with the chosen one in brackets
 	temp   bool   // a constant file of /sys: tmpfiles.d brings it about at boot
-	udev   string // the match of a udev rule that does
+	udev   string // the match of a udev rule that does, for the device that appears
+	attr   string // and the folder of the attribute below the device, with a slash at its end
 	unfix  bool   // it cannot be written
 }
 
@@ -166,6 +167,7 @@ func (h *Host) settings(list ...setting) Finding {
 				continue
 			}
 		}
+		ruled := false
 		byValue, order := map[string][]string{}, []string{}
 		for _, name := range names {
 			text, err := h.Read(name)
@@ -210,18 +212,17 @@ func (h *Host) settings(list ...setting) Finding {
 			changes = append(changes, setFile(name, s.set, text, h.check.Risk))
 			if s.temp {
 				changes = append(changes, setTmpfile(name, s.set, h.check.Risk))
-			} else if s.udev != "" {
-				changes = append(changes, setUdev(name, s.udev, label, s.set, h.check.Risk))
+			} else if s.udev != "" && !ruled { // one rule is for all devices alike
+				changes, ruled = append(changes, setUdev(name, s.udev, s.attr+label, s.set, h.check.Risk)), true
 			}
 		}
 		for _, v := range order {
 			text := label + "=" + short(v)
-			if n := len(byValue[v]); n > 1 {
-				text += fmt.Sprintf(" (%d times)", n)
-			}
-			shown = append(shown, text)
-			if !meets(v, s.want) {
-				wrong = append(wrong, text)
+			for range byValue[v] {
+				shown = append(shown, text)
+				if !meets(v, s.want) {
+					wrong = append(wrong, text)
+				}
 			}
 		}
 		if s.want[0] == '<' || s.want[0] == '>' {
@@ -236,12 +237,13 @@ func (h *Host) settings(list ...setting) Finding {
 	if seen == 0 {
 		return unread(missing)
 	}
-	f := Finding{Status: Pass, Effective: Value{Raw: strings.Join(shown, " ")}, Want: strings.Join(wanted, ", ")}
+	shown, wrong = counted(shown), counted(wrong)
+	f := Finding{Status: Pass, Effective: Value{Raw: strings.Join(shown, " ")}, Want: strings.Join(counted(wanted), ", ")}
 	if seen == 1 {
 		f.Effective.Parsed = last.Parsed
 	}
 	if len(configured) > 0 {
-		f.Configured = Value{Raw: strings.Join(slices.Compact(configured), " ")}
+		f.Configured = Value{Raw: strings.Join(counted(configured), " ")}
 	}
 	switch {
 	case len(wrong) > 0:
@@ -258,6 +260,22 @@ func (h *Host) settings(list ...setting) Finding {
 		f.Persistence = Kept
 	}
 	return f
+}
+
+// counted is each text once, with how many times it was there.
+func counted(texts []string) (once []string) {
+	times := map[string]int{}
+	for _, t := range texts {
+		if times[t]++; times[t] == 1 {
+			once = append(once, t)
+		}
+	}
+	for i, t := range once {
+		if times[t] > 1 {
+			once[i] = fmt.Sprintf("%s (%d times)", t, times[t])
+		}
+	}
+	return once
 }
 
 type missingError struct{ name string }
