@@ -15,8 +15,34 @@ var machines = []string{"mlx5", "ice", "vm", "arm", "container", "cgroup1", "off
 // noon is when tests look: waivers expire by it.
 var noon = time.Date(2026, 3, 2, 12, 0, 0, 0, time.UTC)
 
-// machine makes a tree of an archive, and opens it with its own plan.
+// shared are trees that tests only look at: one has a thousand files.
+var shared struct{ dir string }
+
+func TestMain(m *testing.M) {
+	dir, err := os.MkdirTemp("", "tuning")
+	if err != nil {
+		panic(err)
+	}
+	shared.dir = dir
+	code := m.Run()
+	os.RemoveAll(dir)
+	os.Exit(code)
+}
+
+// machine opens a machine with its own plan, to look at.
 func machine(t testing.TB, name string) *Host {
+	t.Helper()
+	dir := filepath.Join(shared.dir, name)
+	if _, err := os.Stat(dir); err != nil {
+		if err := fakeroot.Write(dir, os.DirFS("testdata/machines"), name+".txtar"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return openMachine(t, dir)
+}
+
+// ownMachine makes a tree that the test may change.
+func ownMachine(t testing.TB, name string) *Host {
 	t.Helper()
 	dir := t.TempDir()
 	if err := fakeroot.Write(dir, os.DirFS("testdata/machines"), name+".txtar"); err != nil {

@@ -126,7 +126,6 @@ func TestOutcomes(t *testing.T) {
 		want        Status
 		part        string // of reason, or of what is in effect
 	}
-	hosts := map[string]*Host{}
 	for _, r := range []row{
 		{"mlx5", "cmdline.isolcpus", Pass, "8-11"},
 		{"mlx5", "cmdline.cstate", Pass, "1 µs"},
@@ -182,13 +181,8 @@ func TestOutcomes(t *testing.T) {
 		{"refuse", "cmdline.isolcpus", Error, "managed_irq"},
 		{"refuse", "cmdline.cstate", Error, "privilege"},
 	} {
-		h := hosts[r.machine]
-		if h == nil {
-			h = machine(t, r.machine)
-			hosts[r.machine] = h
-		}
 		t.Run(r.machine+" "+r.id, func(t *testing.T) {
-			got := outcome(t, h, r.id)
+			got := outcome(t, machine(t, r.machine), r.id)
 			text := got.Reason
 			if got.Effective != nil {
 				text += " " + got.Effective.Raw
@@ -406,7 +400,7 @@ func TestWaiverEnds(t *testing.T) {
 
 // TestTransitions: a second look tells what changed, and only that.
 func TestTransitions(t *testing.T) {
-	h := machine(t, "mlx5")
+	h := ownMachine(t, "mlx5")
 	before := h.Run(Select{})
 	if again := h.Run(Select{}); len(Transitions(before, again)) != 0 {
 		t.Errorf("nothing changed: %v", Transitions(before, again))
@@ -478,7 +472,7 @@ func TestFormats(t *testing.T) {
 
 // TestControlCharacters: what a file of the machine holds does not steer the terminal.
 func TestControlCharacters(t *testing.T) {
-	h := machine(t, "mlx5")
+	h := ownMachine(t, "mlx5")
 	set(t, h, "/sys/devices/system/clocksource/clocksource0/current_clocksource", "\x1b[2Jevil\n")
 	var b bytes.Buffer
 	if err := h.Run(Select{Only: []string{"time.clocksource"}}).Text(&b, Style{}); err != nil {

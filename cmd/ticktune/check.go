@@ -118,7 +118,6 @@ answers for it, in the plan). In the profile colo what is major or crit fails; i
 	fl.BoolVar(&f.junit, "junit", false, "a JUnit test suite")
 	fl.StringVar(&f.explain, "explain", "", "all about one check `id`, and what was read for it here")
 	fl.DurationVar(&f.watch, "watch", 0, "look again each `interval` (at least 1s), and tell only what changes")
-	check.MarkFlagsMutuallyExclusive("json", "jsonl", "junit", "explain")
 
 	var ef planFlags
 	explain := &cobra.Command{
@@ -199,6 +198,15 @@ func near(id string) string {
 }
 
 func (f *checkFlags) run(cmd *cobra.Command) error {
+	formats := 0
+	for _, on := range []bool{f.asJSON, f.lines, f.junit, f.explain != ""} {
+		if on {
+			formats++
+		}
+	}
+	if formats > 1 {
+		return usage(errors.New("--json, --jsonl, --junit and --explain exclude each other"))
+	}
 	if f.explain != "" {
 		return explainOne(cmd, &f.planFlags, f.explain)
 	}
