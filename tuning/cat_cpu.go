@@ -31,7 +31,7 @@ func cpuChecks() []*Check {
 		{ID: "cpu.uncore", Section: section, Title: "uncore frequency", Severity: Major, Risk: R1, Bare: true,
 			Why: "latency of L3, mesh and PCIe follows it, and idle sockets drop it", Human: "for good: BIOS, uncore frequency scaling disabled, or a unit", Look: lookUncore},
 		{ID: "cpu.freq", Section: section, Title: "frequency as it is", Severity: Major, Bare: true, Planned: true,
-			Why: "what counts is the clock under the real load: ticktune jitter measures it", Look: lookFreq},
+			Why: "what counts is the clock under the real load", Look: lookFreq},
 		{ID: "cpu.pmqos", Section: section, Title: "limit on wake-up latency", Severity: Major, Risk: R1, Bare: true, Want: "<=2", valid: validNumbers,
 			Why:   "a deep idle state adds 20 to 50 µs to each wake-up",
 			Human: "a process holds /dev/cpu_dma_latency open with its limit in it: the feed itself, or tuned (force_latency=cstate.id_no_zero:1)", Look: lookPMQoS},
@@ -49,7 +49,7 @@ func cpuChecks() []*Check {
 			Why: "a throttled core runs at a fraction of its clock", Human: "cooling, power limits, BIOS", Look: lookThermal},
 		{ID: "cpu.smi", Section: section, Title: "system management interrupts", Severity: Major, Bare: true,
 			Why:   "each stops all cores for tens to hundreds of µs",
-			Human: "BIOS: legacy USB off, power monitoring off, patrol scrub reporting off; ask for the vendor's low-latency guide. hwtest counts them over ten minutes", Look: lookSMI},
+			Human: "BIOS: legacy USB off, power monitoring off, patrol scrub reporting off; ask for the vendor's low-latency guide. ten minutes without one are wanted", Look: lookSMI},
 		{ID: "cpu.microcode", Section: section, Title: "microcode", Severity: Info, Risk: R3, Bare: true,
 			Why: "machines of a fleet should not differ", Human: "BIOS or the distribution's package", Look: lookMicrocode},
 		{ID: "bios.*", Section: section, Title: "settings of the firmware", Severity: Info, Risk: R3, Bare: true,
@@ -121,7 +121,7 @@ func lookFreq(h *Host) Finding {
 		}
 		high = max(high, khz)
 	}
-	return note(fmt.Sprintf("%d to %d MHz", low/1000, high/1000), "a hint, of this moment: under the real load HOT should stay within 1 % (ticktune jitter)")
+	return note(fmt.Sprintf("%d to %d MHz", low/1000, high/1000), "a hint, of this moment: under the real load HOT should stay within 1 % for a minute")
 }
 
 // latencyLimit is what PM QoS allows, µs.
@@ -359,7 +359,7 @@ func lookSMI(h *Host) Finding {
 		return f
 	}
 	n := uint32(binary.LittleEndian.Uint64(b))
-	return note(n, "since boot; hwtest wants none in ten minutes")
+	return note(n, "since boot; ten minutes without a new one are wanted")
 }
 
 func lookMicrocode(h *Host) Finding {

@@ -13,7 +13,7 @@ func timeChecks() []*Check {
 		{ID: "time.clocksource", Section: section, Title: "clock source", Severity: Crit, Risk: R1, Uncontained: true,
 			Why: "hpet and acpi_pm take a µs a reading, and cores wait for each other", Look: lookClocksource},
 		{ID: "time.tsc_sync", Section: section, Title: "counters of the cores agree", Severity: Major,
-			Why: "time would go back when a thread reads another core's", Human: "BIOS update; ticktune jitter and hwtest measure it", Look: lookTSCSync},
+			Why: "time would go back when a thread reads another core's", Human: "BIOS update", Look: lookTSCSync},
 		{ID: "time.single", Section: section, Title: "one steers the clock", Severity: Major, Risk: R2, Uncontained: true,
 			Why: "two daemons pull the clock to and fro", Human: "keep one; the clock may step when another takes over", Look: lookSingle},
 		{ID: "time.sanity", Section: section, Title: "the clock is synchronised", Severity: Major,
@@ -110,7 +110,7 @@ func lookTSCSync(h *Host) Finding {
 	case others != "" && !slices.Contains(strings.Fields(others), "tsc"):
 		f = deviates(text, want, "the kernel found it unstable: it is no clock source any more")
 	default:
-		f.Reason = "by its flags; hwtest measures the skew"
+		f.Reason = "by its flags; the skew is not measured"
 	}
 	if f.bad && h.Virt() != "" {
 		f.bad, f.Status = false, Warn

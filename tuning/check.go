@@ -158,7 +158,6 @@ const (
 	Ethtool     Kind = "ethtool"  // Key (group.field of Devices) of the interface Target gets Value
 	Affinity    Kind = "affinity" // the task Target (a thread's number; Key its name, to be sure of it) may run on Value
 	Link        Kind = "link"     // Key = Value in the .link file of the interface Target
-	Mount       Kind = "swap"     // swapoff of Target
 )
 
 // Change is one thing that apply can do.

@@ -197,7 +197,7 @@ func (h *Host) Look(c *Check) Result {
 	if f.Configured.Raw != "" || f.Configured.Parsed != nil {
 		res.Configured = &f.Configured
 	}
-	if f.bad {
+	if f.bad || f.Status == Warn || f.Status == Fail {
 		res.Remediation = remedy(c, f)
 		if w := h.Plan.waiver(c.ID, h.Now); w != nil {
 			res.Status, res.Waiver = Waived, w
