@@ -362,7 +362,14 @@ func lookLockup(h *Host) Finding {
 	if len(on) == 0 {
 		return pass(text, "off, however it was reached")
 	}
-	return deviates(text, "off, however it was reached", strings.Join(on, " and ")+" on", setBoot("nosoftlockup", "", R3), setBoot("nmi_watchdog", "0", R3))
+	var changes []Change
+	if slices.Contains(on, "soft_watchdog") {
+		changes = append(changes, setBoot("nosoftlockup", "", R3))
+	}
+	if slices.Contains(on, "nmi_watchdog") {
+		changes = append(changes, setBoot("nmi_watchdog", "0", R3))
+	}
+	return deviates(text, "off, however it was reached", strings.Join(on, " and ")+" on", changes...)
 }
 
 func lookAudit(h *Host) Finding {
