@@ -1,7 +1,9 @@
 package tuning
 
 import (
+	"compress/gzip"
 	"fmt"
+	"io"
 	"path"
 	"slices"
 	"strconv"
@@ -121,10 +123,40 @@ func lookNohz(h *Host) Finding {
 	return f
 }
 
+// kernelConfig says whether the kernel was built with an option, where its configuration can be read.
+func (h *Host) kernelConfig(option string) (on, known bool) {
+	release, _ := h.quiet("/proc/sys/kernel/osrelease")
+	source := "/boot/config-" + release
+	text, err := h.quiet(source)
+	if err != nil || strings.Contains(release, "/") {
+		source = "/proc/config.gz"
+		packed, err := h.quiet(source)
+		if err != nil {
+			return false, false
+		}
+		z, err := gzip.NewReader(strings.NewReader(packed))
+		if err != nil {
+			return false, false
+		}
+		// What follows the trimmed end, or is not there of it, does not matter: the options come before it.
+		plain, _ := io.ReadAll(io.LimitReader(z, maxFile))
+		text = string(plain)
+	}
+	if !strings.Contains(text, "CONFIG_") {
+		return false, false
+	}
+	on = strings.Contains("\n"+text, "\n"+option+"=y")
+	h.record(source+", "+option, strconv.FormatBool(on), nil)
+	return on, true
+}
+
 func lookRCU(h *Host) Finding {
 	value, ok, err := h.Param("rcu_nocbs")
 	if err != nil {
 		return unread(err)
+	}
+	if on, known := h.kernelConfig("CONFIG_RCU_NOCB_CPU"); known && !on {
+		return skip("needs a kernel with CONFIG_RCU_NOCB_CPU")
 	}
 	need := h.Plan.Busy()
 	var set CPUs

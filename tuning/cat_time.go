@@ -15,7 +15,7 @@ func timeChecks() []*Check {
 		{ID: "time.tsc_sync", Section: section, Title: "counters of the cores agree", Severity: Major,
 			Why: "time would go back when a thread reads another core's", Human: "BIOS update", Look: lookTSCSync},
 		{ID: "time.single", Section: section, Title: "one steers the clock", Severity: Major, Risk: R2, Uncontained: true,
-			Why: "two daemons pull the clock to and fro", Human: "keep one; the clock may step when another takes over", Look: lookSingle},
+			Why: "without a daemon the clock drifts, and two pull it to and fro", Human: "keep one; the clock may step when another takes over", Look: lookSingle},
 		{ID: "time.sanity", Section: section, Title: "the clock is synchronised", Severity: Major,
 			Why: "records carry its time", Human: "look at chronyc tracking, or pmc", Look: lookSanity},
 		{ID: "time.leap", Section: section, Title: "leap seconds", Severity: Info, Why: "conversions to UTC change with it", Look: func(h *Host) Finding {
@@ -140,7 +140,9 @@ func lookSingle(h *Host) Finding {
 	case 1:
 		return pass(text, "exactly one")
 	case 0:
-		return deviates("none", "exactly one", "nobody steers the clock")
+		f := deviates("none", "exactly one", "nobody steers the clock")
+		f.Human = "start one: chronyd, or ptp4l with phc2sys; not needed where a host keeps its guests' time"
+		return f
 	}
 	f := deviates(text, "exactly one", text+" run side by side")
 	if slices.Contains(names, "chronyd") && slices.Contains(names, "phc2sys") {

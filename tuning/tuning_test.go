@@ -2,6 +2,7 @@ package tuning
 
 import (
 	"bytes"
+	"compress/gzip"
 	"encoding/json"
 	"encoding/xml"
 	"flag"
@@ -481,6 +482,35 @@ func TestControlCharacters(t *testing.T) {
 	}
 	if strings.Contains(b.String(), "\x1b") || !strings.Contains(b.String(), "evil") {
 		t.Errorf("%q", b.String())
+	}
+}
+
+// TestKernelConfig: an option that the kernel lacks is said, from the plain file or the packed one.
+func TestKernelConfig(t *testing.T) {
+	const without = "CONFIG_SMP=y\n# CONFIG_RCU_NOCB_CPU is not set\n"
+	h := ownMachine(t, "ice")
+	set(t, h, "/boot/config-6.12.0-55.el10.x86_64", without)
+	if got := outcome(t, h, "cmdline.rcu_nocbs"); got.Status != Skip || !strings.Contains(got.Reason, "CONFIG_RCU_NOCB_CPU") {
+		t.Errorf("%s %s", got.Status, got.Reason)
+	}
+	if err := os.Remove(h.path("/boot/config-6.12.0-55.el10.x86_64")); err != nil {
+		t.Fatal(err)
+	}
+	var packed bytes.Buffer
+	z := gzip.NewWriter(&packed)
+	if _, err := z.Write([]byte(without)); err != nil {
+		t.Fatal(err)
+	}
+	if err := z.Close(); err != nil {
+		t.Fatal(err)
+	}
+	set(t, h, "/proc/config.gz", packed.String())
+	h.Refresh(noon)
+	if on, known := h.kernelConfig("CONFIG_SMP"); !on || !known {
+		t.Errorf("CONFIG_SMP: %v %v", on, known)
+	}
+	if on, known := h.kernelConfig("CONFIG_RCU_NOCB_CPU"); on || !known {
+		t.Errorf("CONFIG_RCU_NOCB_CPU: %v %v", on, known)
 	}
 }
 
