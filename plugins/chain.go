@@ -18,6 +18,9 @@ import (
 type Stage struct {
 	Plugin *Plugin
 	Params []byte // as Manifest.Values gives them; nil: the defaults
+
+	MaxFailures int             // within Policy.FailureWindow take it out. The default is the policy's
+	OnTrap      manifest.OnTrap // what becomes of a batch whose call failed. The default is the manifest's
 }
 
 // Chain is the plugins of one lane in order, with a spare instance of each. Pass and what is beside it belong to the lane's goroutine; Stats, Close and Closed
@@ -246,6 +249,9 @@ func (c *Chain) Stats() []StageStats {
 		s := &c.stages[k]
 		out[k] = s.stats.read()
 		out[k].Out = s.out.Load()
+		if line := s.latest.Load(); line != nil {
+			out[k].LastError = *line
+		}
 		out[k].Plugin, out[k].Version = s.plugin.manifest.Name, s.plugin.manifest.Version
 	}
 	return out

@@ -24,6 +24,7 @@ type Failure struct {
 	Fuel            bool   // it ran out of fuel
 	Err             error  // of a trap: with the stack, on lines of their own
 	Text            string // what tw_error said
+	At              int    // where it trapped: offset in the module, 0: not known (Options.Mark)
 }
 
 func (f *Failure) Error() string {
@@ -40,4 +41,13 @@ func (f *Failure) Unwrap() error { return f.Err }
 func (f *Failure) Line() string {
 	line, _, _ := strings.Cut(f.Error(), "\n")
 	return line
+}
+
+// Dead is an instance of a chain whose call failed. Its columns are still there until OnFailure returns: those that it only reads as they were given, those that it
+// writes as it left them.
+type Dead struct {
+	Instance *Instance
+	Unit     int // of the call; of the latest one if it was none on rows
+	Rows     int
+	Err      error
 }

@@ -13,6 +13,7 @@ import (
 
 	"github.com/tetratelabs/wazero"
 	"github.com/tetratelabs/wazero/api"
+	"github.com/tetratelabs/wazero/experimental"
 
 	"github.com/tickwire/tickwire/plugins/manifest"
 	"github.com/tickwire/tickwire/plugins/wasm"
@@ -23,6 +24,13 @@ type Options struct {
 	CacheDir string       // compiled modules are kept there, made with mode 0700: who can write there runs code in this process. "": compiled anew by each process
 	Policy   Policy       // what plugins may have
 	Log      *slog.Logger // what plugins say and what becomes of them. Written from a goroutine of the host's, never from a lane
+
+	// OnFailure is told of failed calls of chains, with the instance that died of it: to keep what it was given. On a goroutine of the chain's, not the lane.
+	OnFailure func(Dead)
+
+	// For tools, at a price: where a failure was (Failure.At), and who is told of each function's beginning and end.
+	Mark  bool
+	Trace experimental.FunctionListenerFactory
 }
 
 // Policy bounds what a plugin gets, whatever it declares. Fields that are 0 have ABI.md's values.
@@ -93,6 +101,9 @@ type Host struct {
 	runtime wazero.Runtime
 	cache   wazero.CompilationCache // nil: none on disk
 	speaker *speaker
+	dead    func(Dead) // nil: nobody wants to know
+	mark    bool
+	trace   experimental.FunctionListenerFactory
 
 	mu      sync.Mutex
 	metrics map[string]*metrics // by plugin's name
@@ -106,7 +117,7 @@ func New(o Options) (*Host, error) {
 	ctx := context.Background()
 	// Lines of debug information are wrong once the code is rewritten, and reading it is work that a hostile module sets.
 	config := wazero.NewRuntimeConfigCompiler().WithDebugInfoEnabled(false)
-	h := &Host{policy: o.Policy.filled(), metrics: map[string]*metrics{}}
+	h := &Host{policy: o.Policy.filled(), metrics: map[string]*metrics{}, dead: o.OnFailure, mark: o.Mark, trace: o.Trace}
 	if o.CacheDir != "" {
 		if err := private(o.CacheDir); err != nil {
 			return nil, err
@@ -179,11 +190,18 @@ func (h *Host) Compile(module []byte) (*Plugin, error) {
 	if err := checkImports(module, m.WASI); err != nil {
 		return fail(err)
 	}
-	code, err := wasm.Instrument(module)
+	instrument, ctx := wasm.Instrument, context.Background()
+	if h.mark {
+		instrument = wasm.InstrumentMarked
+	}
+	if h.trace != nil {
+		ctx = experimental.WithFunctionListenerFactory(ctx, h.trace)
+	}
+	code, err := instrument(module)
 	if err != nil {
 		return fail(err)
 	}
-	if p.compiled, err = h.runtime.CompileModule(context.Background(), code); err != nil {
+	if p.compiled, err = h.runtime.CompileModule(ctx, code); err != nil {
 		return fail(err)
 	}
 	if err := p.check(); err != nil {

@@ -242,7 +242,8 @@ func TestLayoutRefused(t *testing.T) {
 		{"an unknown type", []wasmtest.Col{price, size, ctl}, put(32+2, 9), "column 11: type 9 is not known"},
 		{"another access", []wasmtest.Col{price, {ID: 12, Type: 4, Access: 3}, ctl}, nil, "column 12: its access is 3, want 1"},
 		{"a stride", []wasmtest.Col{price, {ID: 12, Type: 4, Access: 1, Stride: 16}, ctl}, nil, "stride 16, want 8"},
-		{"an offset that is not aligned", []wasmtest.Col{price, size, ctl}, put(32+4, 8), "is no multiple of 64"},
+		{"an offset that is not aligned", []wasmtest.Col{price, size, ctl}, put(32+4, 8), "is no multiple of 64 above 0"},
+		{"an offset of nothing", []wasmtest.Col{price, size, ctl}, put(32+2*16+4, 0, 0), "column 64: offset 0"}, // else its verdicts would count as none
 		{"an offset outside", []wasmtest.Col{price, size, ctl}, put(32+4, 0, 0, 0, 0x80), "behind the end of its memory"},
 		{"an offset that wraps round", []wasmtest.Col{price, size, ctl}, put(32+4, 0xc0, 0xff, 0xff, 0xff), "behind the end of its memory"},
 		{"columns that overlap", []wasmtest.Col{price, size, ctl}, func(g *wasmtest.Guest, p wasmtest.Place) {

@@ -81,9 +81,13 @@ func valueTypes(letters string) []api.ValueType {
 	return types
 }
 
-// charge takes fuel for what the host does on a guest's behalf. Below zero the guest's next loop or call traps.
+// charge takes fuel for what the host does on a guest's behalf, before it does it. Below zero it traps: what one call of an import asks for may be any amount.
 func (i *Instance) charge(fuel int64) {
-	i.fuel.Set(uint64(int64(i.fuel.Get()) - fuel))
+	left := int64(i.fuel.Get()) - fuel
+	i.fuel.Set(uint64(left))
+	if left < 0 {
+		panic(errFuel)
+	}
 }
 
 // chargeBytes takes what an import of so many bytes costs.

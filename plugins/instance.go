@@ -55,6 +55,8 @@ type Instance struct {
 	fuelPerRow int64
 	mostFuel   int64 // of a call
 	used       uint64
+	judged     int // unit and rows of the latest batch, for Dead
+	judgedRows int
 	dead       bool
 	started    bool
 	random     *rand.Rand
@@ -83,6 +85,7 @@ func (p *Plugin) Instance(env Env) (*Instance, error) {
 		return nil, fmt.Errorf("plugin %s %s: it is closed", p.manifest.Name, p.manifest.Version)
 	}
 	i := &Instance{Now: env.Now, plugin: p, env: env}
+	i.env.Directory, i.env.Define = nil, nil // which are the owner's: whoever makes an instance may be another goroutine
 	if err := i.start(); err != nil {
 		var f *Failure
 		if !errors.As(err, &f) {
@@ -91,6 +94,7 @@ func (p *Plugin) Instance(env Env) (*Instance, error) {
 		return nil, errors.Join(err, i.Close())
 	}
 	i.started = true
+	i.env.Directory, i.env.Define = env.Directory, env.Define
 	return i, nil
 }
 
@@ -120,7 +124,7 @@ func (i *Instance) start() (err error) {
 	ctx := experimental.WithMemoryAllocator(i.ctx, experimental.MemoryAllocatorFunc(func(_, _ uint64) experimental.LinearMemory { return i.memory }))
 	i.module, err = i.plugin.host.runtime.InstantiateModule(ctx, i.plugin.compiled, wazero.NewModuleConfig().WithName("").WithStartFunctions())
 	if err != nil {
-		return &Failure{m.Name, m.Version, "start", true, false, err, ""}
+		return &Failure{Plugin: m.Name, Version: m.Version, Call: "start", Trap: true, Err: err}
 	}
 	i.fuel = i.module.ExportedGlobal(wasm.FuelName).(api.MutableGlobal)
 	for k, e := range exports {
@@ -254,9 +258,13 @@ func (i *Instance) code(fn int, fuel int64) error {
 
 func (i *Instance) trapped(fn int, err error, left int64) error {
 	i.dead = true
+	i.fuel.Set(wasm.InitialFuel) // for the line: there is no guest to be trapped
 	i.flush(slog.LevelWarn)
 	m := i.plugin.manifest
 	f := &Failure{Plugin: m.Name, Version: m.Version, Call: exports[fn].name, Trap: true, Err: err}
+	if mark := i.module.ExportedGlobal(wasm.MarkName); mark != nil && i.plugin.host.mark {
+		f.At = int(uint32(mark.Get()))
+	}
 	if left < 0 {
 		f.Fuel, f.Err = true, errors.Join(errFuel, err)
 	}

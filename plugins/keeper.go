@@ -59,7 +59,15 @@ func (k *keeper) handle(c *Chain, r report, again bool) {
 	if r.out {
 		text = "plugins: a call failed; the plugin is taken out after so many failures: reload it to have it back"
 	}
+	line := r.err.Error()
+	if f := (*Failure)(nil); errors.As(r.err, &f) {
+		line = f.Line()
+	}
+	s.latest.Store(&line)
 	s.plugin.say(slog.LevelError, text, slog.String("error", r.err.Error()))
+	if c.host.dead != nil && r.dead != nil {
+		c.host.dead(Dead{Instance: r.dead, Unit: r.dead.judged, Rows: r.dead.judgedRows, Err: r.err})
+	}
 	if err := r.dead.Close(); err != nil {
 		s.plugin.say(slog.LevelError, "plugins: closing an instance", slog.String("error", err.Error()))
 	}

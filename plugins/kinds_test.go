@@ -463,6 +463,41 @@ func TestImportsDoNotAllocate(t *testing.T) {
 	}
 }
 
+// What the host does for a guest ends when its fuel does, however much one call asks for.
+func TestImportsEndWithFuel(t *testing.T) {
+	const vectors = 512
+	for _, tc := range []struct {
+		name, signature string
+		call            func(f, out int) Code
+	}{
+		{"fd_write", "iiii:i", func(f, out int) Code { // a line in each second byte
+			fill := Seq(I32(0), LocalSet(2), Loop(LocalGet(2), I32(0x0a610a61), Store(I32Store, 64<<10), LocalGet(2), I32(4), I32Add, LocalTee(2), I32(32<<10), I32LtU, BrIf(0)))
+			list := Seq(I32(0), LocalSet(2), Loop(LocalGet(2), I32(64<<10), Store(I32Store, 128<<10), LocalGet(2), I32(32<<10), Store(I32Store, 128<<10+4),
+				LocalGet(2), I32(8), I32Add, LocalTee(2), I32(8*vectors), I32LtU, BrIf(0)))
+			return Seq(fill, list, I32(1), I32(128<<10), I32(vectors), I32(int32(out)), Call(f), Drop)
+		}},
+		{"random_get", "ii:i", func(f, out int) Code { return Seq(I32(int32(out)), I32(7<<16), Call(f), Drop) }},
+	} {
+		g := NewGuest(8)
+		g.Module = NewModule()
+		f := g.Import("wasi_snapshot_preview1", tc.name, tc.signature)
+		g.Memory(8, 8)
+		p := g.Layout(64, 0, 64, Column(768, 6, 2, 0))
+		g.Func("tw_function", "ii:i", "i", tc.call(f, p.Out), LocalGet(1))
+		h, _ := newHost(t, Policy{Fuel: 40_000})
+		plugin := compile(t, h, g.Plugin(`{"name": "says", "version": "1.0.0", "abi": 1, "wasi": true, "limits": {"max_rows": 64, "memory_pages": 8, "fuel_per_row": 1000000},
+			"kinds": [{"kind": "function", "name": "f", "returns": "i64"}]}`))
+		i := instance(t, plugin, Env{})
+		var fail *Failure
+		if err := i.Function(0, 64); !errors.As(err, &fail) || !fail.Fuel {
+			t.Errorf("%s: error %v, want no more fuel", tc.name, err)
+		}
+		if out := i.Out(0); !bytes.Equal(out, make([]byte, len(out))) {
+			t.Errorf("%s: it went on without fuel: % x", tc.name, out)
+		}
+	}
+}
+
 // A plugin has 64 counters at most; further names are not kept.
 func TestMetricsAreBounded(t *testing.T) {
 	var m metrics

@@ -128,8 +128,8 @@ func (c *column) check() error {
 		return fmt.Errorf("stride %d of a text is no multiple of 8 from 8 to 256", c.stride)
 	case c.typ != manifest.Str && c.stride != size:
 		return fmt.Errorf("stride %d, want %d", c.stride, size)
-	case c.at%64 != 0:
-		return fmt.Errorf("offset %d is no multiple of 64", c.at)
+	case c.at == 0 || c.at%64 != 0: // address 0 is nobody's: units take it for a column that is not there
+		return fmt.Errorf("offset %d is no multiple of 64 above 0", c.at)
 	case c.access < 1 || c.access > 3:
 		return fmt.Errorf("access %d is none of 1, 2, 3", c.access)
 	}

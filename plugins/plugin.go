@@ -23,6 +23,9 @@ type Plugin struct {
 	closed    bool
 }
 
+// Host that compiled it.
+func (p *Plugin) Host() *Host { return p.host }
+
 // Manifest is what the module says of itself, to be read only.
 func (p *Plugin) Manifest() *manifest.Manifest { return p.manifest }
 

@@ -336,6 +336,7 @@ func (i *Instance) judge(unit int, kind manifest.Kind, fn int, b *tick.Batch, fr
 	case n == 0:
 		return verdicts{}, nil
 	}
+	i.judged, i.judgedRows = unit, n
 	i.fill(u, b, from, n, s)
 	i.stack[0], i.stack[1] = uint64(unit), uint64(n)
 	got, err := i.ask(fn, i.budget(n))

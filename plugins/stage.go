@@ -24,6 +24,10 @@ type stage struct {
 	failures  []time.Time    // those within the window, oldest first
 	names     *names         // symbols that it writes, nil: it writes none
 	stats     counters
+
+	onTrap      manifest.OnTrap // Stage's
+	maxFailures int
+	latest      atomic.Pointer[string] // failure, by the keeper
 }
 
 // build makes a stage with an instance and a spare.
@@ -34,8 +38,9 @@ func (s *stage) build(st Stage, env Env, all *symbols) error {
 	if s.transform >= 0 && writesSymbol(&m.Kinds[s.transform]) {
 		s.names = all.add()
 	}
+	s.onTrap, s.maxFailures = orElse(st.OnTrap, m.OnTrap), orElse(st.MaxFailures, st.Plugin.host.policy.MaxFailures)
 	s.spares = make(chan *Instance, 2)
-	s.failures = make([]time.Time, 0, st.Plugin.host.policy.MaxFailures)
+	s.failures = make([]time.Time, 0, s.maxFailures)
 	var err error
 	if s.live, err = s.instance(); err != nil {
 		return err
@@ -142,6 +147,7 @@ func (s *stage) noneBecause() int {
 
 // failed gives the dead instance to the keeper, and takes the plugin out if it fails too often.
 func (s *stage) failed(c *Chain, k int, err error) {
+	s.stats.own.Add(1)
 	var f *Failure
 	if errors.As(err, &f) && f.Trap {
 		s.stats.traps.Add(1)
@@ -153,7 +159,7 @@ func (s *stage) failed(c *Chain, k int, err error) {
 		s.failures = append(s.failures[:0], s.failures[1:]...)
 	}
 	s.failures = append(s.failures, now)
-	out := len(s.failures) >= policy.MaxFailures
+	out := len(s.failures) >= s.maxFailures
 	if out {
 		s.out.Store(true)
 		s.failures = s.failures[:0]
@@ -166,8 +172,8 @@ func (s *stage) failed(c *Chain, k int, err error) {
 // bypass marks rows that the plugin did not handle.
 func (s *stage) bypass(c *Chain, k int, b *tick.Batch, from, n, code int, did *did) {
 	why := Reason(k<<16 | FromHost<<8 | code)
-	drop := s.plugin.manifest.OnTrap == manifest.DropOutput
-	if s.plugin.manifest.OnTrap == manifest.StopFeed && c.stopped == nil {
+	drop := s.onTrap == manifest.DropOutput
+	if s.onTrap == manifest.StopFeed && c.stopped == nil {
 		c.stopped = fmt.Errorf("%w: %s %s", ErrStopped, s.plugin.manifest.Name, s.plugin.manifest.Version)
 	}
 	for r := from; r < from+n; r++ {

@@ -20,11 +20,13 @@ type StageStats struct {
 	LatencySum uint64 // of passes, ns
 	LatencyMax uint64 // of a pass, ns
 	Out        bool   // taken out after failures
+	Failures   uint64 // of this version in this chain: what a reload is judged by
+	LastError  string // the latest failure, once the keeper has seen it
 }
 
 // counters are a stage's. The lane adds, others read.
 type counters struct {
-	rows, batches, refused, dropped, flagged, bypassed, errors, traps, cut, fuel, passes, latencySum, latencyMax atomic.Uint64
+	rows, batches, refused, dropped, flagged, bypassed, errors, traps, cut, fuel, passes, latencySum, latencyMax, own atomic.Uint64
 }
 
 // did is what a stage did in a pass.
@@ -68,7 +70,7 @@ func (c *counters) took(ns uint64) {
 func (c *counters) read() StageStats {
 	return StageStats{
 		Rows: c.rows.Load(), Batches: c.batches.Load(), Refused: c.refused.Load(), Dropped: c.dropped.Load(), Flagged: c.flagged.Load(), Bypassed: c.bypassed.Load(),
-		Errors: c.errors.Load(), Traps: c.traps.Load(), Cut: c.cut.Load(), Fuel: c.fuel.Load(), Passes: c.passes.Load(), LatencySum: c.latencySum.Load(), LatencyMax: c.latencyMax.Load(),
+		Errors: c.errors.Load(), Traps: c.traps.Load(), Cut: c.cut.Load(), Fuel: c.fuel.Load(), Passes: c.passes.Load(), LatencySum: c.latencySum.Load(), LatencyMax: c.latencyMax.Load(), Failures: c.own.Load(),
 	}
 }
 

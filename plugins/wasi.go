@@ -130,6 +130,7 @@ func (i *Instance) output(level slog.Level, text []byte) {
 		i.line = append(i.line, text[:n]...)
 		text = text[n:]
 		if end >= 0 || len(i.line) == mostText {
+			i.charge(importFuel)
 			i.flush(level)
 		}
 	}

@@ -143,6 +143,31 @@ func (w *InstWriter) Index(publisher uint16, id uint32) (uint64, error) {
 }
 
 // store writes an entry so that a reader sees it whole or not at all.
+// Fill gives d what the directory has of an instrument beside its symbol, and says whether it has any. Hot path.
+func (w *InstWriter) Fill(publisher uint16, id uint32, d *tick.Definition) bool {
+	for n, i := uint64(0), instKey(publisher, id)*0x9E3779B97F4A7C15>>w.shift; n <= w.mask; n, i = n+1, i+1 {
+		p := w.entry(i & w.mask)
+		if *(*uint64)(p) == 0 {
+			return false
+		}
+		e := (*Inst)(unsafe.Add(p, 8))
+		if e.InstrumentID != id || e.PublisherID != publisher {
+			continue
+		}
+		if e.Flags&InstNamed == 0 {
+			return false
+		}
+		d.InstrumentClass, d.MinPriceIncrement, d.MinLotSizeRoundLot, d.ContractMultiplier = e.Class, e.MinPriceIncr, e.RoundLot, e.Multiplier
+		d.UnitOfMeasureQty, d.DisplayFactor, d.Currency, d.ChannelID = e.UnitQty, e.Display, e.Currency, e.Channel
+		copy(d.Exchange[:4], e.MIC[:])
+		copy(d.Group[:], e.Group[:11])
+		copy(d.SecurityType[:], e.SecurityType[:])
+		d.StrikePrice, d.Activation, d.Expiration = e.Strike, e.Activation, e.Expiration
+		return true
+	}
+	return false
+}
+
 func (w *InstWriter) store(p unsafe.Pointer, e *Inst) {
 	version := (*uint64)(p)
 	after := seqlockBegin(version)

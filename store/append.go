@@ -166,6 +166,7 @@ const (
 	ticksPublish
 	ticksLastPx
 	ticksLastSz
+	ticksCustom // the first of plugins' columns
 )
 
 // lastTrade is the last trade of an instrument.
@@ -201,6 +202,9 @@ func (f *follower) tick(m *ringbuf.Mbp1Slot, number uint64) {
 		f.price(r, ticksLastPx, last.price)
 	}
 	r.maybe(ticksLastSz, last.size, traded)
+	if len(f.s.options.Custom) > 0 {
+		f.customRow(r, m)
+	}
 	f.saturated(tick.RingMbp1, number, m.Size, r, ticksSize)
 	f.end(r)
 }

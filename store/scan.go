@@ -30,9 +30,11 @@ func (s *Store) Scan(table string, b Bounds) (*Scan, error) {
 		return s.scanCounters()
 	case tablesTable.Name:
 		return s.scanTables(), nil
+	case customTable.Name:
+		return s.scanCustom(), nil
 	}
 	var l *layout
-	for _, x := range layouts {
+	for _, x := range s.layouts {
 		if x.Name == table {
 			l = x
 		}
@@ -191,13 +193,13 @@ func (s *Store) scanCounters() (*Scan, error) {
 
 // scanTables says what is in memory.
 func (s *Store) scanTables() *Scan {
-	n := len(layouts)
+	n := len(s.layouts)
 	names := make([]uint32, n)
 	rows, bytes, oldest, newest, evicted := make([]int64, n), make([]int64, n), make([]int64, n), make([]int64, n), make([]int64, n)
 	valid := make([]uint64, (n+63)/64)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for i, l := range layouts {
+	for i, l := range s.layouts {
 		names[i] = s.dict.add(l.Name)
 		evicted[i] = s.evicted[l].Load()
 		oldest[i], newest[i] = 1<<63-1, -1<<63

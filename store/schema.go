@@ -102,13 +102,7 @@ var (
 		price("price", ""), bigint("size", "shares, exact"), small("flags", "DBN flags: 128 last of event, 8 ts_recv is not of the wire, 4 book may be wrong"),
 		narrow("sequence", "the venue's, low 32 bits"))
 
-	ticksLayout = newLayout("ticks", "trades and changes of the best prices, with the best prices",
-		letter("action", "T trade (book before it), else what changed the book"), letter("side", "of the change; the aggressor's of a trade"),
-		price("price", "of the trade or change"), bigint("size", "of the trade or change"),
-		price("bid_px", ""), price("ask_px", ""), bigint("bid_sz", "shares"), bigint("ask_sz", "shares"),
-		narrow("bid_ct", "orders at the bid"), narrow("ask_ct", "orders at the ask"), small("flags", "DBN flags"),
-		narrow("sequence", "the venue's, low 32 bits"), bigint("ts_publish_ns", "when it was published, ns since 1970"),
-		price("last_px", "of the instrument's last trade up to here"), maybe("last_sz", "shares of that trade"))
+	ticksLayout = newTicks(nil)
 
 	tradesLayout = newLayout("trades", "trades; those that were broken are taken out",
 		letter("side", "the aggressor's; N: not known"), price("price", ""), bigint("size", "shares, exact"),
@@ -160,6 +154,18 @@ var (
 	depthLayout = newLayout("depth", "ten levels, for the symbols asked for", depthColumns()...)
 )
 
+// newTicks is table ticks with columns of plugins behind its own.
+func newTicks(custom []spec) *layout {
+	return newLayout("ticks", "trades and changes of the best prices, with the best prices", append([]spec{
+		letter("action", "T trade (book before it), else what changed the book"), letter("side", "of the change; the aggressor's of a trade"),
+		price("price", "of the trade or change"), bigint("size", "of the trade or change"),
+		price("bid_px", ""), price("ask_px", ""), bigint("bid_sz", "shares"), bigint("ask_sz", "shares"),
+		narrow("bid_ct", "orders at the bid"), narrow("ask_ct", "orders at the ask"), small("flags", "DBN flags"),
+		narrow("sequence", "the venue's, low 32 bits"), bigint("ts_publish_ns", "when it was published, ns since 1970"),
+		price("last_px", "of the instrument's last trade up to here"), maybe("last_sz", "shares of that trade"),
+	}, custom...)...)
+}
+
 func depthColumns() []spec {
 	columns := []spec{
 		letter("action", ""), letter("side", ""), price("price", "of the trade or change"), bigint("size", ""), small("flags", "DBN flags"),
@@ -174,14 +180,14 @@ func depthColumns() []spec {
 }
 
 // busy says that a table is one of those that most rows go to.
-func (l *layout) busy() bool { return l == ordersLayout || l == ticksLayout }
+func (l *layout) busy() bool { return l.Name == ordersLayout.Name || l.Name == ticksLayout.Name }
 
 var layouts = []*layout{
 	ordersLayout, ticksLayout, tradesLayout, depthLayout, statusLayout, imbalancesLayout, statisticsLayout, definitionsLayout, gapsLayout,
 	impliedLayout, cbboLayout, cbboVenuesLayout,
 }
 
-// countersTable and tablesTable are made anew for each scan.
+// countersTable, tablesTable and customTable are made anew for each scan.
 var (
 	countersTable = &Table{Name: "tickwire.counters", Comment: "every counter of every process", Symbol: -1, Time: -1, Columns: []Column{
 		{Name: "instance", Type: Text}, {Name: "process", Type: Text}, {Name: "name", Type: Text},
@@ -192,13 +198,19 @@ var (
 		{Name: "oldest_ts_ns", Type: BigInt, Comment: "NULL: no rows"}, {Name: "newest_ts_ns", Type: BigInt},
 		{Name: "rows_evicted", Type: BigInt, NotNull: true, Comment: "rows that left for want of memory"},
 	}}
+	customTable = &Table{Name: "tickwire.custom_fields", Comment: "columns of ticks that plugins fill", Symbol: -1, Time: -1, Columns: []Column{
+		{Name: "name", Type: Text}, {Name: "type", Type: Text, Comment: "i64, f64, price, or time (ns since 1970)"}, {Name: "plugin", Type: Text},
+		{Name: "description", Type: Text},
+	}}
 )
 
-// Tables are all tables, those of schema tickwire with that name before a dot.
-func Tables() []*Table {
+// Tables are all tables, those of schema tickwire with that name before a dot. A store whose ticks have columns of plugins has Store.Tables.
+func Tables() []*Table { return tablesOf(layouts) }
+
+func tablesOf(layouts []*layout) []*Table {
 	var all []*Table
 	for _, l := range layouts {
 		all = append(all, &l.Table)
 	}
-	return append(all, countersTable, tablesTable)
+	return append(all, countersTable, tablesTable, customTable)
 }

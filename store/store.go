@@ -20,6 +20,8 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+
+	"github.com/tickwire/tickwire/ringbuf"
 )
 
 // Options of a Store. The zero value works.
@@ -28,6 +30,9 @@ type Options struct {
 	Memory int64
 	// Tables are those that are filled, by name; the others stay empty and their rings are not read. The default is all.
 	Tables []string
+	// Custom are columns that plugins fill, behind ticks' own. Those whose name and type a feed's plugins have (ringbuf.Plugins) get its values, the rest NULL. Names
+	// must differ from each other's and from ticks' columns; at most MostCustom. The default is none.
+	Custom []ringbuf.PluginColumn
 	// RingDir and Instance are where table tickwire.counters looks. Instance empty: all. The default is none.
 	RingDir, Instance string
 }
@@ -39,6 +44,8 @@ type Store struct {
 	options Options
 	dict    *Dict
 	wanted  map[*layout]bool
+	layouts []*layout // of all tables
+	ticks   *layout   // ticksLayout, or that with columns of plugins
 
 	mu        sync.Mutex
 	series    []*series
@@ -86,11 +93,15 @@ func Open(o Options) (*Store, error) {
 		options: o, dict: newDict(), wanted: map[*layout]bool{}, nextSeq: map[*layout]int64{}, evicted: map[*layout]*atomic.Int64{},
 		spare: spares{free: map[*layout][][]byte{}},
 	}
-	for _, l := range layouts {
+	if err := s.addCustom(); err != nil {
+		return nil, err
+	}
+	for _, l := range s.layouts {
 		s.wanted[l] = len(o.Tables) == 0 || slices.Contains(o.Tables, l.Name)
 		s.nextSeq[l] = 1
 		s.evicted[l] = new(atomic.Int64)
 	}
+	s.wanted[ticksLayout] = s.wanted[s.ticks]
 	for _, name := range o.Tables {
 		if !slices.ContainsFunc(Tables(), func(t *Table) bool { return t.Name == name }) {
 			return nil, fmt.Errorf("store: there is no table %q", name)

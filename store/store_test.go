@@ -3,6 +3,8 @@ package store
 import (
 	"context"
 	"fmt"
+	"math"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -127,7 +129,7 @@ func follow(t testing.TB, l *lane, o Options) *Store {
 func rows(t testing.TB, s *Store, table string, b Bounds, columns ...string) (lines []string) {
 	t.Helper()
 	var def *Table
-	for _, x := range Tables() {
+	for _, x := range s.Tables() {
 		if x.Name == table {
 			def = x
 		}
@@ -260,6 +262,64 @@ func TestTicks(t *testing.T) {
 		"T 2000000000 3 1000000000 NULL 5 0 1 2000000000 3",
 		"C 1000000000 5 1000000000 NULL 5 0 1 2000000000 3",
 	})
+}
+
+// TestCustom: words of records are columns by the file's names, NULL where the feed has none of that name, or had it only before or after.
+func TestCustom(t *testing.T) {
+	l := newLane(t, 1<<12)
+	custom := []ringbuf.PluginColumn{
+		{Name: "score", Type: "f64", Plugin: "a", Description: "how good"}, {Name: "fair", Type: "price", Plugin: "a"}, {Name: "due", Type: "time", Plugin: "b"},
+		{Name: "count", Type: "i64", Plugin: "b"}, {Name: "never", Type: "i64", Plugin: "c"},
+	}
+	s := follow(t, l, Options{Custom: custom})
+	path := ringbuf.SidePath(l.dir, "t", "f", "", ringbuf.ExtPlugins)
+	tell := func(since uint64, columns ...ringbuf.PluginColumn) {
+		must(t, ringbuf.WritePlugins(path, &ringbuf.Plugins{Since: since, Custom: columns}, ringbuf.SideOptions{}))
+	}
+	slot := func(at uint64, words ...uint64) ringbuf.Mbp1Slot {
+		m := ringbuf.Mbp1Slot{Mbp1: tick.Mbp1{Trade: tick.Trade{
+			Header: tick.Header{Length: 20, RType: tick.RTypeMbp1, PublisherID: 2, InstrumentID: 7, TsEvent: testDay}, Action: 'A', Side: 'B', TsRecv: testDay,
+		}}, TsPublish: testDay + at}
+		copy(m.Plugin[:], words)
+		return m
+	}
+	minus := func(n int64) uint64 { return uint64(-n) }
+	half := math.Float64bits(0.5)
+	publish(l, ringbuf.KindMbp1, slot(1, 9, 9, 9, 9)) // no plugins, whatever the words are
+	want := []string{"NULL NULL NULL NULL NULL"}
+	see := func(what string) {
+		t.Helper()
+		check(t, what, rows(t, s, "ticks", Bounds{}, "score", "fair", "due", "count", "never"), want)
+	}
+	see("without plugins")
+	tell(testDay+10, custom[1], custom[3], custom[0], ringbuf.PluginColumn{Name: "never", Type: "f64"}) // never is another type's
+	publish(l, ringbuf.KindMbp1, slot(9, 1, 2, 3, 4), slot(10, 0, 0, 0, 0), slot(10+settleNs, minus(5), minus(6), half, 4),
+		slot(11+settleNs, minus(1<<62), 0, 0, 0), slot(12+settleNs, 1<<63-1, 0, 0, 0))
+	want = append(want, "NULL NULL NULL NULL NULL", "NULL NULL NULL NULL NULL", fmt.Sprint(half, " -5 NULL -6 NULL"), "0 NULL NULL 0 NULL", "0 NULL NULL 0 NULL")
+	see("with plugins")
+	const next = 3 * settleNs
+	tell(testDay+next, custom[1], custom[2]) // count's place is due's now, score's is nobody's
+	publish(l, ringbuf.KindMbp1, slot(next-1, 1, 2, half, 0), slot(next, 1, 2, 3, 0), slot(next+settleNs, 1, 2, 3, 0), slot(next+settleNs, 1, 1<<64-1, 3, 0))
+	want = append(want, fmt.Sprint(half, " 1 NULL 2 NULL"), "NULL 1 NULL NULL NULL", "NULL 1 2 NULL NULL", "NULL 1 NULL NULL NULL")
+	see("other plugins")
+	must(t, os.WriteFile(path+"-", []byte("no JSON"), 0o600))
+	must(t, os.Rename(path+"-", path))
+	publish(l, ringbuf.KindMbp1, slot(2*next, 1, 2, 3, 4))
+	want = append(want, "NULL NULL NULL NULL NULL")
+	see("a broken file")
+	must(t, os.Remove(path))
+	publish(l, ringbuf.KindMbp1, slot(1<<50, 1, 2, 3, 4))
+	want = append(want, "NULL NULL NULL NULL NULL")
+	see("no plugins any more")
+	check(t, "custom_fields", rows(t, s, "tickwire.custom_fields", Bounds{}, "name", "type", "plugin", "description")[:2], []string{"score f64 a how good", "fair price a NULL"})
+	for what, columns := range map[string][]ringbuf.PluginColumn{
+		"a column of ticks": {{Name: "bid_px", Type: "i64"}}, "twice": {custom[0], custom[0]}, "no type": {{Name: "x", Type: "str"}}, "too many": make([]ringbuf.PluginColumn, MostCustom+1),
+	} {
+		if s, err := Open(Options{Custom: columns}); err == nil {
+			t.Errorf("%s: taken", what)
+			_ = s.Close()
+		}
+	}
 }
 
 // TestBreaksAndExactSizes: a broken trade is gone, a size too large for a record is exact.

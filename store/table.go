@@ -9,6 +9,7 @@ const (
 	Decimal               // DECIMAL(18,9): the int64 of a record's price; Vector.I64
 	SmallInt              // smallint; Vector.I16
 	Text                  // text; Vector.Codes or Vector.Bytes
+	Double                // double; Vector.I64 has its bits
 )
 
 // Column of a table.

@@ -88,6 +88,7 @@ const (
 	PublisherSimIEXTops uint16 = 40_005 // dataset SIM.IEXTOPS
 	PublisherIEXDeep    uint16 = 40_100 // dataset IEXG.DEEP: no vendor's id exists for it
 	PublisherFIX        uint16 = 40_101 // dataset FIX.MD: a venue that speaks FIX and has no id of its own
+	PublisherPlugin     uint16 = 40_102 // dataset PLUGIN.<protocol>: a plugin reads the venue's packets, and no number of its own was given
 	PublisherCBBO       uint16 = 40_200 // dataset CONS.CBBO: made from several venues
 )
 

@@ -7,6 +7,7 @@ package tick
 //	ExtSize           exact size         –                 –
 //	ExtMPID           MPID, 4 ASCII      order id          –
 //	ExtBreak          match id           –                 –
+//	ExtPlugin         which plugin       reason            verdict | place<<8
 //	ExtImplied        price, i64 1e-9    size              side | level<<8 | action<<16 | orders<<32
 //	ExtParticipant    MPID, 4 ASCII      codes, 3 ASCII    –
 //	ExtIPOQuoting     release time, s    qualifier ASCII   price 1e-9
@@ -22,6 +23,11 @@ package tick
 //
 // ExtImplied is a change of the implied book: A, M or C of a level, counted from 1 (0: by its price), as in an mbp record. R, of level 0 and neither side, says that the
 // book is void: what is in it, if anything, follows as A.
+//
+// ExtPlugin says why a row's records carry FlagPublisherSpecific, or why it has none: it belongs to the row's first record, in the order ring if it has
+// one there. A is the first eight bytes of the SHA-256 of the plugin's file, the first lowest, so that it means the same whichever process wrote it; B is reason |
+// source<<8: a place in the reasons of its transform (source 0) or its validator (1), or why it did not handle the row (2): 0 its call failed, 1 it had just
+// failed and was not back yet, 2 it was taken out. Place is the plugin's in the chain.
 //
 // ASCII values are packed with their first character in the lowest byte.
 type Ext struct {
@@ -59,4 +65,12 @@ const (
 	RingMbp1   uint8 = 2
 	RingTrades uint8 = 3
 	RingEvents uint8 = 4
+)
+
+// Verdicts of a plugin on a row, in the lowest byte of C of ExtPlugin.
+const (
+	VerdictRefused  uint8 = 1 // published all the same, since it changed a book
+	VerdictFlagged  uint8 = 2
+	VerdictBypassed uint8 = 3 // the plugin did not handle the row: it failed, or was taken out
+	VerdictDropped  uint8 = 4 // not published: this record stands for it
 )

@@ -26,7 +26,7 @@ func benchCommand() *cobra.Command {
 		Long: `Figures are medians of several runs, with the least and the most beside them; what they were measured on is printed above. Threads are
 pinned to cores. Leave the machine alone meanwhile. docs/performance.md says how to read them.`,
 	}
-	c.AddCommand(benchITCH(), benchFIX(), benchMemory(), benchRing(), benchLatency(), benchE2E(), benchRx(), benchSQL(), benchChild())
+	c.AddCommand(benchITCH(), benchFIX(), benchMemory(), benchRing(), benchLatency(), benchE2E(), benchRx(), benchSQL(), benchPlugin(), benchChild())
 	c.AddCommand(benchFeed(protocol.XDP), benchFeed(protocol.MDP3), benchFeed(protocol.IEX))
 	return c
 }

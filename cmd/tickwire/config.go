@@ -1,12 +1,14 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"os"
 
 	"github.com/pelletier/go-toml/v2"
 	"github.com/spf13/cobra"
 
+	"github.com/tickwire/tickwire/feed/lifecycle"
 	"github.com/tickwire/tickwire/internal/config"
 )
 
@@ -30,11 +32,14 @@ func configCommand() *cobra.Command {
 	check := &cobra.Command{
 		Use: "check [FILE]", Short: "report every fault of a configuration, with its line or key", Args: atMost(1),
 		Long: `check reads the file and the environment's overrides (TICKWIRE_SERVE__SQL=127.0.0.1:6000 overrides serve.sql) as the
-other commands do, and reports every fault at once. It exits 0 when there is none, 2 otherwise.`,
+other commands do, and reports every fault at once. Plugins of feeds and of the server are read and compiled as they do it. It exits 0 when there is none, 2 otherwise.`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			cfg, err := loadConfig(argOr(args, path))
 			if err != nil {
 				return err
+			}
+			if err := checkPlugins(cfg); err != nil {
+				return usageError{err}
 			}
 			_, err = fmt.Fprintf(cmd.OutOrStdout(), "good: %d feed(s), SQL on %s, shared memory in %s/%s\n",
 				len(cfg.Feed), cfg.Serve.SQL, cfg.Instance.RingDir, cfg.Instance.Name)
@@ -55,6 +60,22 @@ other commands do, and reports every fault at once. It exits 0 when there is non
 	configFlag(show, &path)
 	c.AddCommand(check, show)
 	return c
+}
+
+// checkPlugins compiles the plugins of all feeds.
+func checkPlugins(cfg *config.Config) error {
+	var faults []error
+	for i := range cfg.Feed {
+		f := &cfg.Feed[i]
+		if err := lifecycle.Check(&cfg.Plugins, f.Protocol, f.Plugin); err != nil {
+			faults = append(faults, fmt.Errorf("config: feed %s: %w", f.Name, err))
+		}
+	}
+	g := guests{specs: cfg.Serve.Plugin}
+	if err := errors.Join(g.open(&cfg.Plugins, nil), g.close()); err != nil {
+		faults = append(faults, fmt.Errorf("config: serve: %w", err))
+	}
+	return errors.Join(faults...)
 }
 
 func argOr(args []string, otherwise string) string {

@@ -35,11 +35,14 @@ schema: DBN version 3 (under zstd when OUT ends in .zst), Parquet, CSV, or JSON 
 is written over only when everything went well.
 
 Prices are decimals and times ISO 8601 with nanoseconds in CSV and JSON; in Parquet prices are DECIMAL(19,9) and times
-integers of nanoseconds. --raw gives the integers of the records instead.`,
+integers of nanoseconds. --raw gives the integers of the records instead.
+
+With --plugin the rows of a capture pass plugins before they become records, as a feed's do; --to may name a serializer among them, which
+writes the rows themselves (docs/plugins-sql.md).`,
 		Example: `  tickwire convert day.itch.gz --to dbn --out day.mbo.dbn.zst
   tickwire convert day.pcap --to parquet --schema trades --out trades.parquet`,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			o.in = args[0]
+			o.in, o.schemaSet = args[0], cmd.Flags().Changed("schema")
 			if err := o.check(); err != nil {
 				return usageError{err}
 			}
@@ -47,13 +50,14 @@ integers of nanoseconds. --raw gives the integers of the records instead.`,
 		},
 	}
 	f := c.Flags()
-	f.StringVar(&o.to, "to", "", "dbn, parquet, csv or json")
+	f.StringVar(&o.to, "to", "", "dbn, parquet, csv or json, or the name of a serializer among the plugins")
 	f.StringVarP(&o.out, "out", "o", "", "file to write, or - for standard output")
 	f.StringVar(&o.schema, "schema", "mbo", "mbo, mbp-1, mbp-10, trades, status, imbalance, statistics or definition")
 	f.StringSliceVar(&o.symbols, "symbols", nil, "only these, with commas between (needed for mbp-10 of a capture)")
 	o.input.flags(c)
 	f.Uint16Var(&o.publisher, "publisher", 0, "DBN publisher id of a capture's records (default: that of the capture's market, or the protocol's)")
 	f.StringVar(&o.dataset, "dataset", "", "DBN dataset of a capture's records (default: that of the capture's market, or the protocol's)")
+	o.guests.flags(c)
 	f.BoolVar(&o.raw, "raw", false, "integers as they are in the records")
 	return c
 }
@@ -64,6 +68,8 @@ type convertOptions struct {
 	symbols                      []string
 	publisher                    uint16
 	raw                          bool
+	guests                       guests
+	schemaSet                    bool
 }
 
 // sources says which ring has a schema's records, and their type.
@@ -77,10 +83,19 @@ var sources = map[string]struct {
 	"definition": {ringbuf.KindEvents, tick.RTypeDefinition},
 }
 
+// convertFormats are ours.
+var convertFormats = []string{"dbn", "parquet", "csv", "json"}
+
+// ours says that the format is not a plugin's.
+func (o *convertOptions) ours() bool { return slices.Contains(convertFormats, o.to) }
+
 func (o *convertOptions) check() error {
 	var faults []error
-	if !slices.Contains([]string{"dbn", "parquet", "csv", "json"}, o.to) {
-		faults = append(faults, fmt.Errorf("--to %q is none of dbn, parquet, csv, json", o.to))
+	if !o.ours() && len(o.guests.paths) == 0 {
+		faults = append(faults, fmt.Errorf("--to %q is none of %s, and there is no --plugin that could be a serializer of this name", o.to, strings.Join(convertFormats, ", ")))
+	}
+	if !o.ours() && (o.raw || o.schemaSet) {
+		faults = append(faults, errors.New("--schema and --raw are about records: a plugin's serializer writes rows"))
 	}
 	if o.out == "" {
 		faults = append(faults, errors.New("--out is missing: a file, or - for standard output"))
@@ -92,6 +107,14 @@ func (o *convertOptions) check() error {
 		faults = append(faults, fmt.Errorf("--dataset %q has more than 15 characters", o.dataset))
 	}
 	return errors.Join(faults...)
+}
+
+// what is counted.
+func (o *convertOptions) what() string {
+	if o.ours() {
+		return o.schema + " records"
+	}
+	return "rows"
 }
 
 // inputFault is an input that could not be read to its end: what came before is written all the same.
@@ -123,6 +146,9 @@ func convert(ctx context.Context, o *convertOptions, stdout, stderr io.Writer) (
 	}
 	buffered := bufio.NewWriterSize(dst, 1<<18)
 	var n uint64
+	if kind == nic.FileDBN && len(o.guests.paths)+len(o.guests.params) > 0 {
+		return usageError{errors.New("--plugin is for captures: what is in a DBN file are records, no rows")}
+	}
 	if kind == nic.FileDBN {
 		n, err = convertDBN(ctx, o, buffered)
 	} else {
@@ -131,7 +157,7 @@ func convert(ctx context.Context, o *convertOptions, stdout, stderr io.Writer) (
 	if err = errors.Join(err, buffered.Flush()); err != nil {
 		var input inputFault
 		if errors.As(err, &input) {
-			return inputFault{fmt.Errorf("%w; %d %s records before it are written", err, n, o.schema)}
+			return inputFault{fmt.Errorf("%w; %d %s before it are written", err, n, o.what())}
 		}
 		if o.out != "-" {
 			return fmt.Errorf("%w; %s is not written", err, o.out)
@@ -139,7 +165,7 @@ func convert(ctx context.Context, o *convertOptions, stdout, stderr io.Writer) (
 		return err
 	}
 	if o.out != "-" {
-		fmt.Fprintf(stderr, "%s: %d %s records\n", o.out, n, o.schema)
+		fmt.Fprintf(stderr, "%s: %d %s\n", o.out, n, o.what())
 	}
 	return nil
 }
@@ -362,9 +388,20 @@ func convertDBN(ctx context.Context, o *convertOptions, dst io.Writer) (n uint64
 
 // convertCapture runs a capture through the pipeline and reads the one ring that has the schema's records.
 func convertCapture(ctx context.Context, o *convertOptions, dst io.Writer, stderr io.Writer) (n uint64, err error) {
+	if err := o.guests.openHere(stderr); err != nil {
+		return 0, err
+	}
+	defer func() { err = errors.Join(err, o.guests.close()) }()
+	input := o.input.options()
+	if err := o.guests.reads(&input); err != nil {
+		return 0, err
+	}
+	if !o.ours() {
+		return convertRows(ctx, o, input, dst, stderr)
+	}
 	source := sources[o.schema]
 	run := process.OfflineOptions{
-		Kinds: []ringbuf.Kind{source.kind}, Publisher: o.publisher, Dataset: o.dataset, Capture: o.input.options(), Only: o.symbols,
+		Kinds: []ringbuf.Kind{source.kind}, Publisher: o.publisher, Dataset: o.dataset, Capture: input, Only: o.symbols, Plugins: o.guests.place(),
 	}
 	if o.schema == "mbp-10" {
 		if len(o.symbols) == 0 {
@@ -372,7 +409,7 @@ func convertCapture(ctx context.Context, o *convertOptions, dst io.Writer, stder
 		}
 		run.Depth = o.symbols
 	}
-	found, err := scanCapture(o.in, o.input.options())
+	found, err := scanCapture(o.in, input)
 	if err != nil && (found == nil || len(found.names) == 0 && found.first == 0) {
 		return 0, err
 	}
@@ -384,6 +421,9 @@ func convertCapture(ctx context.Context, o *convertOptions, dst io.Writer, stder
 		return 0, err
 	}
 	defer func() { err = errors.Join(err, f.Close()) }()
+	if err := o.guests.join(f, run.Publisher); err != nil {
+		return 0, err
+	}
 	if note := f.Capture.DayNote(); note != "" {
 		fmt.Fprintln(stderr, "tickwire:", note)
 	}
@@ -423,6 +463,7 @@ func convertCapture(ctx context.Context, o *convertOptions, dst io.Writer, stder
 	for _, line := range f.Summary() {
 		fmt.Fprintf(stderr, "tickwire: %s: %s\n", o.in, line)
 	}
+	o.guests.tell(stderr, o.in)
 	return n, errors.Join(err, ctx.Err())
 }
 

@@ -22,12 +22,16 @@ import (
 const haveDuckDB = true
 
 // engineOver opens DuckDB over a store, with the catalogue.
-func engineOver(s *store.Store, threads int, users []string) (*duck.Engine, error) {
-	statements, err := catalog.Build(catalog.Options{Tables: catalog.Of(store.Tables()), Users: users})
+func engineOver(s *store.Store, threads int, users []string, g *guests) (*duck.Engine, error) {
+	statements, err := catalog.Build(catalog.Options{Tables: catalog.Of(s.Tables()), Users: users})
 	if err != nil {
 		return nil, err
 	}
-	return duck.Open(duck.Options{Store: s, Threads: threads, Init: statements})
+	o := duck.Options{Store: s, Threads: threads, Init: statements}
+	for _, p := range g.loaded {
+		o.Plugins = append(o.Plugins, duck.Guest{Plugin: p.Plugin, Params: p.params})
+	}
+	return duck.Open(o)
 }
 
 // local asks an engine in this process.
@@ -36,6 +40,7 @@ type local struct {
 	conn   sqlgw.Conn
 	store  *store.Store
 	stmt   sqlgw.Stmt
+	guests *guests // nil: none
 }
 
 func (l *local) ask(ctx context.Context, statement string) (sqlgw.Rows, error) {
@@ -61,7 +66,11 @@ func (l *local) close() error {
 	if l.stmt != nil {
 		errs = append(errs, l.stmt.Close())
 	}
-	return errors.Join(append(errs, l.conn.Close(), l.engine.Close(), l.store.Close())...)
+	errs = append(errs, l.conn.Close(), l.engine.Close(), l.store.Close())
+	if l.guests != nil {
+		errs = append(errs, l.guests.close())
+	}
+	return errors.Join(errs...)
 }
 
 // tablesNamed finds the tables that a statement may read: by the words in it. Without a statement it is all of them.
@@ -89,14 +98,26 @@ func tablesNamed(statement string) []string {
 
 // capture runs a capture through the pipeline into a store and opens an engine over it. With an error and an asker the
 // capture could not be read to its end.
-func (o *sqlOptions) capture(ctx context.Context, errs io.Writer) (asker, error) {
+func (o *sqlOptions) capture(ctx context.Context, errs io.Writer) (a asker, err error) {
+	if err := o.guests.openHere(errs); err != nil {
+		return nil, err
+	}
+	defer func() {
+		if a == nil {
+			err = errors.Join(err, o.guests.close())
+		}
+	}()
 	memory, err := o.memoryBytes()
 	if err != nil {
 		return nil, err
 	}
+	input := o.input.options()
+	if err := o.guests.reads(&input); err != nil {
+		return nil, err
+	}
 	tables := tablesNamed(o.statement)
 	run := process.OfflineOptions{
-		Kinds: store.Rings(tables), Publisher: o.publisher, Dataset: o.dataset, Capture: o.input.options(), Only: o.symbols,
+		Kinds: store.Rings(tables), Publisher: o.publisher, Dataset: o.dataset, Capture: input, Only: o.symbols,
 	}
 	if slices.Contains(run.Kinds, ringbuf.KindMbp10) {
 		if run.Depth = o.symbols; len(o.symbols) == 0 {
@@ -107,7 +128,7 @@ func (o *sqlOptions) capture(ctx context.Context, errs io.Writer) (asker, error)
 		}
 	}
 	if o.between != "" {
-		midnight, err := midnightOf(o.from, o.input.options())
+		midnight, err := midnightOf(o.from, input)
 		if err != nil {
 			return nil, err
 		}
@@ -115,7 +136,7 @@ func (o *sqlOptions) capture(ctx context.Context, errs io.Writer) (asker, error)
 			return nil, err
 		}
 	}
-	s, err := store.Open(store.Options{Memory: memory, Tables: tables})
+	s, err := store.Open(store.Options{Memory: memory, Tables: tables, Custom: o.guests.custom()})
 	if err != nil {
 		return nil, usageError{err}
 	}
@@ -126,7 +147,7 @@ func (o *sqlOptions) capture(ctx context.Context, errs io.Writer) (asker, error)
 	if n := s.Evicted.Load(); n > 0 {
 		fmt.Fprintf(errs, "tickwire: memory's bound is reached: the oldest %d rows have left, answers are about the rest (--memory, --symbols, --between)\n", n)
 	}
-	engine, err := engineOver(s, 0, nil)
+	engine, err := engineOver(s, 0, nil, &o.guests)
 	if err != nil {
 		return nil, errors.Join(err, s.Close())
 	}
@@ -134,16 +155,20 @@ func (o *sqlOptions) capture(ctx context.Context, errs io.Writer) (asker, error)
 	if err != nil {
 		return nil, errors.Join(err, engine.Close(), s.Close())
 	}
-	return &local{engine: engine, conn: conn, store: s}, fault
+	return &local{engine: engine, conn: conn, store: s, guests: &o.guests}, fault
 }
 
 // fill runs the capture to its end.
 func (o *sqlOptions) fill(ctx context.Context, s *store.Store, run process.OfflineOptions, errs io.Writer) (err error) {
+	run.Plugins = o.guests.place()
 	f, err := process.OpenOffline(o.from, run)
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, f.Close()) }()
+	defer func() { err = errors.Join(err, f.Close(), o.guests.leave()) }()
+	if err := o.guests.join(f, run.Publisher); err != nil {
+		return err
+	}
 	if note := f.Capture.DayNote(); note != "" {
 		fmt.Fprintln(errs, "tickwire:", note)
 	}
@@ -162,5 +187,6 @@ func (o *sqlOptions) fill(ctx context.Context, s *store.Store, run process.Offli
 	for _, line := range f.Summary() {
 		fmt.Fprintf(errs, "tickwire: %s: %s\n", o.from, line)
 	}
+	o.guests.tell(errs, o.from)
 	return errors.Join(err, ctx.Err())
 }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/tickwire/tickwire/feed/lifecycle"
 	"github.com/tickwire/tickwire/feed/process"
 	"github.com/tickwire/tickwire/internal/config"
 )
@@ -32,7 +33,7 @@ privileges but the right to write the folder of the rings, and with source = "af
 				return err
 			}
 			log := slog.New(slog.NewTextHandler(cmd.ErrOrStderr(), nil)).With("process", "feed")
-			p, err := process.Open(cfg, f, log)
+			p, err := process.OpenWith(cfg, f, log, process.Options{CompileHelper: lifecycle.Self(pluginCompile)})
 			if err != nil {
 				return err
 			}

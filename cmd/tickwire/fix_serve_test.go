@@ -218,8 +218,10 @@ clients = ["BUYER"]
 				inst = nil
 				return false
 			}
-			if last, err = ringbuf.OpenLast(ringbuf.SidePath(dir, "t", "fx", "0", ringbuf.ExtLast), inst); err != nil {
-				t.Fatal(err)
+			if last, err = ringbuf.OpenLast(ringbuf.SidePath(dir, "t", "fx", "0", ringbuf.ExtLast), inst); err != nil { // it is made after the other
+				_ = inst.Close()
+				inst = nil
+				return false
 			}
 		}
 		return inst.Count() == 3

@@ -210,7 +210,7 @@ func TestGapsInSQL(t *testing.T) {
 	missing[1] = l.session("TUESDAY", 2, 0)
 	follower.Drain()
 	follower.Close()
-	engine, err := engineOver(s, 1, nil)
+	engine, err := engineOver(s, 1, nil, &guests{})
 	fatal(t, err)
 	conn, err := engine.Connect(t.Context())
 	fatal(t, err)

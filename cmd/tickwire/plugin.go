@@ -20,15 +20,19 @@ import (
 
 func pluginCommand() *cobra.Command {
 	c := &cobra.Command{
-		Use: "plugin", Short: "WebAssembly plugins: the set of this machine, signatures, registries",
-		Long: `plugin keeps the plugins of this machine: which versions are there, which of each is enabled, and which was before.
+		Use: "plugin", Short: "WebAssembly plugins: writing and testing them, the set of this machine, those of running feeds, signatures, registries",
+		Long: `plugin is for those who write plugins (docs/plugin-tools.md), keeps those of this machine (which versions are there, which of each is
+enabled, and which was before), and changes those of running feeds.
 
+  tickwire plugin new --lang rust --kind transform band  one to begin from; then build, test, debug, profile, bench, docs
   tickwire plugin keygen release.key                     a key to sign with, once
   tickwire plugin sign band.wasm --key release.key       whose it is
   tickwire plugin push band.wasm oci://host/desk/        where others find it
   tickwire plugin pull oci://host/desk/band@^1 --enable  here, and in use
   tickwire plugin list
   tickwire plugin rollback band                          back to what was in use before
+  tickwire plugin reload band --feed totalview           a feed that runs takes what is enabled now
+  tickwire plugin status --feed totalview                what its plugins did
 
 Plugins are named NAME or NAME@RANGE: band, band@1.2.0, band@^1.2, band@'>=1.2 <2'. The set is a folder (--dir, plugins.dir of the
 configuration), which several processes may change; a change is whole or not there. The configuration's [plugins] says whose
@@ -39,7 +43,10 @@ signatures count. plugins/ABI.md says what a plugin is.`,
 		pluginEnableCommand(), pluginDisableCommand(), pluginRollbackCommand(),
 		pluginKeygenCommand(), pluginSignCommand(), pluginVerifyCommand(),
 		pluginPushCommand(), pluginPullCommand(),
+		pluginNewCommand(), pluginBuildCommand(), pluginTestCommand(),
+		pluginDebugCommand(), pluginProfileCommand(), pluginBenchCommand(), pluginDocsCommand(),
 	)
+	c.AddCommand(livePluginCommands()...)
 	return c
 }
 

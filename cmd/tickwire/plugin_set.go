@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/tickwire/tickwire/feed/lifecycle"
 	"github.com/tickwire/tickwire/plugins/manifest"
 	"github.com/tickwire/tickwire/plugins/sign"
 	"github.com/tickwire/tickwire/plugins/store"
@@ -399,12 +400,19 @@ ones on again. What another enabled plugin needs is not switched off without it.
 func pluginRollbackCommand() *cobra.Command {
 	var set pluginSet
 	var asJSON bool
+	var feed string
 	c := &cobra.Command{
 		Use: "rollback NAME", Short: "go back to the version that was in use before", Args: exactly(1),
 		Long: `rollback enables the version that was in use before the present one; again, the one before that, up to 16 of them. Versions that are
-gone or that the policy refuses by now are passed over, and named.`,
-		Example: "  tickwire plugin rollback band",
+gone or that the policy refuses by now are passed over, and named.
+
+With --feed it is that running feed which goes back, to the version that its rows passed before the latest reload; the set stays as it is.`,
+		Example: "  tickwire plugin rollback band\n  tickwire plugin rollback band --feed totalview",
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if feed != "" {
+				live := liveFeed{set.config, asJSON}
+				return live.change(cmd, feed, "rollback", lifecycle.Request{Name: args[0]})
+			}
 			s, _, err := set.open()
 			if err != nil {
 				return err
@@ -420,6 +428,7 @@ gone or that the policy refuses by now are passed over, and named.`,
 		},
 	}
 	set.flags(c)
+	c.Flags().StringVar(&feed, "feed", "", "a running feed of the configuration, in the place of the set")
 	c.Flags().BoolVar(&asJSON, "json", false, "for scripts")
 	return c
 }

@@ -22,6 +22,7 @@ import (
 	"github.com/tickwire/tickwire/nic/pcap"
 	"github.com/tickwire/tickwire/nic/udp"
 	"github.com/tickwire/tickwire/parsers/moldudp64"
+	"github.com/tickwire/tickwire/plugins/manifest"
 )
 
 type replayOptions struct {
@@ -32,6 +33,7 @@ type replayOptions struct {
 	at                   where
 	name, dataset        string
 	publisher            uint16
+	guests               guests
 }
 
 func replayCommand() *cobra.Command {
@@ -43,7 +45,9 @@ func replayCommand() *cobra.Command {
 Without --interface it is a feed whose source is the file: rings and side files appear as a live feed's do, and stay for
 readers when it has ended. With --interface and --group it sends packets instead: those of a capture as they are (first
 group: line A, second: line B), those of a BinaryFILE day as MoldUDP64 packets on every group given. Nothing is ever sent by a
-default route, and with TTL 0, the default, nothing leaves this host.`,
+default route, and with TTL 0, the default, nothing leaves this host.
+
+With --plugin rows pass plugins before they reach the rings, as a feed's do; --protocol may name a parser among them.`,
 		Example: `  tickwire replay day.itch.gz --pace x10
   tickwire replay day.pcap --pace recorded --interface lo --group 239.1.1.1:26477 --group 239.1.1.2:26477`,
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -52,6 +56,9 @@ default route, and with TTL 0, the default, nothing leaves this host.`,
 			}
 			if (o.iface == "") != (len(o.groups) == 0) {
 				return usageError{errors.New("--interface and --group go together")}
+			}
+			if o.iface != "" && len(o.guests.paths)+len(o.guests.params) > 0 {
+				return usageError{errors.New("--plugin is for rows: packets are sent as they are")}
 			}
 			if o.iface == "" {
 				return o.intoRings(cmd.Context(), args[0], cmd.ErrOrStderr())
@@ -66,6 +73,7 @@ default route, and with TTL 0, the default, nothing leaves this host.`,
 	f.Uint16Var(&o.publisher, "publisher", 0, "DBN publisher id of the records (default: that of the capture's market, or the protocol's)")
 	f.StringVar(&o.dataset, "dataset", "", "DBN dataset of the records (default: that of the capture's market, or the protocol's)")
 	o.at.flags(c)
+	o.guests.flags(c)
 	f.StringVar(&o.iface, "interface", "", "send multicast out of this interface instead")
 	f.StringArrayVar(&o.groups, "group", nil, "group and port to send to; once for line A, once more for B")
 	f.IntVar(&o.ttl, "ttl", 0, "of what is sent; 0 stays on this host")
@@ -83,23 +91,38 @@ func (o *replayOptions) intoRings(ctx context.Context, path string, errs io.Writ
 	if err != nil {
 		return err
 	}
-	proto, publisher, dataset, err := process.RecordsOf(path, o.input.options())
+	list, guest, err := o.plugins(errs)
 	if err != nil {
 		return err
 	}
-	if o.publisher != 0 {
-		publisher = o.publisher
-	}
-	if o.dataset != "" {
-		dataset = o.dataset
+	protocol, publisher, dataset := o.input.protocol, o.publisher, o.dataset
+	if !guest {
+		proto, itsPublisher, itsDataset, err := process.RecordsOf(path, o.input.options())
+		if err != nil {
+			return err
+		}
+		protocol = proto.Name
+		if publisher == 0 {
+			publisher = itsPublisher
+		}
+		if dataset == "" {
+			dataset = itsDataset
+		}
 	}
 	cfg := &config.Config{
 		Instance: config.Instance{Name: instance, RingDir: o.at.ringDir},
 		Feed: []config.Feed{{
 			Name: o.name, Source: "file", Path: abs, Pace: o.pace, Date: o.input.date,
-			Protocol: proto.Name, Version: o.input.version, Product: o.input.product, Prices: o.input.prices, Definitions: o.input.definitions, Schema: o.input.schema,
-			Publisher: publisher, Dataset: dataset,
+			Protocol: protocol, Version: o.input.version, Product: o.input.product, Prices: o.input.prices, Definitions: o.input.definitions, Schema: o.input.schema,
+			Publisher: publisher, Dataset: dataset, Plugin: list,
 		}},
+	}
+	if len(list) > 0 {
+		c, err := pluginConfig()
+		if err != nil {
+			return err
+		}
+		cfg.Plugins = *c
 	}
 	cfg.Defaults()
 	if err := cfg.Validate(); err != nil {
@@ -111,6 +134,18 @@ func (o *replayOptions) intoRings(ctx context.Context, path string, errs io.Writ
 	}
 	fmt.Fprintf(errs, "playing %s into %s/%s/%s.* (tickwire ring ls shows them)\n", path, o.at.ringDir, instance, o.name)
 	return errors.Join(p.Run(ctx), p.Close())
+}
+
+// plugins are those of the feed, as a configuration has them. guest says that one of them is the parser that --protocol names.
+func (o *replayOptions) plugins(errs io.Writer) (list []config.Plugin, guest bool, err error) {
+	if err := o.guests.openHere(errs); err != nil {
+		return nil, false, err
+	}
+	for _, p := range o.guests.loaded {
+		list = append(list, p.spec)
+		guest = guest || p.Unit(manifest.Parser, o.input.protocol) >= 0
+	}
+	return list, guest, o.guests.close() // the feed compiles them for itself
 }
 
 // asMulticast sends packets.

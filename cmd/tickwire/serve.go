@@ -10,15 +10,19 @@ import (
 	"log/slog"
 	"net"
 	"os"
+	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"time"
 
 	"github.com/spf13/cobra"
 
+	"github.com/tickwire/tickwire/feed/lifecycle"
 	"github.com/tickwire/tickwire/internal/buildinfo"
 	"github.com/tickwire/tickwire/internal/config"
 	"github.com/tickwire/tickwire/internal/metrics"
+	"github.com/tickwire/tickwire/plugins/manifest"
 	"github.com/tickwire/tickwire/ringbuf"
 	"github.com/tickwire/tickwire/sqlgw/pgwire"
 	"github.com/tickwire/tickwire/store"
@@ -33,6 +37,9 @@ PostgreSQL protocol. A query there cannot delay a feed. It may be started before
 what the rings still hold.
 
 With serve.fix clients of FIX 4.2, 4.4 and 5.0 SP2 subscribe to the same (V, W, X); by default from this machine only.
+
+Functions and aggregates of plugins that serve.plugin names are SQL's; columns that the feeds' plugins add are columns of ticks, from
+the next start of serve on when a feed has got new ones (docs/plugins-sql.md).
 
 With serve.metrics it also answers Prometheus, about every process and ring of the instance (docs/metrics.md).`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -51,7 +58,14 @@ With serve.metrics it also answers Prometheus, about every process and ring of t
 func serve(ctx context.Context, cfg *config.Config, log *slog.Logger) (err error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	s, err := store.Open(store.Options{Memory: int64(cfg.Serve.Memory), RingDir: cfg.Instance.RingDir, Instance: cfg.Instance.Name})
+	g := guests{specs: cfg.Serve.Plugin}
+	if err := g.open(&cfg.Plugins, log); err != nil {
+		return usageError{err}
+	}
+	defer func() { err = errors.Join(err, g.close()) }()
+	s, err := store.Open(store.Options{
+		Memory: int64(cfg.Serve.Memory), RingDir: cfg.Instance.RingDir, Instance: cfg.Instance.Name, Custom: customOfFeeds(cfg, log),
+	})
 	if err != nil {
 		return usageError{err}
 	}
@@ -59,7 +73,7 @@ func serve(ctx context.Context, cfg *config.Config, log *slog.Logger) (err error
 	if err != nil {
 		return errors.Join(err, s.Close())
 	}
-	engine, err := engineOver(s, cfg.Serve.Threads, names)
+	engine, err := engineOver(s, cfg.Serve.Threads, names, &g)
 	if err != nil {
 		return errors.Join(err, s.Close())
 	}
@@ -109,6 +123,55 @@ func serve(ctx context.Context, cfg *config.Config, log *slog.Logger) (err error
 	}
 	wg.Wait()
 	return errors.Join(append(errs, served, engine.Close(), s.Close())...)
+}
+
+// customOfFeeds are the columns that the feeds' plugins add to ticks: those of their configuration, and those that running feeds say they have. A plugin that cannot
+// be read is its feed's matter; of two columns of one name the first counts, and so does another type's then.
+func customOfFeeds(cfg *config.Config, log *slog.Logger) (all []ringbuf.PluginColumn) {
+	add := func(feed string, columns []ringbuf.PluginColumn) {
+		for _, c := range columns {
+			if slices.ContainsFunc(store.Tables(), func(t *store.Table) bool { return t.Name == "ticks" && t.Column(c.Name) >= 0 }) {
+				log.Warn("a plugin's column is left out of ticks: it has one of that name", "feed", feed, "column", c.Name)
+				continue
+			}
+			switch i := slices.IndexFunc(all, func(o ringbuf.PluginColumn) bool { return o.Name == c.Name }); {
+			case i >= 0 && all[i].Type != c.Type:
+				log.Warn("a column of ticks is NULL for a feed: another feed has it with another type", "feed", feed, "column", c.Name, "type", c.Type, "other", all[i].Type)
+			case i >= 0:
+			case len(all) == store.MostCustom:
+				log.Warn("a plugin's column is left out of ticks: there are too many", "feed", feed, "column", c.Name, "most", store.MostCustom)
+			default:
+				all = append(all, c)
+			}
+		}
+	}
+	modules := lifecycle.NewModules(&cfg.Plugins)
+	for i := range cfg.Feed {
+		f := &cfg.Feed[i]
+		for k := range f.Plugin {
+			module, err := modules.Read(&f.Plugin[k])
+			if err != nil {
+				log.Warn("a feed's plugin cannot be read: ticks have no columns of it", "feed", f.Name, "err", err)
+				continue
+			}
+			m, err := manifest.Of(module)
+			if err != nil {
+				log.Warn("a feed's plugin cannot be read: ticks have no columns of it", "feed", f.Name, "err", err)
+				continue
+			}
+			add(f.Name, customOf(m))
+		}
+	}
+	paths, _ := filepath.Glob(ringbuf.SidePath(cfg.Instance.RingDir, cfg.Instance.Name, "*", "", ringbuf.ExtPlugins)) // an error is of a bad pattern: then there is none
+	for _, path := range paths {
+		told, err := ringbuf.ReadPlugins(path)
+		if err != nil {
+			log.Warn("what a feed's plugins are cannot be read", "err", err)
+			continue
+		}
+		add(strings.TrimSuffix(filepath.Base(path), "."+ringbuf.ExtPlugins), told.Custom)
+	}
+	return all
 }
 
 // metricsPort opens the Prometheus port, nil when the configuration has none.

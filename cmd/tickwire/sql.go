@@ -26,6 +26,7 @@ type sqlOptions struct {
 	statement                        string
 	publisher                        uint16
 	dataset                          string
+	guests                           guests
 }
 
 func sqlCommand() *cobra.Command {
@@ -37,9 +38,13 @@ statement names; without, it asks a server (--addr). Without a statement it asks
 it reads one from standard input when that is no terminal.
 
 Tables: orders, ticks, trades, depth, status, imbalances, statistics, definitions, gaps, and the views market_data, bars_1s,
-bars_1m. ts is a timestamptz of microseconds, ts_ns a bigint of nanoseconds.`,
+bars_1m. ts is a timestamptz of microseconds, ts_ns a bigint of nanoseconds.
+
+With --plugin rows pass plugins as a feed's do: columns that they add are columns of ticks (tickwire.custom_fields lists them), their
+functions and aggregates are SQL's, and --protocol may name a parser among them (docs/plugins-sql.md).`,
 		Example: `  tickwire sql --from day.itch.gz "SELECT symbol, sum(size) FROM trades GROUP BY symbol ORDER BY 2 DESC LIMIT 10"
   tickwire sql --from day.itch.gz --symbols AAPL --between 09:30,10:00 --format parquet --out aapl.parquet "SELECT * FROM ticks"
+  tickwire sql --from day.itch.gz --plugin plugins/examples/vwap "SELECT symbol, vwap(price, size) FROM trades GROUP BY symbol"
   tickwire sql --addr 127.0.0.1:5433`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			o.statement = argOr(args, "")
@@ -48,6 +53,9 @@ bars_1m. ts is a timestamptz of microseconds, ts_ns a bigint of nanoseconds.`,
 			}
 			if o.from != "" && cmd.Flags().Changed("addr") {
 				return usageError{errors.New("--from and --addr exclude each other")}
+			}
+			if o.from == "" && len(o.guests.paths)+len(o.guests.params) > 0 {
+				return usageError{errors.New("--plugin goes with --from: a server has those of its configuration")}
 			}
 			return o.run(cmd)
 		},
@@ -63,6 +71,7 @@ bars_1m. ts is a timestamptz of microseconds, ts_ns a bigint of nanoseconds.`,
 	f.StringVar(&o.memory, "memory", "", "bound of the tables, such as 4GiB (default: a quarter of the machine's)")
 	f.Uint16Var(&o.publisher, "publisher", 0, "DBN publisher id of a capture's records (default: that of the capture's market, or the protocol's)")
 	f.StringVar(&o.dataset, "dataset", "", "DBN dataset; its first part is column venue (default: that of the capture's market, or the protocol's)")
+	o.guests.flags(c)
 	return c
 }
 

@@ -17,6 +17,8 @@ func wordOf(name string, v uint64, now time.Time) string {
 	case strings.HasSuffix(name, "_at"):
 		at := time.Unix(0, int64(v))
 		return fmt.Sprintf("%s, %s ago", at.UTC().Format("2006-01-02 15:04:05Z"), nsText(max(0, int64(now.Sub(at)))))
+	case strings.HasSuffix(name, ".live_taken_out"):
+		return "TAKEN OUT after failures: rows pass the plugin by, flagged"
 	case strings.HasSuffix(name, "_ns"):
 		return nsText(int64(v))
 	case strings.HasSuffix(name, "bytes"), strings.HasSuffix(name, "bytes_out"):

@@ -122,7 +122,7 @@ func (l *Lane) cold(i int) {
 
 // begin sends R before an instrument's first record of a session: at its definition, unless orders rest already.
 func (l *Lane) begin(i int, id uint32) {
-	if in := l.symbols.Lookup(id); in != nil && in.Named || l.batch.Before[i] != tick.EmptyPair || l.only.bounded && !l.only.within(l, i) {
+	if in := l.symbols.Lookup(id); in != nil && in.Named && !l.guests.first(id) || l.batch.Before[i] != tick.EmptyPair || l.only.bounded && !l.only.within(l, i) {
 		return
 	}
 	l.order(i, tick.ActionClear, tick.SideNone, 0, tick.UndefPrice, 0, l.flags(i)|tick.FlagLast)
@@ -132,6 +132,16 @@ func (l *Lane) begin(i int, id uint32) {
 func (l *Lane) define(d *tick.Definition) {
 	if _, err := l.symbols.Define(d); err != nil {
 		l.counters.Undefined++
+	}
+	l.tellDefinition(d)
+}
+
+// tellDefinition is define as far as others are concerned. Plugins may have given the instrument another symbol.
+func (l *Lane) tellDefinition(d *tick.Definition) {
+	if name, ok := l.guests.names[d.InstrumentID]; ok {
+		renamed := *d
+		renamed.RawSymbol = rawSymbol(name)
+		d = &renamed
 	}
 	var offset uint64
 	if l.out.Definitions != nil {

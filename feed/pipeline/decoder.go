@@ -31,6 +31,10 @@ type namingDecoder interface {
 	TakeDoubts(fn func(id uint32)) bool
 }
 
+// lackingDecoder is a decoder that leaves out what it cannot tell of an instrument: Lacking calls fn with those whose books are not the venue's because of that, also when they were
+// made anew.
+type lackingDecoder interface{ Lacking(fn func(id uint32)) }
+
 // asideDecoder is a decoder that takes messages outside of the sequence: Append's twin for those, whose rows have FlagSnapshot and a number that is given.
 type asideDecoder interface {
 	AppendRefresh(blocks []byte, sequence uint64, max int, out *tick.Batch) (used, messages int)

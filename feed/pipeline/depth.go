@@ -168,7 +168,7 @@ func (d *depth) apply(l *Lane) {
 			continue
 		}
 		if w.open && !has {
-			l.ten(i&tick.RowMask, tick.ActionNone, tick.SideNone, tick.UndefPrice, 0, l.flags(i)|tick.FlagLast, &w.levels)
+			l.ten(i&tick.RowMask, tick.ActionNone, tick.SideNone, tick.UndefPrice, 0, l.flags(i)|tick.FlagLast, &w.levels, tenNone)
 		}
 		w.open = false
 	}
@@ -186,18 +186,18 @@ func (d *depth) publish(l *Lane, i int, w *wantedBook) {
 	tenLevels(l.ladder(), id, &w.levels)
 	changed := w.levels != before
 	flags := l.flags(i)
-	side, price, size := b.Side[i], b.Price[i], b.Size[i]
+	side, price, size, from := b.Side[i], b.Price[i], b.Size[i], tenRow
 	switch kind {
 	case tick.KindExec, tick.KindExecAt:
 		if kind == tick.KindExec || b.Sub[i] != 'N' {
-			l.ten(i, tick.ActionTrade, tick.OppositeSide(side), price, size, l.lastUnless(i, flags, changed), &before)
+			l.ten(i, tick.ActionTrade, tick.OppositeSide(side), price, size, l.lastUnless(i, flags, changed), &before, tenRow)
 		}
 		if kind == tick.KindExecAt {
-			price = b.OldPrice[i]
+			price, from = b.OldPrice[i], tenSize|tenSide
 		}
 	case tick.KindTrade, tick.KindCross:
 		if size > 0 {
-			l.ten(i, tick.ActionTrade, printSide(b, i), price, size, l.lastUnless(i, flags, changed), &before)
+			l.ten(i, tick.ActionTrade, printSide(b, i), price, size, l.lastUnless(i, flags, changed), &before, tenRow)
 		}
 	}
 	if !changed {
@@ -210,23 +210,24 @@ func (d *depth) publish(l *Lane, i int, w *wantedBook) {
 		action = tick.ActionAdd
 	case tick.KindReplace:
 		if action = tick.ActionAdd; b.State[i]&tick.StateGone != 0 { // only the old order's leaving is true
-			action, price, size = tick.ActionCancel, b.OldPrice[i], b.OldSize[i]
+			action, price, size, from = tick.ActionCancel, b.OldPrice[i], b.OldSize[i], tenSide
 		}
 	case tick.KindModify:
 		if action = tick.ActionModify; b.State[i]&tick.StateGone != 0 {
-			action, price, size = tick.ActionCancel, b.OldPrice[i], b.OldSize[i]
+			action, price, size, from = tick.ActionCancel, b.OldPrice[i], b.OldSize[i], tenSide
 		}
 	case tick.KindLevel:
 		action = levelAction(b.Sub[i])
 	case tick.KindQuote:
 		action, flags = tick.ActionAdd, flags|tick.FlagTOB
 		side, price, size = quoted(b, i)
+		from = tenNone
 	case tick.KindClear:
-		action, side, price, size = tick.ActionClear, tick.SideNone, tick.UndefPrice, 0
+		action, side, price, size, from = tick.ActionClear, tick.SideNone, tick.UndefPrice, 0, tenNone
 	default: // a change before this row, which is about no order and has none of the three
-		action, side, price, size = tick.ActionNone, tick.SideNone, tick.UndefPrice, 0
+		action, side, price, size, from = tick.ActionNone, tick.SideNone, tick.UndefPrice, 0, tenNone
 	}
-	l.ten(i, action, side, price, size, flags|l.lastTop(i), &w.levels)
+	l.ten(i, action, side, price, size, flags|l.lastTop(i), &w.levels, from)
 }
 
 func (l *Lane) lastUnless(i int, flags uint8, more bool) uint8 {
@@ -236,11 +237,14 @@ func (l *Lane) lastUnless(i int, flags uint8, more bool) uint8 {
 	return flags | l.lastTop(i)
 }
 
-func (l *Lane) ten(i int, action, side byte, price int64, size uint64, flags uint8, levels *[10]tick.BidAskPair) {
+func (l *Lane) ten(i int, action, side byte, price int64, size uint64, flags uint8, levels *[10]tick.BidAskPair, from uint8) {
 	var slot ringbuf.Mbp10Slot
 	flags = l.topFlags(i, flags)
 	slot.Mbp10 = tick.Mbp10{Trade: l.trade(i, 92, tick.RTypeMbp10, action, side, price, size, flags), Levels: *levels}
 	l.staged.mbp10 = append(l.staged.mbp10, slot)
+	if l.guests.seat != nil {
+		l.guests.tens = append(l.guests.tens, tenOf{uint16(i), from})
+	}
 }
 
 // tenLevels reads the best ten levels of both sides, best first.

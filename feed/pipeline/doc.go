@@ -8,6 +8,8 @@
 // publishes them before it takes more: enough for the books' cache misses to overlap, few enough that the first
 // message of a burst does not wait for the last.
 //
+// Plugins, where a lane has some, stand between completion and expansion (plugins.go): they change what is published, never a book.
+//
 // Promises, each with its test: records leave in the order of the venue's numbers and a gap leaves as a record
 // (TestGapIsARecord); the same input gives the same records, whatever the pass size and the packets' cut
 // (TestPassSizeDoesNotMatter); once warm a pass neither allocates nor enters the kernel (TestSteadyStateAllocatesNothing).

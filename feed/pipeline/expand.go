@@ -219,7 +219,7 @@ func (l *Lane) top(i int, action, side byte, price int64, size uint64, flags uin
 	*r = ringbuf.Mbp1Slot{Mbp1: tick.Mbp1{
 		Trade:  l.trade(i, 20, tick.RTypeMbp1, action, side, price, size, flags),
 		Levels: [1]tick.BidAskPair{*level},
-	}, TsPublish: l.publish}
+	}, TsPublish: l.publish, Plugin: l.guests.row}
 	if l.out.Last != nil {
 		l.out.Last.Put(b.Instrument[i], r)
 	}
@@ -333,7 +333,7 @@ func (l *Lane) replace(i int) {
 	if side == tick.SideAsk {
 		best = b.After[i].AskPx
 	}
-	if best == b.Price[i] && !refused {
+	if best == l.bookedPrice(i) && !refused {
 		l.top(i, tick.ActionAdd, side, b.Price[i], b.Size[i], flags|l.lastTop(i), &b.After[i])
 	} else {
 		l.top(i, tick.ActionCancel, side, b.OldPrice[i], b.OldSize[i], flags|l.lastTop(i), &b.After[i])
@@ -347,7 +347,7 @@ func (l *Lane) modify(i int) {
 	if b.State[i]&tick.StateGone != 0 {
 		action, price, size = tick.ActionCancel, b.OldPrice[i], b.OldSize[i]
 	}
-	if action == tick.ActionModify && b.Sub[i] == tick.ModifyTail && price == b.OldPrice[i] {
+	if action == tick.ActionModify && b.Sub[i] == tick.ModifyTail && l.bookedPrice(i) == b.OldPrice[i] {
 		l.order(i, tick.ActionCancel, b.Side[i], b.OrderID[i], price, b.OldSize[i], l.flags(i))
 		l.order(i, tick.ActionAdd, b.Side[i], b.OrderID[i], price, size, flags)
 	} else {

@@ -11,8 +11,10 @@ import (
 	"github.com/tickwire/tickwire/feed/resync"
 	"github.com/tickwire/tickwire/feed/session"
 	"github.com/tickwire/tickwire/feed/symbols"
+	"github.com/tickwire/tickwire/internal/pin"
 	"github.com/tickwire/tickwire/nic"
 	"github.com/tickwire/tickwire/parsers/itch"
+	"github.com/tickwire/tickwire/plugins"
 	"github.com/tickwire/tickwire/ringbuf"
 	"github.com/tickwire/tickwire/tick"
 )
@@ -62,6 +64,14 @@ type Config struct {
 	// Resync rebuilds the books after a loss; it must have been made for Books, and the lane must have one channel. Its Run is the
 	// caller's to start. The default is none: after a loss books are suspect to the end of the day.
 	Resync *resync.Resync
+	// Plugins is where chains of plugins come from, whose directory must be this lane's (Lane.Directory). The default is none: rows are published as the
+	// books completed them.
+	Plugins *plugins.Seat
+	// Kept gets copies of batches that plugins are tried on. The default is none.
+	Kept *Kept
+	// Rows is called behind each batch, when its records are published, with each run of rows that were: n rows from from on, as plugins left them, and the chain
+	// that they passed, nil: none. Not for live lanes: it may take its time. The default is none.
+	Rows func(b *tick.Batch, from, n int, chain *plugins.Chain)
 }
 
 // Counters of a lane. Owned by the lane; Snapshot copies them.
@@ -81,6 +91,14 @@ type Counters struct {
 	Gaps        uint64 // gap records
 	Unrouted    uint64 // packets of no channel of ours
 	BadTsRecv   uint64 // packets whose time of arrival lay before the one before: moved forward
+
+	PluginFlagged    uint64 // rows whose records carry a plugin's verdict
+	PluginDropped    uint64 // rows that were not published, as a plugin said
+	PluginBypass     uint64 // passes with rows that a plugin did not handle
+	PluginSwaps      uint64 // changes of the chain
+	LivePluginSwapNs uint64 // what the latest one took
+	MaxPluginSwapNs  uint64 // and the longest
+	Renamed          uint64 // symbols that plugins changed
 }
 
 // Lane is one pinned loop and everything it owns.
@@ -99,6 +117,8 @@ type Lane struct {
 	depth     depth
 	only      selection
 	rebuild   *rebuild // nil: there is no snapshot server
+	guests    guests
+	window    *pin.Window // Input.Window while it is in use
 	naturals  []*Stream
 	natural   resync.NaturalCounters
 	doubts    uint64 // the price books' Doubts when they were looked at last
@@ -107,7 +127,8 @@ type Lane struct {
 	channelID uint8
 	maxPass   int
 	files     bool
-	mends     bool // Config.Mends
+	rows      func(b *tick.Batch, from, n int, chain *plugins.Chain) // Config.Rows
+	mends     bool                                                   // Config.Mends
 
 	day      uint64 // the venue's midnight
 	now      uint64 // lane time of the present pass
@@ -118,6 +139,7 @@ type Lane struct {
 	suspect  uint8  // FlagMaybeBadBook after a loss, else 0
 	inPass   int
 	err      error // why the lane cannot go on
+	lastGap  uint64
 
 	sent  *[tick.MaxRows]uint64 // by row of the batch: when the venue sent it, ns since the Unix epoch; 0: it does not say
 	tells bool                  // some packet said so
@@ -157,9 +179,10 @@ func New(cfg Config) (*Lane, error) {
 	}
 	l := &Lane{
 		out: cfg.Out, books: cfg.Books, symbols: cfg.Symbols, batch: batch, staged: newStaging(cfg.MaxPass + 1),
-		midnight: cfg.Midnight, clock: cfg.Clock, depth: newDepth(cfg.Depth), only: newSelection(&cfg), rebuild: back,
+		midnight: cfg.Midnight, clock: cfg.Clock, depth: newDepth(cfg.Depth), only: newSelection(&cfg), rebuild: back, guests: newGuests(cfg.Plugins, cfg.Kept),
 		packets: make([]nic.Packet, burst), sent: new([tick.MaxRows]uint64), publisher: cfg.Publisher, channelID: cfg.ChannelID, maxPass: cfg.MaxPass, files: cfg.FileStamps, mends: cfg.Mends,
 	}
+	l.rows = cfg.Rows
 	l.depth.price(cfg.Prices, cfg.Levels)
 	l.learning = cfg.Natural && cfg.Prices != nil
 	l.main = l.stream(cfg.Decoder, cfg.ChannelID)
@@ -189,6 +212,22 @@ func (l *Lane) Books() *book.Books { return l.books }
 func (l *Lane) StartDay(midnight uint64) {
 	l.day = midnight
 	l.main.decoder.Start(midnight)
+}
+
+// ShowCounters shows monitors of the rings what the lane counted. No allocation, no call into the kernel.
+func (l *Lane) ShowCounters() {
+	n := &l.counters
+	show := func(w *ringbuf.Writer, records uint64) {
+		if w != nil {
+			w.StoreCounters(&ringbuf.Counters{Records: records, Gaps: n.Gaps, BadTimestamps: n.BadTsRecv, PluginBypass: n.PluginBypass, LastGap: l.lastGap})
+		}
+	}
+	show(l.out.Mbo, n.Mbo)
+	show(l.out.Mbp1, n.Mbp1)
+	show(l.out.Trades, n.Trades)
+	show(l.out.Events, n.Events)
+	show(l.out.Ext, n.Ext)
+	show(l.out.Mbp10, n.Mbp10)
 }
 
 // SetNow tells the lane what time it is, ns since the Unix epoch. The loop does so once a pass.
@@ -237,6 +276,9 @@ func (l *Lane) EndPass() {
 			s.tellWhole()
 		}
 	}
+	if l.guests.seat != nil {
+		l.takePlugins()
+	}
 	if l.rebuild != nil && l.rebuild.active {
 		l.rebuildPass()
 	}
@@ -257,11 +299,22 @@ func (l *Lane) endBatch() {
 		if l.learning && l.depth.prices.Doubts() != l.doubts {
 			l.current.doubtBooks()
 		}
+		publish := l.guests.seat == nil || l.passPlugins()
 		if !l.files && !l.replay {
 			l.publish = l.clock() // once a pass: the books' work is behind it
 		}
-		l.expand()
-		l.flush()
+		switch {
+		case !publish:
+		case l.guests.ran:
+			l.expandJudged()
+			l.flush()
+		default:
+			l.expand()
+			l.flush()
+		}
+		if l.rows != nil && publish {
+			l.showRows()
+		}
 	}
 	l.counters.Passes++
 	b.Reset()
@@ -279,6 +332,7 @@ func (l *Lane) gapRecord(g session.Gap, came uint64, instrument uint32) {
 	inline(l, &rec)
 	event(l, &rec)
 	l.counters.Gaps++
+	l.lastGap = g.Last
 	l.flush()
 }
 

@@ -139,9 +139,12 @@ func (s *Stream) tellWhole() {
 // whole makes an instrument's price book what b says, unless nothing was lost, and publishes it. false: it does not fit the instrument.
 func (s *Stream) whole(w resync.Whole, b *tick.Batch) bool {
 	l, p, id := s.l, s.l.depth.prices, w.Instrument
-	if w.Follows {
+	switch {
+	case w.Follows && p.Misfit(id): // it was right, and what came since says that it is not
+		return false
+	case w.Follows:
 		p.SetSuspect(id, false)
-	} else {
+	default:
 		p.Apply(b, 0, b.N)
 		l.doubts = p.Doubts()
 		if p.Suspect(id) {
@@ -171,6 +174,21 @@ func (l *Lane) trustAll() {
 	for _, s := range l.naturals {
 		s.trust(false)
 	}
+}
+
+// doubtRebuilt begins it for the price books that were made anew and are in doubt all the same: what came meanwhile did not fit them.
+func (s *Stream) doubtRebuilt() {
+	p := s.l.depth.prices
+	if s.natural == nil {
+		return
+	}
+	p.Instruments(func(id uint32) bool {
+		if p.Suspect(id) {
+			s.natural.Doubt(id)
+		}
+		return true
+	})
+	s.l.noteNatural()
 }
 
 // trust ends it for a channel. definitions: those of its instruments are void as well.

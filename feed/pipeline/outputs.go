@@ -33,7 +33,7 @@ const (
 	mbp1PerRow   = 3
 	tradesPerRow = 1
 	eventsPerRow = tick.SideRoom
-	extPerRow    = tick.SideRoom + 2
+	extPerRow    = tick.SideRoom + 3
 )
 
 // staging holds a pass's records until they go out, one run a ring. It stays in the second-level cache.

@@ -199,9 +199,26 @@ func (l *Lane) adopt() bool {
 	}
 	l.suspect = 0 // the mark is the instruments' own now
 	l.trustAll()
+	l.main.doubtRebuilt()
+	l.distrustLacking()
 	r.half.Counters.Rebuilt++
 	r.state(2, l.now)
 	return true
+}
+
+// distrustLacking marks those of the books that were made anew which are not the venue's, before anybody is told of them: what the rebuild's decoder has left out, for want
+// of a definition that came later, asks for another rebuild with the next message; where none came, books are empty, and not because the venue's are.
+func (l *Lane) distrustLacking() {
+	s := &l.main
+	if s.naming != nil {
+		s.doubt(s.last(), s.last())
+	}
+	if x, ok := s.decoder.(lackingDecoder); ok {
+		x.Lacking(func(id uint32) {
+			s.unlearnOne(id)
+			l.setSuspect(id, true)
+		})
+	}
 }
 
 // listBooks lists the instruments that are to be told, where their numbers may be any: those that have a book, or had one, those that are known by

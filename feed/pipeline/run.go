@@ -176,6 +176,7 @@ func (l *Lane) Run(in *Input, stop *atomic.Bool) error {
 	if in.Idle != IdleBlock && !in.PacketClock {
 		in.window = in.Window
 	}
+	l.window = in.window
 	if !in.PollPinned {
 		in.outside = in.window
 	}

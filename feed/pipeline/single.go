@@ -72,6 +72,7 @@ func (l *Lane) adoptSingle(s *resync.Shadow) {
 	if x, ok := l.main.decoder.(exchanger); ok {
 		x.Exchange(s.Decoder)
 	}
+	l.distrustLacking()
 	r.list = append(r.list[:0], r.only...)
 	r.shadow, r.at, r.scanned, r.since = s, 0, 0, l.now
 	r.half.Counters.Rebuilt++

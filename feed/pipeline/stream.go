@@ -382,6 +382,7 @@ func (s *Stream) SessionStart(id [10]byte) {
 		l.symbols.Reset()
 		l.depth.reset()
 		l.only.reset()
+		l.forgetPlugins()
 	}
 	if l.out.Last != nil {
 		l.out.Last.Reset()

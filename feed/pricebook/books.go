@@ -42,6 +42,7 @@ const (
 	flagTouched  uint8 = 1 << 2 // orders or levels changed since they were compared
 	flagUnsorted uint8 = 1 << 3 // overlaid levels stand out of order: at the event's end they must not
 	flagImplied  uint8 = 1 << 4 // implied levels came for it
+	flagMisfit   uint8 = 1 << 5 // a row did not fit since the mark was set, or taken off
 )
 
 type instrument struct {
@@ -181,7 +182,7 @@ func (b *Books) Instruments(fn func(id uint32) bool) bool {
 // else changes. What is out of order sets the mark as well, and a row that says both sides whole (tick.KindQuote) takes it off; a clear does not.
 func (b *Books) SetSuspect(id uint32, on bool) {
 	if h := b.find(id); h != nil {
-		h.set(flagSuspect, on)
+		h.mark(on)
 		return
 	}
 	switch {
@@ -205,7 +206,7 @@ func (b *Books) flagsOf(id uint32) uint8 {
 // SetSuspectAll is SetSuspect for every instrument, those not known yet included.
 func (b *Books) SetSuspectAll(on bool) {
 	for at := range b.count {
-		b.at(at).set(flagSuspect, on)
+		b.at(at).mark(on)
 	}
 	clear(b.odd)
 	b.unknown = 0
@@ -227,10 +228,17 @@ func (b *Books) Doubts() uint64 { return b.doubts }
 
 // doubt makes an instrument suspect: what came for it does not fit what is there.
 func (b *Books) doubt(h *instrument) {
+	h.flags |= flagMisfit
 	if h.flags&flagSuspect == 0 {
 		h.flags |= flagSuspect
 		b.doubts++
 	}
+}
+
+// Misfit says whether a row of the instrument did not fit since SetSuspect, whatever that said: a book that is suspect for another reason is not right then, either.
+func (b *Books) Misfit(id uint32) bool {
+	h := b.find(id)
+	return h != nil && h.flags&flagMisfit != 0
 }
 
 // HasImplied says whether an instrument has had an implied level since Reset.
@@ -267,6 +275,12 @@ func (b *Books) clip(depth, def int) uint8 {
 		depth = def
 	}
 	return uint8(min(depth, b.depth))
+}
+
+// mark sets or takes off the mark of a suspect book.
+func (h *instrument) mark(on bool) {
+	h.flags &^= flagMisfit
+	h.set(flagSuspect, on)
 }
 
 func (h *instrument) set(flag uint8, on bool) {

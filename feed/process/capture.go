@@ -57,6 +57,8 @@ type CaptureOptions struct {
 	Definitions string
 	// Market is the decoder's likewise, 0: whichever it is.
 	Market uint16
+	// Plugin is the protocol where a plugin speaks it, in the place of Protocol. It stays the caller's. The default is none.
+	Plugin *protocol.Plugin
 }
 
 // OpenCapture opens a file.
@@ -67,8 +69,15 @@ func OpenCapture(path string, o CaptureOptions) (*Capture, error) {
 	}
 	c := &Capture{path: path, options: protocol.Options{Definitions: new(mdp3.Definitions), Version: o.Version, Product: o.Product, Prices: o.Prices, Schema: o.Schema, Market: o.Market}}
 	var product string
-	if c.proto, product, err = protocolOf(path, kind, o.Protocol); err != nil {
-		return nil, fmt.Errorf("%s: %w", path, err)
+	switch {
+	case o.Plugin == nil:
+		if c.proto, product, err = protocolOf(path, kind, o.Protocol); err != nil {
+			return nil, fmt.Errorf("%s: %w", path, err)
+		}
+	case kind != nic.FilePcap && kind != nic.FilePcapNG && kind != nic.FileEmpty:
+		return nil, fmt.Errorf("%s: this is %s; protocol %s is a plugin's, which reads captures of packets", path, kind, o.Plugin.Name)
+	default:
+		c.proto = &o.Plugin.Protocol
 	}
 	if o.Product == "" {
 		c.options.Product = product
@@ -468,7 +477,7 @@ func (c *Capture) aside(lane *pipeline.Lane, p *nic.Packet) bool {
 			lane.SetNow(p.TsRecv)
 			lane.StartDay(midnight)
 		}
-		c.channels.err = errors.Join(c.channels.err, c.eachDefinition(func(m mdp3.Message) { lane.Main().Aside(m, 1) }))
+		c.channels.err = errors.Join(c.channels.err, c.eachDefinition(func(m mdp3.Message) { c.tellOnce(lane, m) }))
 	}
 	if !is {
 		return false
@@ -479,16 +488,22 @@ func (c *Capture) aside(lane *pipeline.Lane, p *nic.Packet) bool {
 		if used == 0 {
 			break
 		}
-		h := maphash.Bytes(c.seed, m)
-		if _, again := c.told[h]; !again {
-			lane.Main().Aside(m, 1)
-			if len(c.told) < mostAside {
-				c.told[h] = struct{}{}
-			}
-		}
+		c.tellOnce(lane, m)
 		blocks = blocks[used:]
 	}
 	return true
+}
+
+// tellOnce has the lane take a message that is said over and over, the first time.
+func (c *Capture) tellOnce(lane *pipeline.Lane, m mdp3.Message) {
+	h := maphash.Bytes(c.seed, m)
+	if _, again := c.told[h]; again {
+		return
+	}
+	lane.Main().Aside(m, 1)
+	if len(c.told) < mostAside {
+		c.told[h] = struct{}{}
+	}
 }
 
 // Scan plays a capture of packets to sinks instead of a lane, one for each channel with the decoder that is its: what they are given is what a lane would
@@ -594,6 +609,9 @@ func (c *Capture) playDay(lane *pipeline.Lane, pacer *pace.Pacer, o *PlayOptions
 			}
 			lane.EndPass()
 			between()
+		}
+		if err := lane.Err(); err != nil {
+			return err
 		}
 		if errors.Is(err, io.EOF) {
 			return nil

@@ -137,6 +137,12 @@ func (c *channels) belongs(p *nic.Packet) bool {
 		}
 		return false
 	}
+	if c.proto.Unnumbered {
+		if looks == 0 {
+			c.Unrecognised++
+		}
+		return looks != 0
+	}
 	h, blocks, err := c.proto.Framing.Parse(p.Data)
 	sound := err == nil && h.Kind != session.PacketAside
 	if sound && looks < 40 && (looks == 0 || len(c.all) != 0) { // it may be of types that are not known, but it must add up

@@ -24,6 +24,7 @@ func (p *Process) commands(c *config.Config) error {
 		return nil
 	}
 	p.captures.Register(p.control)
+	p.pluginCommands()
 	p.control.Handle("GET /status", func(*http.Request) (any, error) { return p.Status(), nil })
 	return nil
 }

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/tickwire/tickwire/feed/book"
+	"github.com/tickwire/tickwire/feed/lifecycle"
 	"github.com/tickwire/tickwire/feed/pipeline"
 	"github.com/tickwire/tickwire/feed/protocol"
 	"github.com/tickwire/tickwire/feed/resync"
@@ -41,6 +42,9 @@ type laneRunner struct {
 	tap       *capture.Tap
 	capture   *Capture
 	defined   mdp3.Definitions // of CME's instruments, by all of the lane's channels
+	plugins   *lifecycle.Lane
+	guest     *protocol.Plugin // nil: the protocol is not a plugin's
+	samples   *pipeline.Kept   // copies of batches, for plugins to be tried on
 	snap      *snapshotter
 	_         [64]byte
 	state     atomic.Uint32 // ringbuf.State that the rings are to show: the lane stores it, and the beat looks
@@ -59,14 +63,14 @@ type laneRunner struct {
 }
 
 func (r *laneRunner) open(c *config.Config, f *config.Feed, number int, p *Process, log *slog.Logger) (err error) {
-	proto, err := protocol.Find(f.Protocol)
+	proto, err := r.protocol(f, p.plugins.Parser())
 	if err != nil {
 		return err
 	}
 	midnight := proto.MidnightBefore
 	if f.Source == "file" {
 		if r.capture, err = OpenCapture(f.Path, CaptureOptions{
-			Date: f.Date, Protocol: f.Protocol, Version: f.Version, Product: f.Product, Prices: f.Prices, Schema: f.Schema, Definitions: f.Definitions, Market: f.MarketID(),
+			Date: f.Date, Protocol: f.Protocol, Version: f.Version, Product: f.Product, Prices: f.Prices, Schema: f.Schema, Definitions: f.Definitions, Market: f.MarketID(), Plugin: r.guest,
 		}); err != nil {
 			return err
 		}
@@ -107,15 +111,23 @@ func (r *laneRunner) open(c *config.Config, f *config.Feed, number int, p *Proce
 	if err != nil {
 		return err
 	}
+	if r.samples, err = pipeline.NewKept(); err != nil {
+		return err
+	}
+	if r.plugins, err = p.plugins.AddLane(r.name, r.samples); err != nil {
+		return err
+	}
 	r.lane, err = pipeline.New(pipeline.Config{
 		Publisher: f.Publisher, ChannelID: first, Decoder: decoder, Books: r.books, Prices: r.kept.Prices, Levels: r.kept.Levels, Mends: proto.Mends, Natural: proto.Natural && f.Recovery.Natural != config.NaturalOff, Symbols: directory, Out: r.shared.out,
 		Midnight: midnight, FileStamps: paced && r.capture.Stampless(), MaxPass: f.Lane[number].MaxPass, Depth: f.Depth,
-		Clock: p.runtime.now(), Resync: r.resync,
+		Clock: p.runtime.now(), Resync: r.resync, Plugins: &r.plugins.Seat, Kept: r.samples,
 	})
 	if err != nil {
 		return err
 	}
+	r.plugins.SetDirectory(r.lane.Directory())
 	r.export.file, r.kernel.file = p.stats, p.stats
+	r.export.also(r.lane.ShowCounters)
 	lost := r.export.word(r.name+".lane.definitions_dropped", ringbuf.StatCounter, &r.shared.out.Definitions.Dropped)
 	if err := errors.Join(r.export.addLane(r.name, r), lost, r.addRebuilds()); err != nil {
 		return err
@@ -143,6 +155,20 @@ func (r *laneRunner) open(c *config.Config, f *config.Feed, number int, p *Proce
 	return err
 }
 
+// protocol is the feed's: one of ours, or a plugin's.
+func (r *laneRunner) protocol(f *config.Feed, parser *lifecycle.Parser) (p *protocol.Protocol, err error) {
+	if parser == nil {
+		if p, err = protocol.Find(f.Protocol); err != nil && len(f.Plugin) > 0 {
+			err = fmt.Errorf("%w; and none of the feed's plugins is a parser of this name", err)
+		}
+		return p, err
+	}
+	if r.guest, err = protocol.FromPlugin(parser.Plugin, parser.Unit, parser.Params, true); err != nil {
+		return nil, err
+	}
+	return &r.guest.Protocol, nil
+}
+
 // join opens the lane's channels and the source that feeds them.
 func (r *laneRunner) join(proto *protocol.Protocol, f *config.Feed, p *Process, log *slog.Logger) (err error) {
 	if proto.Framing == nil {
@@ -152,6 +178,9 @@ func (r *laneRunner) join(proto *protocol.Protocol, f *config.Feed, p *Process, 
 		ch := &f.Channel[i]
 		if ch.Lane != r.name {
 			continue
+		}
+		if proto.Unnumbered && len(ch.Line) > 1 {
+			return fmt.Errorf("channel %s has two lines, but packets of protocol %s have no numbers to tell which is the other's copy", ch.Name, proto.Name)
 		}
 		a, err := p.newAsker(proto, ch)
 		if err != nil {
@@ -345,6 +374,12 @@ func (r *laneRunner) close() error {
 	}
 	if r.resync != nil {
 		errs = append(errs, r.resync.Close())
+	}
+	if r.samples != nil {
+		errs = append(errs, r.samples.Close())
+	}
+	if r.guest != nil {
+		errs = append(errs, r.guest.Close())
 	}
 	errs = append(errs, r.kept.Close())
 	return errors.Join(errs...)

@@ -177,6 +177,31 @@ func TestCMECaptureWithoutDefinitions(t *testing.T) {
 	}
 }
 
+// TestCMEDefinitionsOnce: a capture of definitions that has them over and over, as the replay feed does, gives each of them once.
+func TestCMEDefinitionsOnce(t *testing.T) {
+	path, g := cmeCapture(t, false)
+	other := create(t, "definitions.pcap", func(f *os.File) error {
+		w := pcap.NewWriter(f)
+		for range 3 {
+			writeLoop(t, w, g)
+		}
+		return w.Flush()
+	})
+	f, err := OpenOffline(path, OfflineOptions{Kinds: []ringbuf.Kind{ringbuf.KindMbo}, Slots: 1 << 18, Capture: CaptureOptions{Definitions: other}})
+	must(t, err)
+	defer func() { must(t, f.Close()) }()
+	must(t, f.Run(nil))
+	messages := f.Capture.decoders[0].(*parser.Decoder).Counters.Messages
+	again, err := OpenOffline(path, OfflineOptions{Kinds: []ringbuf.Kind{ringbuf.KindMbo}, Slots: 1 << 18})
+	must(t, err)
+	defer func() { must(t, again.Close()) }()
+	must(t, again.Run(nil))
+	without := again.Capture.decoders[0].(*parser.Decoder).Counters.Messages
+	if messages-without != uint64(g.Instruments()) {
+		t.Errorf("%d definitions were taken of %d instruments", messages-without, g.Instruments())
+	}
+}
+
 // counting is a sink that decodes.
 type counting struct {
 	d   *parser.Decoder

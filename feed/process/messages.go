@@ -126,6 +126,9 @@ func (c *Capture) playMessages(lane *pipeline.Lane, pacer *pace.Pacer, o *PlayOp
 	defer between()
 	passed := uint64(0)
 	for n, played := uint64(1), 0; !stop.Load(); n, played = n+1, played+1 {
+		if err := lane.Err(); err != nil {
+			return err
+		}
 		msg, err := c.messages.Next()
 		if now := c.messages.Counters(); now.Skipped != passed {
 			// Bytes that are no message were one, or several, when they were written: of whom, nobody knows.

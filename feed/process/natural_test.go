@@ -558,6 +558,7 @@ func TestNaturalByHand(t *testing.T) {
 		{"every level comes", append(start, p(book(end, x, all(6)...))), nil, resync.NaturalCounters{Losses: 1, Learnt: 1}},
 		{"all but one", append(start, p(book(end, x, all(6)[:3]...))), []uint32{x}, resync.NaturalCounters{Losses: 1, LiveDoubted: 1, LiveState: 2}},
 		{"the entry that was due", append(start, p(book(end, x, all(5)[:1]...))), nil, resync.NaturalCounters{Losses: 1, Followed: 1}},
+		{"the entry that was due, and one that does not fit", append(start, p(book(end, x, all(5)[0], entry{'0', 1, 1, 77, 6}))), []uint32{x}, resync.NaturalCounters{Losses: 1, Contradicted: 1, LiveDoubted: 1, LiveState: 2}},
 		{"the one behind it", append(start, p(book(end, x, all(6)[:1]...))), []uint32{x}, resync.NaturalCounters{Losses: 1, LiveDoubted: 1, LiveState: 2}},
 		{"in the middle of an event", append(start, p(book(more, x, all(6)...))), []uint32{x}, resync.NaturalCounters{Losses: 1, LiveDoubted: 1, LiveState: 2}},
 		{"its end", append(start, p(book(more, x, all(6)...)), p(book(end, x, all(10)[3]))), nil, resync.NaturalCounters{Losses: 1, Learnt: 1}},

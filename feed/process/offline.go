@@ -10,7 +10,9 @@ import (
 	"github.com/tickwire/tickwire/feed/pipeline"
 	"github.com/tickwire/tickwire/feed/protocol"
 	"github.com/tickwire/tickwire/feed/symbols"
+	"github.com/tickwire/tickwire/plugins"
 	"github.com/tickwire/tickwire/ringbuf"
+	"github.com/tickwire/tickwire/tick"
 )
 
 // OfflineOptions say what of a capture goes into private rings. Kinds must be given.
@@ -24,6 +26,10 @@ type OfflineOptions struct {
 	From, To  uint64   // ns since the Unix epoch, To excluded; 0: no bound
 	// Slots of each ring. It need not hold the capture: the lane waits for the ring's reader. The default is 1<<16.
 	Slots uint64
+	// Plugins is where the lane's chain of plugins comes from, whose directory must be Offline.Lane's (Lane.Directory); set before Run. The default is none.
+	Plugins *plugins.Seat
+	// Rows is the lane's: pipeline.Config.Rows. The default is none.
+	Rows func(b *tick.Batch, from, n int, chain *plugins.Chain)
 }
 
 // Offline runs a capture through the whole pipeline into private rings, whose writer waits for the reader: nothing is
@@ -100,7 +106,7 @@ func (f *Offline) open(o *OfflineOptions) (err error) {
 	}
 	f.Lane, err = pipeline.New(pipeline.Config{
 		Publisher: o.Publisher, Decoder: decoder, Books: f.kept.Orders, Prices: f.kept.Prices, Levels: f.kept.Levels, Mends: f.Capture.Protocol().Mends, Natural: f.Capture.Protocol().Natural, Symbols: directory, Out: f.shared.out, Midnight: f.Capture.Midnight,
-		FileStamps: f.Capture.Stampless(), MaxPass: pipeline.PassReplay, Depth: o.Depth, Only: o.Only, From: o.From, To: o.To,
+		FileStamps: f.Capture.Stampless(), MaxPass: pipeline.PassReplay, Depth: o.Depth, Only: o.Only, From: o.From, To: o.To, Plugins: o.Plugins, Rows: o.Rows,
 	})
 	return err
 }

@@ -9,6 +9,7 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"github.com/tickwire/tickwire/feed/lifecycle"
 	"github.com/tickwire/tickwire/internal/config"
 	"github.com/tickwire/tickwire/internal/control"
 	"github.com/tickwire/tickwire/nic/afxdp"
@@ -31,6 +32,7 @@ type Process struct {
 	runtime  *runtimePolicy
 	control  *control.Server // nil: there can be none here
 	captures *capture.Host
+	plugins  *lifecycle.Set
 	nyse     *nyse // nil: another venue's, or nobody is to be asked
 
 	watch        *link.Watch // nil: a file source, or a host that does not tell
@@ -38,8 +40,19 @@ type Process struct {
 	linkStats    exporter
 }
 
+// Options of a process beside its configuration. The zero value works.
+type Options struct {
+	// CompileHelper is the command line of a process that compiles a plugin: lifecycle.Options.Helper. The default is none: this process does it.
+	CompileHelper []string
+}
+
 // Open makes shared memory and joins the groups of a feed. What it made is undone when it fails.
 func Open(c *config.Config, f *config.Feed, log *slog.Logger) (*Process, error) {
+	return OpenWith(c, f, log, Options{})
+}
+
+// OpenWith is Open with options.
+func OpenWith(c *config.Config, f *config.Feed, log *slog.Logger, o Options) (*Process, error) {
 	log = log.With("feed", f.Name)
 	p := &Process{feed: f, log: log, programs: map[string]bool{}, faces: map[string]bool{}}
 	fail := func(err error) (*Process, error) { return nil, errors.Join(err, p.Close()) }
@@ -55,6 +68,9 @@ func Open(c *config.Config, f *config.Feed, log *slog.Logger) (*Process, error) 
 		Dir: filepath.Join(c.Instance.RingDir, c.Instance.Name), Feed: f.Name, Group: c.Instance.Group,
 	}); err != nil {
 		return fail(err)
+	}
+	if p.plugins, err = openPlugins(c, f, o.CompileHelper, p.stats, log); err != nil {
+		return fail(fmt.Errorf("feed %s: %w", f.Name, err))
 	}
 	if err := p.commands(c); err != nil {
 		return fail(err)
@@ -81,6 +97,9 @@ func Open(c *config.Config, f *config.Feed, log *slog.Logger) (*Process, error) 
 			break // a file is one channel
 		}
 	}
+	if err := p.plugins.Start(); err != nil {
+		return fail(fmt.Errorf("feed %s: %w", f.Name, err))
+	}
 	return p, nil
 }
 
@@ -92,6 +111,7 @@ func (p *Process) Run(ctx context.Context) error {
 	var keeping, running sync.WaitGroup
 	keeping.Go(func() { p.beat(house) })
 	keeping.Go(func() { p.runtime.keep(house) })
+	keeping.Go(func() { p.plugins.Run(ctx) })
 	for _, r := range p.lanes {
 		keeping.Go(func() { p.snapshots(r, house) })
 		keeping.Go(func() { r.keep(house, p.log) })
@@ -154,6 +174,9 @@ func (p *Process) Close() error {
 	}
 	for _, r := range p.lanes {
 		errs = append(errs, r.close())
+	}
+	if p.plugins != nil {
+		errs = append(errs, p.plugins.Close()) // behind the lanes, whose chains they are
 	}
 	errs = append(errs, p.nyse.close()) // behind the lanes, which ask by it
 	if p.watch != nil {

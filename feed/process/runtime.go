@@ -140,6 +140,10 @@ func (p *runtimePolicy) processors() {
 
 // pins makes a window for each lane, if pinning does what we think it does.
 func (p *runtimePolicy) pins() {
+	if len(p.feed.Plugin) > 0 { // a trap is a panic underneath, which would kill the process
+		p.log.Info("lanes are on their cores, but their processors are not pinned: plugins run on them")
+		return
+	}
 	if err := pin.Works(); err != nil {
 		p.log.Warn("lanes are on their cores, but the runtime may interrupt them", "err", err)
 		return

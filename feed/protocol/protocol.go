@@ -29,6 +29,8 @@ type Protocol struct {
 
 	// Framing cuts packets; nil for what comes by TCP.
 	Framing session.Framing
+	// Unnumbered says that packets have no numbers: Framing counts them, so it must be asked once a packet, and there can be no second line.
+	Unnumbered bool
 	// Request appends a request by UDP for count messages of a session from number first on, where the venue is asked that way. nil: MoldUDP64's,
 	// or none.
 	Request func(dst []byte, session [10]byte, first uint64, count int) []byte

@@ -80,6 +80,7 @@ func (f *Feed) defaults() {
 		}
 		orString(&f.Dataset, d.dataset)
 	}
+	f.foreignDefaults()
 	if f.Source == "" {
 		f.Source = "udp"
 		if f.Protocol == "fix" {
@@ -223,6 +224,7 @@ func (c *Config) Validate() error {
 		fs.add("serve.memory", "= %d bytes are less than 64MiB", int64(c.Serve.Memory))
 	}
 	c.Serve.FIX.validate(&fs, c.Feed)
+	c.Serve.validatePlugins(&fs)
 	if (c.Serve.TLSCert == "") != (c.Serve.TLSKey == "") {
 		fs.add("serve.tls_cert", "and serve.tls_key go together")
 	}
@@ -248,7 +250,9 @@ func (c *Config) Validate() error {
 
 func (f *Feed) validate(fs *faults, key string) {
 	name(fs, key+".name", f.Name)
-	oneOf(fs, key+".protocol", f.Protocol, Protocols()...)
+	if !f.Foreign() {
+		oneOf(fs, key+".protocol", f.Protocol, Protocols()...)
+	}
 	if f.Protocol == "fix" {
 		oneOf(fs, key+".source", f.Source, "tcp", "file")
 		f.FIX.validate(fs, key+".fix", f.Source)
@@ -264,6 +268,7 @@ func (f *Feed) validate(fs *faults, key string) {
 		fs.add(key+".channel", "is missing: source %s joins the groups of its channels' lines", f.Source)
 	}
 	f.AFXDP.validate(fs, key+".afxdp")
+	f.validatePlugins(fs, key)
 	oneOf(fs, key+".runtime.lock_memory", f.Runtime.LockMemory, "auto", "on", "off")
 	oneOf(fs, key+".runtime.gc", f.Runtime.GC, "on", "off")
 	if f.Runtime.Release < Duration(time.Millisecond) || f.Runtime.Release > Duration(time.Second) {

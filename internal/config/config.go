@@ -9,13 +9,15 @@
 //	[[feed.channel.line]] name, interface, group, source_ip, queue, vlan
 //	[feed.afxdp]          mode, least, frame_size, frames, ring
 //	[feed.runtime]        lock_memory, gc, release
+//	[[feed.plugin]]       path, name, version, params, max_failures, on_trap
 //	[feed.fix]            version, address, sender, target, symbols, …
 //	[feed.recovery]       wait, hold_max, hold_packets, hold_messages, servers, interface, retry, tries, silent_after, snapshot…
 //	[consolidate]         name, feeds, stale_after, slots
-//	[plugins]             dir, unsigned
+//	[plugins]             dir, cache_dir, watch, keep_failures, unsigned
 //	[[plugins.key]]       name, public, plugins
 //	[serve.fix]           address, sender, clients, …
 //	[serve]               sql, metrics, memory, threads
+//	[[serve.plugin]]      path, name, version, params
 //
 // A variable TICKWIRE_SERVE__SQL overrides serve.sql; two underscores go one level down, a number picks from a list:
 // TICKWIRE_FEED__0__SOURCE. Load reports every fault at once, with line or key.
@@ -51,10 +53,10 @@ type Instance struct {
 // Feed is one process and one venue.
 type Feed struct {
 	Name        string `toml:"name"`
-	Protocol    string `toml:"protocol"`    // itch (default), xdp, mdp3, iex or fix
+	Protocol    string `toml:"protocol"`    // itch (default), xdp, mdp3, iex, fix, or the name of a parser among the feed's plugins
 	Version     string `toml:"version"`     // of the protocol, where there are several; the default is the newest
-	Product     string `toml:"product"`     // xdp: integrated (default), bbo or trades; iex: deep (default) or tops; mdp3: both (default), mbp or mbo; fix: levels (default), prices or orders
-	Market      string `toml:"market"`      // xdp: nyse, arca, american, national or texas; the default is product_id's, else nyse
+	Product     string `toml:"product"`     // xdp: integrated, bbo or trades (default: product_id's, else integrated); iex: deep (default) or tops; mdp3: both (default), mbp or mbo; fix: levels (default), prices or orders; a plugin's: orders (default), levels or both
+	Market      string `toml:"market"`      // xdp: nyse, arca, american, national or texas; the default is product_id's, else publisher's, else nyse
 	Prices      string `toml:"prices"`      // mdp3: conventional (default; the wire's times DisplayFactor, as definitions tell it) or wire
 	Definitions string `toml:"definitions"` // mdp3, of a file source: another capture, whose definitions are learned first
 	Schema      string `toml:"schema"`      // mdp3: path of an SBE schema newer than the one built in
@@ -77,6 +79,7 @@ type Feed struct {
 	Runtime  Runtime   `toml:"runtime"`
 	Recovery Recovery  `toml:"recovery"`
 	FIX      FIX       `toml:"fix"`
+	Plugin   []Plugin  `toml:"plugin"` // rows pass them, in this order
 }
 
 // Rings are slots of each kind: powers of two from 1,024. The defaults are the kinds' own (ringbuf).
@@ -279,6 +282,8 @@ type Serve struct {
 	Threads int `toml:"threads"`
 	// FIX is the port at which FIX clients subscribe. Without clients there is none.
 	FIX ServeFIX `toml:"fix"`
+	// Plugin are those whose functions and aggregates SQL has. The default is none.
+	Plugin []Plugin `toml:"plugin"`
 	// Users may log in; without any, whoever reaches the port may ask. Passwords are SCRAM verifiers or read from a file.
 	Users []User `toml:"user"`
 	// TLSCert and TLSKey are PEM files. Without them the port speaks clear text.

@@ -21,6 +21,8 @@ func TestNYSEFaults(t *testing.T) {
 			strings.Replace(refresh, "refresh", "retransmission", 1), []string{"a lane for each channel"}},
 		{"a product of another market", head + "user = \"FIRM01\"\nproduct_id = 157\n[[feed.channel]]\nid = 1\n" + line + refresh + "[[feed]]\nname = \"m\"\nprotocol = \"xdp\"\nmarket = \"nyse\"\nrecovery.product_id = 157\n[[feed.channel]]\n" + line,
 			[]string{"feed[1].recovery.product_id = 157 is a feed of market \"arca\""}},
+		{"another product", head + "user = \"FIRM01\"\nproduct_id = 11\n[[feed.channel]]\nid = 1\n" + line + refresh + "[[feed]]\nname = \"m\"\nprotocol = \"xdp\"\nproduct = \"bbo\"\nrecovery.product_id = 4\n[[feed.channel]]\n" + line,
+			[]string{"feed[1].recovery.product_id = 4 is product \"trades\""}},
 		{"a market that is none", "[[feed]]\nname = \"n\"\nprotocol = \"xdp\"\nmarket = \"chicago\"\n[[feed.channel]]\n" + line, []string{"market", "texas"}},
 		{"a market of Nasdaq's", "[[feed]]\nname = \"n\"\nmarket = \"arca\"\n[[feed.channel]]\n" + line, []string{"market", "only one"}},
 		{"another venue's kind", head + "user = \"FIRM01\"\nproduct_id = 11\n[[feed.channel]]\nid = 1\n" + line + strings.Replace(refresh, "refresh", "levels", 1), []string{"kind"}},
@@ -48,23 +50,27 @@ func TestNYSERecords(t *testing.T) {
 	for _, tc := range []struct {
 		text, dataset, market string
 		publisher, id         uint16
+		product               string
 	}{
-		{"", "XNYS.PILLAR", "nyse", 9, 1},
-		{"product = \"bbo\"", "XNYS.BBO", "nyse", 44, 1},
-		{"product = \"trades\"", "XNYS.TRADES", "nyse", 45, 1},
-		{"market = \"arca\"", "ARCX.PILLAR", "arca", 43, 3},
-		{"market = \"american\"\nproduct = \"bbo\"", "XASE.PILLAR", "american", 11, 9},
-		{"market = \"texas\"\npublisher = 40100", "XCHI.PILLAR", "texas", 40_100, 11},
-		{"recovery.product_id = 109", "XCIS.PILLAR", "national", 10, 10},
-		{"publisher = 40001\ndataset = \"SIM.XDP\"", "SIM.XDP", "", 40_001, 0},
+		{"", "XNYS.PILLAR", "nyse", 9, 1, ""},
+		{"product = \"bbo\"", "XNYS.BBO", "nyse", 44, 1, "bbo"},
+		{"product = \"trades\"", "XNYS.TRADES", "nyse", 45, 1, "trades"},
+		{"market = \"arca\"", "ARCX.PILLAR", "arca", 43, 3, ""},
+		{"market = \"american\"\nproduct = \"bbo\"", "XASE.PILLAR", "american", 11, 9, "bbo"},
+		{"market = \"texas\"\npublisher = 40100", "XCHI.PILLAR", "texas", 40_100, 11, ""},
+		{"recovery.product_id = 109", "XCIS.PILLAR", "national", 10, 10, "integrated"},
+		{"recovery.product_id = 3", "XNYS.BBO", "nyse", 44, 1, "bbo"}, // requests ask for it: its books and records are not Integrated's
+		{"recovery.product_id = 153", "ARCX.PILLAR", "arca", 43, 3, "trades"},
+		{"publisher = 43", "ARCX.PILLAR", "arca", 43, 3, ""}, // and not NYSE's dataset
+		{"publisher = 40001\ndataset = \"SIM.XDP\"", "SIM.XDP", "", 40_001, 0, ""},
 	} {
 		c, err := Parse([]byte("[[feed]]\nname = \"n\"\nprotocol = \"xdp\"\n"+tc.text+"\n[[feed.channel]]\n[[feed.channel.line]]\ninterface = \"eth2\"\ngroup = \"239.255.78.11:11064\"\n"), nil)
 		if err != nil {
 			t.Errorf("%s: %v", tc.text, err)
 			continue
 		}
-		if f := &c.Feed[0]; f.Publisher != tc.publisher || f.Dataset != tc.dataset || f.Market != tc.market || f.MarketID() != tc.id {
-			t.Errorf("%s: publisher %d, %s, market %q (%d)", tc.text, f.Publisher, f.Dataset, f.Market, f.MarketID())
+		if f := &c.Feed[0]; f.Publisher != tc.publisher || f.Dataset != tc.dataset || f.Market != tc.market || f.MarketID() != tc.id || f.Product != tc.product {
+			t.Errorf("%s: publisher %d, %s, market %q (%d), product %q", tc.text, f.Publisher, f.Dataset, f.Market, f.MarketID(), f.Product)
 		}
 	}
 }

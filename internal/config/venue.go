@@ -13,13 +13,15 @@ var services = map[string][]string{
 	"mdp3": {ServiceLevels, ServiceOrders, ServiceDefinitions},
 }
 
-// nyseDefaults tells the market, and whose records those of its feed are. A feed whose publisher is named and whose market is not may be of any, as generated
-// ones are.
+// nyseDefaults tells the market and the product, and whose records those of its feed are. A feed whose publisher is named, and is none of the markets', may be
+// of any, as generated ones are.
 func (f *Feed) nyseDefaults() {
-	if m := xdp.MarketOfProduct(f.Recovery.ProductID); f.Market == "" && m != nil {
-		f.Market = m.Name
-	} else if f.Market == "" && f.Publisher == 0 {
-		f.Market = xdp.Markets[0].Name
+	if m := xdp.MarketOfProduct(f.Recovery.ProductID); m != nil {
+		orString(&f.Market, m.Name)
+		orString(&f.Product, xdp.ProductOf(f.Recovery.ProductID).String())
+	}
+	if f.Market == "" {
+		f.Market = marketOfPublisher(f.Publisher)
 	}
 	m, err := xdp.ParseMarket(f.Market)
 	if err != nil {
@@ -31,6 +33,19 @@ func (f *Feed) nyseDefaults() {
 		f.Publisher = publisher
 	}
 	orString(&f.Dataset, dataset)
+}
+
+// marketOfPublisher is the NYSE market whose records have a publisher; 0, none, is the default one. Empty: no market's.
+func marketOfPublisher(publisher uint16) string {
+	for i := range xdp.Markets {
+		m := &xdp.Markets[i]
+		for _, p := range []xdp.Product{xdp.Integrated, xdp.BBO, xdp.Trades} {
+			if id, _ := m.Records(p); publisher == 0 || publisher == id {
+				return m.Name
+			}
+		}
+	}
+	return ""
 }
 
 // MarketID is the number of an NYSE feed's market, which its mappings ought to name; 0: any.
@@ -61,6 +76,9 @@ func (f *Feed) validateVenue(fs *faults, key string) {
 		if m := xdp.MarketOfProduct(r.ProductID); m != nil && f.Market != "" && f.Market != m.Name {
 			fs.add(at+".product_id", "= %d is a feed of market %q, but market = %q", r.ProductID, m.Name, f.Market)
 		}
+		if p := xdp.ProductOf(r.ProductID); p != xdp.OtherProduct && f.Product != "" && f.Product != p.String() {
+			fs.add(at+".product_id", "= %d is product %q, but product = %q", r.ProductID, p, f.Product)
+		}
 		if len(r.Servers) > 0 && (len(r.User) < 1 || len(r.User) > 10) {
 			fs.add(at+".user", "= %q: the request servers want a source id of 1 to 10 characters", r.User)
 		}
@@ -78,6 +96,10 @@ func (f *Feed) validateVenue(fs *faults, key string) {
 		}
 		f.validateCME(fs, key)
 	default:
+		if f.Foreign() {
+			f.validateForeign(fs, key)
+			return
+		}
 		if f.Product != "" {
 			fs.add(key+".product", "= %q, but protocol %s has only one", f.Product, f.Protocol)
 		}

@@ -13,6 +13,7 @@ import (
 //	0.channel.itch.lost_messages                            channel_lost_messages_total{feed,lane,channel="itch"}
 //	0.channel.itch.line.A.packets                           line_packets_total{feed,lane,channel="itch",line="A"}
 //	0.afxdp.interface.eth1.queue.3.rx_dropped               afxdp_queue_rx_dropped_total{feed,lane,interface="eth1",queue="3"}
+//	0.plugin.price-band.rows                                plugin_rows_total{feed,lane,plugin="price-band"}
 //	0.itch.type.A                                           itch_messages_by_type_total{feed,lane,type="A"}
 //	0.book.unknown.exec                                     book_unknown_total{feed,lane,kind="exec"}
 //	serve.stats
@@ -23,7 +24,7 @@ import (
 // _ns becomes _seconds, and _at (a time) _timestamp_seconds.
 
 // labelWords are those whose next words are a value.
-var labelWords = map[string]bool{"channel": true, "line": true, "interface": true, "queue": true, "server": true, "group": true, "program": true}
+var labelWords = map[string]bool{"channel": true, "line": true, "interface": true, "queue": true, "server": true, "group": true, "program": true, "plugin": true}
 
 // lastWords are those whose value is the last word: what the family is called, and the label.
 var lastWords = map[string][2]string{"type": {"messages_by_type", "type"}, "unknown": {"unknown", "kind"}, "verdict": {"verdicts", "verdict"}}

@@ -157,9 +157,10 @@ func (d *Decoder) definition(m Message, out *tick.Batch) error {
 		return err
 	}
 	n := d.of.find(uint32(id))
-	first := out.N
+	var first int
 	_ = d.beside(uint64(updated), func() error {
 		d.define(&d.of.slots[n], f, out)
+		first = out.N // what empties books there is no snapshot's
 		legs := p.groups(&v, parts, version)
 		d.learn(n, &v, block, p)
 		if legs != nil {

@@ -20,7 +20,7 @@ func (d *Decoder) Exchange(other any) bool {
 }
 
 // settle keeps what d has told of instruments without a definition told: what took part in a rebuild has met them too, or it has not, and either way another rebuild would
-// bring them no definition. Whatever else came in between that makes books doubtful is told.
+// bring them no definition. Whatever else came in between that makes books doubtful is told. What only the rebuild has met is counted here, for it will not be again.
 func (d *Decoder) settle(before *Decoder) {
 	for i := range before.of.slots {
 		if before.of.slots[i].flags&lacking == 0 {
@@ -39,6 +39,9 @@ func (d *Decoder) settle(before *Decoder) {
 			return false
 		}
 		s.flags &^= doubted
+		if was, ok := before.of.known(id); !ok || before.of.slots[was].flags&lacking == 0 {
+			d.Counters.UndefinedInstruments++
+		}
 		return true
 	})
 	d.doubts += uint64(len(d.doubtful))

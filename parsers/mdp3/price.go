@@ -187,3 +187,13 @@ func (d *Decoder) TakeDoubts(fn func(id uint32)) bool {
 	d.nameless = d.Counters.Refused
 	return named
 }
+
+// Lacking calls fn with the instruments of which entries were left out since Start for want of a definition, and none has come: their books cannot be the venue's, whoever
+// made them (pipeline.lackingDecoder). Not for the hot path.
+func (d *Decoder) Lacking(fn func(id uint32)) {
+	for i := range d.of.slots {
+		if s := &d.of.slots[i]; s.flags&lacking != 0 && s.undefined() {
+			fn(s.id)
+		}
+	}
+}

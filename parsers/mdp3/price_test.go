@@ -407,10 +407,15 @@ func TestRescaled(t *testing.T) {
 		if got := taken(d); got != "[1] true" || d.Counters.Rescaled != 1 {
 			t.Errorf("in doubt are %s, %+v", got, d.Counters)
 		}
+		out.Reset() // one that says how many there are is of a replay, and no snapshot of the books: nothing follows that would make them right
+		feed(t, d, out, packet(3, msg(t, 54, f{"SecurityID": 1, "SecurityUpdateAction": int('A'), "DisplayFactor": 1_000_000, "TotNumReports": 2}, nil)))
+		if out.N < 2 || out.Kind[0] != tick.KindClear || out.Flags[0]&tick.FlagSnapshot != 0 || out.Kind[1] != tick.KindDefinition || out.Flags[1]&tick.FlagSnapshot == 0 || taken(d) != "[1] true" {
+			t.Errorf("rows %v, flags %x", rowsOf(out), out.Flags[:out.N])
+		}
 		d.Start(0)
 		out.Reset()
 		feed(t, d, out, packet(1, defined(t, 1, 1e8), bookOf(t, 3, 0x84, rpt, 1)))
-		if got := taken(d); got != "[] true" || d.Counters.Rescaled != 1 || out.Kind[0] != tick.KindDefinition || out.Price[1] != 1e8 {
+		if got := taken(d); got != "[] true" || d.Counters.Rescaled != 2 || out.Kind[0] != tick.KindDefinition || out.Price[1] != 1e8 {
 			t.Errorf("in doubt are %s, %+v, rows %v", got, d.Counters, rowsOf(out))
 		}
 	})
@@ -516,8 +521,13 @@ func TestExchangeKeepsTold(t *testing.T) {
 	}
 	out.Reset()
 	before = lane.Doubts()
-	feed(t, lane, out, packet(2, bookOf(t, 2, 0x84, rpt, 2)))
-	if lane.Doubts() != before || lane.Counters.UndefinedInstruments != 1 {
+	feed(t, lane, out, packet(2, bookOf(t, 2, 0x84, rpt, 2, 3)))
+	if lane.Doubts() != before || lane.Counters.UndefinedInstruments != 2 { // 3, which the other one alone had met, counts, too
 		t.Errorf("told again: %+v", lane.Counters)
+	}
+	var lacking []uint32
+	lane.Lacking(func(id uint32) { lacking = append(lacking, id) })
+	if slices.Sort(lacking); !slices.Equal(lacking, []uint32{2, 3}) {
+		t.Errorf("%d lack a definition, want 2 and 3", lacking)
 	}
 }

@@ -171,12 +171,11 @@ func (d *Decoder) complete(m []byte, typ uint16, s *symbol, i int, out *tick.Bat
 	case TypeTradesCancel, TypeTRFCancel:
 		out.Kind[i], out.Aux[i] = tick.KindBreak, uint64(le.Uint32(m[20:]))
 	case TypeTradesCorrection, TypeTRFCorrection:
-		out.Kind[i], out.Aux[i] = tick.KindBreak, uint64(le.Uint32(m[20:]))
-		i = more(i, out)
-		out.Kind[i], out.Aux[i] = tick.KindTrade, uint64(le.Uint32(m[24:]))
-		out.Price[i] = int64(le.Uint32(m[28:])) * s.scale
-		out.Size[i] = uint64(le.Uint32(m[32:]))
-		tellConditions(m, 36, i, out)
+		if !official(m, 39) { // else nobody was told of a trade
+			out.Kind[i], out.Aux[i] = tick.KindBreak, uint64(le.Uint32(m[20:]))
+			i = more(i, out)
+		}
+		d.trade(m[4:], s, i, out) // what follows the number of the old one is as in message 220
 	}
 }
 

@@ -105,6 +105,7 @@ func samples() []sample {
 		{"trades cancel", v("2.5"), whole(221, 77), []string{"break 77"}, 221},
 		{"trade correction", v("2.5"), whole(222, 77, 78, 488600, 60, "@   "), []string{"break 77 more", "trade 78 N 48.86 x60"}, 222},
 		{"trade correction, odd lot", v("2.5"), whole(222, 77, 78, 488600, 60, "@  I"), []string{"break 77 more", "trade 78 N 48.86 x60", "ext 12 1226842176 78 0"}, 222},
+		{"correction of the official close", v("2.5"), whole(222, 77, 78, 488600, 60, "@  M"), []string{"statistics 11: 48.86 x60"}, 222},
 		{"summary", v("2.5"), msg(223, 1000, 123, 5, 103000, 101000, 102000, 0, 4_000_000_000), []string{"statistics 5: 10.30 4: 10.10 1: 10.20 more", "statistics 10001: - x4000000000"}, 223},
 		{"summary, nothing yet", v("2.5"), msg(223, 1000, 123, 5, 0, 0, 0, 0, 0), []string{"statistics 10001: - x0"}, 223},
 		{"trf trade", v("2.5"), whole(215, 77, 488600, 60, "@   "), []string{"trade 77 N 48.86 x60"}, 215},

@@ -10,7 +10,7 @@ import (
 func (d *Decoder) trade(m []byte, s *symbol, i int, out *tick.Batch) {
 	le := binary.LittleEndian
 	price, volume := int64(le.Uint32(m[24:]))*s.scale, uint64(le.Uint32(m[28:]))
-	if len(m) > 35 && (m[35] == 'M' || m[35] == 'Q') {
+	if official(m, 35) {
 		kind := tick.StatClosePrice
 		if m[35] == 'Q' {
 			kind = tick.StatOpeningPrice
@@ -23,6 +23,9 @@ func (d *Decoder) trade(m []byte, s *symbol, i int, out *tick.Batch) {
 	out.Price[i], out.Size[i] = price, volume
 	tellConditions(m, 32, i, out)
 }
+
+// official says that the trade whose trade_cond_4 is at an offset is an official closing or opening price.
+func official(m []byte, at int) bool { return len(m) > at && (m[at] == 'M' || m[at] == 'Q') }
 
 // summary is the day's figures so far: a row of the prices that there are, and one of the volume.
 func (d *Decoder) summary(m []byte, s *symbol, i int, out *tick.Batch) {

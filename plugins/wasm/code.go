@@ -11,6 +11,7 @@ type reader struct {
 	at      int
 	base    int
 	targets uint32 // of branch tables that were stepped over
+	number  uint32 // the index that the latest instruction with one has
 }
 
 // Instructions that instrumentation looks at. Those behind a prefix are 0xfc00 + number.
@@ -19,6 +20,11 @@ const (
 	opLoop  = 0x03
 	opIf    = 0x04
 	opEnd   = 0x0b
+
+	opCall      = 0x10
+	opGlobalGet = 0x23
+	opGlobalSet = 0x24
+	opRefFunc   = 0xd2
 
 	opMemoryInit = 0xfc08
 	opMemoryCopy = 0xfc0a
@@ -99,7 +105,7 @@ func (r *reader) instruction() (op int, err error) {
 	case blockType:
 		err = r.blockType()
 	case index:
-		_, err = r.u32()
+		r.number, err = r.u32()
 	case twoIndexes:
 		if _, err = r.u32(); err == nil {
 			_, err = r.u32()

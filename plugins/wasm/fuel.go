@@ -25,6 +25,7 @@ import (
 const (
 	FuelName    = "tw_fuel"
 	InitialFuel = 40_000_000 // for start functions: some 0.1 s
+	MarkName    = "tw_mark"  // of modules that InstrumentMarked made
 
 	// What wazero would take and a host does not survive, or not in time:
 	MostFunctions = 50_000
@@ -65,8 +66,14 @@ const (
 )
 
 // Instrument gives the rewritten module. What it refuses has an error with the offset; what it accepts may still be invalid elsewhere.
-func Instrument(module []byte) ([]byte, error) {
-	var in instrument
+func Instrument(module []byte) ([]byte, error) { return rewrite(module, false) }
+
+// InstrumentMarked is Instrument for people who look for a fault: a second global, exported as MarkName, holds the offset in the module of the latest instruction
+// that could trap, loop or call. Fuel is what it is without, calls take longer.
+func InstrumentMarked(module []byte) ([]byte, error) { return rewrite(module, true) }
+
+func rewrite(module []byte, marked bool) ([]byte, error) {
+	in := instrument{marked: marked}
 	if err := in.read(module); err != nil {
 		return nil, err
 	}
@@ -86,6 +93,7 @@ type instrument struct {
 	weights     uint64 // of all functions, as mostWeights counts
 	targets     uint64
 	fuelIdx     uint32
+	marked      bool   // InstrumentMarked
 	code        []byte // the code section's bodies, rewritten
 	tables      []byte // the table section, rewritten
 	loopCharge  []byte
@@ -180,8 +188,11 @@ func (in *instrument) readGlobals(r *reader) error {
 func (in *instrument) readExports(r *reader) error {
 	exports, err := readExports(r)
 	for _, e := range exports {
-		if e.Name == FuelName {
-			return fmt.Errorf("offset %d: the export %s is the host's", e.At, FuelName)
+		if e.Name == FuelName || in.marked && e.Name == MarkName {
+			return fmt.Errorf("offset %d: the export %s is the host's", e.At, e.Name)
+		}
+		if e.Kind == KindGlobal && e.Index >= in.globals {
+			return fmt.Errorf("offset %d: global %d, but it has %d", e.At, e.Index, in.globals)
 		}
 	}
 	return err
@@ -280,6 +291,7 @@ func (in *instrument) appendBody(out []byte, r *reader) ([]byte, error) {
 		}
 	}
 	out = append(out, r.b[:r.at]...)
+	out = in.appendMark(out, r.base+r.at)
 	out = in.appendTake(out, func(b []byte) []byte { return appendI64(append(b, 0x42), 1+int64(locals/16)) })
 
 	blocks, depth := uint64(1), 1
@@ -289,13 +301,22 @@ func (in *instrument) appendBody(out []byte, r *reader) ([]byte, error) {
 		if err != nil {
 			return nil, err
 		}
+		if in.marked && mayTrap(op) {
+			out = in.appendMark(out, r.base+from)
+		}
 		var behind []byte
+		if err := in.own(r, op, from); err != nil {
+			return nil, err
+		}
 		switch op {
 		case opBlock, opIf:
 			depth, blocks = depth+1, blocks+1
 		case opLoop:
 			depth, blocks = depth+1, blocks+1
 			behind = in.loopCharge
+			if in.marked {
+				behind = append(in.appendMark(nil, r.base+from), in.loopCharge...)
+			}
 		case opEnd:
 			depth--
 		case opMemoryInit, opMemoryCopy, opMemoryFill, opTableInit, opTableCopy, opTableGrow, opTableFill:
@@ -318,6 +339,18 @@ func (in *instrument) appendBody(out []byte, r *reader) ([]byte, error) {
 	return out, r.end()
 }
 
+// own sees that an instruction names a global or a function of the module's own: those that are added stand behind them, and a module that named the next number
+// would be valid with them there. It could give itself fuel.
+func (in *instrument) own(r *reader, op, from int) error {
+	switch {
+	case (op == opGlobalGet || op == opGlobalSet) && r.number >= in.globals:
+		return r.failAt(from, fmt.Sprintf("global %d, but it has %d", r.number, in.globals))
+	case (op == opCall || op == opRefFunc) && r.number >= in.chargeIndex:
+		return r.failAt(from, fmt.Sprintf("function %d, but it has %d", r.number, in.chargeIndex))
+	}
+	return nil
+}
+
 // appendTake appends the instructions that take the i64 which cost pushes.
 func (in *instrument) appendTake(b []byte, cost func([]byte) []byte) []byte {
 	fuel := binary.AppendUvarint(nil, uint64(in.fuelIdx))
@@ -327,6 +360,15 @@ func (in *instrument) appendTake(b []byte, cost func([]byte) []byte) []byte {
 	b = append(append(b, 0x24), fuel...)                 // global.set
 	b = append(append(b, 0x23), fuel...)                 // global.get
 	return append(b, 0x42, 0, 0x53, 0x04, 0x40, 0, 0x0b) // i64.const 0, i64.lt_s, if, unreachable, end
+}
+
+// appendMark appends the instructions that say where the module is.
+func (in *instrument) appendMark(b []byte, at int) []byte {
+	if !in.marked {
+		return b
+	}
+	b = appendI64(append(b, 0x41), int64(int32(at))) // i32.const
+	return binary.AppendUvarint(append(b, 0x24), uint64(in.fuelIdx)+1)
 }
 
 // write puts the module together.
@@ -386,10 +428,19 @@ func (in *instrument) section(id byte) ([]byte, error) {
 			return in.tables, nil
 		}
 	case globalID:
-		return appendItem(body, append(appendI64([]byte{valueI64, 1, 0x42}, InitialFuel), constEnd))
+		body, err := appendItem(body, append(appendI64([]byte{valueI64, 1, 0x42}, InitialFuel), constEnd))
+		if err != nil || !in.marked {
+			return body, err
+		}
+		return appendItem(body, []byte{valueI32, 1, 0x41, 0, constEnd})
 	case exportID:
 		item := append([]byte{byte(len(FuelName))}, FuelName...)
-		return appendItem(body, binary.AppendUvarint(append(item, KindGlobal), uint64(in.fuelIdx)))
+		body, err := appendItem(body, binary.AppendUvarint(append(item, KindGlobal), uint64(in.fuelIdx)))
+		if err != nil || !in.marked {
+			return body, err
+		}
+		item = append([]byte{byte(len(MarkName))}, MarkName...)
+		return appendItem(body, binary.AppendUvarint(append(item, KindGlobal), uint64(in.fuelIdx)+1))
 	case codeID:
 		if body == nil {
 			return nil, nil

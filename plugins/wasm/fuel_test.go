@@ -268,6 +268,8 @@ func TestInstrumentRefuses(t *testing.T) {
 	with := func(id byte, body ...byte) []byte {
 		return append(append([]byte("\x00asm\x01\x00\x00\x00"), id, byte(len(body))), body...)
 	}
+	alias := NewModule()
+	alias.Export("mine", 3, 0)
 	imported := NewModule()
 	imported.ImportRaw("a", "b", 9)
 	for _, tc := range []struct {
@@ -288,6 +290,7 @@ func TestInstrumentRefuses(t *testing.T) {
 		{"locals times blocks", heavy.Bytes(), "2501 blocks and 4000 locals"},
 		{"branch tables", tables.Bytes(), "101000 branches in tables, but at most 100000"},
 		{"the host's name", taken.Bytes(), "the export tw_fuel is the host's"},
+		{"the host's global under another name", alias.Bytes(), "global 0, but it has 0"},
 		{"a huge table", table.Bytes(), "a table of 1048576 elements"},
 		{"data segments by the million in five bytes", with(11, 0xf9, 0xf9, 0xf9, 0x30, 0x30), "offset 10: 102661369 items in 1 bytes"},
 		{"elements by the million", with(9, 1, 0, 0x41, 0, 0x0b, 0xf9, 0xf9, 0xf9, 0x30), "items in 0 bytes"},
@@ -300,6 +303,9 @@ func TestInstrumentRefuses(t *testing.T) {
 		{"an import of no kind", imported.Bytes(), "an import of kind 9"},
 		{"code that does not end", body(0x01, 0x01), "offset 32: cut off"},
 		{"code behind the end", body(0x0b, 0x0b), "offset 31: more bytes"},
+		{"fuel made by the module", body(0x42, 0x7f, 0x24, 0, 0x0b), "offset 32: global 0, but it has 0"},
+		{"fuel looked at", body(0x23, 0, 0x1a, 0x0b), "global 0, but it has 0"},
+		{"the host's function called", body(0x41, 0, 0x10, 1, 0x1a, 0x0b), "function 1, but it has 1"},
 		{"an instruction that is not known", body(0x06, 0x0b), "offset 30: instruction 0x06"},
 		{"atomics", body(0xfe, 0, 0x0b), "instruction 0xfe"},
 		{"a tail call", body(0x12, 0, 0x0b), "instruction 0x12"},
@@ -389,6 +395,13 @@ func FuzzInstrument(f *testing.F) {
 		}
 		if err == nil && errAfter != nil {
 			t.Fatalf("the engine takes it, but not what Instrument made of it: %v", errAfter)
+		}
+		if marked, err := wasm.InstrumentMarked(module); err == nil && errAfter == nil {
+			m, err := r.CompileModule(ctx, marked)
+			if err != nil {
+				t.Fatalf("the engine takes it, but not with marks: %v", err)
+			}
+			defer m.Close(ctx)
 		}
 		if err != nil || len(before.ImportedFunctions())+len(before.ImportedMemories()) > 0 {
 			return

@@ -26,6 +26,8 @@ func Of(tables []*store.Table) []Table {
 				k.OID, k.Mod = 1700, Numeric(18, 9)
 			case store.SmallInt:
 				k.OID = 21
+			case store.Double:
+				k.OID = 701
 			}
 			d.Columns = append(d.Columns, k)
 		}

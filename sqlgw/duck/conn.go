@@ -79,6 +79,9 @@ var readable = map[mapping.StatementType]string{
 
 // Prepare parses and binds one statement.
 func (c *Conn) Prepare(_ context.Context, sql string, oids []uint32) (sqlgw.Stmt, error) {
+	if err := c.e.refuseUnfit(sql); err != nil {
+		return nil, err
+	}
 	s := &Stmt{c: c, sql: sql}
 	if mapping.Prepare(c.conn, sql, &s.stmt) == mapping.StateError {
 		err := newError(mapping.PrepareError(s.stmt), sql)

@@ -29,16 +29,20 @@ type Options struct {
 	TempDir string
 	// Init are statements run once, before the configuration is locked: the catalogue.
 	Init []string
+	// Plugins whose functions and aggregates statements may use. The default is none.
+	Plugins []Guest
 }
 
 // Engine is one DuckDB database. It implements sqlgw.Engine.
 type Engine struct {
-	db      mapping.Database
-	store   *store.Store
-	threads int
-	mu      sync.Mutex
-	open    int // connections
-	closed  bool
+	db         mapping.Database
+	store      *store.Store
+	threads    int
+	mu         sync.Mutex
+	open       int // connections
+	closed     bool
+	pools      []*pool         // of the guests
+	aggregates map[string]bool // names of theirs; written before the first session
 
 	// Scans counts store scans that are held by running queries.
 	Scans atomic.Int64
@@ -78,14 +82,14 @@ func Open(o Options) (*Engine, error) {
 			return nil, fmt.Errorf("duck: setting %s = %s is refused", name, value)
 		}
 	}
-	e := &Engine{store: o.Store, threads: o.Threads}
+	e := &Engine{store: o.Store, threads: o.Threads, aggregates: map[string]bool{}}
 	var why string
 	if mapping.OpenExt(":memory:", &e.db, config, &why) == mapping.StateError {
 		return nil, fmt.Errorf("duck: %s", why)
 	}
 	if err := e.prepare(&o); err != nil {
 		mapping.Close(&e.db)
-		return nil, err
+		return nil, errors.Join(err, e.closePools())
 	}
 	return e, nil
 }
@@ -104,7 +108,7 @@ func (e *Engine) prepare(o *Options) error {
 	}
 	statements = append(statements, "SET GLOBAL TimeZone = 'UTC'", "CREATE SCHEMA public", "CREATE SCHEMA tickwire")
 	if e.store != nil {
-		for _, t := range store.Tables() {
+		for _, t := range e.store.Tables() {
 			if err := e.register(c, t); err != nil {
 				return err
 			}
@@ -113,14 +117,32 @@ func (e *Engine) prepare(o *Options) error {
 		statements = append(statements, derived...)
 	}
 	statements = append(statements, o.Init...)
+	if err := c.runAll(statements); err != nil {
+		return err
+	}
+	if err := e.invite(c, o.Plugins); err != nil {
+		return fmt.Errorf("duck: %w", err)
+	}
 	// Nothing behind this line can be undone by a session.
-	statements = append(statements, "SET enable_external_access = false", "SET lock_configuration = true")
+	return c.runAll([]string{"SET enable_external_access = false", "SET lock_configuration = true"})
+}
+
+func (c *Conn) runAll(statements []string) error {
 	for _, s := range statements {
 		if err := c.run(context.Background(), s); err != nil {
 			return fmt.Errorf("duck: %w (in: %.200s)", err, s)
 		}
 	}
 	return nil
+}
+
+// closePools ends the guests' instances.
+func (e *Engine) closePools() error {
+	var errs []error
+	for _, p := range e.pools {
+		errs = append(errs, p.close())
+	}
+	return errors.Join(errs...)
 }
 
 // Connect makes a session.
@@ -152,5 +174,5 @@ func (e *Engine) Close() error {
 	}
 	e.closed = true
 	mapping.Close(&e.db)
-	return nil
+	return e.closePools()
 }

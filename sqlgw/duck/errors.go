@@ -89,6 +89,9 @@ func stateOf(kind, message string) string {
 	if strings.Contains(message, "disabled by configuration") || strings.Contains(message, "configuration has been locked") {
 		return "42501"
 	}
+	if kind == "Invalid Input" && strings.HasPrefix(message, "plugin ") {
+		return "38000" // external routine exception
+	}
 	for _, s := range states {
 		if s.kind == kind && strings.Contains(message, s.part) {
 			return s.state

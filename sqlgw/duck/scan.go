@@ -99,7 +99,7 @@ func (e *Engine) register(c *Conn, t *store.Table) error {
 func guarded(refuse func(string), fn func() error) {
 	defer func() {
 		if r := recover(); r != nil {
-			refuse(fmt.Sprintf("internal error in a table scan: %v", r))
+			refuse(fmt.Sprintf("internal error: %v", r))
 		}
 	}()
 	if err := fn(); err != nil {
@@ -132,6 +132,8 @@ func logicalType(t store.Type) mapping.LogicalType {
 		return mapping.CreateLogicalType(mapping.TypeSmallInt)
 	case store.Text:
 		return mapping.CreateLogicalType(mapping.TypeVarchar)
+	case store.Double:
+		return mapping.CreateLogicalType(mapping.TypeDouble)
 	}
 	return mapping.CreateLogicalType(mapping.TypeBigInt)
 }

@@ -168,7 +168,7 @@ func (p *pump) deep(r *serverRequest, sub *subscription) (reason byte, text stri
 
 func (p *pump) refuse(r *serverRequest, reason byte, text string) {
 	p.s.counters.Denied.Add(1)
-	r.x.send(refusal(r.id, reason, text))
+	r.x.give(refusal(r.id, reason, text))
 }
 
 func (p *pump) list(r *serverRequest) {
@@ -180,7 +180,7 @@ func (p *pump) list(r *serverRequest) {
 		return true
 	})
 	for _, m := range list(r.x.v, r.id, all) {
-		r.x.send(m)
+		r.x.give(m)
 	}
 }
 
@@ -193,10 +193,10 @@ func (p *pump) status(r *serverRequest) {
 	}
 	inst, ok := p.s.market.Find(r.symbols[0])
 	if !ok {
-		r.x.send(statusMessage(r.id, r.symbols[0], 0))
+		r.x.give(statusMessage(r.id, r.symbols[0], 0))
 		return
 	}
-	r.x.send(statusMessage(r.id, inst.Symbol, p.s.market.Status(inst.ID)))
+	r.x.give(statusMessage(r.id, inst.Symbol, p.s.market.Status(inst.ID)))
 	mine := func(w *watcher) bool { return w.x == r.x }
 	if r.how == '1' && !slices.ContainsFunc(p.watchers[inst.ID], mine) {
 		p.watchers[inst.ID] = append(p.watchers[inst.ID], &watcher{r.x, r.id, inst})

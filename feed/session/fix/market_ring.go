@@ -48,6 +48,7 @@ type ringInstrument struct {
 	lane      *ringLane
 	publisher uint16
 	wire      uint32 // instrument_id in the rings
+	listed    bool   // in the directory as it is now: else wire may be another's
 	top, deep Book
 	upTo      uint64 // ts_publish of the top that .last gave: what is older in the ring is in it
 	hasDeep   bool   // deep is what mbp10 says
@@ -119,15 +120,24 @@ func (m *RingMarket) rescan(fn func(*Event)) error {
 		case l.inst == nil:
 		case l.inst.Replaced() || l.last.Replaced():
 			l.close()
-		case l.directory(m):
-			m.reload(l, fn)
+		default:
+			l.directory(m)
+			m.renew(l, fn)
 		}
 	}
 	return nil
 }
 
+// renew reloads a lane whose directory began anew, whoever noticed.
+func (m *RingMarket) renew(l *ringLane, fn func(*Event)) {
+	if l.anew {
+		m.reload(l, fn)
+	}
+}
+
 // reload takes the tops of a lane from .last.
 func (m *RingMarket) reload(l *ringLane, fn func(*Event)) {
+	l.anew = false
 	for _, x := range l.ids {
 		x.takeLast()
 	}
@@ -226,7 +236,7 @@ func (m *RingMarket) Book(id uint32, d Depth, b *Book) Answer {
 		return Here
 	case x.byOrders:
 		o := x.lane.orders
-		if o == nil {
+		if o == nil || !x.listed {
 			return Nothing
 		}
 		o.ten(x)
@@ -283,8 +293,10 @@ func (m *RingMarket) Poll(most int, fn func(*Event)) (n int) {
 		n += m.pollTops(l, most, fn)
 		n += m.pollDeep(l, most, fn)
 		n += m.pollSide(l, fn)
+		m.renew(l, fn)
 		if l.orders != nil {
 			n += l.orders.poll(m, most, fn) // behind the tops: whoever has orders has had one by then
+			m.renew(l, fn)
 		}
 	}
 	return n
@@ -345,13 +357,16 @@ func (m *RingMarket) reopen(l *ringLane, fn func(*Event)) {
 		l.retryAt = now.Add(ringRescan)
 	}
 	for _, x := range l.ids {
-		x.hasDeep = false
+		x.hasDeep, x.top.Suspect, x.deep.Suspect = false, true, true
 	}
 	if l.orders != nil {
 		l.orders.leave(true)
 	}
-	if err := l.open(&m.o); err != nil {
-		l.close()
+	if err := l.open(&m.o); err != nil { // it is being made
+		if l.close(); !l.down {
+			l.down = true
+			fn(&Event{Kind: EventLost})
+		}
 		return
 	}
 	l.down, l.generation, l.count = false, 0, 0

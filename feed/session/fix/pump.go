@@ -76,6 +76,11 @@ func (p *pump) start(s *Server) {
 
 func (p *pump) run() {
 	for {
+		for _, x := range p.s.sessions {
+			if len(x.held) > 0 {
+				x.release()
+			}
+		}
 		busy := false
 		for range pumpRequests {
 			select {
@@ -112,7 +117,7 @@ func (p *pump) event(e *Event) {
 		return
 	case EventStatus:
 		for _, w := range p.watchers[e.ID] {
-			w.x.send(statusMessage(w.id, w.inst.Symbol, e.Status))
+			w.x.give(statusMessage(w.id, w.inst.Symbol, e.Status))
 		}
 		return
 	}
@@ -177,10 +182,12 @@ func (p *pump) level(l *leg, e *Event) {
 	p.tell(l)
 }
 
-// tell sends the lines of a leg that has its book, or makes W due; false: it has none, or takes nothing now.
+// tell sends the lines of a leg that has its book, or makes W due; false: it has none, takes nothing now, or wanted no more than W.
 func (p *pump) tell(l *leg) bool {
 	sub := l.sub
 	switch {
+	case sub.once: // it has been answered, and waits for others that were asked for with it
+		return false
 	case l.dirty:
 		if l.again {
 			p.s.counters.Conflated.Add(1)
@@ -217,8 +224,12 @@ func (p *pump) add(l *leg) {
 // flush sends the X and the W of this turn.
 func (p *pump) flush() {
 	for _, l := range p.renew {
-		if l.renew = false; !l.dirty && !l.sub.gone && p.market(l) == Here {
+		switch l.renew = false; {
+		case l.dirty || l.sub.gone:
+		case p.market(l) == Here:
 			p.sendW(l)
+		default:
+			p.soil(l) // what has changed is told when the book is to be had again
 		}
 	}
 	clear(p.renew)
@@ -232,7 +243,7 @@ func (p *pump) flush() {
 
 func (p *pump) sendX(sub *subscription) {
 	if sub.x.count > 0 && !sub.gone {
-		sub.client.send(sub.x.message(sub.id))
+		sub.client.give(sub.x.message(sub.id))
 		p.s.counters.Increments.Add(1)
 	}
 }
@@ -286,7 +297,7 @@ func (p *pump) sendW(l *leg) {
 			}
 		}
 	}
-	sub.client.send(snapshot(sub.client.v, sub.id, l.inst.Symbol, p.lines, levels, &p.stamp))
+	sub.client.give(snapshot(sub.client.v, sub.id, l.inst.Symbol, p.lines, levels, &p.stamp))
 	p.s.counters.Snapshots.Add(1)
 }
 
@@ -321,12 +332,17 @@ func (p *pump) catchUp() (sent int) {
 		switch answer := p.market(l); answer {
 		case Here:
 			l.dirty, l.look = false, time.Time{}
-		case Stale: // whoever has a book is told once that it is not firm, and waits for another
-			left = append(left, l)
-			if l.told || !l.again {
+		case Stale: // whoever has a book is told once that it is not firm, whoever has none gets such a one after a while; both wait for another
+			switch {
+			case l.told || !l.again && now.Sub(l.since) < p.s.c.BookPatience:
+				left = append(left, l)
 				continue
+			case l.sub.once:
+				l.dirty = false
+			default:
+				l.told = true
+				left = append(left, l)
 			}
-			l.told = true
 		case Later, Nothing:
 			if waits := now.Sub(l.since) < p.s.c.BookPatience; waits || l.again {
 				left = append(left, l)
@@ -347,6 +363,7 @@ func (p *pump) catchUp() (sent int) {
 		if l.again {
 			p.s.counters.Catchups.Add(1)
 		}
+		l.again = l.again || l.told
 		sent++
 		if sub := l.sub; sub.once && !slices.ContainsFunc(sub.legs, func(l *leg) bool { return l.dirty }) {
 			p.drop(sub)
@@ -380,6 +397,8 @@ func (p *pump) drop(sub *subscription) {
 
 // forget ends all that a session asked for.
 func (p *pump) forget(x *serverSession) {
+	clear(x.held)
+	x.held = x.held[:0]
 	for _, sub := range p.subs[x] {
 		p.drop(sub)
 	}

@@ -21,6 +21,7 @@ type ringLane struct {
 	count      uint64
 	lost       uint64
 	down       bool
+	anew       bool // the directory began anew, and whoever has a book does not know
 	retryAt    time.Time
 
 	orderly bool        // mbo and .snap are there
@@ -66,18 +67,24 @@ func (l *ringLane) close() {
 
 func ringKey(publisher uint16, id uint32) uint64 { return uint64(publisher)<<32 | uint64(id) }
 
-// directory reads the instruments that are new; true: their numbers began anew, and what was known of them is void.
-func (l *ringLane) directory(m *RingMarket) (reset bool) {
+// directory reads the instruments that are new. Where their numbers began anew what was known of all is void, and anew says so, to renew.
+func (l *ringLane) directory(m *RingMarket) {
 	if l.inst == nil {
-		return false
+		return
 	}
 	generation, count := l.inst.Generation(), l.inst.Count()
 	if generation == l.generation && count == l.count && len(l.ids) > 0 {
-		return false
+		return
 	}
-	if reset = generation != l.generation; reset {
+	reset := generation != l.generation
+	if reset {
 		clear(l.ids)
-		if l.orders != nil {
+		for _, x := range m.all {
+			if x.lane == l {
+				x.unlist()
+			}
+		}
+		if l.anew = true; l.orders != nil {
 			l.orders.renumbered = true
 		}
 	}
@@ -100,6 +107,7 @@ func (l *ringLane) directory(m *RingMarket) (reset bool) {
 		x.Exchange, x.Currency, x.Class = text(e.MIC[:]), text(e.Currency[:]), e.Class
 		other := x.wire != e.InstrumentID || x.publisher != e.PublisherID || x.lane != l || reset
 		x.lane, x.publisher, x.wire, x.status = l, e.PublisherID, e.InstrumentID, uint16(e.StatusAction)
+		x.listed = true
 		l.ids[ringKey(e.PublisherID, e.InstrumentID)] = x
 		if other {
 			x.hasDeep, x.ordersAt, x.oddSince = false, 0, time.Time{}
@@ -107,7 +115,15 @@ func (l *ringLane) directory(m *RingMarket) (reset bool) {
 			x.takeLast()
 		}
 	})
-	return reset
+}
+
+// unlist forgets what is known of an instrument that the directory does not name: its number may be another's. Its ten levels are not had (hasDeep) but as
+// stale ones.
+func (x *ringInstrument) unlist() {
+	x.listed, x.hasDeep, x.status = false, false, 0
+	x.top.empty()
+	x.upTo, x.ordersAt, x.oddSince = 0, 0, time.Time{}
+	clear(x.figures)
 }
 
 // takeLast takes the top from .last.

@@ -344,7 +344,7 @@ func (o *ringOrders) all(x *ringInstrument, w *Whole) {
 func (o *ringOrders) answer(x *ringInstrument) Answer {
 	seen := o.had && o.books.Seen(x.wire)
 	switch {
-	case !o.had:
+	case !o.had || !x.listed:
 		return Nothing
 	case o.renumbered:
 		return Later

@@ -1,6 +1,9 @@
 package fix
 
-import "strconv"
+import (
+	"strconv"
+	"sync/atomic"
+)
 
 // sentMessages are the last application messages of a session that were sent, for a peer that asks for them again: so many, and so many bytes. In memory: what
 // was sent before the process began is not kept. Numbers that are not kept, those of the session's own messages among them, the library fills.
@@ -13,6 +16,9 @@ type sentMessages struct {
 	most  int    // messages
 	bytes int    // of theirs, most
 	short func() // called when a message that was asked for is no longer kept
+
+	resending *atomic.Bool // while messages are sent again
+	room      func()       // called before each of these: waits until the peer has room for it
 
 	kept  []sentMessage // in the order of their numbers, from first on
 	first int

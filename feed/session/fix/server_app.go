@@ -3,6 +3,7 @@ package fix
 import (
 	"fmt"
 	"sync/atomic"
+	"time"
 
 	qf "github.com/quickfixgo/quickfix"
 
@@ -20,6 +21,9 @@ type serverSession struct {
 
 	short atomic.Bool // it asked for a message that is no longer kept: books are due
 
+	resending atomic.Bool   // what it asked for again is being sent: the library takes nothing else until that is done
+	held      []*qf.Message // pump's: what waits for that, in its order
+
 	gap stall // watch's
 
 	m codec.Message // the session's goroutine
@@ -36,13 +40,49 @@ func (x *serverSession) sentMessages() *sentMessages {
 	return &sentMessages{begin: x.id.BeginString, most: x.s.c.ResendMessages, bytes: x.s.c.ResendBytes, short: func() {
 		x.s.counters.ResendsShort.Add(1)
 		x.short.Store(true)
-	}}
+	}, room: x.room, resending: &x.resending}
 }
 
-// congested says that much waits for the client.
+// room waits until the client has taken most of what was sent to it: a resend may be longer than what may wait, and is not to make the client congested. A client
+// that takes nothing is dropped (send).
+func (x *serverSession) room() {
+	for {
+		g := x.gate.Load()
+		if g == nil || g.isDone() || g.queue.waiting() <= x.s.c.QueueBytes/4 {
+			return
+		}
+		time.Sleep(time.Millisecond)
+	}
+}
+
+// mostHeld is how many messages wait for a resend before changes are no longer sent one by one.
+const mostHeld = 1024
+
+// give sends a message, or holds it until a resend is over: the pump, which has other clients, does not wait for this one. Pump's.
+func (x *serverSession) give(m *qf.Message) {
+	if len(x.held) > 0 || x.resending.Load() {
+		x.held = append(x.held, m)
+		return
+	}
+	x.send(m)
+}
+
+// release sends what was held. Pump's.
+func (x *serverSession) release() {
+	n := 0
+	for n < len(x.held) && !x.resending.Load() {
+		x.send(x.held[n])
+		n++
+	}
+	left := copy(x.held, x.held[n:])
+	clear(x.held[left:])
+	x.held = x.held[:left]
+}
+
+// congested says that much waits for the client. Pump's.
 func (x *serverSession) congested() bool {
 	g := x.gate.Load()
-	if g == nil {
+	if g == nil || len(x.held) > mostHeld {
 		return true
 	}
 	under := g.given.Load() - min(g.passed.Load(), g.given.Load()) // on their way to the queue, each at most as long as the longest so far, mostly

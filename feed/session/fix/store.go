@@ -90,7 +90,10 @@ func (s store) IterateMessages(from, to int, fn func([]byte) error) error {
 	s.mu.Lock()
 	kept := s.sent.between(from, to)
 	s.mu.Unlock() // fn sends, and asks for numbers
+	s.sent.resending.Store(true)
+	defer s.sent.resending.Store(false)
 	for _, message := range kept {
+		s.sent.room()
 		if err := fn(message); err != nil {
 			return err
 		}

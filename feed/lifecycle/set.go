@@ -1,0 +1,406 @@
+package lifecycle
+
+import (
+	"context"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/tickwire/tickwire/feed/pipeline"
+	"github.com/tickwire/tickwire/internal/config"
+	"github.com/tickwire/tickwire/plugins"
+	"github.com/tickwire/tickwire/plugins/deps"
+	"github.com/tickwire/tickwire/plugins/manifest"
+	"github.com/tickwire/tickwire/plugins/trial"
+	"github.com/tickwire/tickwire/ringbuf"
+)
+
+// Options of a Set. Config must be given.
+type Options struct {
+	Config  *config.Plugins
+	Plugins []config.Plugin // that it begins with
+	// Protocol is what the feed speaks: a plugin that is a parser of this name is no part of the chain (Set.Parser).
+	Protocol  string
+	Publisher uint16
+	// Helper is the command line of a process that compiles a module which it is given on standard input, with the cache's folder added: HelperMain. The default is
+	// none: modules are compiled here.
+	Helper []string
+	// Path of the file that names plugins to readers (ringbuf.Plugins). The default is none.
+	Path string
+	Side ringbuf.SideOptions
+	// Replay says that the lanes' time is a capture's, so that the present time is of no use to readers: the first chain holds from the beginning. The default is not.
+	Replay bool
+	// Stats gets counters. The default is none.
+	Stats *ringbuf.StatsWriter
+	// Log is told of changes and failures. The default is slog's.
+	Log *slog.Logger
+}
+
+const (
+	mostBefore = 4           // versions of a plugin that one can go back to
+	probation  = time.Minute // a version that fails within it is taken back
+	lookEvery  = 100 * time.Millisecond
+	takeWithin = 2 * time.Second // lanes that sleep wake each millisecond
+)
+
+// Set is the plugins of one feed. Methods may be called from several goroutines but where they say otherwise.
+type Set struct {
+	o       Options
+	host    *plugins.Host // nil: nothing was compiled yet
+	modules *Modules
+	log     *slog.Logger
+	told    ringbuf.Plugins // what the file has
+	figures figures
+	parser  *Parser // nil: the protocol is not a plugin's
+
+	changing sync.Mutex // one change at a time: it may compile for seconds
+
+	mu    sync.Mutex // guards what follows, which changes with changing held too; never held for long
+	use   []*entry   // in the order in which rows pass them
+	lanes []*Lane
+	kept  bool // lanes have copies of their batches
+}
+
+// Parser is the plugin that is the feed's protocol.
+type Parser struct {
+	Plugin *plugins.Plugin
+	Unit   int
+	Params []byte
+}
+
+// entry is one plugin of the chain.
+type entry struct {
+	spec   config.Plugin
+	now    *version
+	before []*version // the latest last
+	trial  bool       // now is new: what it does within probation decides
+}
+
+// version is a plugin with its parameters.
+type version struct {
+	plugin *plugins.Plugin
+	spec   config.Plugin // where it is from, with its parameters
+	params []byte
+	since  time.Time
+	out    bool // it was told that the plugin was taken out
+}
+
+func (v *version) name() string { return v.plugin.Manifest().Name }
+
+// Lane is one lane's part.
+type Lane struct {
+	Name string
+	Seat plugins.Seat
+
+	directory plugins.Directory
+	kept      *pipeline.Kept
+	chain     *plugins.Chain // set last
+	before    *plugins.Chain // the one before it
+}
+
+// Open reads and compiles what the configuration names. Lanes are added before Start.
+func Open(o Options) (*Set, error) {
+	s := &Set{o: o, modules: NewModules(o.Config), log: o.Log}
+	if s.log == nil {
+		s.log = slog.Default()
+	}
+	var faults []error
+	for i := range o.Plugins {
+		spec := o.Plugins[i]
+		v, err := s.open(context.Background(), spec)
+		if err != nil {
+			faults = append(faults, fmt.Errorf("plugin[%d]: %w", i, err))
+			continue
+		}
+		m := v.plugin.Manifest()
+		if unit := v.plugin.Unit(manifest.Parser, o.Protocol); unit >= 0 && s.parser == nil {
+			s.parser = &Parser{v.plugin, unit, v.params}
+			if onLane(m) != nil {
+				continue
+			}
+		}
+		if err := onLane(m); err != nil {
+			faults = append(faults, fmt.Errorf("plugin[%d]: %w", i, err))
+		}
+		s.use = append(s.use, &entry{spec: spec, now: v})
+	}
+	if s.parser == nil && len(faults) == 0 && o.Protocol != "" && !slices.Contains(config.Protocols(), o.Protocol) {
+		faults = append(faults, fmt.Errorf("protocol %q is none of ours (%s), and none of the feed's plugins is a parser of this name", o.Protocol, strings.Join(config.Protocols(), ", ")))
+	}
+	if len(faults) == 0 {
+		faults = append(faults, s.fit(s.use))
+	}
+	if err := errors.Join(faults...); err != nil {
+		return nil, errors.Join(err, s.Close())
+	}
+	return s, nil
+}
+
+// Parser is the plugin that is the feed's protocol, nil: none of them is.
+func (s *Set) Parser() *Parser { return s.parser }
+
+// Empty says that no rows pass any plugin.
+func (s *Set) Empty() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.use) == 0
+}
+
+// AddLane makes a lane's part. kept, which may be nil, gets its batches. Before Start.
+func (s *Set) AddLane(name string, kept *pipeline.Kept) (*Lane, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.lanes) >= 256 {
+		return nil, errors.New("plugins: more than 256 lanes")
+	}
+	l := &Lane{Name: name, kept: kept}
+	s.lanes = append(s.lanes, l)
+	s.kept = s.kept || kept != nil
+	return l, nil
+}
+
+// SetDirectory says where the lane's symbols are. Before Start; without it there are none.
+func (l *Lane) SetDirectory(d plugins.Directory) { l.directory = d }
+
+// Start puts the chains in the lanes' seats. Lanes do not run yet.
+func (s *Set) Start() error {
+	s.changing.Lock()
+	defer s.changing.Unlock()
+	if s.o.Path != "" {
+		if was, err := ringbuf.ReadPlugins(s.o.Path); err == nil {
+			s.told = *was // records of a process before this one may still be in the rings
+		} else {
+			s.log.Warn("who former plugins were is lost", "err", err)
+		}
+		if len(s.use) == 0 && len(s.told.Chain) == 0 {
+			return nil
+		}
+	}
+	return s.swap(s.use)
+}
+
+// read reads a module, and its parameters as it wants them.
+func (s *Set) read(spec *config.Plugin) (module, params []byte, err error) {
+	if module, err = s.modules.Read(spec); err != nil {
+		return nil, nil, err
+	}
+	m, err := manifest.Of(module)
+	if err != nil {
+		return nil, nil, fmt.Errorf("plugin %s: %w", spec.Source(), err)
+	}
+	params, err = m.Values(spec.Params)
+	return module, params, err
+}
+
+// open is read, then compile.
+func (s *Set) open(ctx context.Context, spec config.Plugin) (*version, error) {
+	module, params, err := s.read(&spec)
+	if err != nil {
+		return nil, err
+	}
+	return s.compile(ctx, spec, module, params)
+}
+
+// mostKept is how many failures of a version of a plugin are kept.
+const mostKept = 16
+
+// compile compiles a module, in the helper first: so what compiling needs and risks is another process's.
+func (s *Set) compile(ctx context.Context, spec config.Plugin, module, params []byte) (*version, error) {
+	if s.host == nil { // a feed without plugins needs no folder of theirs
+		o := plugins.Options{CacheDir: s.o.Config.CacheDir, Log: s.log}
+		if dir := s.o.Config.KeepFailures; dir != "" {
+			o.OnFailure = trial.Keep(dir, mostKept, s.log)
+		}
+		h, err := plugins.New(o)
+		if err != nil {
+			return nil, err
+		}
+		s.host = h
+	}
+	if len(s.o.Helper) > 0 && s.o.Config.CacheDir != "" {
+		if err := s.help(ctx, module); err != nil {
+			return nil, err
+		}
+	}
+	p, err := s.host.Compile(module)
+	if err != nil {
+		return nil, err
+	}
+	return &version{plugin: p, spec: spec, params: params}, nil
+}
+
+// fit says what plugins want of one another and do not get.
+func (s *Set) fit(use []*entry) error {
+	var set []*manifest.Manifest
+	seen := map[string]bool{}
+	for _, e := range use {
+		m := e.now.plugin.Manifest()
+		if seen[m.Name] {
+			return fmt.Errorf("plugin %s is there twice", m.Name)
+		}
+		seen[m.Name] = true
+		set = append(set, m)
+	}
+	if s.parser != nil && !seen[s.parser.Plugin.Manifest().Name] {
+		set = append(set, s.parser.Plugin.Manifest())
+	}
+	return errors.Join(deps.Faults(set)...)
+}
+
+// stages of a chain.
+func stages(use []*entry) (all []plugins.Stage) {
+	for _, e := range use {
+		all = append(all, plugins.Stage{
+			Plugin: e.now.plugin, Params: e.now.params, MaxFailures: e.now.spec.MaxFailures, OnTrap: manifest.OnTrap(e.now.spec.OnTrap),
+		})
+	}
+	return all
+}
+
+// chain makes a lane's chain, nil when there is nothing in it.
+func (s *Set) chain(l *Lane, use []*entry) (*plugins.Chain, error) {
+	if len(use) == 0 {
+		return nil, nil
+	}
+	return s.host.NewChain(stages(use), plugins.Env{
+		Directory: l.directory, Publisher: s.o.Publisher, Lane: true, Now: uint64(time.Now().UnixNano()),
+	})
+}
+
+// swap makes chains for all lanes, names them to readers, and puts them in the seats. When it fails, everything is as it was.
+func (s *Set) swap(use []*entry) error {
+	chains := make([]*plugins.Chain, len(s.lanes))
+	drop := func(err error) error {
+		for _, c := range chains {
+			if c != nil {
+				err = errors.Join(err, c.Close())
+			}
+		}
+		return err
+	}
+	for i, l := range s.lanes {
+		var err error
+		if chains[i], err = s.chain(l, use); err != nil {
+			return drop(err)
+		}
+	}
+	next := s.told
+	if len(chains) > 0 {
+		next.Follow(describe(chains[0]))
+		if s.o.Replay && next.Generation == 1 {
+			next.Since = 0
+		}
+	}
+	if s.o.Path != "" {
+		if err := ringbuf.WritePlugins(s.o.Path, &next, s.o.Side); err != nil {
+			return drop(err)
+		}
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, e := range use {
+		if !slices.Contains(s.use, e) || e.now.since.IsZero() {
+			e.now.since = time.Now()
+		}
+	}
+	s.told = next
+	for i, l := range s.lanes {
+		s.figures.leave(l, use)
+		l.before, l.chain = l.chain, chains[i]
+		l.Seat.Set(chains[i])
+	}
+	s.use = use
+	return nil
+}
+
+// describe is a chain as readers are told of it.
+func describe(c *plugins.Chain) ringbuf.Plugins {
+	d := ringbuf.Plugins{Since: uint64(time.Now().UnixNano())}
+	if c == nil {
+		return d
+	}
+	owner := map[string]string{}
+	for _, p := range c.Plugins() {
+		m, digest := p.Manifest(), p.Digest()
+		for _, u := range m.Kinds {
+			for _, custom := range u.Custom {
+				owner[custom.Name] = m.Name
+			}
+		}
+		info := ringbuf.PluginInfo{ID: ringbuf.PluginID(digest), Name: m.Name, Version: m.Version, Digest: "sha256:" + hex.EncodeToString(digest[:])}
+		if u := p.Unit(manifest.Transform, ""); u >= 0 {
+			info.TransformReasons = m.Kinds[u].Reasons
+		}
+		if u := p.Unit(manifest.Validator, ""); u >= 0 {
+			info.ValidatorReasons = m.Kinds[u].Reasons
+		}
+		d.Chain = append(d.Chain, info)
+	}
+	for _, custom := range c.CustomColumns() {
+		d.Custom = append(d.Custom, ringbuf.PluginColumn{
+			Name: custom.Name, Type: custom.Type.String(), Plugin: owner[custom.Name], Description: custom.Description,
+		})
+	}
+	return d
+}
+
+// settled says that the lane has taken what was set last, and left what was before it.
+func (l *Lane) settled() bool {
+	if l.before != nil {
+		select {
+		case <-l.before.Closed():
+		default:
+			return false
+		}
+	}
+	return l.chain == nil || l.chain.Taken()
+}
+
+// taken waits until the lanes have taken what is in their seats, and says whether all did.
+func (s *Set) taken(ctx context.Context) bool {
+	end := time.Now().Add(takeWithin)
+	for _, l := range s.lanes {
+		for !l.settled() {
+			if ctx.Err() != nil || time.Now().After(end) {
+				return false
+			}
+			time.Sleep(time.Millisecond)
+		}
+	}
+	return true
+}
+
+// Close ends it, once the lanes have ended.
+func (s *Set) Close() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var errs []error
+	for _, l := range s.lanes {
+		l.Seat.Set(nil)
+		l.Seat.Take() // the lane has ended: nobody else does
+	}
+	for _, l := range s.lanes {
+		if l.chain != nil {
+			<-l.chain.Closed()
+			l.chain = nil
+		}
+	}
+	for _, e := range s.use {
+		for _, v := range append(e.before, e.now) {
+			errs = append(errs, v.plugin.Close())
+		}
+	}
+	if s.parser != nil && !slices.ContainsFunc(s.use, func(e *entry) bool { return e.now.plugin == s.parser.Plugin }) {
+		errs = append(errs, s.parser.Plugin.Close())
+	}
+	s.use, s.lanes, s.parser = nil, nil, nil
+	if s.host != nil {
+		errs = append(errs, s.host.Close())
+	}
+	return errors.Join(errs...)
+}

@@ -1,0 +1,89 @@
+// Package toolchain says for tests whether a compiler is there: without one they skip, and in continuous integration (CI=true) they fail.
+package toolchain
+
+import (
+	"errors"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+)
+
+// Missing is an error of a compiler that is not there: *build.MissingError. It is told by a method that only such an error has, so that package build can test by
+// this package.
+type Missing interface {
+	error
+	Missing() bool
+}
+
+// Check fails the test by an error of a build, or skips it when a compiler is missing.
+func Check(t testing.TB, err error) {
+	t.Helper()
+	var missing Missing
+	switch {
+	case err == nil:
+	case errors.As(err, &missing) && os.Getenv("CI") != "true":
+		t.Skip(err)
+	default:
+		t.Fatal(err)
+	}
+}
+
+var npm struct {
+	sync.Mutex
+	bin string
+}
+
+// AssemblyScript puts the compiler of a version into PATH for the test. npm fetches it from the registry that it is set up for, once a user: it stays in the user's
+// cache folder.
+func AssemblyScript(t testing.TB, version string) {
+	t.Helper()
+	npm.Lock()
+	defer npm.Unlock()
+	if npm.bin == "" {
+		bin, err := install(version)
+		if err != nil && os.Getenv("CI") == "true" {
+			t.Fatal(err)
+		} else if err != nil {
+			t.Skip(err)
+		}
+		npm.bin = bin
+	}
+	t.Setenv("PATH", npm.bin+string(filepath.ListSeparator)+os.Getenv("PATH"))
+}
+
+func install(version string) (bin string, err error) {
+	if _, err := exec.LookPath("npm"); err != nil {
+		return "", errors.New("npm is not on this machine: apt install nodejs npm")
+	}
+	cache, err := os.UserCacheDir()
+	if err != nil {
+		return "", err
+	}
+	dir := filepath.Join(cache, "tickwire", "assemblyscript-"+version)
+	bin = filepath.Join("node_modules", ".bin")
+	if _, err := os.Stat(filepath.Join(dir, bin, "asc")); err == nil {
+		return filepath.Join(dir, bin), nil
+	}
+	if err := os.MkdirAll(filepath.Dir(dir), 0o755); err != nil {
+		return "", err
+	}
+	// Installed elsewhere and moved whole: tests of several packages may be at it at once.
+	temp, err := os.MkdirTemp(filepath.Dir(dir), "npm-")
+	if err != nil {
+		return "", err
+	}
+	defer os.RemoveAll(temp)
+	cmd := exec.Command("npm", "install", "--no-audit", "--no-fund", "--ignore-scripts", "--prefix", temp, "assemblyscript@"+version)
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return "", errors.New("npm could not install assemblyscript: " + strings.TrimSpace(string(out)))
+	}
+	if err := os.Rename(temp, dir); err != nil {
+		if _, there := os.Stat(filepath.Join(dir, bin, "asc")); there != nil {
+			return "", err
+		}
+	}
+	return filepath.Join(dir, bin), nil
+}

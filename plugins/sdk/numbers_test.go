@@ -1,0 +1,78 @@
+package sdk_test
+
+import (
+	"maps"
+	"regexp"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/tickwire/tickwire/plugins/manifest"
+	"github.com/tickwire/tickwire/plugins/sdk"
+	"github.com/tickwire/tickwire/tick"
+)
+
+// Columns and kinds of row have the same numbers in all SDKs as they have here. Names are compared without underscores and capitals.
+func TestNumbers(t *testing.T) {
+	want := map[string]int{"custom": manifest.ColumnCustom, "earlier": manifest.ColumnEarlier, "arg": manifest.ColumnArg, "group": manifest.ColumnGroup,
+		"argnull": manifest.ColumnArgNull, "result": manifest.ColumnResult, "resultnull": manifest.ColumnNull}
+	for _, c := range manifest.Columns {
+		want[plain(c.Name)] = int(c.ID)
+	}
+	kinds := map[string]int{"add": int(tick.KindAdd), "exec": int(tick.KindExec), "execat": int(tick.KindExecAt), "reduce": int(tick.KindReduce), "delete": int(tick.KindDelete),
+		"replace": int(tick.KindReplace), "trade": int(tick.KindTrade), "cross": int(tick.KindCross), "break": int(tick.KindBreak), "status": int(tick.KindStatus),
+		"imbalance": int(tick.KindImbalance), "definition": int(tick.KindDefinition), "statistics": int(tick.KindStatistics), "ext": int(tick.KindExt),
+		"system": int(tick.KindSystem), "clear": int(tick.KindClear), "modify": int(tick.KindModify), "level": int(tick.KindLevel), "implied": int(tick.KindImplied),
+		"fill": int(tick.KindFill), "quote": int(tick.KindQuote)}
+	if len(kinds) != int(tick.KindCount)-1 {
+		t.Errorf("this test has %d kinds of row, tick has %d", len(kinds), tick.KindCount-1)
+	}
+	for _, s := range []struct{ file, prefix, columns, kinds string }{ // where the blocks of each begin
+		{"c/tickwire.h", "TW_", "/* Numbers of columns. */\nenum {", "/* Kinds of row: what the columns of each mean is written at tick.Kind. */\nenum {"},
+		{"rust/tickwire.rs", "", "pub mod column {", "pub mod kind {"},
+		{"go/columns.go", "", "\nconst (", "// Kinds of row: what the columns of each mean is written at tick.Kind.\nconst ("},
+		{"assemblyscript/tickwire.ts", "", "export namespace COLUMN {", "export namespace KIND {"},
+	} {
+		if got := numbers(t, s.file, s.columns, s.prefix); !maps.Equal(got, want) {
+			t.Errorf("%s has columns\n%v\nwant\n%v", s.file, got, want)
+		}
+		got := map[string]int{}
+		for name, n := range numbers(t, s.file, s.kinds, s.prefix) {
+			got[strings.TrimPrefix(name, "kind")] = n
+		}
+		if !maps.Equal(got, kinds) {
+			t.Errorf("%s has kinds of row\n%v\nwant\n%v", s.file, got, kinds)
+		}
+	}
+}
+
+func plain(name string) string { return strings.ToLower(strings.ReplaceAll(name, "_", "")) }
+
+var constant = regexp.MustCompile(`([A-Z][A-Za-z_]*)(?::? ?u?int\d+|: u\d+)?(?: +(?:uint16 |uint8 )?= ?(1 \+ iota|\d+))?\s*[,;\n]`)
+
+// numbers reads the constants of a block: those with a number, and those without one that go on counting.
+func numbers(t *testing.T, file, begin, prefix string) map[string]int {
+	t.Helper()
+	b, err := sdk.Files.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, block, ok := strings.Cut(string(b), begin)
+	if !ok {
+		t.Fatalf("%s has no %q", file, begin)
+	}
+	end := strings.IndexAny(block, "})")
+	lines := regexp.MustCompile(`/\*.*?\*/|//.*`).ReplaceAllString(block[:end]+"\n", "")
+	got, next := map[string]int{}, 0
+	for _, m := range constant.FindAllStringSubmatch(lines, -1) {
+		switch {
+		case m[2] == "1 + iota":
+			next = 1
+		case m[2] != "":
+			next, _ = strconv.Atoi(m[2])
+		}
+		got[plain(strings.TrimPrefix(m[1], prefix))] = next
+		next++
+	}
+	return got
+}
