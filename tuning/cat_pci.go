@@ -104,11 +104,13 @@ func lookPCILink(h *Host) Finding {
 				continue
 			}
 			text := fmt.Sprintf("%s: %s x%s of %s x%s", dev, v[0], v[1], v[2], v[3])
-			if i == 0 {
-				shown = append(shown, text)
+			// Links have two ends, and a port may be able to more than what is in it: the lower end judges, which is the card,
+			// then each switch on the way up.
+			if i%2 != 0 {
+				continue
 			}
-			// A port may be able to more than the card in it: the narrower of the two sets the pace, and the card tells.
-			if i == 0 && (v[0] != v[2] || v[1] != v[3]) {
+			shown = append(shown, text)
+			if v[0] != v[2] || v[1] != v[3] {
 				wrong = append(wrong, text)
 			}
 		}

@@ -3,6 +3,9 @@ package tuning
 import (
 	"encoding/binary"
 	"errors"
+	"os"
+	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/vishvananda/netlink"
@@ -110,5 +113,30 @@ func TestPCIeControl(t *testing.T) {
 	c[0x60], c[0x61] = 0x05, 0x40
 	if _, ok := pcieControl(c); ok {
 		t.Error("found in a circle")
+	}
+}
+
+// TestLinkOfSwitch: a switch between card and root whose own link is narrow is found, though the card's is whole.
+func TestLinkOfSwitch(t *testing.T) {
+	h := ownMachine(t, "mlx5")
+	const card = "0000:3b:00.0"
+	dir := "/sys/devices/pci0000:3a/0000:3a:00.0/0000:3c:00.0/0000:3d:00.0/" + card
+	for dev, width := range map[string]string{"": "16", "/..": "16", "/../..": "8", "/../../..": "8"} {
+		for name, text := range map[string]string{"current_link_speed": "16.0 GT/s PCIe", "max_link_speed": "16.0 GT/s PCIe", "current_link_width": width, "max_link_width": "16"} {
+			set(t, h, filepath.Join(dir+dev, name), text)
+		}
+	}
+	set(t, h, dir+"/uevent", "DRIVER=mlx5_core\nPCI_SLOT_NAME="+card)
+	for link, to := range map[string]string{"/sys/bus/pci/devices/" + card: dir, "/sys/bus/pci/devices/0000:3c:00.0": filepath.Join(dir, "../.."), "/sys/bus/pci/devices/0000:3d:00.0": filepath.Join(dir, "..")} {
+		if err := os.RemoveAll(h.path(link)); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Symlink("../../.."+strings.TrimPrefix(to, "/sys"), h.path(link)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	got := outcome(t, h, "pci.link")
+	if got.Status != Fail || !strings.Contains(got.Reason, "0000:3c:00.0: 16.0 GT/s PCIe x8") || strings.Contains(got.Reason, card) {
+		t.Errorf("%s %s", got.Status, got.Reason)
 	}
 }
