@@ -1,6 +1,6 @@
 # make            prints this list
 # make build      the binary, with DuckDB
-# make static     the binary without cgo: every command but the DuckDB ones
+# make static     the binary without cgo: every command but the DuckDB ones; and ticktune
 # make test       what CI tests, without what needs privileges
 # make race       the same under the race detector
 # make fuzz       ten seconds for each fuzz test
@@ -15,6 +15,7 @@ build:
 	go build -o dist/tickwire ./cmd/tickwire
 static:
 	CGO_ENABLED=0 go build -o dist/tickwire-static ./cmd/tickwire
+	CGO_ENABLED=0 go build -o dist/ticktune ./cmd/ticktune
 test:
 	go test ./...
 race:
