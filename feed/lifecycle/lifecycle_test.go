@@ -24,6 +24,7 @@ import (
 	"github.com/tickwire/tickwire/feed/symbols"
 	"github.com/tickwire/tickwire/internal/config"
 	"github.com/tickwire/tickwire/internal/testguest"
+	"github.com/tickwire/tickwire/plugins"
 	"github.com/tickwire/tickwire/plugins/store"
 	"github.com/tickwire/tickwire/ringbuf"
 	"github.com/tickwire/tickwire/tick"
@@ -571,6 +572,34 @@ func TestStateMoves(t *testing.T) {
 	wait()
 	if wrong != 0 || want == 0 {
 		t.Errorf("row %d of %d has another number", wrong, want)
+	}
+}
+
+// TestCloseWaitsForAllChains: a set that is closed while a change waits for its lane has ended the chains before it too, whose host is gone then.
+func TestCloseWaitsForAllChains(t *testing.T) {
+	w := newWorld(t, nil, map[string][]byte{"m.wasm": testguest.Mark("mark", "1.0.0", 1, 0)}, config.Plugin{Path: "m.wasm"})
+	wait := w.follow(t, func(*ringbuf.Mbp1Slot) {})
+	w.passed(t, 2)
+	wait()
+	hurried, cancel := context.WithCancel(t.Context())
+	cancel()
+	chains := []*plugins.Chain{w.set.lanes[0].chain}
+	for n := range 2 {
+		w.write(t, "m.wasm", testguest.Mark("mark", fmt.Sprintf("1.1.%d", n), 2, 0))
+		a, err := w.set.Reload(hurried, Request{Name: "mark"})
+		must(t, err)
+		if !a.Waiting {
+			t.Errorf("a lane that has ended took a change: %+v", a)
+		}
+		chains = append(chains, w.set.lanes[0].chain)
+	}
+	must(t, w.set.Close())
+	for n, c := range chains {
+		select {
+		case <-c.Closed():
+		default:
+			t.Errorf("chain %d of %d is not closed", n, len(chains))
+		}
 	}
 }
 
