@@ -26,6 +26,7 @@ import (
 	"github.com/tickwire/tickwire/internal/testguest"
 	"github.com/tickwire/tickwire/plugins"
 	"github.com/tickwire/tickwire/plugins/store"
+	"github.com/tickwire/tickwire/plugins/wasm/wasmtest"
 	"github.com/tickwire/tickwire/ringbuf"
 	"github.com/tickwire/tickwire/tick"
 )
@@ -601,6 +602,39 @@ func TestCloseWaitsForAllChains(t *testing.T) {
 			t.Errorf("chain %d of %d is not closed", n, len(chains))
 		}
 	}
+}
+
+// TestProtocolStays: a plugin that is the feed's protocol too goes on being it when it is taken out of the chain, or another version takes its place there: spare
+// instances are made of it.
+func TestProtocolStays(t *testing.T) {
+	speaks := func(version string) []byte {
+		g := wasmtest.NewGuest(1)
+		g.Layout(16, 64, 0, wasmtest.Col{ID: 1, Type: 1, Access: 2})
+		g.Layout(16, 0, 0, wasmtest.Col{ID: 64, Type: 1, Access: 2}, wasmtest.Col{ID: 65, Type: 1, Access: 2})
+		g.Func("tw_parse", "iili:i", "", wasmtest.I32(0))
+		g.Func("tw_validate", "ii:i", "", wasmtest.I32(0))
+		return g.Plugin(`{"name": "speaks", "version": "` + version + `", "abi": 1, "limits": {"max_rows": 16}, "kinds": [{"kind": "parser", "name": "ours", "writes": ["kind"]}, {"kind": "validator"}]}`)
+	}
+	w := newWorld(t, func(o *Options) { o.Protocol = "ours" }, map[string][]byte{"m.wasm": speaks("1.0.0")}, config.Plugin{Path: "m.wasm"})
+	wait := w.follow(t, func(*ringbuf.Mbp1Slot) {})
+	defer wait()
+	lives := func(after string) {
+		t.Helper()
+		i, err := w.set.Parser().Plugin.Instance(plugins.Env{})
+		if err != nil {
+			t.Fatalf("after %s: %v", after, err)
+		}
+		must(t, i.Close())
+	}
+	for n := range mostBefore + 1 {
+		w.write(t, "m.wasm", speaks(fmt.Sprintf("1.1.%d", n)))
+		_, err := w.set.Reload(t.Context(), Request{Name: "speaks"})
+		must(t, err)
+	}
+	lives("reloads")
+	_, err := w.set.Unload(t.Context(), "speaks")
+	must(t, err)
+	lives("unloading")
 }
 
 // TestWatch: a file that changes is taken, one that is refused is not, one that is gone is told, and what runs goes on.
