@@ -637,6 +637,37 @@ func TestProtocolStays(t *testing.T) {
 	lives("unloading")
 }
 
+// TestTrialDoesNotCount: rows that a new version is tried on are copies, which its counters leave out.
+func TestTrialDoesNotCount(t *testing.T) {
+	counts := func(version string) []byte {
+		g := wasmtest.NewGuest(1)
+		g.Module = wasmtest.NewModule()
+		metric := g.Import("tickwire", "metric", "iil:")
+		g.Memory(1, 1)
+		g.Layout(1024, 0, 0, wasmtest.Col{ID: 64, Type: 1, Access: 2}, wasmtest.Col{ID: 65, Type: 1, Access: 2})
+		g.Data(64, []byte("rows"))
+		g.Func("tw_validate", "ii:i", "", wasmtest.I32(64), wasmtest.I32(4), wasmtest.LocalGet(1), wasmtest.Op(0xac), wasmtest.Call(metric), wasmtest.I32(0))
+		return g.Plugin(`{"name": "counts", "version": "` + version + `", "abi": 1, "kinds": [{"kind": "validator"}]}`)
+	}
+	w := newWorld(t, nil, map[string][]byte{"m.wasm": counts("1.0.0")}, config.Plugin{Path: "m.wasm"})
+	wait := w.follow(t, func(*ringbuf.Mbp1Slot) {})
+	for n := range 3 {
+		w.passed(t, 2)
+		w.write(t, "m.wasm", counts(fmt.Sprintf("1.1.%d", n)))
+		a, err := w.set.Reload(t.Context(), Request{Name: "counts"})
+		must(t, err)
+		if a.Trial.Rows == 0 {
+			t.Error("it was tried on nothing")
+		}
+	}
+	w.passed(t, 2)
+	wait()
+	st := w.set.Status().Plugins[0].Lanes[0]
+	if got := w.set.use[0].now.plugin.Metrics()["rows"]; got != int64(st.Rows) {
+		t.Errorf("it counted %d rows, but %d passed it", got, st.Rows)
+	}
+}
+
 // TestWatch: a file that changes is taken, one that is refused is not, one that is gone is told, and what runs goes on.
 func TestWatch(t *testing.T) {
 	w := newWorld(t, func(o *Options) { o.Config.Watch = true }, map[string][]byte{"m.wasm": testguest.Mark("mark", "1.0.0", 1, 0)}, config.Plugin{Path: "m.wasm"})
