@@ -148,7 +148,9 @@ func (i *Instance) importMetric(stack []uint64) {
 	if n := uint32(stack[1]); n == 0 || n > 64 {
 		return
 	}
-	i.plugin.metrics.add(i.guest(stack[0], stack[1]), int64(stack[2]))
+	if key := i.guest(stack[0], stack[1]); !i.env.Trial {
+		i.plugin.metrics.add(key, int64(stack[2]))
+	}
 }
 
 func (i *Instance) importLookup(stack []uint64) {

@@ -32,6 +32,7 @@ type Env struct {
 	Publisher uint16                                      // column publisher_id
 	Lane      bool                                        // the limits of a lane, else those of calls elsewhere
 	Now       uint64                                      // time until the first call, ns since the Unix epoch
+	Trial     bool                                        // it is only tried: its counters (import metric) stay as they are
 }
 
 // Instance is a running plugin. It belongs to one goroutine. Calls do not allocate.

@@ -2,6 +2,8 @@ package plugins
 
 import (
 	"context"
+	"errors"
+	"log/slog"
 	"sync"
 
 	"github.com/tetratelabs/wazero"
@@ -34,6 +36,17 @@ func (p *Plugin) Digest() [32]byte { return p.digest }
 
 // Metrics are the plugin's own counters (import `metric`), which it shares with other versions of its name that the host loaded.
 func (p *Plugin) Metrics() map[string]int64 { return p.metrics.values() }
+
+// Tell logs an instance's failure for an owner that has no chain, off its goroutine, as one of the plugin's lines: so many a second. Other errors it leaves alone.
+func (p *Plugin) Tell(err error) {
+	var f *Failure
+	if !errors.As(err, &f) {
+		return
+	}
+	if ok, _ := p.limiter.allow(p.host.policy.LogLines); ok {
+		p.say(slog.LevelError, "plugins: a call failed", slog.String("error", f.Error()))
+	}
+}
 
 // Unit finds a unit by kind and name ("" for transform and validator): its index in the manifest's kinds, -1: there is none.
 func (p *Plugin) Unit(kind manifest.Kind, name string) int {

@@ -145,7 +145,7 @@ func (s *Set) Reload(ctx context.Context, r Request) (Answer, error) {
 	use := slices.Clone(s.use)
 	use[at] = e
 	if a, err = s.apply(ctx, use, e, a, v); err == nil && forgotten != nil {
-		err = forgotten.plugin.Close()
+		err = s.drop(forgotten)
 	}
 	return a, err
 }
@@ -174,7 +174,7 @@ func (s *Set) rollback(ctx context.Context, name string) (Answer, error) {
 	a := Answer{Plugin: name, Was: old.now.plugin.Manifest().Version, Is: back.plugin.Manifest().Version}
 	a, err := s.apply(ctx, use, nil, a, nil)
 	if err == nil {
-		err = old.now.plugin.Close()
+		err = s.drop(old.now)
 	}
 	return a, err
 }
@@ -192,10 +192,18 @@ func (s *Set) Unload(ctx context.Context, name string) (Answer, error) {
 	a, err := s.apply(ctx, slices.Delete(slices.Clone(s.use), at, at+1), nil, a, nil)
 	if err == nil {
 		for _, v := range append(old.before, old.now) {
-			err = errors.Join(err, v.plugin.Close())
+			err = errors.Join(err, s.drop(v))
 		}
 	}
 	return a, err
+}
+
+// drop closes a version that is out of the chain for good. The feed's protocol goes on with the plugin that it began with.
+func (s *Set) drop(v *version) error {
+	if s.parser != nil && v.plugin == s.parser.Plugin {
+		return nil
+	}
+	return v.plugin.Close()
 }
 
 // apply tries what is new and has the lanes take it. When it fails, made is closed and all is as it was. It is called with changing held.

@@ -27,6 +27,7 @@ import (
 	"github.com/tickwire/tickwire/plugins"
 	"github.com/tickwire/tickwire/plugins/store"
 	"github.com/tickwire/tickwire/plugins/trial"
+	"github.com/tickwire/tickwire/plugins/wasm/wasmtest"
 	"github.com/tickwire/tickwire/ringbuf"
 	"github.com/tickwire/tickwire/tick"
 )
@@ -615,6 +616,98 @@ func TestStateMoves(t *testing.T) {
 	wait()
 	if wrong != 0 || want == 0 {
 		t.Errorf("row %d of %d has another number", wrong, want)
+	}
+}
+
+// TestCloseWaitsForAllChains: a set that is closed while a change waits for its lane has ended the chains before it too, whose host is gone then.
+func TestCloseWaitsForAllChains(t *testing.T) {
+	w := newWorld(t, nil, map[string][]byte{"m.wasm": testguest.Mark("mark", "1.0.0", 1, 0)}, config.Plugin{Path: "m.wasm"})
+	wait := w.follow(t, func(*ringbuf.Mbp1Slot) {})
+	w.passed(t, 2)
+	wait()
+	hurried, cancel := context.WithCancel(t.Context())
+	cancel()
+	chains := []*plugins.Chain{w.set.lanes[0].chain}
+	for n := range 2 {
+		w.write(t, "m.wasm", testguest.Mark("mark", fmt.Sprintf("1.1.%d", n), 2, 0))
+		a, err := w.set.Reload(hurried, Request{Name: "mark"})
+		must(t, err)
+		if !a.Waiting {
+			t.Errorf("a lane that has ended took a change: %+v", a)
+		}
+		chains = append(chains, w.set.lanes[0].chain)
+	}
+	must(t, w.set.Close())
+	for n, c := range chains {
+		select {
+		case <-c.Closed():
+		default:
+			t.Errorf("chain %d of %d is not closed", n, len(chains))
+		}
+	}
+}
+
+// TestProtocolStays: a plugin that is the feed's protocol too goes on being it when it is taken out of the chain, or another version takes its place there: spare
+// instances are made of it.
+func TestProtocolStays(t *testing.T) {
+	speaks := func(version string) []byte {
+		g := wasmtest.NewGuest(1)
+		g.Layout(16, 64, 0, wasmtest.Col{ID: 1, Type: 1, Access: 2})
+		g.Layout(16, 0, 0, wasmtest.Col{ID: 64, Type: 1, Access: 2}, wasmtest.Col{ID: 65, Type: 1, Access: 2})
+		g.Func("tw_parse", "iili:i", "", wasmtest.I32(0))
+		g.Func("tw_validate", "ii:i", "", wasmtest.I32(0))
+		return g.Plugin(`{"name": "speaks", "version": "` + version + `", "abi": 1, "limits": {"max_rows": 16}, "kinds": [{"kind": "parser", "name": "ours", "writes": ["kind"]}, {"kind": "validator"}]}`)
+	}
+	w := newWorld(t, func(o *Options) { o.Protocol = "ours" }, map[string][]byte{"m.wasm": speaks("1.0.0")}, config.Plugin{Path: "m.wasm"})
+	wait := w.follow(t, func(*ringbuf.Mbp1Slot) {})
+	defer wait()
+	lives := func(after string) {
+		t.Helper()
+		i, err := w.set.Parser().Plugin.Instance(plugins.Env{})
+		if err != nil {
+			t.Fatalf("after %s: %v", after, err)
+		}
+		must(t, i.Close())
+	}
+	for n := range mostBefore + 1 {
+		w.write(t, "m.wasm", speaks(fmt.Sprintf("1.1.%d", n)))
+		_, err := w.set.Reload(t.Context(), Request{Name: "speaks"})
+		must(t, err)
+	}
+	lives("reloads")
+	_, err := w.set.Unload(t.Context(), "speaks")
+	must(t, err)
+	lives("unloading")
+}
+
+// TestTrialDoesNotCount: rows that a new version is tried on are copies, which its counters leave out.
+func TestTrialDoesNotCount(t *testing.T) {
+	counts := func(version string) []byte {
+		g := wasmtest.NewGuest(1)
+		g.Module = wasmtest.NewModule()
+		metric := g.Import("tickwire", "metric", "iil:")
+		g.Memory(1, 1)
+		g.Layout(1024, 0, 0, wasmtest.Col{ID: 64, Type: 1, Access: 2}, wasmtest.Col{ID: 65, Type: 1, Access: 2})
+		g.Data(64, []byte("rows"))
+		g.Func("tw_validate", "ii:i", "", wasmtest.I32(64), wasmtest.I32(4), wasmtest.LocalGet(1), wasmtest.Op(0xac), wasmtest.Call(metric), wasmtest.I32(0))
+		return g.Plugin(`{"name": "counts", "version": "` + version + `", "abi": 1, "kinds": [{"kind": "validator"}]}`)
+	}
+	w := newWorld(t, nil, map[string][]byte{"m.wasm": counts("1.0.0")}, config.Plugin{Path: "m.wasm"})
+	wait := w.follow(t, func(*ringbuf.Mbp1Slot) {})
+	for n := range 3 {
+		w.passed(t, 2)
+		w.write(t, "m.wasm", counts(fmt.Sprintf("1.1.%d", n)))
+		a, err := w.set.Reload(t.Context(), Request{Name: "counts"})
+		must(t, err)
+		if a.Trial.Rows == 0 {
+			t.Error("it was tried on nothing")
+		}
+	}
+	w.passed(t, 2)
+	wait()
+	st := w.set.Status().Plugins[0].Lanes[0]
+	if got := w.set.use[0].now.plugin.Metrics()["rows"]; got != int64(st.Rows) {
+		t.Errorf("it counted %d rows, but %d passed it", got, st.Rows)
 	}
 }
 

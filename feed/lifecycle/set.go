@@ -99,8 +99,8 @@ type Lane struct {
 
 	directory plugins.Directory
 	kept      *pipeline.Kept
-	chain     *plugins.Chain // set last
-	before    *plugins.Chain // the one before it
+	chain     *plugins.Chain   // set last
+	before    []*plugins.Chain // those before it that were not closed yet
 }
 
 // Open reads and compiles what the configuration names. Lanes are added before Start.
@@ -311,7 +311,10 @@ func (s *Set) swap(use []*entry) error {
 	s.told = next
 	for i, l := range s.lanes {
 		s.figures.leave(l, use)
-		l.before, l.chain = l.chain, chains[i]
+		if l.leftAll(); l.chain != nil {
+			l.before = append(l.before, l.chain)
+		}
+		l.chain = chains[i]
 		l.Seat.Set(chains[i])
 	}
 	s.use = use
@@ -350,15 +353,19 @@ func describe(c *plugins.Chain) ringbuf.Plugins {
 }
 
 // settled says that the lane has taken what was set last, and left what was before it.
-func (l *Lane) settled() bool {
-	if l.before != nil {
+func (l *Lane) settled() bool { return l.leftAll() && (l.chain == nil || l.chain.Taken()) }
+
+// leftAll forgets chains that are closed, and says whether all before the present one are.
+func (l *Lane) leftAll() bool {
+	l.before = slices.DeleteFunc(l.before, func(c *plugins.Chain) bool {
 		select {
-		case <-l.before.Closed():
+		case <-c.Closed():
+			return true
 		default:
 			return false
 		}
-	}
-	return l.chain == nil || l.chain.Taken()
+	})
+	return len(l.before) == 0
 }
 
 // taken waits until the lanes have taken what is in their seats, and says whether all did.
@@ -384,11 +391,13 @@ func (s *Set) Close() error {
 		l.Seat.Set(nil)
 		l.Seat.Take() // the lane has ended: nobody else does
 	}
-	for _, l := range s.lanes {
-		if l.chain != nil {
-			<-l.chain.Closed()
-			l.chain = nil
+	for _, l := range s.lanes { // the host goes behind them
+		for _, c := range append(l.before, l.chain) {
+			if c != nil {
+				<-c.Closed()
+			}
 		}
+		l.before, l.chain = nil, nil
 	}
 	for _, e := range s.use {
 		for _, v := range append(e.before, e.now) {

@@ -30,7 +30,7 @@ func (s *Set) try(ctx context.Context, use []*entry, e *entry) (Trial, error) {
 			at = i
 		}
 	}
-	c, err := s.host.NewChain(stages(use), plugins.Env{Publisher: s.o.Publisher, Lane: true, Now: uint64(time.Now().UnixNano())})
+	c, err := s.host.NewChain(stages(use), plugins.Env{Publisher: s.o.Publisher, Lane: true, Now: uint64(time.Now().UnixNano()), Trial: true})
 	if err != nil {
 		return t, err
 	}

@@ -88,7 +88,6 @@ type parserGuest struct {
 	midnight int64             // of the session, -1: none began
 	number   uint64            // of the packet that came last, where packets have none
 	defined  []tick.Definition // what the present packet names outside of rows
-	failed   uint64
 
 	spare  atomic.Pointer[plugins.Instance]
 	wake   chan struct{} // a spare is wanted
@@ -135,12 +134,11 @@ func (g *parserGuest) instance() *plugins.Instance {
 		return g.live
 	}
 	if g.live != nil {
-		g.failed++
 		_ = g.live.Close() // frees its memory: a failure is no time to save one
 		g.live = nil
 	}
 	if g.live = g.spare.Swap(nil); g.live != nil && g.midnight >= 0 {
-		_ = g.live.Start(g.unit, g.midnight) // one that fails is dead, and noticed by whoever calls it next
+		g.plugin.Tell(g.live.Start(g.unit, g.midnight)) // one that fails is dead, and noticed by whoever calls it next
 	}
 	select {
 	case g.wake <- struct{}{}:
@@ -169,6 +167,7 @@ func (g *parserGuest) frame(p []byte) (plugins.Framing, error) {
 	}
 	f, err := i.Frame(g.unit, p)
 	if err != nil {
+		g.plugin.Tell(err)
 		return f, errUnread
 	}
 	return f, nil
@@ -229,6 +228,7 @@ func (g *parserGuest) looks(payload []byte, _ netip.AddrPort) int {
 	}
 	n, err := i.Looks(g.unit, payload)
 	if err != nil {
+		g.plugin.Tell(err)
 		return 0
 	}
 	if n == 0 { // it does not say, or no: what it can frame may be its own
@@ -267,6 +267,7 @@ func (d *guestDecoder) Append(blocks []byte, first uint64, _ int, out *tick.Batc
 	}
 	g.defined = g.defined[:0]
 	if _, err := i.Parse(g.unit, blocks[f.At:], f.Sequence, int(f.Count), out); err != nil {
+		g.plugin.Tell(err)
 		return d.refuse(blocks, left)
 	}
 	if first > f.Sequence {
@@ -330,7 +331,7 @@ func (d *guestDecoder) Start(midnight uint64) {
 	d.g.midnight = int64(midnight)
 	clear(d.ids)
 	if i := d.g.instance(); i != nil {
-		_ = i.Start(d.g.unit, int64(midnight)) // one that fails is dead, and another one starts
+		d.g.plugin.Tell(i.Start(d.g.unit, int64(midnight))) // one that fails is dead, and another one starts
 	}
 }
 

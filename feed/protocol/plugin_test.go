@@ -262,3 +262,35 @@ func FuzzPlugin(f *testing.F) {
 		}
 	})
 }
+
+// TestParserFailureIsTold: a parser that traps is in the log, by name and version; a packet that it cannot read is not, which anybody may send.
+func TestParserFailureIsTold(t *testing.T) {
+	var log bytes.Buffer
+	h, err := plugins.New(plugins.Options{Log: slog.New(slog.NewTextHandler(&log, nil))})
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, err := h.Compile(testguest.Packets("raw"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	spoken, err := FromPlugin(p, p.Unit(manifest.Parser, "raw"), nil, true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	d, err := spoken.New(Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := batch(t)
+	d.Append([]byte("?"), 1, 64, b)
+	d.Append([]byte("!"), 2, 64, b)
+	for _, c := range []io.Closer{spoken, p, h} { // the log is written then
+		if err := c.Close(); err != nil {
+			t.Error(err)
+		}
+	}
+	if text := log.String(); bytes.Count(log.Bytes(), []byte("\n")) != 1 || !bytes.Contains(log.Bytes(), []byte("plugin=raw version=1.0.0")) || !bytes.Contains(log.Bytes(), []byte("unreachable")) {
+		t.Errorf("the log says %q", text)
+	}
+}

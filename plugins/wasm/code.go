@@ -10,8 +10,9 @@ type reader struct {
 	b       []byte
 	at      int
 	base    int
-	targets uint32 // of branch tables that were stepped over
-	number  uint32 // the index that the latest instruction with one has
+	targets uint32   // of branch tables that were stepped over
+	number  uint32   // the index that the latest instruction with one has
+	table   []uint32 // labels of the latest branch table
 }
 
 // Instructions that instrumentation looks at. Those behind a prefix are 0xfc00 + number.
@@ -19,7 +20,14 @@ const (
 	opBlock = 0x02
 	opLoop  = 0x03
 	opIf    = 0x04
+	opElse  = 0x05
 	opEnd   = 0x0b
+
+	opUnreachable = 0x00
+	opBr          = 0x0c
+	opBrIf        = 0x0d
+	opBrTable     = 0x0e
+	opReturn      = 0x0f
 
 	opCall      = 0x10
 	opGlobalGet = 0x23
@@ -113,11 +121,13 @@ func (r *reader) instruction() (op int, err error) {
 	case branchTable:
 		var n uint32
 		if n, err = r.count(); err == nil {
-			r.targets += n
+			r.targets, r.table = r.targets+n, r.table[:0]
 			for range n + 1 {
-				if _, err = r.u32(); err != nil {
+				var label uint32
+				if label, err = r.u32(); err != nil {
 					break
 				}
+				r.table = append(r.table, label)
 			}
 		}
 	case memArg:

@@ -15,16 +15,17 @@ import (
 //	table section     no table grows beyond MostElements
 //	global section    + (mut i64) InitialFuel, the last global
 //	export section    + FuelName
-//	code section      at each function's entry and behind each loop header: take(cost)
+//	code section      at each function's entry, behind each loop header, after each ChargeBytes of code that has neither: take(cost)
 //	                  before bulk instructions: call charge, which takes 1 + length/64 and gives the length back
 //
 //	take(n): global.get fuel  i64.const n  i64.sub  global.set fuel  global.get fuel  i64.const 0  i64.lt_s  if  unreachable  end
 //
 // The inserted block is closed, so no branch depth changes; it needs no local. A loop header costs 1, an entry 1 and one more for each 16 locals, whose
-// frame is larger. Everything else is copied as it is: the output must still be validated.
+// frame is larger, code without either 1 for each ChargeBytes (way). Everything else is copied as it is: the output must still be validated.
 const (
 	FuelName    = "tw_fuel"
 	InitialFuel = 40_000_000 // for start functions: some 0.1 s
+	ChargeBytes = 256        // of code that is gone through in one go
 	MarkName    = "tw_mark"  // of modules that InstrumentMarked made
 
 	// What wazero would take and a host does not survive, or not in time:
@@ -294,12 +295,16 @@ func (in *instrument) appendBody(out []byte, r *reader) ([]byte, error) {
 	out = in.appendMark(out, r.base+r.at)
 	out = in.appendTake(out, func(b []byte) []byte { return appendI64(append(b, 0x42), 1+int64(locals/16)) })
 
-	blocks, depth := uint64(1), 1
+	blocks, depth, way := uint64(1), 1, way{labels: []label{{}}}
 	for depth > 0 {
 		from := r.at
 		op, err := r.instruction()
 		if err != nil {
 			return nil, err
+		}
+		if way.step(r, op, r.at-from) {
+			blocks++
+			out = append(out, in.loopCharge...)
 		}
 		if in.marked && mayTrap(op) {
 			out = in.appendMark(out, r.base+from)

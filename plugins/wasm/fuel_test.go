@@ -180,6 +180,40 @@ func TestFuelCosts(t *testing.T) {
 	}
 }
 
+// Code without loops takes fuel by its length, on whichever way it is gone through: a loop could have half a million bytes in it, and jump over what takes fuel.
+func TestFuelOfLongCode(t *testing.T) {
+	const chunk, chunks = 100, 400
+	work := bytes.Repeat(Seq(LocalGet(0), I32(3), Op(0x6d), LocalSet(0)), chunk/7)
+	var skips Code // out of a block before its end, where a charge may stand
+	for range chunks {
+		skips = Seq(skips, Block(work, Br(0), bytes.Repeat([]byte{1}, 4*chunk)))
+	}
+	table := Seq(bytes.Repeat([]byte{2, 0x40}, chunks), LocalGet(1), Op(0x0e, 1, 0, 0)) // on to the innermost block's end
+	for k := range chunks {
+		table = Seq(table, Op(0x0b), work)
+		if k%2 == 0 {
+			table = Seq(table, LocalGet(1), BrIf(0))
+		}
+	}
+	either := bytes.Repeat(Seq(LocalGet(1), Op(0x04, 0x40), work, Op(0x05), work, Op(0x0b)), chunks)
+	without := bytes.Repeat(Seq(work, LocalGet(1), If(bytes.Repeat([]byte{1}, 4*chunk))), chunks)
+	m := NewModule()
+	for name, code := range map[string]Code{"straight": bytes.Repeat(work, chunks), "skips": skips, "table": Seq(table, LocalGet(1), Drop), "either": either, "without": without} {
+		m.Func(name, "ii:i", "", code, LocalGet(0))
+	}
+	mod := instrumented(t, engine(t), m)
+	fuel := fuelOf(t, mod)
+	for _, name := range []string{"straight", "skips", "table", "either", "without"} {
+		fuel.Set(1_000_000)
+		if _, err := mod.ExportedFunction(name).Call(ctx, 1<<30, 0); err != nil {
+			t.Fatal(name, err)
+		}
+		if took := 1_000_000 - int64(fuel.Get()); took < chunk*chunks*9/10/wasm.ChargeBytes || took > 2+2*chunk*chunks/wasm.ChargeBytes+chunks {
+			t.Errorf("%s: %d bytes of code took %d", name, chunk*chunks, took)
+		}
+	}
+}
+
 // A table without a maximum gets one; beyond it growing fails as the engine lets it fail.
 func TestTablesAreBounded(t *testing.T) {
 	m := NewModule()
@@ -287,7 +321,7 @@ func TestInstrumentRefuses(t *testing.T) {
 		{"a function too large", big.Bytes(), "bytes, but at most 524288"},
 		{"four billion locals in six bytes", locals.Bytes(), "more than 4096 locals"},
 		{"blocks within blocks", deep.Bytes(), "more than 5000 blocks within each other"},
-		{"locals times blocks", heavy.Bytes(), "2501 blocks and 4000 locals"},
+		{"locals times blocks", heavy.Bytes(), "blocks and 4000 locals: a function may have"},
 		{"branch tables", tables.Bytes(), "101000 branches in tables, but at most 100000"},
 		{"the host's name", taken.Bytes(), "the export tw_fuel is the host's"},
 		{"the host's global under another name", alias.Bytes(), "global 0, but it has 0"},
