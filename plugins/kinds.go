@@ -75,9 +75,19 @@ func (i *Instance) counts(u *unit, fn, n int) error {
 	return err
 }
 
+// results is over of a call that fills column 768. Column 769, which says what is NULL, begins as zeros: what the call before said is not this one's.
+func (i *Instance) results(unit int, kind manifest.Kind, fn, n int) error {
+	if u, err := i.unitOf(unit, kind); err == nil && n >= 0 && n <= u.maxRows {
+		if c := u.column(manifest.ColumnNull); c != nil {
+			clear(i.memory.view(c.at, uint32(n)))
+		}
+	}
+	return i.over(unit, kind, fn, n)
+}
+
 // Function computes column 768 from columns 512 and on, n rows.
 func (i *Instance) Function(unit, n int) error {
-	return i.over(unit, manifest.Function, fnFunction, n)
+	return i.results(unit, manifest.Function, fnFunction, n)
 }
 
 // AggGroups is how many groups a unit can hold at once.
@@ -101,7 +111,10 @@ func (i *Instance) AggMerge(unit, groups int) error {
 
 // AggResult computes column 768 from the states in Out.
 func (i *Instance) AggResult(unit, groups int) error {
-	return i.aggregate(unit, fnAggResult, groups)
+	if groups > i.AggGroups(unit) && !i.dead {
+		return ErrRows
+	}
+	return i.results(unit, manifest.Aggregate, fnAggResult, groups)
 }
 
 func (i *Instance) aggregate(unit, fn, groups int) error {

@@ -77,6 +77,43 @@ func TestFunction(t *testing.T) {
 	}
 }
 
+// TestResultNulls: a plugin says which results are NULL, not which are none: what it said before is forgotten.
+func TestResultNulls(t *testing.T) {
+	at := Seq(LocalGet(2), I32(3), I32Shl)
+	zero := func(value Code, null int) Code { // NULL where the value is 0, and nothing is said of the others
+		return EachRow(1, 2, value, Op(0x50), If(LocalGet(2), I32(1), Store(I32Store8, null)))
+	}
+	g := NewGuest(1)
+	p := g.Layout(64, 0, 0, Column(512, 6, 1, 0), Column(768, 6, 2, 0), Column(769, 1, 2, 0))
+	g.Func("tw_function", "ii:i", "i", zero(Seq(at, Load(I64Load, p.Col[512])), p.Col[769]), LocalGet(1))
+	i := one(t, g, `{"kind": "function", "name": "f", "args": ["i64"], "returns": "i64"}`, Env{})
+	agg := NewGuest(1)
+	q := agg.Layout(64, 8*16, 8*16, Column(512, 6, 1, 0), Column(527, 3, 1, 0), Column(768, 6, 2, 0), Column(769, 1, 2, 0))
+	for _, name := range []string{"tw_agg_start", "tw_agg_merge"} {
+		agg.Func(name, "ii:i", "", LocalGet(1))
+	}
+	agg.Func("tw_agg_update", "iii:i", "", LocalGet(1))
+	agg.Func("tw_agg_result", "ii:i", "i", zero(Seq(at, Load(I64Load, q.Out)), q.Col[769]), LocalGet(1))
+	a := one(t, agg, `{"kind": "aggregate", "name": "a", "args": ["i64"], "returns": "i64", "state_bytes": 8}`, Env{})
+	for _, c := range []struct {
+		values []uint64
+		want   string
+	}{{[]uint64{0, 1, 0}, "[1 0 1]"}, {[]uint64{5, 0, 7}, "[0 1 0]"}} {
+		put64(i, 512, c.values...)
+		nulls, _ := i.Column(0, manifest.ColumnNull)
+		if err := i.Function(0, 3); err != nil || fmt.Sprint(nulls[:3]) != c.want {
+			t.Errorf("function of %v: NULLs %v, %v; want %s", c.values, nulls[:3], err, c.want)
+		}
+		for k, v := range c.values {
+			binary.LittleEndian.PutUint64(a.Out(0)[8*k:], v)
+		}
+		nulls, _ = a.Column(0, manifest.ColumnNull)
+		if err := a.AggResult(0, 3); err != nil || fmt.Sprint(nulls[:3]) != c.want {
+			t.Errorf("aggregate of %v: NULLs %v, %v; want %s", c.values, nulls[:3], err, c.want)
+		}
+	}
+}
+
 // An aggregate with states of 8 bytes: sums by group; two instances' states are merged.
 func TestAggregate(t *testing.T) {
 	g := NewGuest(1)

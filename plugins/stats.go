@@ -4,24 +4,25 @@ import "sync/atomic"
 
 // StageStats counts what a stage did. A reload goes on counting under the plugin's name.
 type StageStats struct {
-	Plugin, Version string
+	Plugin  string `json:"plugin"`
+	Version string `json:"version"`
 
-	Rows       uint64 // handled
-	Batches    uint64 // calls, one for each max_rows
-	Refused    uint64 // rows
-	Dropped    uint64 // of those refused, and by on_trap drop_output: not published
-	Flagged    uint64 // rows
-	Bypassed   uint64 // rows that were not handled
-	Errors     uint64 // negative returns and impossible answers
-	Traps      uint64 // and calls that ran out of fuel
-	Cut        uint64 // texts longer than their column
-	Fuel       uint64 // used
-	Passes     uint64
-	LatencySum uint64 // of passes, ns
-	LatencyMax uint64 // of a pass, ns
-	Out        bool   // taken out after failures
-	Failures   uint64 // of this version in this chain: what a reload is judged by
-	LastError  string // the latest failure, once the keeper has seen it
+	Rows       uint64 `json:"rows"`     // handled
+	Batches    uint64 `json:"batches"`  // calls, one for each max_rows
+	Refused    uint64 `json:"refused"`  // rows
+	Dropped    uint64 `json:"dropped"`  // of those refused, and by on_trap drop_output: not published
+	Flagged    uint64 `json:"flagged"`  // rows
+	Bypassed   uint64 `json:"bypassed"` // rows that were not handled
+	Errors     uint64 `json:"errors"`   // negative returns and impossible answers
+	Traps      uint64 `json:"traps"`    // and calls that ran out of fuel
+	Cut        uint64 `json:"cut"`      // texts longer than their column
+	Fuel       uint64 `json:"fuel"`     // used
+	Passes     uint64 `json:"passes"`
+	LatencySum uint64 `json:"latency_ns"`           // of passes, ns
+	LatencyMax uint64 `json:"max_latency_ns"`       // of a pass, ns
+	Out        bool   `json:"taken_out"`            // after failures
+	Failures   uint64 `json:"failures"`             // of this version in this chain: what a reload is judged by
+	LastError  string `json:"last_error,omitempty"` // the latest failure, once the keeper has seen it
 }
 
 // counters are a stage's. The lane adds, others read.

@@ -93,6 +93,10 @@ func convertRows(ctx context.Context, o *convertOptions, input process.CaptureOp
 		fmt.Fprintf(stderr, "tickwire: %s: %s\n", o.in, line)
 	}
 	o.guests.tell(stderr, o.in)
+	if n := s.Cut; n > 0 {
+		m := p.Manifest()
+		fmt.Fprintf(stderr, "tickwire: %s: plugin %s %s: %d texts were cut: they are longer than the plugin's column\n", o.in, m.Name, m.Version, n)
+	}
 	if fault != nil && s.err == nil {
 		return s.rows, errors.Join(inputFault{fault}, ctx.Err())
 	}

@@ -20,6 +20,7 @@ import (
 	"github.com/tickwire/tickwire/internal/config"
 	"github.com/tickwire/tickwire/internal/testguest"
 	"github.com/tickwire/tickwire/nic/pcap"
+	w "github.com/tickwire/tickwire/plugins/wasm/wasmtest"
 )
 
 const pluginExamples = "../../plugins/examples/"
@@ -265,6 +266,31 @@ func acmeCapture(t *testing.T, orders int) string {
 		t.Fatal(err)
 	}
 	return path
+}
+
+// TestSerializerCuts: a text that does not fit into a serializer's column is told of.
+func TestSerializerCuts(t *testing.T) {
+	guestCache(t)
+	g := w.NewGuest(1)
+	p := g.Layout(64, 0, 512, w.Column(30, 8, 1, 8))
+	g.Func("tw_serialize", "ii:i", "", w.I32(int32(p.Out)), w.I32(int32(p.Col[30])), w.LocalGet(1), w.I32(3), w.I32Shl, w.MemoryCopy, w.LocalGet(1), w.I32(3), w.I32Shl)
+	module := g.Plugin(`{"name": "names", "version": "1.0.0", "abi": 1, "limits": {"max_rows": 64}, "kinds": [{"kind": "serializer", "name": "names", "reads": ["symbol"], "extension": "n", "media_type": "x/y"}]}`)
+	args := []string{"convert", acmeCapture(t, 50), "--protocol", "acme", "--to", "names", "--out", "-", "--plugin", pluginExamples + "acme"}
+	modules := map[string][]byte{"names": module}
+	for _, name := range []string{"a", "b", "c", "d"} { // of ANVIL they make XXXXANVIL
+		modules[name] = testguest.Rename(name, "1.0.0", 'X')
+	}
+	for name, b := range modules {
+		path := filepath.Join(t.TempDir(), name+".wasm")
+		if err := os.WriteFile(path, b, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		args = append(args, "--plugin", path)
+	}
+	code, out, errs := command(t, args...)
+	if code != exitOK || strings.Count(out, "XXXXANVI") < 50 || !strings.Contains(errs, "plugin names 1.0.0: ") || !strings.Contains(errs, " texts were cut") {
+		t.Errorf("exit %d, %q\n%s", code, out, errs)
+	}
 }
 
 // TestParserPlugin: --protocol names a parser among the plugins.

@@ -86,7 +86,7 @@ func TestLivePlugins(t *testing.T) {
 	say(exitOK, "custom column 0: mark (i64, of mark)", "status")
 	say(exitOK, "before it: 1.0.0", "status", "--feed", "nq")
 	var s lifecycle.Status
-	if err := json.Unmarshal([]byte(say(exitOK, "1.1.0", "status", "--json")), &s); err != nil || len(s.Plugins) != 1 || s.Plugins[0].Source != path {
+	if err := json.Unmarshal([]byte(say(exitOK, `"lane":"0","plugin":"mark","version":"1.1.0","rows":0,`, "status", "--json")), &s); err != nil || len(s.Plugins) != 1 || s.Plugins[0].Source != path {
 		t.Errorf("%+v, %v", s, err)
 	}
 	say(exitOK, "mark: 1.0.0 in the place of 1.1.0", "rollback", "mark", "--feed", "nq")

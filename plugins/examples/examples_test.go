@@ -310,6 +310,7 @@ func TestCSV(t *testing.T) {
 		{"0", "0", "7", "a\nb,c\r", "N", "", "0"},
 		{"3", "4", "12", "", "", "0.000000001", "5"},
 		{"3", "4", "2", "x y", "B", "-0.100000000", "5"},
+		{"3", "4", "2", strings.Repeat("long", 17) + "er", "B", "-0.100000000", "5"}, // 70 bytes: the longest symbol that there is
 	}
 	column := func(i int) (out []uint64) {
 		for _, r := range rows {
@@ -361,7 +362,7 @@ func TestCSV(t *testing.T) {
 	guest.Set(g, 0, 8, full(math.MaxUint64))
 	guest.Set(g, 0, 6, full(math.MaxUint64))
 	guest.Set(g, 0, 1, bytes.Repeat([]byte{255}, n))
-	g.SetTexts(0, 30, slices.Repeat([]string{strings.Repeat(`"`, 32)}, n))
+	g.SetTexts(0, 30, slices.Repeat([]string{strings.Repeat(`"`, 72)}, n))
 	guest.Set(g, 0, 3, bytes.Repeat([]byte{'B'}, n))
 	guest.Set(g, 0, 11, slices.Repeat([]int64{math.MinInt64}, n))
 	guest.Set(g, 0, 12, full(math.MaxUint64))

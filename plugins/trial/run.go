@@ -472,19 +472,12 @@ func (r *runner) result(row int) string {
 	return r.cell(manifest.ColumnResult, r.m.Returns, row)
 }
 
-// clearNulls does before a call what hosts of functions do: results are values unless the plugin says otherwise.
-func (r *runner) clearNulls() {
-	nulls, _ := r.i.Column(r.unit, manifest.ColumnNull)
-	clear(nulls)
-}
-
 func (r *runner) function(rows int) error {
 	r.say("result")
 	return r.slices(len(r.c.In.Rows), rows, func(from, n int) error {
 		if err := r.put(from, n); err != nil {
 			return err
 		}
-		r.clearNulls()
 		if err := r.i.Function(r.unit, n); err != nil {
 			return err
 		}
@@ -535,7 +528,6 @@ func (r *runner) aggregate(rows int, parts bool) error {
 	} else if err := part(0, all); err != nil {
 		return err
 	}
-	r.clearNulls()
 	if err := r.i.AggResult(r.unit, groups); err != nil {
 		return err
 	}

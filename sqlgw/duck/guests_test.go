@@ -228,6 +228,12 @@ func TestUnfitAggregates(t *testing.T) {
 		"SELECT total(i) OVER () FROM range(9) r(i)", "SELECT total(i) FILTER (i < (3)) /* */ OVER w FROM range(9) r(i) WINDOW w AS (ORDER BY i)",
 		"SELECT max(t) FROM (SELECT total((i)) over (ORDER BY i) AS t FROM range(9) r(i))", "SELECT total(i) WITHIN GROUP (ORDER BY i) FROM range(9) r(i)",
 		"SELECT total(i) EXPORT_STATE FROM range(9) r(i)",
+		// DuckDB makes such characters spaces before it reads a statement.
+		"SELECT total(i\u00a0ORDER\u00a0BY i) FROM range(9) r(i)", "SELECT total(i ORDER\u2003BY i) FROM range(9) r(i)", "SELECT total\u00a0(i ORDER BY i) FROM range(9) r(i)",
+		"SELECT \"total\"\u3000(i ORDER BY i) FROM range(9) r(i)", "SELECT total(i\ufeffORDER BY i) FROM range(9) r(i)", "SELECT total(i\u200bORDER\u2060BY i) FROM range(9) r(i)",
+		"SELECT total(i + length(\u00a0E'\\')') ORDER BY i) FROM range(9) r(i)", "SELECT total(i + 0x1\u00a0ORDER\u00a0BY i) FROM range(9) r(i)",
+		"SELECT total(i + length($\u00a0$)$\u00a0$) ORDER BY i) FROM range(9) r(i)", "SELECT total(i\xffORDER BY i) FROM range(9) r(i)",
+		"SELECT total(i)\u00a0OVER () FROM range(9) r(i)",
 	} {
 		_, err := ask(c, sql)
 		var e *sqlgw.Error
@@ -237,6 +243,7 @@ func TestUnfitAggregates(t *testing.T) {
 	}
 	want(t, c, "SELECT total(i), sum(i ORDER BY i), '(' FROM range(9) r(i) GROUP BY i < 0 ORDER BY 1", "36,36,(")
 	want(t, c, "SELECT total(i) FILTER (i < 3), max(sum(i)) OVER (), total(i) + 1 FROM range(9) r(i)", "3,36,37")
+	want(t, c, "SELECT total(i) AS \"größe\u00a0x\", length('\u00a0' || $$\u2003$$) AS größe /* \u00a0 */ FROM range(9) r(i) -- \u2003", "36,2")
 }
 
 // TestGuestsFail: a trap or a loop ends the query, with the plugin's name, and nothing else; again and again, beside queries that go well.

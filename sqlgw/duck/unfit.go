@@ -4,6 +4,7 @@ package duck
 
 import (
 	"strings"
+	"unicode"
 	"unicode/utf8"
 
 	"github.com/tickwire/tickwire/sqlgw"
@@ -42,6 +43,12 @@ func (e *Engine) refuseUnfit(sql string) error {
 		refuse := func(why string) error {
 			return &sqlgw.Error{State: "0A000", Message: why, Position: utf8.RuneCountInString(sql[:t.Start]) + 1, Hint: "plugins' aggregates work by group, with FILTER and DISTINCT"}
 		}
+		if i := strangeBlank(t, t.Text(sql)); i >= 0 {
+			return &sqlgw.Error{
+				State: "0A000", Message: "blanks and invisible characters that are not ASCII are not to be had where plugins have aggregates, but in texts, quoted names and comments",
+				Position: utf8.RuneCountInString(sql[:t.Start+i]) + 1, Hint: "put an ordinary space there",
+			}
+		}
 		top := plain
 		if len(open) > 0 {
 			top = open[len(open)-1]
@@ -76,4 +83,23 @@ func (e *Engine) refuseUnfit(sql string) error {
 		}
 	}
 	return nil
+}
+
+// strangeBlank finds where a token, other than a text, a quoted name or a comment, has what DuckDB makes a space before it reads the statement (no-break and em spaces,
+// joiners, byte order marks, but not within what it takes for quotes): what are words for it then are none for Lex. -1: nowhere.
+func strangeBlank(t catalog.Token, text string) int {
+	switch {
+	case t.Class == catalog.Quoted:
+		return -1
+	case t.Class == catalog.String && text[0] != '$':
+		return -1
+	case t.Class == catalog.String:
+		text = text[:1+strings.IndexByte(text[1:], '$')] // its tag
+	}
+	for i, r := range text {
+		if !unicode.IsPrint(r) && r >= utf8.RuneSelf || r == utf8.RuneError { // what is no UTF-8, too
+			return i
+		}
+	}
+	return -1
 }

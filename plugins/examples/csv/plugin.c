@@ -1,7 +1,11 @@
 /* Rows as comma-separated values (RFC 4180), a header line first. Prices have nine decimals; no price is an empty field. */
 #include "tickwire.h"
 
-enum { ROWS = 1024, STRIDE = 32, MOST_LINE = 192 }; /* bytes: 20 20 3 66 1 21 20 for the fields, 8 between them */
+enum {
+	ROWS = 1024,
+	STRIDE = 72,     /* the longest symbol that there is, and a NUL: none is cut */
+	MOST_LINE = 256, /* bytes: 20 20 3 146 1 21 20 for the fields, 8 between them */
+};
 
 TW_BYTES(out, ROWS * MOST_LINE);
 TW_COLUMN(uint64_t, sequence, ROWS);
