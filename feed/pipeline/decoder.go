@@ -31,9 +31,13 @@ type namingDecoder interface {
 	TakeDoubts(fn func(id uint32)) bool
 }
 
-// lackingDecoder is a decoder that leaves out what it cannot tell of an instrument: Lacking calls fn with those whose books are not the venue's because of that, also when they were
-// made anew.
-type lackingDecoder interface{ Lacking(fn func(id uint32)) }
+// lackingDecoder is a decoder that leaves out what it cannot tell of an instrument.
+type lackingDecoder interface {
+	// Lacking calls fn with those whose books are not the venue's because of that, also when they were made anew.
+	Lacking(fn func(id uint32))
+	// Hopeless says that an instrument's book would be no better if it were made anew: what it lacks cannot be told of a snapshot of it either.
+	Hopeless(id uint32) bool
+}
 
 // asideDecoder is a decoder that takes messages outside of the sequence: Append's twin for those, whose rows have FlagSnapshot and a number that is given.
 type asideDecoder interface {

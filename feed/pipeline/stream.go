@@ -160,11 +160,12 @@ func (s *Stream) doubt(first, last uint64) {
 // lacks makes the books suspect of which the decoder says that messages are missing, as it noticed between first and last.
 func (s *Stream) lacks(first, last uint64) {
 	l := s.l
+	lacking, _ := s.decoder.(lackingDecoder)
 	named := s.naming.TakeDoubts(func(id uint32) {
 		s.unlearnOne(id)
 		l.setSuspect(id, true)
 		l.distrustLast(id)
-		if l.rebuild != nil {
+		if l.rebuild != nil && (lacking == nil || !lacking.Hopeless(id)) {
 			l.rebuild.doubtOf(id)
 		}
 	})

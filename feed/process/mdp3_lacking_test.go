@@ -3,9 +3,11 @@ package process
 import (
 	"bytes"
 	"context"
+	"encoding/binary"
 	"fmt"
 	"maps"
 	"path/filepath"
+	"slices"
 	"testing"
 
 	"github.com/tickwire/tickwire/feed/pipeline"
@@ -70,6 +72,43 @@ func TestCMELacking(t *testing.T) {
 			}
 		})
 	}
+}
+
+// beyond is undefined whose loop of definitions has one instrument with a factor by which all its prices are beyond 64 bits.
+type beyond struct{ undefined }
+
+func (x beyond) AppendDefinition(dst []byte, i int, total uint32) []byte {
+	at := len(dst)
+	dst = x.undefined.AppendDefinition(dst, i, total)
+	if m := parser.Message(dst[at:]); i == nobody {
+		f := parser.Schema().Message(m.Template()).Field("DisplayFactor")
+		binary.LittleEndian.PutUint64(m.Body()[f.Offset:], 1e18)
+	}
+	return dst
+}
+
+// TestCMEInexactBooks: an instrument whose prices cannot be told exactly is in doubt alone, whatever is made anew, and each of its messages is no reason for another rebuild.
+func TestCMEInexactBooks(t *testing.T) {
+	x := cmeExchangeOf(t, 15_000, 44, loops(), func(g *mdp3gen.Gen) mdp3.Market { return beyond{undefined{g}} })
+	x.join()
+	x.begin()
+	k := x.settle()
+	var suspect []uint32
+	x.look = func() {
+		for i := range x.g.Instruments() {
+			if id := uint32(x.g.Security(i)); x.lanes[0].books.Suspect(id) {
+				suspect = append(suspect, id)
+			}
+		}
+	}
+	must(t, x.end())
+	if want := []uint32{uint32(x.g.Security(nobody))}; !slices.Equal(suspect, want) {
+		t.Errorf("suspect are %v, want %v", suspect, want)
+	}
+	if k["0.resync.rebuilt"] == 0 || k["0.resync.rebuilt"] > 5 || k["0.channel.0.mdp3.inexact"] < 100 || k["0.channel.0.mdp3.refused"] != 0 {
+		t.Errorf("%v", moved(k))
+	}
+	t.Logf("%d left out, %d rebuilds of %d attempts", k["0.channel.0.mdp3.inexact"], k["0.resync.rebuilt"], k["0.resync.attempts"])
 }
 
 // TestCMEDefinedInBetween: a snapshot of an instrument whose definition comes only behind it, on the lines: the rebuild cannot read the one, learns the other, and does not have a

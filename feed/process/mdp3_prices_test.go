@@ -1,6 +1,7 @@
 package process
 
 import (
+	"encoding/binary"
 	"fmt"
 	"net/netip"
 	"os"
@@ -217,3 +218,28 @@ func (c counting) Messages(blocks []byte, first uint64, count int, _ session.Arr
 func (counting) Gap(session.Gap)         {}
 func (c counting) SessionStart([10]byte) { c.d.Start(0) }
 func (counting) SessionEnd([10]byte)     {}
+
+// inexact is undefined whose loop of definitions has a limit that is no multiple of 1e-9, wherever there is one such.
+type inexact struct{ undefined }
+
+func (x inexact) AppendDefinition(dst []byte, i int, total uint32) []byte {
+	at := len(dst)
+	dst = x.undefined.AppendDefinition(dst, i, total)
+	m := parser.Message(dst[at:])
+	f := parser.Schema().Message(m.Template()).Field("HighLimitPrice")
+	binary.LittleEndian.PutUint64(m.Body()[f.Offset:], 1)
+	return dst
+}
+
+// TestCMEInexactLimit: a price of a definition that cannot be told is no book's: all books are made anew from the loops all the same.
+func TestCMEInexactLimit(t *testing.T) {
+	x := cmeExchangeOf(t, 20_000, 47, loops(), func(g *mdp3gen.Gen) mdp3.Market { return inexact{undefined{g}} })
+	x.join()
+	x.begin()
+	k := x.settle()
+	must(t, x.end())
+	x.books()
+	if k["0.resync.rebuilt"] == 0 || k["0.channel.0.mdp3.refused"] != 0 {
+		t.Errorf("%v", moved(k))
+	}
+}

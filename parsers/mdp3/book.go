@@ -146,10 +146,10 @@ func (d *Decoder) level(out *tick.Batch, s *instrument, mantissa, scale int64, s
 	px, ok := s.price(mantissa, scale)
 	if !ok || size > math.MaxInt64 || number == 0 {
 		switch {
-		case s.undefined() && d.opts.Feed == FeedMBO:
+		case d.opts.Feed == FeedMBO && (s.undefined() || !ok && mantissa != tick.UndefPrice): // the orders behind it say so
 			return nil
 		case !ok && (s.undefined() || mantissa != tick.UndefPrice):
-			return d.unpriced(s, mantissa)
+			return d.unpricedEntry(s, mantissa)
 		}
 		if size, ok = goneLevel(size, action); !ok || number == 0 {
 			return errLevel
@@ -227,7 +227,7 @@ func (d *Decoder) order(out *tick.Batch, s *instrument, id, priority uint64, man
 	if !ok { // what is deleted needs no price
 		switch {
 		case s.undefined() || mantissa != tick.UndefPrice:
-			return d.unpriced(s, mantissa)
+			return d.unpricedEntry(s, mantissa)
 		case kind != tick.KindDelete:
 			return errReference
 		}

@@ -150,16 +150,32 @@ func (d *Decoder) definition(m Message, out *tick.Batch) error {
 	block, version := parts[0].Data, m.Version()
 	id, _ := integer(p.id, block, version)
 	updated, _ := integer(p.updated, block, version)
-	v := tick.UndefDefinition
-	v.InstrumentClass, v.RawInstrumentID, v.ChannelID = p.class, uint64(uint32(id)), d.opts.Channel
-	settled, f, err := d.definitionPrices(p, &v, block, version)
+	_, replayed := integer(p.reports, block, version)
+	f, err := d.definitionFactor(p, block, version)
 	if err != nil {
 		return err
 	}
+	v := tick.UndefDefinition
+	v.InstrumentClass, v.RawInstrumentID, v.ChannelID = p.class, uint64(uint32(id)), d.opts.Channel
 	n := d.of.find(uint32(id))
+	if updated = max(updated, 0); d.outdated(n, f, updated, replayed, out) {
+		d.Counters.Older++
+		if updated > d.of.about[n].updated { // it is news to this decoder alone
+			d.of.about[n].updated = updated
+			p.fields(&v, &f, block, version, new(uint64))
+			if legs := p.groups(&v, parts, version); legs != nil {
+				v.InstrumentClass = d.spreadClass(&v, legs)
+			}
+			d.learn(n, &v, block, p)
+		}
+		return nil
+	}
+	p.fields(&v, &f, block, version, &d.Counters.Inexact)
+	settled := d.definitionSettlement(p, &f, block, version)
+	d.of.about[n].updated = max(updated, d.of.about[n].updated)
 	var first int
 	_ = d.beside(uint64(updated), func() error {
-		d.define(&d.of.slots[n], f, out)
+		d.define(&d.of.slots[n], f, updated, out)
 		first = out.N // what empties books there is no snapshot's
 		legs := p.groups(&v, parts, version)
 		d.learn(n, &v, block, p)
@@ -171,51 +187,69 @@ func (d *Decoder) definition(m Message, out *tick.Batch) error {
 		d.definitionFigures(p, out, &d.of.slots[n], settled, block, version)
 		return nil
 	})
-	if _, replayed := integer(p.reports, block, version); replayed {
+	if replayed {
 		flagSnapshot(out, first)
 	}
 	return nil
 }
 
-// definitionPrices fills in what the root block says, and gives the settlement price in it, UndefPrice: none, and the factor of prices to come.
-func (d *Decoder) definitionPrices(p *definitionPlan, v *tick.Definition, block []byte, version uint16) (settled int64, f factor, err error) {
-	f = one
-	if d.opts.Prices == PricesConventional {
-		raw, _ := integer(p.factor, block, version)
-		display, fits := decimalE9(p.factor.Type, raw)
-		if !fits {
-			return 0, f, errPrice
-		}
-		if f, fits = factorOf(display); !fits {
-			return 0, f, errFactor
-		}
-	}
-	if err = p.fields(v, &f, block, version); err != nil {
-		return 0, f, d.inexact(err)
-	}
-	settled = tick.UndefPrice
-	if raw, ok := integer(p.reference, block, version); ok {
-		px, fits := decimalE9(p.reference.Type, raw)
-		if !fits {
-			return 0, f, errPrice
-		}
-		if settled, fits = f.price(px); !fits {
-			return 0, f, d.inexact(errInexact)
+// outdated says that a newer definition of an instrument is known than one of a factor and a time, 0: it does not say. Rounds of the loop come behind what the channel has told meanwhile
+// (sheet section 11). Of two that are as new the channel's order tells; one of the loop is the other one again, or of another factor, and then nothing says that it is newer. What another
+// decoder was told holds here from now on.
+func (d *Decoder) outdated(n uint32, f factor, updated int64, replayed bool, out *tick.Batch) bool {
+	s := &d.of.slots[n]
+	newest := told{s.factor(), d.of.about[n].updated}
+	elsewhere := false
+	if d.of.share != nil {
+		if t, ok := d.of.share.get(s.id); ok && t.updated > newest.updated {
+			newest, elsewhere = t, true
 		}
 	}
-	return settled, f, nil
+	older := updated != 0 && (updated < newest.updated || updated == newest.updated && replayed && f != newest.f)
+	if older && elsewhere {
+		_ = d.beside(uint64(newest.updated), func() error {
+			d.define(s, newest.f, newest.updated, out)
+			return nil
+		})
+	}
+	return older
 }
 
-// inexact counts a refusal that is for that reason.
-func (d *Decoder) inexact(err error) error {
-	if err == errInexact {
+// definitionFactor is the factor of prices to come.
+func (d *Decoder) definitionFactor(p *definitionPlan, block []byte, version uint16) (f factor, err error) {
+	if d.opts.Prices != PricesConventional {
+		return one, nil
+	}
+	raw, _ := integer(p.factor, block, version)
+	display, fits := decimalE9(p.factor.Type, raw)
+	if !fits {
+		return unknown, errPrice
+	}
+	if f, fits = factorOf(display); !fits {
+		return unknown, errFactor
+	}
+	return f, nil
+}
+
+// definitionSettlement is the settlement price in the root block, UndefPrice: none, or it is inexact.
+func (d *Decoder) definitionSettlement(p *definitionPlan, f *factor, block []byte, version uint16) int64 {
+	raw, ok := integer(p.reference, block, version)
+	if !ok {
+		return tick.UndefPrice
+	}
+	px, fits := decimalE9(p.reference.Type, raw)
+	if fits {
+		px, fits = f.price(px)
+	}
+	if !fits {
 		d.Counters.Inexact++
+		return tick.UndefPrice
 	}
-	return err
+	return px
 }
 
-// fields fills in what the root block says.
-func (p *definitionPlan) fields(v *tick.Definition, by *factor, block []byte, version uint16) error {
+// fields fills in what the root block says. What is inexact stays undefined, and is counted.
+func (p *definitionPlan) fields(v *tick.Definition, by *factor, block []byte, version uint16, inexact *uint64) {
 	for i, f := range p.numbers {
 		if f == nil {
 			continue
@@ -228,13 +262,12 @@ func (p *definitionPlan) fields(v *tick.Definition, by *factor, block []byte, ve
 		}
 		if raw, ok := f.Int(block, version); ok {
 			value, fits := decimalE9(f.Type, raw)
-			if !fits {
-				return errPrice
+			if fits && isPrice[numbers[i].name] {
+				value, fits = by.price(value)
 			}
-			if isPrice[numbers[i].name] {
-				if value, fits = by.price(value); !fits {
-					return errInexact
-				}
+			if !fits {
+				*inexact++
+				continue
 			}
 			numbers[i].set(v, value)
 		}
@@ -265,7 +298,6 @@ func (p *definitionPlan) fields(v *tick.Definition, by *factor, block []byte, ve
 			}
 		}
 	}
-	return nil
 }
 
 // learn remembers what group states and later spreads ask of an instrument.

@@ -30,7 +30,9 @@
 //     not in the feed), and collateral prices (62), which are of no instrument. A yield that an instrument is quoted in is its price.
 //   - An instrument without a definition has no factor, and makes no rows that have a price: entries are left out one by one, of a trade its fills and its Break too, and snapshots whole. They
 //     are counted, and told once a session as doubtful (TakeDoubts). A definition that is late makes it doubtful again; one that changes the factor empties the books first.
-//   - A product that is no multiple of 1e-9, or beyond ±(2^63-2), refuses its message. With PricesWire the factor is 1, and no definition needed.
+//   - What has a product that is no multiple of 1e-9, or beyond ±(2^63-2), is left out and counted (Inexact), and its neighbours are taken: a field of a definition is UndefPrice, a
+//     figure makes no row; a level, an order or a trade makes the instrument doubtful (TakeDoubts), in a snapshot hopelessly (Hopeless). With PricesWire the factor is 1, and no definition needed.
+//   - The newest definition of an instrument holds, by LastUpdateTime, within a week and over all decoders that share Definitions. An older one makes no rows, and is counted (Older).
 //   - TsEvent is TransactTime, in definitions LastUpdateTime. Sequence is the packet's MsgSeqNum: rows of a packet share it.
 //   - Instrument is SecurityID. A state of a group or a product is told of every instrument whose definition put it there (status.go).
 //   - FlagMore follows MatchEventIndicator; event.go says how, also where an event spans packets.

@@ -19,9 +19,31 @@ func (d *Decoder) Exchange(other any) bool {
 	return true
 }
 
-// settle keeps what d has told of instruments without a definition told: what took part in a rebuild has met them too, or it has not, and either way another rebuild would
-// bring them no definition. Whatever else came in between that makes books doubtful is told. What only the rebuild has met is counted here, for it will not be again.
+// settle keeps the newest definitions, and what d has told of instruments without a definition told: what took part in a rebuild has met them too, or it has not, and either way another rebuild would
+// bring them no definition; nor exact prices, where the snapshot had others. Whatever else came in between that makes books doubtful is told. What only the rebuild has met is counted here, for it will not be again.
 func (d *Decoder) settle(before *Decoder) {
+	for i := 1; i < len(before.of.slots); i++ {
+		was, f := &before.of.about[i], before.of.slots[i].factor()
+		if was.updated == 0 {
+			continue
+		}
+		n := d.of.find(before.of.slots[i].id)
+		s, a := &d.of.slots[n], &d.of.about[n]
+		if was.updated <= a.updated {
+			continue
+		}
+		short := a.short
+		*a = *was
+		a.short = short
+		s.flags |= before.of.slots[i].flags & defined
+		if s.factor() != f { // its books were made by the older one
+			if s.flags&(seen|lacking) != 0 {
+				d.doubt(s)
+			}
+			a.short = 0
+			s.set(f)
+		}
+	}
 	for i := range before.of.slots {
 		if before.of.slots[i].flags&lacking == 0 {
 			continue
@@ -36,7 +58,11 @@ func (d *Decoder) settle(before *Decoder) {
 		n, _ := d.of.known(id)
 		s := &d.of.slots[n]
 		if !s.undefined() {
-			return false
+			if d.of.about[n].short == 0 {
+				return false
+			}
+			s.flags &^= doubted
+			return true
 		}
 		s.flags &^= doubted
 		if was, ok := before.of.known(id); !ok || before.of.slots[was].flags&lacking == 0 {

@@ -40,10 +40,13 @@ type memory struct {
 	Batch    uint32
 	LastOut  int
 	HeldBack []uint32
+	About    []about
+	Doubtful []uint32
+	Doubts   uint64
 }
 
 func (d *Decoder) memory() memory {
-	return memory{d.Counters, d.of.slots, d.of.index, d.trades, d.todo, d.first, d.event, d.time, d.open, d.batch, d.lastOut, d.heldBack}
+	return memory{d.Counters, d.of.slots, d.of.index, d.trades, d.todo, d.first, d.event, d.time, d.open, d.batch, d.lastOut, d.heldBack, d.of.about, d.doubtful, d.doubts}
 }
 
 // Price is a mantissa times DisplayFactor, both in 1e-9, as prices are multiplied; known: there is such a factor.

@@ -22,6 +22,9 @@ type about struct {
 	symbol [20]byte // zeros: not known
 	under  uint32   // UnderlyingSecurityID
 	class  byte     // DBN instrument_class
+	short  uint8    // by chain: the latest snapshot of that book had inexact prices
+	// updated is LastUpdateTime of the definition in force, 0: it has none.
+	updated int64
 }
 
 const (
@@ -117,7 +120,7 @@ func (t *instruments) meet(id uint32) uint32 {
 	f := t.begin
 	if t.share != nil {
 		if shared, ok := t.share.get(id); ok {
-			f = shared
+			f = shared.f
 		}
 	}
 	t.slots = append(t.slots, instrument{id: id, inverse: f.inverse, bias: f.bias, num: f.num, shift: f.shift})
@@ -138,6 +141,7 @@ func (t *instruments) forget() {
 	for i := range t.slots {
 		s := &t.slots[i]
 		s.rpt, s.chain, s.top, s.past, s.flags = 0, [2]uint64{}, 0, 0, s.flags&defined
+		t.about[i].short = 0
 	}
 }
 

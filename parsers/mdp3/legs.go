@@ -136,8 +136,12 @@ func (d *Decoder) leg(v *tick.Definition, block *sbe.Block, b []byte) {
 		if met {
 			f = d.of.slots[n].factor() // a price of the leg's, not of the spread's
 		}
-		if px, fits := decimalE9(block.Field("LegPrice").Type, raw); fits {
-			v.LegPrice, _ = f.price(px) // UndefPrice where it cannot be told
+		px, fits := decimalE9(block.Field("LegPrice").Type, raw)
+		if fits {
+			v.LegPrice, fits = f.price(px) // UndefPrice where it cannot be told
+		}
+		if !fits && f.known() {
+			d.Counters.Inexact++
 		}
 	}
 	if raw, ok := integer(block.Field("LegOptionDelta"), b, always); ok {

@@ -66,21 +66,26 @@ func (d *Decoder) limits(m Message, scale int64, out *tick.Batch) error {
 }
 
 func (d *Decoder) limitRows(out *tick.Batch, s *instrument, template uint16, scale, high, low, band int64) error {
-	for _, px := range []*int64{&high, &low, &band} {
-		priced, ok := s.optional(*px, scale)
-		if !ok {
-			return d.unpriced(s, *px)
-		}
-		*px = priced
+	if s.undefined() && (high != tick.UndefPrice || low != tick.UndefPrice || band != tick.UndefPrice) {
+		d.lack(s)
+		return nil
 	}
-	action := func(px int64) uint8 {
-		if px == tick.UndefPrice {
-			return 2
+	for i, mantissa := range [3]int64{high, low, band} {
+		px, ok := s.optional(mantissa, scale)
+		switch {
+		case !ok:
+			if err := d.unpriced(s, mantissa); err != nil {
+				return err
+			}
+		case i == 2:
+			d.ext(out, d.row(out, s, tick.KindExt), template, 1143, uint64(px))
+		default:
+			action := uint8(0)
+			if px == tick.UndefPrice {
+				action = 2
+			}
+			d.stat(out, s, [2]uint16{statUpperLimit, statLowerLimit}[i], px, tick.UndefQuantity, action)
 		}
-		return 0
 	}
-	d.stat(out, s, statUpperLimit, high, tick.UndefQuantity, action(high))
-	d.stat(out, s, statLowerLimit, low, tick.UndefQuantity, action(low))
-	d.ext(out, d.row(out, s, tick.KindExt), template, 1143, uint64(band))
 	return nil
 }

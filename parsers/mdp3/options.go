@@ -48,8 +48,9 @@ type Counters struct {
 
 	Undefined            uint64 // messages of which entries, or all, were left out: of instruments whose definition, and so DisplayFactor, did not come
 	UndefinedInstruments uint64 // … times that this began for an instrument
-	Inexact              uint64 // of the refused: for a price whose product with DisplayFactor is no multiple of 1e-9, or does not fit 64 bits
+	Inexact              uint64 // entries, and fields, left out for a price whose product with DisplayFactor is no multiple of 1e-9, or does not fit 64 bits
 	Rescaled             uint64 // definitions that changed the DisplayFactor of an instrument that was met in this session: its books were emptied
+	Older                uint64 // definitions that were left out, for a newer one of the instrument is known (LastUpdateTime)
 }
 
 // Reasons for which a message is refused. Append counts them, EachMessage gives them.
@@ -59,7 +60,6 @@ var (
 	errReference = errors.New("order entry refers to no entry with a side and a price")
 	errPrice     = errors.New("price is missing, or does not fit 64 bits in 1e-9")
 	errLevel     = errors.New("level has no number, or a price or size is missing, negative, or does not fit 64 bits in 1e-9")
-	errInexact   = errors.New("price × DisplayFactor is no multiple of 1e-9, or does not fit 64 bits")
 	errFactor    = errors.New("DisplayFactor is not positive")
 	errSize      = errors.New("size is missing or negative")
 	errCode      = errors.New("update action or entry type is not known")

@@ -7,8 +7,8 @@ import (
 )
 
 // On the wire a price is Globex's display price. What everybody else calls the price is that times DisplayFactor (tag 9787 of the instrument's definition; sheet section
-// 2.3): ES at 519975 with a factor of 0.01 is 5199.75. Rows have the latter, exactly. A product that is no multiple of 1e-9, or does not fit, is never rounded: its message
-// is refused.
+// 2.3): ES at 519975 with a factor of 0.01 is 5199.75. Rows have the latter, exactly. A product that is no multiple of 1e-9, or does not fit, is inexact, and never rounded: what
+// has it is left out, and counted. Where that is an entry of a book, or a trade, its instrument's books are in doubt.
 
 // Prices says which prices rows have.
 type Prices uint8
@@ -107,17 +107,26 @@ func (s *instrument) optional(mantissa, scale int64) (px int64, ok bool) {
 	return s.price(mantissa, scale)
 }
 
-// unpriced says what becomes of an entry whose price could not be told, null aside where null is no error: nil, it is left out, for its instrument has no definition.
+// unpriced says what becomes of a figure whose price could not be told, null aside where null is no error: nil, it is left out, for its instrument has no definition, or it is
+// inexact.
 func (d *Decoder) unpriced(s *instrument, mantissa int64) error {
 	switch {
 	case s.undefined():
 		d.lack(s)
-		return nil
 	case mantissa == tick.UndefPrice:
 		return errPrice
+	default:
+		d.Counters.Inexact++
 	}
-	d.Counters.Inexact++
-	return errInexact
+	return nil
+}
+
+// unpricedEntry is unpriced for an entry of a book, and for a trade: without it the books are not the venue's.
+func (d *Decoder) unpricedEntry(s *instrument, mantissa int64) error {
+	if !s.undefined() && mantissa != tick.UndefPrice {
+		d.doubt(s)
+	}
+	return d.unpriced(s, mantissa)
 }
 
 // lack notes that an entry was left out for want of its instrument's definition. The instrument is told the first time in a session: its book is not the venue's.
@@ -146,9 +155,9 @@ func (d *Decoder) doubt(s *instrument) {
 	}
 }
 
-// define gives an instrument its definition's factor. Where that is another one than before, what is in its books means something else: they are emptied. Where entries were
+// define gives an instrument the factor of its definition, which is as of a time. Where that is another one than before, what is in its books means something else: they are emptied. Where entries were
 // left out for want of it, its books lack them.
-func (d *Decoder) define(s *instrument, f factor, out *tick.Batch) {
+func (d *Decoder) define(s *instrument, f factor, updated int64, out *tick.Batch) {
 	switch was := s.factor(); {
 	case was.known() && was != f && s.flags&seen != 0:
 		d.Counters.Rescaled++
@@ -157,9 +166,12 @@ func (d *Decoder) define(s *instrument, f factor, out *tick.Batch) {
 	case s.flags&lacking != 0:
 		d.doubt(s)
 	}
+	if was := s.factor(); was != f {
+		d.aboutOf(s).short = 0
+	}
 	s.set(f)
 	if d.of.share != nil {
-		d.of.share.put(s.id, f)
+		d.of.share.put(s.id, told{f, updated})
 	}
 }
 
@@ -169,11 +181,11 @@ func (s *instrument) set(f factor) {
 	s.inverse, s.bias, s.num, s.shift = f.inverse, f.bias, f.num, f.shift
 }
 
-// Doubts grows whenever something that came is in no book: messages that were refused, and entries that were left out for want of a definition, once an instrument; and when
+// Doubts grows whenever something that came is in no book: messages that were refused, entries that were left out for want of a definition, once an instrument, or for an inexact price; and when
 // a definition comes too late, or changes DisplayFactor (pipeline.namingDecoder). Hot path, once a packet.
 func (d *Decoder) Doubts() uint64 { return d.doubts + d.Counters.Refused }
 
-// TakeDoubts calls fn with the instruments whose books are not the venue's for want of a definition, since the last call. false: messages were refused besides, and any
+// TakeDoubts calls fn with the instruments whose books are not the venue's for want of a definition or of an exact price, since the last call. false: messages were refused besides, and any
 // book may lack what they said.
 func (d *Decoder) TakeDoubts(fn func(id uint32)) bool {
 	for _, id := range d.doubtful {
@@ -188,12 +200,38 @@ func (d *Decoder) TakeDoubts(fn func(id uint32)) bool {
 	return named
 }
 
-// Lacking calls fn with the instruments of which entries were left out since Start for want of a definition, and none has come: their books cannot be the venue's, whoever
-// made them (pipeline.lackingDecoder). Not for the hot path.
+// Lacking calls fn with the instruments of which entries were left out since Start for want of a definition, and none has come, and those of whose snapshots inexact ones were:
+// their books cannot be the venue's, whoever made them (pipeline.lackingDecoder). Not for the hot path.
 func (d *Decoder) Lacking(fn func(id uint32)) {
 	for i := range d.of.slots {
-		if s := &d.of.slots[i]; s.flags&lacking != 0 && s.undefined() {
+		if s := &d.of.slots[i]; s.flags&lacking != 0 && s.undefined() || d.of.about[i].short != 0 {
 			fn(s.id)
 		}
 	}
+}
+
+// Hopeless says that the latest snapshot of an instrument lacks something: books that are made anew would, too (pipeline.lackingDecoder).
+func (d *Decoder) Hopeless(id uint32) bool {
+	n, ok := d.of.known(id)
+	return ok && d.of.about[n].short != 0
+}
+
+// whole runs what makes rows of a snapshot of one of an instrument's books, or of a part of it, and notes whether entries of it were inexact; first: it begins the book.
+func (d *Decoder) whole(s *instrument, chain int, first bool, rows func() error) error {
+	bit, inexact := uint8(1)<<chain, d.Counters.Inexact
+	a := d.aboutOf(s)
+	if first {
+		a.short &^= bit
+	}
+	err := rows()
+	if d.Counters.Inexact != inexact {
+		a.short |= bit
+	}
+	return err
+}
+
+// aboutOf is what else is known of an instrument. Not for the hot path.
+func (d *Decoder) aboutOf(s *instrument) *about {
+	n, _ := d.of.known(s.id)
+	return &d.of.about[n]
 }

@@ -421,7 +421,7 @@ func TestRescaled(t *testing.T) {
 	})
 }
 
-// TestInexact: a product that is no multiple of 1e-9, or does not fit, refuses its message, and nothing else; and whose it was is not said.
+// TestInexact: what has a price whose product is no multiple of 1e-9, or does not fit, is left out, and nothing else; whose it was is said.
 func TestInexact(t *testing.T) {
 	onBoth(t, func(t *testing.T, d *mdp3.Decoder, out *tick.Batch) {
 		feed(t, d, out, packet(1, defined(t, 1, 1e7), defined(t, 2, 1e11), defined(t, 3, 1e9)))
@@ -431,7 +431,7 @@ func TestInexact(t *testing.T) {
 		// Once all are met, both ways are taken.
 		feed(t, d, out, packet(2, order(1, 100), order(2, -1), order(3, 7)))
 		out.Reset()
-		feed(t, d, out, packet(3, order(1, 300), order(1, 301), order(2, -5), order(2, math.MaxInt64-1), order(2, math.MinInt64), order(3, 8), order(1, -50), order(1, math.MaxInt64), order(3, math.MaxInt64-1)))
+		feed(t, d, out, packet(3, order(1, 300), order(1, 301), order(2, -5), order(2, math.MaxInt64-1), order(2, math.MinInt64), order(3, 8), order(1, -50), order(3, math.MaxInt64-1)))
 		var prices []int64
 		for i := range out.N {
 			prices = append(prices, out.Price[i])
@@ -439,32 +439,305 @@ func TestInexact(t *testing.T) {
 		if want := []int64{3, -500, 8, math.MaxInt64 - 1}; !slices.Equal(prices, want) {
 			t.Errorf("prices %v, want %v", prices, want)
 		}
-		if c := d.Counters; c.Inexact != 4 || c.Refused != 5 || c.Undefined != 0 { // null is another reason
+		if c := d.Counters; c.Inexact != 4 || c.Refused != 0 || c.Undefined != 0 {
 			t.Errorf("%+v", c)
 		}
-		if got := taken(d); got != "[] false" || taken(d) != "[] true" {
+		if got := taken(d); got != "[1 2] true" || taken(d) != "[] true" {
 			t.Errorf("in doubt are %s", got)
 		}
+		feed(t, d, out, packet(4, order(1, math.MaxInt64))) // null is another reason
+		if c, got := d.Counters, taken(d); c.Inexact != 4 || c.Refused != 1 || got != "[] false" {
+			t.Errorf("null: %+v, in doubt are %s", c, got)
+		}
 		old := msg(t, 43, at(1, 0x84), groups{"NoMDEntries": {{"OrderID": 1, "MDOrderPriority": 1, "MDEntryPx": int64(math.MaxInt64 / 50), "MDDisplayQty": 1, "SecurityID": 3, "MDEntryType": int('0')}}})
-		feed(t, d, out, packet(4, old))
-		if c := d.Counters; c.Inexact != 5 || c.Refused != 6 {
-			t.Errorf("a price in 1e-7 that does not fit 1e-9: %+v", c)
+		feed(t, d, out, packet(5, old))
+		if c, got := d.Counters, taken(d); c.Inexact != 5 || c.Refused != 1 || got != "[3] true" {
+			t.Errorf("a price in 1e-7 that does not fit 1e-9: %+v, in doubt are %s", c, got)
 		}
 	})
-	for name, root := range map[string]f{
-		"of factor 0":         {"DisplayFactor": 0},
-		"of factor -0.01":     {"DisplayFactor": -10_000_000},
-		"an inexact limit":    {"DisplayFactor": 10_000_000, "HighLimitPrice": int64(1)},
-		"an inexact tick":     {"DisplayFactor": 10_000_000, "MinPriceIncrement": int64(1)},
-		"a limit beyond all":  {"DisplayFactor": int64(1e12), "HighLimitPrice": int64(math.MaxInt64 / 2)},
-		"a settlement, alike": {"DisplayFactor": 10_000_000, "TradingReferencePrice": int64(3)},
+}
+
+// TestInexactEntry: within a message, neighbours of what is inexact are whole, and get their own orders and fills.
+func TestInexactEntry(t *testing.T) {
+	onBoth(t, func(t *testing.T, d *mdp3.Decoder, out *tick.Batch) {
+		level := func(id, rpt, at int, px int64) f {
+			return f{"MDEntryPx": px, "MDEntrySize": id, "SecurityID": id, "RptSeq": rpt, "MDPriceLevel": at, "MDEntryType": int('0')}
+		}
+		order := func(id, ref int) f {
+			return f{"OrderID": id, "MDOrderPriority": id, "MDDisplayQty": 1, "ReferenceID": ref}
+		}
+		book := func(rpt int, inexact int64) []byte {
+			return msg(t, 46, at(5, 0x84), groups{"NoMDEntries": {level(1, rpt, 1, px(100)), level(2, rpt, 1, inexact), level(1, rpt+1, 2, px(100))}, "NoOrderIDEntries": {order(11, 1), order(12, 2), order(13, 3)}})
+		}
+		feed(t, d, out, packet(1, defined(t, 1, 1e7), defined(t, 2, 1e7), book(1, px(100))))
+		out.Reset()
+		feed(t, d, out, packet(2, book(3, 1), book(5, px(100))))
+		same(t, "book", rowsOf(out)[:4], []string{"level N 1 B1 1 @ 1.00, 0 orders +", "level N 1 B2 1 @ 1.00, 0 orders", "add 1 11 B 1 @ 1.00 +", "add 1 13 B 1 @ 1.00"})
+		if c, got := d.Counters, taken(d); out.N != 4+6 || got != "[2] true" || c.Inexact != 2 || c.Refused != 0 || c.RptSeqGaps != 2 { // the test itself leaves out numbers of 2
+			t.Errorf("%d rows, in doubt are %s, %+v", out.N, got, c)
+		}
+		trade := func(id, rpt int, px int64, action int) f {
+			return f{"MDEntryPx": px, "MDEntrySize": 2, "SecurityID": id, "RptSeq": rpt, "NumberOfOrders": 2, "AggressorSide": 1, "MDTradeEntryID": id, "MDUpdateAction": action}
+		}
+		fills := []f{{"OrderID": 21, "LastQty": 2}, {"OrderID": 22, "LastQty": 2}, {"OrderID": 23, "LastQty": 2}, {"OrderID": 24, "LastQty": 2}}
+		out.Reset()
+		feed(t, d, out, packet(3, msg(t, 48, at(6, 0x81), groups{"NoMDEntries": {trade(2, 6, 3, 0), trade(1, 7, px(100), 0)}, "NoOrderIDEntries": fills})))
+		same(t, "trades", rowsOf(out), []string{"trade 1 23 B 2 @ 1.00 aux 1 +", "fill 1 24 A 2 @ 1.00 aux 1"})
+		out.Reset()
+		feed(t, d, out, packet(4, msg(t, 48, at(7, 0), groups{"NoMDEntries": {trade(2, 7, 3, 0), trade(1, 8, px(100), 0)}}), msg(t, 48, at(7, 0x81), groups{"NoOrderIDEntries": fills})))
+		same(t, "split trades", rowsOf(out), []string{"trade 1 0 B 2 @ 1.00 aux 1 +", "fill 1 24 A 2 @ 1.00 aux 1"})
+		out.Reset()
+		feed(t, d, out, packet(5, msg(t, 48, at(8, 0x81), groups{"NoMDEntries": {trade(2, 8, 3, 1), trade(2, 9, 3, 2), trade(1, 9, px(100), 0)}})))
+		same(t, "corrections", rowsOf(out)[:2], []string{"break 2 of 2", "break 2 of 2"}) // what they take back may have been told
+		if c, got := d.Counters, taken(d); out.N != 3 || c.Inexact != 6 || c.Refused+c.FillsUnplaced != 0 || got != "[2] true" {
+			t.Errorf("in doubt are %s, %+v", got, c)
+		}
+	})
+}
+
+// TestInexactFigures: of what is no entry of a book that figure, or that field, alone is left out, and nothing is in doubt.
+func TestInexactFigures(t *testing.T) {
+	d, out := newDecoder(t, mdp3.Options{}), newBatch(t)
+	feed(t, d, out, packet(1, defined(t, 1, 1e7)))
+	stat := func(id uint16, rpt int, typ byte, px int64) f {
+		return f{"MDEntryPx": px, "SecurityID": 1, "RptSeq": rpt, "MDEntryType": int(typ), "SettlPriceType": 0x80}
+	}
+	for _, tc := range []struct {
+		name    string
+		m       []byte
+		inexact uint64
+		want    []string
+	}{
+		{"settlement", msg(t, 49, at(8, 0x80), groups{"NoMDEntries": {stat(49, 1, '6', 1), stat(49, 2, '6', px(100))}}), 1, []string{"stat 1 type 3 1.00 9223372036854775807 action 1 flags 0"}},
+		{"VWAP", msg(t, 51, at(8, 0x80), groups{"NoMDEntries": {{"MDEntryPx": int64(1), "SecurityID": 1, "RptSeq": 3, "MDEntryType": int('9')}, {"MDEntryPx": px(100), "SecurityID": 1, "RptSeq": 4, "MDEntryType": int('7')}}}), 1,
+			[]string{"stat 1 type 5 1.00 9223372036854775807 action 1 flags 0"}},
+		{"limit", msg(t, 50, at(8, 0x80), groups{"NoMDEntries": {{"HighLimitPrice": int64(1), "LowLimitPrice": px(100), "MaxPriceVariation": int64(1), "SecurityID": 1, "RptSeq": 5}}}), 2,
+			[]string{"stat 1 type 18 1.00 9223372036854775807 action 1 flags 0"}},
+		{"workup", msg(t, 60, f{"TransactTime": 9, "MDEntryPx": int64(1), "SecurityID": 1, "TradeLinkID": 4, "MatchEventIndicator": 0x80}, nil), 1, []string{"", "ext 1 60/820=4"}},
+		{"snapshot", msg(t, 52, f{"SecurityID": 1, "TransactTime": 5, "HighLimitPrice": int64(1)}, groups{"NoMDEntries": {{"MDEntryPx": px(100), "MDEntrySize": 3, "MDPriceLevel": 1, "MDEntryType": int('0')},
+			{"MDEntryPx": int64(1), "MDEntrySize": 3, "MDEntryType": int('2')}, {"MDEntryPx": int64(1), "MDEntryType": int('6')}}}), 3, []string{"clear L 1 s +", "level N 1 B1 3 @ 1.00, 0 orders s", "stat 1 type 18 - 9223372036854775807 action 2 flags 0 s", "ext 1 52/1143=9223372036854775807 s"}},
 	} {
+		out.Reset()
+		before := d.Counters.Inexact
+		feed(t, d, out, packet(2, tc.m))
+		got := rowsOf(out)
+		if len(got) > 0 && tc.want[0] == "" {
+			got[0] = ""
+		}
+		same(t, tc.name, got, tc.want)
+		if n := d.Counters.Inexact - before; n != tc.inexact || d.Refused() != 0 || d.Hopeless(1) {
+			t.Errorf("%s: %d inexact, %+v", tc.name, n, d.Counters)
+		}
+	}
+	if got := taken(d); got != "[] true" || d.Doubts() != 0 {
+		t.Errorf("in doubt are %s", got)
+	}
+}
+
+// TestInexactDefinition: a field that is inexact is not there, and the rest of its definition holds. Without a factor it is none.
+func TestInexactDefinition(t *testing.T) {
+	for name, root := range map[string]f{
+		"an inexact limit":      {"DisplayFactor": 10_000_000, "HighLimitPrice": int64(1)},
+		"an inexact tick":       {"DisplayFactor": 10_000_000, "MinPriceIncrement": int64(1)},
+		"a limit beyond all":    {"DisplayFactor": int64(1e12), "HighLimitPrice": int64(math.MaxInt64 / 2)},
+		"a settlement, alike":   {"DisplayFactor": 10_000_000, "TradingReferencePrice": int64(3)},
+		"the same in the loop":  {"DisplayFactor": 10_000_000, "TradingReferencePrice": int64(3), "TotNumReports": 2},
+		"of an older template":  {"DisplayFactor": 100_000, "HighLimitPrice": int64(math.MaxInt64 / 50)},
+		"of an older one, also": {"DisplayFactor": 100_000, "UnitOfMeasureQty": int64(math.MaxInt64 / 50)},
+	} {
+		root["SecurityID"], root["SecurityUpdateAction"], root["LowLimitPrice"] = 1, int('A'), px(100)
+		id := uint16(54)
+		if root["DisplayFactor"] == 100_000 {
+			id = 27
+		}
+		d, out := newDecoder(t, mdp3.Options{}), newBatch(t)
+		feed(t, d, out, packet(1, msg(t, id, root, nil), defined(t, 2, 1e9), bookOf(t, 1, 0x84, map[int]int{}, 1, 2)))
+		c := d.Counters
+		if out.N != 4 || out.Sides.Statistics != 0 || c.Refused+c.UndefinedInstruments != 0 || c.Inexact != 1 || taken(d) != "[] true" {
+			t.Errorf("%s: %+v, rows %v", name, c, rowsOf(out))
+			continue
+		}
+		if v := &out.Definitions[0]; v.LowLimitPrice == tick.UndefPrice || v.HighLimitPrice != tick.UndefPrice || root["MinPriceIncrement"] != nil && v.MinPriceIncrement != tick.UndefPrice || v.UnitOfMeasureQty != tick.UndefPrice {
+			t.Errorf("%s: %+v", name, v)
+		}
+	}
+	for name, root := range map[string]f{"of factor 0": {"DisplayFactor": 0}, "of factor -0.01": {"DisplayFactor": -10_000_000}} {
 		root["SecurityID"], root["SecurityUpdateAction"] = 1, int('A')
 		d, out := newDecoder(t, mdp3.Options{}), newBatch(t)
 		feed(t, d, out, packet(1, msg(t, 54, root, nil), defined(t, 2, 1e9), bookOf(t, 1, 0x84, map[int]int{}, 1, 2)))
-		if out.N != 2 || out.Instrument[0] != 2 || out.Instrument[1] != 2 || d.Counters.Refused != 1 || (d.Counters.Inexact == 1) != (root["DisplayFactor"] != 0 && root["DisplayFactor"] != -10_000_000) || d.Counters.UndefinedInstruments != 1 {
+		if out.N != 2 || out.Instrument[0] != 2 || out.Instrument[1] != 2 || d.Counters.Refused != 1 || d.Counters.Inexact != 0 || d.Counters.UndefinedInstruments != 1 {
 			t.Errorf("%s: %+v, rows %v", name, d.Counters, rowsOf(out))
 		}
+	}
+}
+
+// TestInexactSnapshot: a snapshot with an inexact price is taken but for that; books that are made of it are not the venue's, and others would not be either, so that after an
+// exchange they are no reason for another rebuild. One that is whole ends it, and so do another factor and a session.
+func TestInexactSnapshot(t *testing.T) {
+	orders := func(prices ...int64) []byte {
+		var list []f
+		for i, px := range prices {
+			list = append(list, f{"OrderID": i + 1, "MDOrderPriority": i + 1, "MDEntryPx": px, "MDDisplayQty": 5, "MDEntryType": int('0')})
+		}
+		return msg(t, 53, f{"SecurityID": 7, "TransactTime": 1, "NoChunks": 1, "CurrentChunk": 1}, groups{"NoMDEntries": list})
+	}
+	levels := func(prices ...int64) []byte {
+		var list []f
+		for i, px := range prices {
+			list = append(list, f{"MDEntryPx": px, "MDEntrySize": 5, "MDPriceLevel": i + 1, "MDEntryType": int('0')})
+		}
+		return msg(t, 52, f{"SecurityID": 7, "RptSeq": 9, "TransactTime": 1}, groups{"NoMDEntries": append(list, f{"MDEntryPx": px(500), "MDEntrySize": 5, "MDPriceLevel": 1, "MDEntryType": int('1')})})
+	}
+	d, other, out := newDecoder(t, mdp3.Options{}), newDecoder(t, mdp3.Options{}), newBatch(t)
+	take := func(m ...[]byte) []string {
+		out.Reset()
+		feed(t, d, out, packet(1, m...))
+		return rowsOf(out)
+	}
+	lacking := func() (n int) {
+		d.Lacking(func(uint32) { n++ })
+		return n
+	}
+	take(defined(t, 7, 1e7))
+	same(t, "orders", take(orders(px(100), 1, px(100))), []string{"clear O 7 s +", "add 7 1 B 5 @ 1.00 s +", "add 7 3 B 5 @ 1.00 s"})
+	if got := taken(d); got != "[7] true" || !d.Hopeless(7) || lacking() != 1 || d.Hopeless(8) {
+		t.Errorf("in doubt are %s, %d lack something", got, lacking())
+	}
+	same(t, "levels", take(levels(px(300), 1, px(100))), []string{"clear L 7 s +", "level N 7 B1 5 @ 3.00, 0 orders s +", "level N 7 A1 5 @ 5.00, 0 orders s"})
+	take(orders(px(100)))
+	if !d.Hopeless(7) {
+		t.Error("the levels are whole without being told")
+	}
+	take(levels(px(300)))
+	if d.Hopeless(7) || lacking() != 0 || d.Counters.Inexact != 2 || d.Refused() != 0 {
+		t.Errorf("not whole: %+v", d.Counters)
+	}
+	for name, m := range map[string][]byte{"a factor": defined(t, 7, 1e9), "a session": nil} {
+		take(defined(t, 7, 1e7), orders(1))
+		if !d.Hopeless(7) {
+			t.Errorf("before %s: whole", name)
+		}
+		if m == nil {
+			d.Start(1)
+		} else {
+			take(m)
+		}
+		if d.Hopeless(7) {
+			t.Errorf("after %s: not whole", name)
+		}
+	}
+	take(defined(t, 7, 1e7), orders(1))
+	entry := msg(t, 47, at(1, 0x84), groups{"NoMDEntries": {{"OrderID": 1, "MDOrderPriority": 1, "MDEntryPx": int64(1), "MDDisplayQty": 1, "SecurityID": 7, "MDEntryType": int('0')}}})
+	take(entry)
+	other.Exchange(d)
+	d, other = other, d
+	if got := taken(d); got != "[] true" || lacking() != 1 {
+		t.Errorf("in doubt after the exchange are %s, %d lack something", got, lacking())
+	}
+	take(orders(px(100)), entry) // the entry came behind the snapshot: another one would have it
+	other.Exchange(d)
+	d = other
+	if got := taken(d); got != "[7] true" || lacking() != 0 {
+		t.Errorf("in doubt after the other exchange are %s, %d lack something", got, lacking())
+	}
+}
+
+// updated is a definition as of a time, of the loop where it says of how many.
+func updated(t *testing.T, id int, displayE9 int64, time, reports int) []byte {
+	root := f{"SecurityID": id, "SecurityUpdateAction": int('A'), "DisplayFactor": displayE9, "LastUpdateTime": time, "Symbol": fmt.Sprint("AT", time), "SecurityGroup": "G", "OpenInterestQty": 5}
+	if reports > 0 {
+		root["TotNumReports"] = reports
+	}
+	return msg(t, 54, root, nil)
+}
+
+// TestOlderDefinition: the newest definition of an instrument holds, whatever order they come in: an older one makes no rows, and sets no factor back.
+func TestOlderDefinition(t *testing.T) {
+	for _, prices := range []mdp3.Prices{mdp3.PricesConventional, mdp3.PricesWire} {
+		shared := new(mdp3.Definitions)
+		d, out := newDecoder(t, mdp3.Options{Definitions: shared, Prices: prices}), newBatch(t)
+		rpt, number := map[int]int{}, uint64(0)
+		check := func(name string, m []byte, older bool, price int64) {
+			t.Helper()
+			out.Reset()
+			before := d.Counters.Older
+			number++
+			if got, n := d.AppendRefresh(m, number, 1, out); got != len(m) || n != 1 || out.N > 0 == older || d.Counters.Older-before > 0 != older {
+				t.Errorf("%s: rows %v, %+v", name, rowsOf(out), d.Counters)
+			}
+			out.Reset()
+			feed(t, d, out, packet(uint32(number), bookOf(t, int(number), 0x84, rpt, 1)))
+			if prices == mdp3.PricesWire {
+				price = px1
+			}
+			if out.N != 1 || out.Price[0] != price {
+				t.Errorf("%s: rows %v, want one at %d", name, rowsOf(out), price)
+			}
+		}
+		check("the first", updated(t, 1, 1e9, 20, 0), false, px1)
+		check("an older round", updated(t, 1, 1e7, 10, 2), true, px1)
+		check("of the same time", updated(t, 1, 1e9, 20, 2), false, px1)
+		check("an older one on the line", updated(t, 1, 1e7, 19, 0), true, px1)
+		if prices == mdp3.PricesConventional {
+			check("of the same time, and another factor, in the loop", updated(t, 1, 1e7, 20, 2), true, px1)
+			check("of the same time on the line: its order tells", updated(t, 1, 1e8, 20, 0), false, px1/10)
+			check("of the same time as that in the loop", updated(t, 1, 1e9, 20, 2), true, px1/10)
+		}
+		check("a newer round", updated(t, 1, 1e7, 30, 2), false, px1/100)
+		check("an older round again", updated(t, 1, 1e9, 20, 2), true, px1/100)
+		check("without a time", updated(t, 1, 1e8, 0, 0), false, px1/10)
+		check("and that sets no time back", updated(t, 1, 1e9, 29, 2), true, px1/10)
+		if d.Refused() != 0 {
+			t.Errorf("%+v", d.Counters)
+		}
+		d.Start(1) // of the same week
+		check("in another session", updated(t, 1, 1e9, 29, 2), true, px1/10)
+		d.Start(7 * 86_400_000_000_000)
+		check("in another week", updated(t, 1, 1e9, 5, 2), false, px1)
+	}
+}
+
+const px1 = 1_000_000_000
+
+// TestOlderDefinitionElsewhere: newer may be what another decoder was told: a rebuild's that is given an older round of the loop does not set it back, learns from that round what it
+// knows nothing of, and gives nothing older in exchange.
+func TestOlderDefinitionElsewhere(t *testing.T) {
+	for _, shared := range []*mdp3.Definitions{new(mdp3.Definitions), nil} {
+		lane, rebuild, out := newDecoder(t, mdp3.Options{Definitions: shared}), newDecoder(t, mdp3.Options{Definitions: shared}), newBatch(t)
+		rpt := map[int]int{}
+		feed(t, lane, out, packet(1, updated(t, 1, 1e9, 20, 0), bookOf(t, 1, 0x84, rpt, 1)))
+		out.Reset()
+		feed(t, rebuild, out, packet(1, updated(t, 1, 1e7, 10, 2), bookOf(t, 1, 0x84, rpt, 1)))
+		if want := int64(px1); shared != nil && (out.N != 1 || out.Price[0] != want || rebuild.Counters.Older != 1) {
+			t.Errorf("rows %v, %+v", rowsOf(out), rebuild.Counters)
+		}
+		out.Reset()
+		feed(t, rebuild, out, packet(2, msg(t, 30, f{"SecurityGroup": "G", "SecurityTradingStatus": 17, "TransactTime": 9, "MatchEventIndicator": 0x80}, nil)))
+		if out.N != 1 || out.Instrument[0] != 1 {
+			t.Errorf("a state of its group: rows %v", rowsOf(out))
+		}
+		if !lane.Exchange(rebuild) {
+			t.Fatal("no exchange")
+		}
+		if got, want := taken(lane), map[bool]string{true: "[] true", false: "[1] true"}[shared != nil]; got != want { // made by the older factor
+			t.Errorf("in doubt are %s, want %s", got, want)
+		}
+		out.Reset()
+		feed(t, lane, out, packet(3, bookOf(t, 1, 0x84, rpt, 1), updated(t, 1, 1e7, 10, 2), bookOf(t, 1, 0x84, rpt, 1)))
+		if out.N != 2 || out.Price[0] != px1 || out.Price[1] != px1 || lane.Counters.Older != 1 {
+			t.Errorf("rows %v, %+v", rowsOf(out), lane.Counters)
+		}
+	}
+	// Two channels: what the one was told holds on the other from the moment on that an older one comes there.
+	shared := new(mdp3.Definitions)
+	a, b, out := newDecoder(t, mdp3.Options{Definitions: shared}), newDecoder(t, mdp3.Options{Definitions: shared}), newBatch(t)
+	rpt := map[int]int{}
+	feed(t, b, out, packet(1, updated(t, 1, 1e7, 10, 0), bookOf(t, 1, 0x84, rpt, 1)))
+	feed(t, a, out, packet(1, updated(t, 1, 1e9, 20, 0)))
+	out.Reset()
+	feed(t, b, out, packet(2, updated(t, 1, 1e7, 10, 2), bookOf(t, 1, 0x84, rpt, 1)))
+	if got := taken(b); out.N != 2 || out.Kind[0] != tick.KindClear || out.Price[1] != px1 || got != "[1] true" || b.Counters.Rescaled != 1 || b.Counters.Older != 1 {
+		t.Errorf("rows %v, in doubt are %s, %+v", rowsOf(out), got, b.Counters)
 	}
 }
 

@@ -65,7 +65,6 @@ func TestRefused(t *testing.T) {
 		{"order without price", one(47, at(5, 0x84), "NoMDEntries", f{"OrderID": 1, "MDDisplayQty": 1, "MDEntryType": int('0')})},
 		{"order of an implied level", one(47, at(5, 0x84), "NoMDEntries", f{"OrderID": 1, "MDEntryPx": px(1), "MDDisplayQty": 1, "MDEntryType": int('E')})},
 		{"order update action 5", one(47, at(5, 0x84), "NoMDEntries", f{"OrderID": 1, "MDEntryPx": px(1), "MDDisplayQty": 1, "MDEntryType": int('0'), "MDUpdateAction": 5})},
-		{"old price beyond 64 bits in 1e-9", one(43, at(5, 0x84), "NoMDEntries", f{"OrderID": 1, "MDEntryPx": uint64(1<<63 - 2), "MDDisplayQty": 1, "MDEntryType": int('0')})},
 		{"level of 2^63 lots", one(64, at(5, 0x84), "NoMDEntries", f{"MDEntryPx": px(1), "MDEntrySize": uint64(1 << 63), "SecurityID": 7, "MDPriceLevel": 1, "MDEntryType": int('0')})},
 		{"trade of negative size", one(48, at(5, 0x81), "NoMDEntries", f{"MDEntryPx": px(1), "MDEntrySize": -1, "SecurityID": 7})},
 		{"trade without price", one(48, at(5, 0x81), "NoMDEntries", f{"MDEntryPx": uint64(1<<63 - 1), "MDEntrySize": 1, "SecurityID": 7})},

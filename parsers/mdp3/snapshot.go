@@ -114,13 +114,15 @@ func (d *Decoder) snapshotOrders(m Message, out *tick.Batch) error {
 			s.top = 0
 			d.clear(out, s, BookOrders)
 		}
-		for i := range orders.n {
-			o := (*wire.SnapshotFullRefreshOrderBook53MDEntries)(orders.at(i))
-			if err := d.order(out, s, o.OrderID(), o.MDOrderPriority(), o.MDEntryPx(), scale, o.MDDisplayQty(), 0, o.MDEntryType()); err != nil {
-				return err
+		return d.whole(s, chainOrders, head.Chunk <= 1, func() error {
+			for i := range orders.n {
+				o := (*wire.SnapshotFullRefreshOrderBook53MDEntries)(orders.at(i))
+				if err := d.order(out, s, o.OrderID(), o.MDOrderPriority(), o.MDEntryPx(), scale, o.MDDisplayQty(), 0, o.MDEntryType()); err != nil {
+					return err
+				}
 			}
-		}
-		return nil
+			return nil
+		})
 	})
 	if err != nil {
 		return err

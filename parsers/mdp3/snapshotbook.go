@@ -91,7 +91,7 @@ func (d *Decoder) snapshotBook(m Message, out *tick.Batch) error {
 	first := out.N
 	err = d.beside(uint64(time), func() error {
 		d.clear(out, s, BookLevels)
-		if err := d.snapshotLevels(p, &parts[1], version, s, out); err != nil {
+		if err := d.whole(s, chainLevels, true, func() error { return d.snapshotLevels(p, &parts[1], version, s, out) }); err != nil {
 			return err
 		}
 		if err := d.snapshotFigures(p, &parts[1], version, s, out); err != nil {
@@ -125,7 +125,7 @@ func flagSnapshot(out *tick.Batch, first int) {
 	}
 }
 
-// snapshotLevels makes rows of the four lists of levels, each from level 1 on, whatever their order on the wire.
+// snapshotLevels makes rows of the four lists of levels, each from level 1 on, whatever their order on the wire, up to one whose price is inexact.
 func (d *Decoder) snapshotLevels(p *snapshotPlan, g *sbe.Part, version uint16, s *instrument, out *tick.Batch) error {
 	var at [4][256]uint8 // entry + 1 of a level
 	lists := [256]uint8{'0': 1, '1': 2, 'E': 3, 'F': 4}
@@ -145,7 +145,8 @@ func (d *Decoder) snapshotLevels(p *snapshotPlan, g *sbe.Part, version uint16, s
 		count[list-1]++
 	}
 	for list, typ := range [4]uint8{'0', '1', 'E', 'F'} {
-		for number := 1; number <= count[list]; number++ {
+		inexact := d.Counters.Inexact
+		for number := 1; number <= count[list] && d.Counters.Inexact == inexact; number++ {
 			k := int(at[list][number]) - 1
 			if k < 0 {
 				return errLevel // a hole: some level of it did not come
@@ -179,25 +180,28 @@ func (d *Decoder) snapshotFigures(p *snapshotPlan, g *sbe.Part, version uint16, 
 	for k := range g.Count {
 		b := g.Entry(k)
 		typ, _ := integer(p.typ, b, version)
-		mantissa := price(p.px, b, version)
-		px, ok := s.optional(mantissa, p.scale)
-		if !ok {
-			return d.unpriced(s, mantissa)
-		}
 		quantity, ok := quantity64(sizeOf(p.size, b, version))
 		if !ok && p.size.Type.Size == 8 {
 			return errSize
+		}
+		flag, _ := integer(p.openFlag, b, version)
+		kind := openKind(statKinds[uint8(typ)], uint8(flag))
+		if kind == 0 && typ != '2' {
+			continue
+		}
+		mantissa := price(p.px, b, version)
+		px, ok := s.optional(mantissa, p.scale)
+		if !ok {
+			if err := d.unpriced(s, mantissa); err != nil {
+				return err
+			}
+			continue
 		}
 		if typ == '2' {
 			// The last trade is no trade: whoever adds up volume would count it twice.
 			i := d.row(out, s, tick.KindExt)
 			d.ext(out, i, p.message.ID, 31, uint64(px))
 			d.ext(out, i, p.message.ID, 32, uint64(quantity))
-			continue
-		}
-		flag, _ := integer(p.openFlag, b, version)
-		kind := openKind(statKinds[uint8(typ)], uint8(flag))
-		if kind == 0 {
 			continue
 		}
 		v := d.stat(out, s, kind, px, quantity, 0)

@@ -145,11 +145,11 @@ func (d *Decoder) tradeSummaryLong(m Message, out *tick.Batch) error {
 	return nil
 }
 
-// tradePrice is a trade's price: of an instrument without a definition UndefPrice, which trade leaves out.
+// tradePrice is a trade's price: of an instrument without a definition, or where it is inexact, UndefPrice, which trade leaves out.
 func (d *Decoder) tradePrice(s *instrument, mantissa, scale int64) (px int64, err error) {
 	px, ok := s.price(mantissa, scale)
 	if !ok {
-		err = d.unpriced(s, mantissa)
+		err = d.unpricedEntry(s, mantissa)
 	}
 	return px, err
 }
@@ -176,7 +176,7 @@ func (d *Decoder) trade(out *tick.Batch, s *instrument, t trade, size uint64, ac
 	switch {
 	case action > 2:
 		return orders, errCode
-	case t.price == tick.UndefPrice: // only its order entries are taken
+	case t.price == tick.UndefPrice && (action == 0 || !named || s.undefined()): // only its order entries are taken
 		t.void = true
 	case action != 0 && !named:
 		// Which trade is meant is not said, so nothing can be taken back: told as it is.
@@ -188,7 +188,7 @@ func (d *Decoder) trade(out *tick.Batch, s *instrument, t trade, size uint64, ac
 	case action != 0:
 		i := d.row(out, s, tick.KindBreak)
 		out.Aux[i] = t.id
-		t.void = action == 2
+		t.void = action == 2 || t.price == tick.UndefPrice // what it takes back may have been told
 	}
 	t.first = t.side != tick.SideNone
 	if !t.void {
