@@ -198,7 +198,7 @@ func (d *docs) unit(u *manifest.Unit) {
 		d.text("Ports " + strings.Trim(fmt.Sprint(u.Ports), "[]"))
 	}
 	if u.Extension != "" || u.MediaType != "" {
-		d.text(strings.TrimSpace("Files ." + u.Extension + " " + u.MediaType))
+		d.text(strings.TrimSpace("Files ." + strings.TrimPrefix(u.Extension, ".") + " " + u.MediaType))
 	}
 	if len(u.Strategies) > 0 {
 		d.text("Strategies: " + strings.Join(u.Strategies, ", "))

@@ -330,14 +330,14 @@ func TestPriceText(t *testing.T) {
 func TestDocs(t *testing.T) {
 	m, err := manifest.Parse([]byte(`{"name": "p", "version": "1.0.0", "abi": 1, "description": "a | b\n# <script>\u001b[2J", "author": "A desk", "license": "MIT",
 		"kinds": [{"kind": "transform", "reads": ["price", "other"], "writes": ["price", "row_ctl"], "custom": [{"name": "mine", "type": "price", "description": "what it is"}], "reasons": ["too much"]},
-		{"kind": "function", "name": "f", "args": ["price", "str"], "returns": "i64"}],
+		{"kind": "function", "name": "f", "args": ["price", "str"], "returns": "i64"}, {"kind": "serializer", "name": "s", "reads": ["price"], "extension": ".out", "media_type": "x/y"}],
 		"params": [{"name": "n", "type": "i64", "default": 5, "min": 1, "max": 9, "description": "how many"}], "requires": [{"name": "q", "version": "^1"}], "on_trap": "stop_feed", "wasi": true}`))
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, markdown := range []bool{true, false} {
 		got := Docs(m, []string{"tw_transform"}, markdown)
-		for _, want := range []string{"p 1.0.0", "A desk", "MIT", "read, written", "custom column of a plugin before it", "what it is", "too much", "f(price, str) → i64", "1 to 9", "how many", "^1", "the feed stops", "tw_transform"} {
+		for _, want := range []string{"p 1.0.0", "A desk", "MIT", "read, written", "custom column of a plugin before it", "what it is", "too much", "f(price, str) → i64", "1 to 9", "how many", "^1", "the feed stops", "tw_transform", "Files .out x/y"} {
 			if !strings.Contains(got, want) {
 				t.Errorf("markdown %v: no %q in\n%s", markdown, want, got)
 			}
