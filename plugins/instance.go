@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"strings"
+	"unicode"
 
 	"github.com/tetratelabs/wazero"
 	"github.com/tetratelabs/wazero/api"
@@ -290,7 +291,12 @@ func (i *Instance) errorText() string {
 		return ""
 	}
 	at, n := uint32(i.stack[0]>>32), min(uint32(i.stack[0]), mostText)
-	return strings.ToValidUTF8(string(i.memory.view(at, n)), "?")
+	return strings.Map(func(r rune) rune { // it goes to terminals, logs and SQL: text of one line, and nothing that steers
+		if unicode.IsControl(r) || r == '\u2028' || r == '\u2029' || unicode.Is(unicode.Bidi_Control, r) {
+			return ' '
+		}
+		return r
+	}, strings.ToValidUTF8(string(i.memory.view(at, n)), "?"))
 }
 
 // Health asks whether all is in order; without tw_health it is.

@@ -581,6 +581,18 @@ func TestShutdownAndHealth(t *testing.T) {
 	waitFor(t, "the shutdown's line", func() bool { return strings.Contains(book.String(), "good bye") })
 }
 
+// TestErrorTextIsText: what a plugin says of its error is one line, and cannot steer a terminal.
+func TestErrorTextIsText(t *testing.T) {
+	g := NewGuest(1)
+	g.Layout(64, 0, 0, Column(768, 6, 2, 0))
+	said := "a\x1b[2Jb\nc\u202ed\xff"
+	g.Data(64, []byte(said))
+	g.Func("tw_error", ":l", "", I64(64<<32|int64(len(said))))
+	g.Func("tw_function", "ii:i", "", I32(-3))
+	i := one(t, g, `{"kind": "function", "name": "f", "args": [], "returns": "i64"}`, Env{})
+	failure(t, i, i.Function(0, 1), "a [2Jb c d?")
+}
+
 const goGuest = `package main
 
 import (
