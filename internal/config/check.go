@@ -13,6 +13,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/tickwire/tickwire/nic/pace"
 	"github.com/tickwire/tickwire/ringbuf"
 )
 
@@ -263,6 +264,9 @@ func (f *Feed) validate(fs *faults, key string) {
 	oneOf(fs, key+".stamps", f.Stamps, "auto", "hardware", "kernel", "loop")
 	if f.Source == "file" && f.Path == "" {
 		fs.add(key+".path", "is missing: a file source reads one")
+	}
+	if _, err := pace.Parse(f.Pace); err != nil {
+		fs.add(key+".pace", "= %q is none of max, recorded, x10, 50000/s", f.Pace)
 	}
 	if f.Source != "file" && f.Source != "tcp" && len(f.Channel) == 0 {
 		fs.add(key+".channel", "is missing: source %s joins the groups of its channels' lines", f.Source)

@@ -80,6 +80,7 @@ func TestFaults(t *testing.T) {
 		{"two of a name", "[[feed]]\nname=\"a\"\nsource=\"file\"\npath=\"x\"\n[[feed]]\nname=\"a\"\nsource=\"file\"\npath=\"y\"\n", nil, []string{"taken by another feed"}},
 		{"ring", "[[feed]]\nname=\"a\"\nsource=\"file\"\npath=\"x\"\n[feed.rings]\nmbo = 1000\n", nil, []string{"feed[0].rings.mbo = 1000"}},
 		{"lane", "[[feed]]\nname=\"a\"\n[[feed.channel]]\nlane=\"9\"\n", nil, []string{`channel[0].lane = "9"`, "line has 0 entries"}},
+		{"pace", "[[feed]]\nname=\"a\"\nsource=\"file\"\npath=\"/x\"\npace=\"1\"\n", nil, []string{`pace = "1" is none of max, recorded, x10, 50000/s`}},
 		{"afxdp", "[[feed]]\nname=\"a\"\nstamps=\"mine\"\nafxdp.mode=\"fast\"\nafxdp.frames=1000\nafxdp.ring=8192\n", nil,
 			[]string{`stamps = "mine"`, `afxdp.mode = "fast"`, "frames = 1000 is no power of two", "at least twice ring"}},
 		{"lane's class", "[[feed]]\nname=\"a\"\n[[feed.lane]]\nsched=\"rt\"\npriority=100\n", nil, []string{`sched = "rt"`, "priority = 100"}},
