@@ -428,6 +428,27 @@ func TestSymbols(t *testing.T) {
 	<-last.Closed()
 }
 
+// A plugin that changes its symbols on and on is taken out: each change is told anew, in a file that would fill the memory of the rings.
+func TestSymbolsOnAndOn(t *testing.T) {
+	const stride = 8
+	g := NewGuest(1)
+	p := g.Layout(1024, 0, 0, Column(30, 8, 3, stride))
+	g.Func("tw_transform", "ii:i", "i", EachRow(1, 2,
+		LocalGet(2), I32(3), I32Shl, I32('A'), LocalGet(2), I32(1), Op(0x71), I32Add, Store(I32Store8, p.Col[30])), LocalGet(1)) // A and B in turn
+	h, book := newHost(t, Policy{})
+	c := newChain(t, h, Env{Directory: directory{1: "X", 2: "X", 3: "X", 4: "X", 5: "X"}}, compile(t, h, g.Plugin(`{"name": "restless", "version": "1.0.0", "abi": 1,
+		"kinds": [{"kind": "transform", "reads": ["symbol"], "writes": ["symbol"]}]}`)))
+	b, passes := newBatch(t, 500), 0
+	for ; passes < 4*mostAgain/400 && !c.Stats()[0].Out; passes++ {
+		waitFor(t, "an instance", func() bool { return c.stages[0].ready() || c.Stats()[0].Out })
+		c.Pass(b, 1)
+	}
+	if s := c.Stats()[0]; !s.Out || s.Errors != 3 || passes < 3*mostAgain/500 {
+		t.Errorf("after %d passes: %+v", passes, s)
+	}
+	waitFor(t, "the line", func() bool { return strings.Contains(book.String(), "symbols that it had written before") })
+}
+
 func TestSymbolImpossible(t *testing.T) {
 	h, _ := newHost(t, Policy{})
 	for _, letter := range []byte{1, ' ', 0x7f, 0xff} {

@@ -9,6 +9,7 @@ import (
 	"os"
 	"runtime"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/tetratelabs/wazero"
@@ -149,10 +150,18 @@ func private(dir string) error {
 		return fmt.Errorf("plugins: cache: %w", err)
 	case !st.IsDir():
 		return fmt.Errorf("plugins: cache %s is no folder", dir)
+	case !ours(st):
+		return fmt.Errorf("plugins: cache %s belongs to another user, who could put code there that this process runs", dir)
 	case st.Mode().Perm()&0o022 != 0:
 		return fmt.Errorf("plugins: cache %s has mode %o, so others could put code there that this process runs: chmod 700 it", dir, st.Mode().Perm())
 	}
 	return nil
+}
+
+// ours says that a file is this user's, or root's.
+func ours(st os.FileInfo) bool {
+	s, ok := st.Sys().(*syscall.Stat_t)
+	return !ok || s.Uid == 0 || int(s.Uid) == os.Geteuid()
 }
 
 // Close frees what is compiled. Plugins, instances and chains must be closed before.

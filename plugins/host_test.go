@@ -2,6 +2,7 @@ package plugins
 
 import (
 	"bytes"
+	"errors"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -319,5 +320,14 @@ func TestCache(t *testing.T) {
 	}
 	if _, err := New(Options{CacheDir: dir}); err == nil || !strings.Contains(err.Error(), "chmod 700") {
 		t.Errorf("a cache that all may write: %v", err)
+	}
+	if os.Geteuid() != 0 {
+		return // a folder can be given away by root alone
+	}
+	if err := errors.Join(os.Chmod(dir, 0o700), os.Chown(dir, 65534, -1)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := New(Options{CacheDir: dir}); err == nil || !strings.Contains(err.Error(), "another user") {
+		t.Errorf("a cache of another user's: %v", err)
 	}
 }

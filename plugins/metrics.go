@@ -23,6 +23,9 @@ func (m *metrics) add(name []byte, by int64) {
 		c.value.Add(by)
 		return
 	}
+	if all := m.list.Load(); all != nil && len(*all) >= mostMetrics {
+		return // for good: no lock for names that will never be there
+	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if c := m.find(name); c != nil {

@@ -106,6 +106,10 @@ func (s *stage) pass(c *Chain, k int, b *tick.Batch, now uint64) {
 // slice is one call a kind. Hot path.
 func (s *stage) slice(c *Chain, i *Instance, k int, b *tick.Batch, from, n int, did *did) error {
 	if s.transform >= 0 {
+		if s.names != nil && s.names.again >= mostAgain {
+			s.names.again = 0
+			return i.wrong(fnTransform, fmt.Errorf("it changed %d symbols that it had written before", mostAgain))
+		}
 		v, err := i.judge(s.transform, manifest.Transform, fnTransform, b, from, n, &c.Sides, Reason(k<<16|FromTransform<<8))
 		if err != nil {
 			return err

@@ -29,7 +29,11 @@ type symbols struct {
 type names struct {
 	before Directory
 	by     map[uint32][]byte
+	again  int // changes of what it had written
 }
+
+// mostAgain bounds changes: each is told to readers by a definition, in a file that lies in memory. The next one is a failure of the plugin's, and counting begins anew.
+const mostAgain = 1 << 14
 
 // Symbol is the directory of the plugins behind.
 func (n *names) Symbol(instrument uint32) []byte {
@@ -67,8 +71,12 @@ func (s *symbols) take(n *names, cells []byte, stride int, b *tick.Batch, from, 
 		if id == 0 || len(text) == 0 {
 			continue
 		}
-		if have, ok := n.by[id]; ok && string(have) == string(text) {
+		have, ok := n.by[id]
+		if ok && string(have) == string(text) {
 			continue
+		}
+		if ok {
+			n.again++
 		}
 		n.by[id] = bytes.Clone(text)
 		s.changed = append(s.changed, Rename{Row: row, Instrument: id})

@@ -555,6 +555,25 @@ func TestNewVersionThatFailsIsTakenBack(t *testing.T) {
 	}
 }
 
+// TestNeededVersionIsNotTakenBack: a version that fails and that another plugin needs stays, which is told once.
+func TestNeededVersionIsNotTakenBack(t *testing.T) {
+	w := newWorld(t, nil, map[string][]byte{"m.wasm": testguest.Mark("mark", "1.0.0", 1, 0), "n.wasm": testguest.Requiring("needs", "1.0.0", "mark", ">=1.1.0")}, config.Plugin{Path: "m.wasm"})
+	w.background(t)
+	w.write(t, "m.wasm", testguest.Mark("mark", "1.1.0", 2, 5))
+	_, err := w.set.Reload(t.Context(), Request{Name: "mark"})
+	must(t, err)
+	_, err = w.set.Load(t.Context(), Request{Path: filepath.Join(w.dir, "n.wasm")})
+	must(t, err)
+	w.size.Store(5)
+	await(t, "it being out", func() bool { return w.set.Status().Plugins[0].TakenOut })
+	for range 5 {
+		w.set.look(t.Context())
+	}
+	if log := w.log.String(); strings.Count(log, "going back failed") != 1 || strings.Count(log, "failed while it was new") != 1 || !strings.Contains(log, "needs") {
+		t.Errorf("the log says %s", log)
+	}
+}
+
 // TestTakenOut: a plugin that fails and has no version before it is taken out; rows go on, flagged, and status says so.
 func TestTakenOut(t *testing.T) {
 	kept := filepath.Join(t.TempDir(), "kept")

@@ -43,7 +43,10 @@ func (s *Set) look(ctx context.Context) {
 		}
 		if at := s.find(e.now.name()); at >= 0 && s.use[at] == e {
 			if _, err := s.rollback(ctx, e.now.name()); err != nil {
-				s.log.Error("going back failed", "plugin", e.now.name(), "err", err)
+				s.log.Error("going back failed: the version stays", "plugin", e.now.name(), "err", err)
+				s.mu.Lock()
+				e.trial = false // once is enough
+				s.mu.Unlock()
 			}
 		}
 		s.changing.Unlock()
