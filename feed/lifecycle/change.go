@@ -214,6 +214,9 @@ func (s *Set) apply(ctx context.Context, use []*entry, e *entry, a Answer, made 
 		}
 		return Answer{}, err
 	}
+	if s.stopped {
+		return fail(errStopped)
+	}
 	if err := s.fit(use); err != nil {
 		return fail(err)
 	}

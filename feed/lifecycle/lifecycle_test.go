@@ -664,6 +664,10 @@ func TestCloseWaitsForAllChains(t *testing.T) {
 			t.Errorf("chain %d of %d is not closed", n, len(chains))
 		}
 	}
+	// A command that came just before the end.
+	if _, err := w.set.Load(t.Context(), Request{Path: filepath.Join(w.dir, "m.wasm")}); err == nil || !strings.Contains(err.Error(), "the feed ends") {
+		t.Errorf("loading behind the end: %v", err)
+	}
 }
 
 // TestProtocolStays: a plugin that is the feed's protocol too goes on being it when it is taken out of the chain, or another version takes its place there: spare

@@ -59,6 +59,7 @@ type Set struct {
 	parser  *Parser // nil: the protocol is not a plugin's
 
 	changing sync.Mutex // one change at a time: it may compile for seconds
+	stopped  bool       // there are none any more; guarded by changing
 
 	mu    sync.Mutex // guards what follows, which changes with changing held too; never held for long
 	use   []*entry   // in the order in which rows pass them
@@ -211,6 +212,9 @@ const mostKept = 16
 
 // compile compiles a module, in the helper first: so what compiling needs and risks is another process's.
 func (s *Set) compile(ctx context.Context, spec config.Plugin, module, params []byte) (*version, error) {
+	if s.stopped {
+		return nil, errStopped
+	}
 	if s.host == nil { // a feed without plugins needs no folder of theirs
 		o := plugins.Options{CacheDir: s.o.Config.CacheDir, Log: s.log}
 		if dir := s.o.Config.KeepFailures; dir != "" {
@@ -382,8 +386,18 @@ func (s *Set) taken(ctx context.Context) bool {
 	return true
 }
 
+var errStopped = errors.New("plugins: the feed ends: nothing is changed any more")
+
+// Stop waits for a change that is being made, and refuses those to come: before the lanes, whose batches new versions are tried on, are closed.
+func (s *Set) Stop() {
+	s.changing.Lock()
+	defer s.changing.Unlock()
+	s.stopped = true
+}
+
 // Close ends it, once the lanes have ended.
 func (s *Set) Close() error {
+	s.Stop()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	var errs []error

@@ -172,6 +172,9 @@ func (p *Process) Close() error {
 	if p.control != nil {
 		errs = append(errs, p.control.Close())
 	}
+	if p.plugins != nil {
+		p.plugins.Stop() // a command that is carried out looks at the lanes' batches
+	}
 	for _, r := range p.lanes {
 		errs = append(errs, r.close())
 	}
