@@ -329,9 +329,11 @@ func (l *Lane) replace(i int) {
 		return
 	}
 	// One record a side change: the new order's when it stands at the top, else the old one's, whose leaving showed.
-	best := b.After[i].BidPx
-	if side == tick.SideAsk {
-		best = b.After[i].AskPx
+	// Which side that is tell the prices: a plugin may have changed the column.
+	before, after := &b.Before[i], &b.After[i]
+	best := after.BidPx
+	if before.BidPx == after.BidPx && before.BidSz == after.BidSz && before.BidCt == after.BidCt {
+		best = after.AskPx
 	}
 	if best == l.bookedPrice(i) && !refused {
 		l.top(i, tick.ActionAdd, side, b.Price[i], b.Size[i], flags|l.lastTop(i), &b.After[i])
