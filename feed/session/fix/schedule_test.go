@@ -72,7 +72,11 @@ func inWindow(t *testing.T, open time.Duration) bool {
 			return false
 		}
 	}
-	if m, err := hand.read(time.Until(end) + time.Minute); err != nil || !strings.Contains(m, "|35=5|") || time.Now().Before(end) {
+	m, err := hand.read(time.Until(end) + time.Minute)
+	for err == nil && (strings.Contains(m, "|35=0|") || strings.Contains(m, "|35=1|")) { // a long window has heartbeats, and asks for those of a client that sends none
+		m, err = hand.read(time.Until(end) + time.Minute)
+	}
+	if err != nil || !strings.Contains(m, "|35=5|") || time.Now().Before(end) {
 		t.Fatalf("%q, %v before %v; want Logout at the end", m, err, end)
 	}
 	_, _ = hand.conn.Write(wire(hand.v.BeginString(), hand.fields("5|"))) // it may be closed by now
