@@ -234,6 +234,9 @@ func (l *Load) Run(n int) error {
 	}
 	_, _, errno := unix.Syscall(unix.SYS_BPF, progTestRun, uintptr(unsafe.Pointer(&attr)), unsafe.Sizeof(attr))
 	runtime.KeepAlive(l.frame)
+	if errno == unix.EINTR {
+		return errno // as it is: to wrap it would allocate, while a caller may be counting that
+	}
 	if errno != 0 {
 		return fmt.Errorf("liveload: BPF_PROG_TEST_RUN with live frames (Linux 5.18 and later): %w", errno)
 	}

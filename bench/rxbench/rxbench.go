@@ -359,7 +359,8 @@ func (b *bench) cost() error {
 	return err
 }
 
-// count looks at a stream of n frames: one call into the kernel for the load, and nothing of this package meanwhile.
+// count looks at a stream of n frames: one call into the kernel for the load where no signal cuts it short, and nothing of this package
+// meanwhile.
 func (b *bench) count(r *thread, l *liveload.Load, first uint64, n int, rate float64) error {
 	cost := &b.r.Cost
 	all, err := meter.Count(sysEnter, r.tid, "")
@@ -388,10 +389,17 @@ func (b *bench) count(r *thread, l *liveload.Load, first uint64, n int, rate flo
 		}
 	}
 	from := r.received()
-	if err := l.Run(n); err != nil && !errors.Is(err, unix.EINTR) { // a signal of the runtime's makes it fewer
-		return err
+	to := from
+	for turns := 0; turns < 1000 && to-from < uint64(n); turns++ { // a signal of the runtime's cuts the call short, to a batch if need be
+		err := l.Run(n - int(to-from))
+		to = r.received()
+		if err == nil {
+			break
+		}
+		if !errors.Is(err, unix.EINTR) {
+			return err
+		}
 	}
-	to := r.received()
 	if own != nil {
 		if callsAfter, err = both(all, own); err != nil {
 			return err
