@@ -46,3 +46,10 @@ func PolicyName(policy int) string {
 	}
 	return "policy " + strconv.Itoa(policy)
 }
+
+// Upstream is the way of a PCI device to the processor: the device, then the ports above it, the nearest first. Every other
+// one is the lower end of a link.
+func (h *Host) Upstream(bdf string) []string { return h.upstream(bdf) }
+
+// Printable keeps text of files and drivers from steering the terminal.
+func Printable(s string) string { return printable(s) }
