@@ -1,6 +1,15 @@
 package tuning
 
-import "strconv"
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"strconv"
+
+	"golang.org/x/sys/unix"
+)
 
 // What the verbs of ticktune (packages nicinfo, irqinfo, isolate) have in common with the catalogue: the same changes, and the
 // same knowledge of whose an interrupt is.
@@ -53,3 +62,46 @@ func (h *Host) Upstream(bdf string) []string { return h.upstream(bdf) }
 
 // Printable keeps text of files and drivers from steering the terminal.
 func Printable(s string) string { return printable(s) }
+
+// Tail reads the last n bytes of a file that may be of any length, such as a log, from the beginning of a line.
+func (h *Host) Tail(name string, n int64) (string, error) {
+	text, err := func() (string, error) {
+		if e := h.refuse[name]; e != 0 {
+			return "", &fs.PathError{Op: "read", Path: name, Err: e}
+		}
+		f, err := os.Open(h.path(name))
+		if err != nil {
+			return "", err
+		}
+		defer f.Close()
+		info, err := f.Stat()
+		if err != nil {
+			return "", err
+		}
+		if !info.Mode().IsRegular() {
+			return "", &fs.PathError{Op: "read", Path: name, Err: unix.EINVAL}
+		}
+		from := max(0, info.Size()-n)
+		b, err := io.ReadAll(io.NewSectionReader(f, from, n))
+		if err != nil {
+			return "", err
+		}
+		if _, rest, ok := bytes.Cut(b, []byte("\n")); ok && from > 0 {
+			b = rest
+		}
+		return string(b), nil
+	}()
+	h.record(name, fmt.Sprintf("the last %d bytes", len(text)), err)
+	return text, err
+}
+
+// Path is where a file of the machine lies: for sockets, which cannot be read.
+func (h *Host) Path(name string) string { return h.path(name) }
+
+// Kinds of changes that only verbs make.
+const (
+	Schedule   Kind = "schedule"   // the task Target (Key its name) is scheduled as Value: "other 0" (a nice value), "fifo 10" (a priority), also batch, idle, rr
+	Controller Kind = "controller" // children of the cgroup Target have the controller Key: Value on or off
+	Cgroup     Kind = "cgroup"     // the cgroup Target has the cpuset Value: "isolated 4-5", "root 4-5" or "member 4-5"; it is made if there is none
+	Member     Kind = "member"     // the process Target (Key its name) is in the cgroup Value
+)
