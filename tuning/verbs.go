@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"strconv"
+	"strings"
 
 	"golang.org/x/sys/unix"
 )
@@ -105,3 +106,31 @@ const (
 	Cgroup     Kind = "cgroup"     // the cgroup Target has the cpuset Value: "isolated 4-5", "root 4-5" or "member 4-5"; it is made if there is none
 	Member     Kind = "member"     // the process Target (Key its name) is in the cgroup Value
 )
+
+// ParsePolicy reads how a thread is to be scheduled: "other 0", "batch 5" and "idle 0" with a nice value (-20 to 19), "fifo 10" and
+// "rr 10" with a priority (1 to 99). The number may be left out where it is 0.
+func ParsePolicy(s string) (policy, number int, err error) {
+	name, digits, has := strings.Cut(s, " ")
+	policy = -1
+	for n, known := range policies {
+		if known == name && n != 6 { // a deadline needs three numbers, and the right to fail
+			policy = n
+		}
+	}
+	if policy < 0 {
+		return 0, 0, fmt.Errorf("scheduling %q, want other, batch, idle, fifo N or rr N", s)
+	}
+	if has {
+		if number, err = strconv.Atoi(digits); err != nil {
+			return 0, 0, fmt.Errorf("scheduling %q: %q is no number", s, digits)
+		}
+	}
+	low, high := -20, 19
+	if policy == 1 || policy == 2 {
+		low, high = 1, 99
+	}
+	if number < low || number > high {
+		return 0, 0, fmt.Errorf("scheduling %q: want %s with %d to %d", s, name, low, high)
+	}
+	return policy, number, nil
+}

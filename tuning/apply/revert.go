@@ -118,7 +118,7 @@ func (m *machine) undoOne(j *journal, e *Entry, boot string, s *settler) (State,
 	if err != nil {
 		return stuck(err)
 	}
-	if t, ok := p.(*taskPlace); ok {
+	if t, ok := p.(mortal); ok {
 		if mark, err := t.born(); gone(err) || err == nil && mark != e.Mark {
 			return Void, "the task is gone", nil
 		}
