@@ -3,6 +3,7 @@ package irqinfo
 import (
 	"fmt"
 	"io"
+	"slices"
 	"sort"
 	"strings"
 	"text/tabwriter"
@@ -12,9 +13,9 @@ import (
 
 // View is what of a Report is shown.
 type View struct {
-	All bool        // also what did not fire
-	NIC string      // only what is this interface's; empty: all
-	On  tuning.CPUs // only these cores; empty: all
+	All  bool        // also what did not fire
+	NICs []string    // only what is these interfaces'; empty: all
+	On   tuning.CPUs // only these cores; empty: all
 }
 
 // maxSources is how many of a core's interrupts are shown.
@@ -28,10 +29,15 @@ var causes = map[string]string{
 // Text writes two tables: what interrupted each core, and where each interrupt goes.
 func (r *Report) Text(w io.Writer, v View) error {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(t, "core\t/s\tby (/s)")
-	for i := range r.Cores {
-		c := &r.Cores[i]
-		if len(v.On) > 0 && !v.On.Has(c.CPU) || v.NIC != "" {
+	cores := r.Cores
+	if len(v.NICs) > 0 { // what else interrupts cores is no matter of an interface
+		cores = nil
+	} else {
+		fmt.Fprintln(t, "core\t/s\tby (/s)")
+	}
+	for i := range cores {
+		c := &cores[i]
+		if len(v.On) > 0 && !v.On.Has(c.CPU) {
 			continue
 		}
 		name := fmt.Sprint(c.CPU)
@@ -40,7 +46,7 @@ func (r *Report) Text(w io.Writer, v View) error {
 		}
 		fmt.Fprintf(t, "%s\t%.0f\t%s\n", name, c.PerS, tuning.Printable(c.sources()))
 	}
-	if v.NIC == "" {
+	if len(v.NICs) == 0 {
 		fmt.Fprintln(t)
 	}
 	fmt.Fprintln(t, "interrupt\t/s\ton\tmay\twhat")
@@ -67,7 +73,7 @@ func (r *Report) Text(w io.Writer, v View) error {
 }
 
 func (r *IRQ) shown(v View) bool {
-	if v.NIC != "" && r.NIC != v.NIC {
+	if len(v.NICs) > 0 && !slices.Contains(v.NICs, r.NIC) {
 		return false
 	}
 	if len(v.On) > 0 {
@@ -79,7 +85,7 @@ func (r *IRQ) shown(v View) bool {
 			return false
 		}
 	}
-	return v.All || v.NIC != "" || r.PerS > 0 || r.Restarted && r.Total > 0
+	return v.All || len(v.NICs) > 0 || r.PerS > 0 || r.Restarted && r.Total > 0
 }
 
 func (c *Core) sources() string {

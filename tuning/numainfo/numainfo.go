@@ -262,11 +262,11 @@ func size(kib int64) string {
 	case kib < 0:
 		return "-"
 	case kib >= 1<<20 && kib%(1<<20) != 0:
-		return fmt.Sprintf("%.1fG", float64(kib)/(1<<20))
+		return fmt.Sprintf("%.1fGiB", float64(kib)/(1<<20))
 	case kib >= 1<<20:
-		return fmt.Sprintf("%dG", kib>>20)
+		return fmt.Sprintf("%dGiB", kib>>20)
 	case kib >= 1<<10:
-		return fmt.Sprintf("%dM", kib>>10)
+		return fmt.Sprintf("%dMiB", kib>>10)
 	}
-	return fmt.Sprintf("%dK", kib)
+	return fmt.Sprintf("%dKiB", kib)
 }
