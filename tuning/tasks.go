@@ -180,6 +180,9 @@ func ParseInterrupts(text string) (*Interrupts, error) {
 		if err != nil || !strings.HasPrefix(word, "CPU") || n < 0 || n >= maxCPU {
 			return nil, fmt.Errorf("/proc/interrupts: head %q", short(word))
 		}
+		if k := len(in.CPUs); k > 0 && n <= in.CPUs[k-1] {
+			return nil, fmt.Errorf("/proc/interrupts: core %d comes after %d", n, in.CPUs[k-1])
+		}
 		in.CPUs = append(in.CPUs, n)
 	}
 	if len(in.CPUs) == 0 {

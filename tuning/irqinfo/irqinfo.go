@@ -118,7 +118,7 @@ func Between(h *tuning.Host, before, after *Snapshot) *Report {
 	for _, row := range after.Rows.Rows {
 		old := was[row.Name]
 		irq := IRQ{Name: row.Name, What: row.What, Queue: -1, Node: -1, PerCore: map[int]int64{}, Restarted: restarted(old, row, before, after)}
-		fired := 0
+		fired := 0.0
 		for i := range row.Counts {
 			irq.Total += uint64(row.Counts[i])
 			n := row.Counts[i]
@@ -130,12 +130,12 @@ func Between(h *tuning.Host, before, after *Snapshot) *Report {
 			if n == 0 {
 				continue
 			}
-			fired += n
+			fired += float64(n)
 			cpu := after.Rows.CPUs[i]
 			irq.PerCore[cpu] = int64(n)
 			core := byCore[cpu]
-			core.PerS += rate(n, r.Seconds)
-			core.Sources = append(core.Sources, Source{row.Name, row.What, rate(n, r.Seconds)})
+			core.PerS += rate(float64(n), r.Seconds)
+			core.Sources = append(core.Sources, Source{row.Name, row.What, rate(float64(n), r.Seconds)})
 		}
 		irq.PerS = rate(fired, r.Seconds)
 		if irq.Numbered() {
@@ -173,11 +173,11 @@ func restarted(old, row tuning.IRQ, before, after *Snapshot) bool {
 	return false
 }
 
-func rate(n int, seconds float64) float64 {
+func rate(n, seconds float64) float64 {
 	if seconds <= 0 {
 		return 0
 	}
-	return float64(n) / seconds
+	return n / seconds
 }
 
 func role(p *tuning.Plan, cpu int) string {
