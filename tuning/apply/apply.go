@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -192,6 +193,10 @@ func (r *run) do(ctx context.Context) (err error) {
 		}
 		r.out.ConfirmS = r.o.Confirm.Seconds()
 	}
+	if err := r.keepBoot(); err != nil {
+		stop()
+		return errors.Join(fmt.Errorf("a copy of the boot loader's files comes before changes: %w", err), r.j.end(r.out.Run, "nothing done"))
+	}
 	if err := r.steps(ctx); err != nil {
 		stop()
 		return r.back(err)
@@ -199,10 +204,17 @@ func (r *run) do(ctx context.Context) (err error) {
 	return r.j.end(r.out.Run, "kept")
 }
 
+// keepBoot keeps the boot loader's files, if the run will change them.
+func (r *run) keepBoot() error {
+	if slices.ContainsFunc(r.out.Steps, func(s Step) bool { return s.State == Planned && s.Kind == tuning.CommandLine }) {
+		return r.m.keepBoot(r.out.Run)
+	}
+	return nil
+}
+
 // guards says whether a change may cut the operator off, so that it has to be confirmed.
 func (r *run) guards(s *Step) bool {
-	return r.o.Confirm > 0 && (s.NIC != "" || s.Kind == tuning.Ethtool || s.Kind == tuning.Link ||
-		s.Kind == tuning.WriteFile && strings.HasPrefix(s.Target, "/proc/sys/net/") && s.Risk >= tuning.R2)
+	return r.o.Confirm > 0 && (nicOf(&s.Change) != "" || s.Kind == tuning.WriteFile && strings.HasPrefix(s.Target, "/proc/sys/net/") && s.Risk >= tuning.R2)
 }
 
 // steps carries out what is planned, then looks at all of it again.
@@ -346,16 +358,17 @@ func (o *Outcome) Text(w io.Writer) error {
 		if s.State == Already {
 			continue
 		}
-		fmt.Fprintf(&b, "%-8s %s  %-22s %s\n", s.State, s.Risk, s.Check, printable(s.Command))
-		if was := s.Was.String(); s.State != Refused && s.State != Held && s.place != nil {
-			fmt.Fprintf(&b, "              %s → %s", printable(was), printable(s.place.wanted(s.Value).String()))
-			if s.Reboot {
-				b.WriteString("  (at the next boot)")
-			} else if s.Persistent {
-				b.WriteString("  (for each boot)")
-			}
-			b.WriteByte('\n')
+		fmt.Fprintf(&b, "%-8s %s  %-20s %s", s.State, s.Risk, s.Check, printable(s.Command))
+		switch {
+		case s.State == Refused || s.State == Held:
+		case s.Reboot:
+			b.WriteString("  (at the next boot)")
+		case s.Persistent && !s.Was.There:
+			b.WriteString("  (for each boot)")
+		case s.place != nil:
+			fmt.Fprintf(&b, "  (was %s)", printable(s.Was.String()))
 		}
+		b.WriteByte('\n')
 		if s.Reason != "" {
 			fmt.Fprintf(&b, "              %s\n", printable(s.Reason))
 		}

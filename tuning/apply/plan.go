@@ -123,6 +123,10 @@ func (m *machine) weigh(s *Step, v *rivals) {
 		refuse("%v", err)
 		return
 	}
+	if err := errors.Join(oneLine(s.Value), s.place.accepts(s.Value)); err != nil {
+		refuse("%v", err)
+		return
+	}
 	if s.Was, err = s.place.read(); err != nil {
 		if errors.Is(err, unix.ESRCH) {
 			s.State, s.Reason = Already, "the task is gone"
@@ -138,7 +142,7 @@ func (m *machine) weigh(s *Step, v *rivals) {
 		}
 	}
 	want := s.place.wanted(s.Value)
-	reason := v.against(&s.Change, s.Was)
+	reason := v.against(&s.Change)
 	switch {
 	case s.place.same(s.Was, want):
 		s.State = Already
