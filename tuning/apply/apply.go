@@ -86,12 +86,13 @@ type Step struct {
 
 // Outcome is what came of a run.
 type Outcome struct {
-	Run       int     `json:"run,omitempty"` // its number in the journal; 0: nothing was to do
-	Snapshot  string  `json:"snapshot,omitempty"`
-	Steps     []Step  `json:"steps"`
-	Recovered *Undo   `json:"recovered,omitempty"` // what an interrupted run before this one had left
-	ConfirmS  float64 `json:"confirm_within_s,omitempty"`
-	Reboot    bool    `json:"needs_reboot"`
+	Run         int     `json:"run,omitempty"` // its number in the journal; 0: nothing was to do
+	Snapshot    string  `json:"snapshot,omitempty"`
+	Steps       []Step  `json:"steps"`
+	Recovered   *Undo   `json:"recovered,omitempty"`   // what an interrupted run before this one had left
+	Interrupted int     `json:"interrupted,omitempty"` // of a dry run: a run that the next one undoes first
+	ConfirmS    float64 `json:"confirm_within_s,omitempty"`
+	Reboot      bool    `json:"needs_reboot"`
 }
 
 // Count is how many steps ended in a state.
@@ -130,6 +131,13 @@ func Run(ctx context.Context, h *tuning.Host, changes []tuning.Change, o Options
 	h.Refresh(time.Now())
 	defer func() { h.Refresh(time.Now()) }()
 	if o.DryRun {
+		j, err := m.readJournal()
+		if err != nil {
+			return nil, err
+		}
+		if i := slices.IndexFunc(j.runs, func(r past) bool { return r.Ended == "" }); i >= 0 {
+			out.Interrupted = j.runs[i].ID
+		}
 		out.Steps = m.plan(changes)
 		out.Reboot = needsReboot(out.Steps, Planned)
 		return out, nil
@@ -158,6 +166,23 @@ func Run(ctx context.Context, h *tuning.Host, changes []tuning.Change, o Options
 	}
 	out.Reboot = needsReboot(out.Steps, Done)
 	return out, nil
+}
+
+// Recover undoes what an interrupted run left, as Run and Revert do; for those who look at the machine before they say what is
+// to be changed. nil: there was nothing.
+func Recover(h *tuning.Host, o Options) (*Undo, error) {
+	o = o.withDefaults()
+	m, err := newMachine(h, &o)
+	if err != nil {
+		return nil, err
+	}
+	j, err := m.open()
+	if err != nil {
+		return nil, err
+	}
+	defer j.close()
+	defer func() { h.Refresh(time.Now()) }()
+	return m.recover(j)
 }
 
 func needsReboot(steps []Step, state State) bool {
@@ -349,7 +374,10 @@ func label(c *tuning.Change) string {
 // Text writes an outcome for people: each step with risk and command, what was left out and why, and what comes next.
 func (o *Outcome) Text(w io.Writer) error {
 	var b strings.Builder
-	if o.Recovered != nil && len(o.Recovered.Entries) > 0 {
+	if o.Interrupted > 0 {
+		fmt.Fprintf(&b, "run r%d was interrupted, or still works: apply and revert undo what it left before anything else\n", o.Interrupted)
+	}
+	if o.Recovered != nil {
 		b.WriteString("a run before this one was interrupted:\n")
 		o.Recovered.text(&b)
 	}

@@ -77,6 +77,10 @@ func (m *machine) bootPlace(name string) (place, error) {
 func (m *machine) grubPlace(name string) place {
 	const before, after = `GRUB_CMDLINE_LINUX_DEFAULT="$GRUB_CMDLINE_LINUX_DEFAULT `, `"`
 	return &entryPlace{m: m, file: grubFile, name: name, tool: updateGrub, valid: validBoot,
+		command: func(v string) (do, undo string) {
+			l := before + argument(name, v) + after
+			return "echo '" + l + "' >> " + grubFile + " && update-grub", "sed -i '\\|" + argument(name, v) + "|d' " + grubFile + " && update-grub"
+		},
 		line: func(v string) string { return before + argument(name, v) + after },
 		value: func(l string) (string, bool) {
 			l, ok1 := strings.CutPrefix(l, before)
@@ -232,6 +236,10 @@ type stubPlace struct {
 
 func (p *stubPlace) accepts(text string) error { return validBoot(text) }
 
+func (p *stubPlace) shell(v string) (do, undo string) {
+	return "kernelstub -a " + argument(p.name, v), "kernelstub -d " + argument(p.name, v)
+}
+
 func (p *stubPlace) read() (Value, error) {
 	text, err := p.m.text(stubFile)
 	if err != nil {
@@ -270,6 +278,11 @@ type wordPlace struct {
 func (p *wordPlace) accepts(text string) error { return validBoot(text) }
 func (p *wordPlace) settle() string            { return kernelInstall }
 func (p *wordPlace) temporary() string         { return temporaryOf(kernelLine) }
+
+func (p *wordPlace) shell(v string) (do, undo string) {
+	const install = " " + kernelLine + " && kernel-install add $(uname -r) /lib/modules/$(uname -r)/vmlinuz"
+	return "sed -i 's|$| " + argument(p.name, v) + "|'" + install, "sed -i 's| " + argument(p.name, v) + "||'" + install
+}
 
 func (p *wordPlace) read() (Value, error) {
 	text, err := p.m.text(kernelLine)

@@ -123,6 +123,13 @@ func (m *machine) weigh(s *Step, v *rivals) {
 		refuse("%v", err)
 		return
 	}
+	if c, ok := s.place.(interface {
+		shell(string) (do, undo string)
+	}); ok {
+		if do, undo := c.shell(s.Value); do != "" { // this machine's own tool, where the check could not know it
+			s.Command, s.Undo = do, undo
+		}
+	}
 	if err := errors.Join(oneLine(s.Value), s.place.accepts(s.Value)); err != nil {
 		refuse("%v", err)
 		return

@@ -37,6 +37,14 @@ type entryPlace struct {
 	tool    string
 	valid   func(string) error
 	effect  func(Value) error
+	command func(value string) (do, undo string) // in a shell; nil: as the change says
+}
+
+func (p *entryPlace) shell(value string) (do, undo string) {
+	if p.command == nil {
+		return "", ""
+	}
+	return p.command(value)
 }
 
 func (p *entryPlace) settle() string { return p.tool }
@@ -309,6 +317,9 @@ func (m *machine) linkPlace(nic, key string) (place, error) {
 		match = "Path=pci-" + bdf
 	}
 	return &entryPlace{m: m, file: linkFile(nic), section: "[Link]", name: key,
+		command: func(v string) (do, undo string) {
+			return "printf '[Match]\\n" + match + "\\n[Link]\\n" + key + "=" + v + "\\n' >> " + linkFile(nic), "sed -i '/^" + key + "=/d' " + linkFile(nic)
+		},
 		head:  "[Match]\n" + match + "\n[Link]\nNamePolicy=keep kernel database onboard slot path\nAlternativeNamesPolicy=database onboard slot path\nMACAddressPolicy=persistent\n",
 		value: func(l string) (string, bool) { return assigned(l, key) }, line: func(v string) string { return key + "=" + v }}, nil
 }
