@@ -30,24 +30,24 @@ func (r *rootFlag) host() (*tuning.Host, error) { return (&planFlags{root: r.roo
 
 // changeFlags are how every verb that changes something is told how.
 type changeFlags struct {
-	dryRun, force, asJSON bool
-	confirm               time.Duration
-	dir                   string
+	apply.Options
+	asJSON bool
 }
 
 func (c *changeFlags) add(cmd *cobra.Command) {
 	f := cmd.Flags()
-	f.BoolVar(&c.dryRun, "dry-run", false, "tell what would be done, and do nothing")
+	f.BoolVar(&c.DryRun, "dry-run", false, "tell what would be done, and do nothing")
 	f.BoolVar(&c.asJSON, "json", false, "one JSON document")
-	f.StringVar(&c.dir, "journal", "", "`folder` of the journal (default "+apply.DefaultDir+")")
+	addState(cmd, &c.Options)
 }
 
 // addNIC is for verbs that touch an interface.
 func (c *changeFlags) addNIC(cmd *cobra.Command) {
 	c.add(cmd)
 	f := cmd.Flags()
-	f.BoolVar(&c.force, "force", false, "change the interface of your own session or of the default route, too")
-	f.DurationVar(&c.confirm, "confirm-within", 30*time.Second, "undo it after this `time` unless: ticktune confirm; 0: it stays")
+	f.BoolVar(&c.AllowMgmt, "allow-mgmt", false, "change the interface of your own session or of the default route, too")
+	f.BoolVar(&c.AllowMgmt, "force", false, "as --allow-mgmt")
+	f.DurationVar(&c.Confirm, "confirm-within", 30*time.Second, "undo it after this `time` unless: ticktune confirm; 0: it stays")
 }
 
 // changed is what a verb that changes something tells as JSON.
@@ -60,7 +60,7 @@ type changed struct {
 
 const changedSchema = "ticktune.change/1"
 
-// carryOut makes changes by package apply, and tells what came of it. All that a person asked for by name is within the risk allowed.
+// carryOut makes changes by package apply, and tells what came of it.
 func (c *changeFlags) carryOut(cmd *cobra.Command, h *tuning.Host, changes []tuning.Change, notes []string) error {
 	out, err := c.apply(cmd.Context(), h, changes)
 	if out != nil {
@@ -71,10 +71,12 @@ func (c *changeFlags) carryOut(cmd *cobra.Command, h *tuning.Host, changes []tun
 	return changeError(out, err)
 }
 
+// apply runs changes. What a person asked for by name needs no further leave for its risk.
 func (c *changeFlags) apply(ctx context.Context, h *tuning.Host, changes []tuning.Change) (*apply.Outcome, error) {
-	o := apply.Options{DryRun: c.dryRun, AllowMgmt: c.force, Dir: c.dir, MaxRisk: tuning.R3, Confirm: c.confirm}
-	if c.confirm <= 0 {
-		o.Confirm = -1
+	o := c.Options
+	o.MaxRisk = tuning.R3
+	if o.Confirm <= 0 {
+		o.Confirm = -1 // none
 	}
 	return apply.Run(ctx, h, changes, o)
 }
@@ -114,15 +116,10 @@ func (c *changeFlags) tell(w io.Writer, out *apply.Outcome, notes []string) erro
 
 // changeError is the exit of a run: 1 where not all was done.
 func changeError(out *apply.Outcome, err error) error {
-	switch {
-	case errors.Is(err, fs.ErrPermission) || errors.Is(err, unix.EPERM):
-		return exitError{tuning.ExitPrivilege, fmt.Errorf("%w (root is needed)", err)}
-	case err != nil:
-		return exitError{tuning.ExitFail, err}
-	case out.Count(apply.Refused, apply.Held, apply.Failed) > 0:
+	if err == nil && out.Count(apply.Refused, apply.Held, apply.Failed) > 0 {
 		return exitError{code: tuning.ExitFail}
 	}
-	return nil
+	return failed(err)
 }
 
 // writeJSON writes one document as people may read it, too.

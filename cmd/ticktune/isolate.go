@@ -93,7 +93,7 @@ func (f *isolateFlags) run(cmd *cobra.Command, args []string) error {
 		}
 	}
 	out, err := f.apply(cmd.Context(), h, p.Changes)
-	for round := 1; err == nil && !f.dryRun && out.Count(apply.Done) > 0 && round < maxRounds; round++ {
+	for round := 1; err == nil && !f.DryRun && out.Count(apply.Done) > 0 && round < maxRounds; round++ {
 		// Threads that were born between the look and the changes have what their parents had then.
 		again, err2 := isolate.Plan(h, o)
 		if err2 != nil || len(again.Changes) == 0 {

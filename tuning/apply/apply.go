@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -85,12 +86,13 @@ type Step struct {
 
 // Outcome is what came of a run.
 type Outcome struct {
-	Run       int     `json:"run,omitempty"` // its number in the journal; 0: nothing was to do
-	Snapshot  string  `json:"snapshot,omitempty"`
-	Steps     []Step  `json:"steps"`
-	Recovered *Undo   `json:"recovered,omitempty"` // what an interrupted run before this one had left
-	ConfirmS  float64 `json:"confirm_within_s,omitempty"`
-	Reboot    bool    `json:"needs_reboot"`
+	Run         int     `json:"run,omitempty"` // its number in the journal; 0: nothing was to do
+	Snapshot    string  `json:"snapshot,omitempty"`
+	Steps       []Step  `json:"steps"`
+	Recovered   *Undo   `json:"recovered,omitempty"`   // what an interrupted run before this one had left
+	Interrupted int     `json:"interrupted,omitempty"` // of a dry run: a run that the next one undoes first
+	ConfirmS    float64 `json:"confirm_within_s,omitempty"`
+	Reboot      bool    `json:"needs_reboot"`
 }
 
 // Count is how many steps ended in a state.
@@ -129,6 +131,13 @@ func Run(ctx context.Context, h *tuning.Host, changes []tuning.Change, o Options
 	h.Refresh(time.Now())
 	defer func() { h.Refresh(time.Now()) }()
 	if o.DryRun {
+		j, err := m.readJournal()
+		if err != nil {
+			return nil, err
+		}
+		if i := slices.IndexFunc(j.runs, func(r past) bool { return r.Ended == "" }); i >= 0 {
+			out.Interrupted = j.runs[i].ID
+		}
 		out.Steps = m.plan(changes)
 		out.Reboot = needsReboot(out.Steps, Planned)
 		return out, nil
@@ -157,6 +166,23 @@ func Run(ctx context.Context, h *tuning.Host, changes []tuning.Change, o Options
 	}
 	out.Reboot = needsReboot(out.Steps, Done)
 	return out, nil
+}
+
+// Recover undoes what an interrupted run left, as Run and Revert do; for those who look at the machine before they say what is
+// to be changed. nil: there was nothing.
+func Recover(h *tuning.Host, o Options) (*Undo, error) {
+	o = o.withDefaults()
+	m, err := newMachine(h, &o)
+	if err != nil {
+		return nil, err
+	}
+	j, err := m.open()
+	if err != nil {
+		return nil, err
+	}
+	defer j.close()
+	defer func() { h.Refresh(time.Now()) }()
+	return m.recover(j)
 }
 
 func needsReboot(steps []Step, state State) bool {
@@ -192,6 +218,10 @@ func (r *run) do(ctx context.Context) (err error) {
 		}
 		r.out.ConfirmS = r.o.Confirm.Seconds()
 	}
+	if err := r.keepBoot(); err != nil {
+		stop()
+		return errors.Join(fmt.Errorf("a copy of the boot loader's files comes before changes: %w", err), r.j.end(r.out.Run, "nothing done"))
+	}
 	if err := r.steps(ctx); err != nil {
 		stop()
 		return r.back(err)
@@ -199,10 +229,17 @@ func (r *run) do(ctx context.Context) (err error) {
 	return r.j.end(r.out.Run, "kept")
 }
 
+// keepBoot keeps the boot loader's files, if the run will change them.
+func (r *run) keepBoot() error {
+	if slices.ContainsFunc(r.out.Steps, func(s Step) bool { return s.State == Planned && s.Kind == tuning.CommandLine }) {
+		return r.m.keepBoot(r.out.Run)
+	}
+	return nil
+}
+
 // guards says whether a change may cut the operator off, so that it has to be confirmed.
 func (r *run) guards(s *Step) bool {
-	return r.o.Confirm > 0 && (s.NIC != "" || s.Kind == tuning.Ethtool || s.Kind == tuning.Link ||
-		s.Kind == tuning.WriteFile && strings.HasPrefix(s.Target, "/proc/sys/net/") && s.Risk >= tuning.R2)
+	return r.o.Confirm > 0 && (nicOf(&s.Change) != "" || s.Kind == tuning.WriteFile && strings.HasPrefix(s.Target, "/proc/sys/net/") && s.Risk >= tuning.R2)
 }
 
 // steps carries out what is planned, then looks at all of it again.
@@ -337,7 +374,10 @@ func label(c *tuning.Change) string {
 // Text writes an outcome for people: each step with risk and command, what was left out and why, and what comes next.
 func (o *Outcome) Text(w io.Writer) error {
 	var b strings.Builder
-	if o.Recovered != nil && len(o.Recovered.Entries) > 0 {
+	if o.Interrupted > 0 {
+		fmt.Fprintf(&b, "run r%d was interrupted, or still works: apply and revert undo what it left before anything else\n", o.Interrupted)
+	}
+	if o.Recovered != nil {
 		b.WriteString("a run before this one was interrupted:\n")
 		o.Recovered.text(&b)
 	}
@@ -346,16 +386,17 @@ func (o *Outcome) Text(w io.Writer) error {
 		if s.State == Already {
 			continue
 		}
-		fmt.Fprintf(&b, "%-8s %s  %-22s %s\n", s.State, s.Risk, s.Check, printable(s.Command))
-		if was := s.Was.String(); s.State != Refused && s.State != Held && s.place != nil {
-			fmt.Fprintf(&b, "              %s → %s", printable(was), printable(s.place.wanted(s.Value).String()))
-			if s.Reboot {
-				b.WriteString("  (at the next boot)")
-			} else if s.Persistent {
-				b.WriteString("  (for each boot)")
-			}
-			b.WriteByte('\n')
+		fmt.Fprintf(&b, "%-8s %s  %-20s %s", s.State, s.Risk, s.Check, printable(s.Command))
+		switch {
+		case s.State == Refused || s.State == Held:
+		case s.Reboot:
+			b.WriteString("  (at the next boot)")
+		case s.Persistent && !s.Was.There:
+			b.WriteString("  (for each boot)")
+		case s.place != nil:
+			fmt.Fprintf(&b, "  (was %s)", printable(s.Was.String()))
 		}
+		b.WriteByte('\n')
 		if s.Reason != "" {
 			fmt.Fprintf(&b, "              %s\n", printable(s.Reason))
 		}

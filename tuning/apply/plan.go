@@ -123,6 +123,17 @@ func (m *machine) weigh(s *Step, v *rivals) {
 		refuse("%v", err)
 		return
 	}
+	if c, ok := s.place.(interface {
+		shell(string) (do, undo string)
+	}); ok {
+		if do, undo := c.shell(s.Value); do != "" { // this machine's own tool, where the check could not know it
+			s.Command, s.Undo = do, undo
+		}
+	}
+	if err := errors.Join(oneLine(s.Value), s.place.accepts(s.Value)); err != nil {
+		refuse("%v", err)
+		return
+	}
 	if s.Was, err = s.place.read(); err != nil {
 		if errors.Is(err, unix.ESRCH) {
 			s.State, s.Reason = Already, "the task is gone"
@@ -138,7 +149,7 @@ func (m *machine) weigh(s *Step, v *rivals) {
 		}
 	}
 	want := s.place.wanted(s.Value)
-	reason := v.against(&s.Change, s.Was)
+	reason := v.against(&s.Change)
 	switch {
 	case s.place.same(s.Was, want):
 		s.State = Already

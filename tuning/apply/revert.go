@@ -104,6 +104,9 @@ func (m *machine) undo(j *journal, entries []Entry, boot string) *Undo {
 		}
 		u.Err = errors.Join(u.Err, err)
 	}
+	if err := j.f.Sync(); err != nil {
+		u.Err = errors.Join(u.Err, fmt.Errorf("journal: %w", err))
+	}
 	return u
 }
 

@@ -1,0 +1,3 @@
+package apply
+
+func realChild() int { return 0 }
