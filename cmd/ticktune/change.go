@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -62,7 +61,7 @@ const changedSchema = "ticktune.change/1"
 
 // carryOut makes changes by package apply, and tells what came of it.
 func (c *changeFlags) carryOut(cmd *cobra.Command, h *tuning.Host, changes []tuning.Change, notes []string) error {
-	out, err := c.apply(cmd.Context(), h, changes)
+	out, err := c.apply(cmd, h, changes)
 	if out != nil {
 		if err := c.tell(cmd.OutOrStdout(), out, notes); err != nil {
 			return err
@@ -71,14 +70,19 @@ func (c *changeFlags) carryOut(cmd *cobra.Command, h *tuning.Host, changes []tun
 	return changeError(out, err)
 }
 
-// apply runs changes. What a person asked for by name needs no further leave for its risk.
-func (c *changeFlags) apply(ctx context.Context, h *tuning.Host, changes []tuning.Change) (*apply.Outcome, error) {
+// apply runs changes. What a person asked for by name needs no further leave for its risk. The verb stands in the journal where
+// changes of check have their check.
+func (c *changeFlags) apply(cmd *cobra.Command, h *tuning.Host, changes []tuning.Change) (*apply.Outcome, error) {
+	_, verb, _ := strings.Cut(cmd.CommandPath(), " ")
+	for i := range changes {
+		changes[i].Check = verb
+	}
 	o := c.Options
 	o.MaxRisk = tuning.R3
 	if o.Confirm <= 0 {
 		o.Confirm = -1 // none
 	}
-	return apply.Run(ctx, h, changes, o)
+	return apply.Run(cmd.Context(), h, changes, o)
 }
 
 func (c *changeFlags) tell(w io.Writer, out *apply.Outcome, notes []string) error {
