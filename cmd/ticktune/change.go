@@ -15,6 +15,7 @@ import (
 
 	"github.com/tickwire/tickwire/tuning"
 	"github.com/tickwire/tickwire/tuning/apply"
+	"github.com/tickwire/tickwire/tuning/isolate"
 )
 
 // rootFlag lets a verb look at a tree that stands for a machine.
@@ -55,6 +56,8 @@ type changed struct {
 	*apply.Outcome
 	Notes []string `json:"notes"`
 	Undo  []string `json:"undo"` // commands that take it back
+	// Placement is of isolate.
+	Placement *isolate.Placement `json:"placement,omitempty"`
 }
 
 const changedSchema = "ticktune.change/1"
@@ -63,7 +66,7 @@ const changedSchema = "ticktune.change/1"
 func (c *changeFlags) carryOut(cmd *cobra.Command, h *tuning.Host, changes []tuning.Change, notes []string) error {
 	out, err := c.apply(cmd, h, changes)
 	if out != nil {
-		if err := c.tell(cmd.OutOrStdout(), out, notes); err != nil {
+		if err := c.tell(cmd.OutOrStdout(), out, notes, nil); err != nil {
 			return err
 		}
 	}
@@ -85,8 +88,8 @@ func (c *changeFlags) apply(cmd *cobra.Command, h *tuning.Host, changes []tuning
 	return apply.Run(cmd.Context(), h, changes, o)
 }
 
-func (c *changeFlags) tell(w io.Writer, out *apply.Outcome, notes []string) error {
-	doc := changed{Schema: changedSchema, Outcome: out, Notes: notes, Undo: []string{}}
+func (c *changeFlags) tell(w io.Writer, out *apply.Outcome, notes []string, p *isolate.Placement) error {
+	doc := changed{Schema: changedSchema, Outcome: out, Notes: notes, Undo: []string{}, Placement: p}
 	if notes == nil {
 		doc.Notes = []string{}
 	}

@@ -109,7 +109,7 @@ func (f *isolateFlags) run(cmd *cobra.Command, args []string) error {
 		if !f.asJSON {
 			notes = nil // they stand above
 		}
-		if err := f.tell(cmd.OutOrStdout(), out, notes); err != nil {
+		if err := f.tell(cmd.OutOrStdout(), out, notes, p); err != nil {
 			return err
 		}
 	}
