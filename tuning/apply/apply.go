@@ -1,6 +1,7 @@
 package apply
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -386,7 +387,7 @@ func (o *Outcome) Text(w io.Writer) error {
 		if s.State == Already {
 			continue
 		}
-		fmt.Fprintf(&b, "%-8s %s  %-20s %s", s.State, s.Risk, s.Check, printable(s.Command))
+		fmt.Fprintf(&b, "%-8s %s  %-20s %s", s.State, s.Risk, s.Check, printable(cmp.Or(s.Command, label(&s.Change)+" "+s.Value)))
 		switch {
 		case s.State == Refused || s.State == Held:
 		case s.Reboot:
