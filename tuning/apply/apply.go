@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -25,7 +26,7 @@ type Options struct {
 	KeepGoing bool
 	Confirm   time.Duration // how long network changes wait for Confirm. The default is 30 s; negative: they need none.
 	// Guard is the command that undoes network changes; folder, root and the time are appended. It has to call Guard.
-	// The default is this program's own file with the argument "deadman".
+	// The default is this program's own file with the argument "deadman"; a test binary has none, for it would start its tests.
 	Guard       []string
 	Dir         string        // journal, lock and snapshots, below the host's root. The default is /var/lib/ticktune.
 	CarrierWait time.Duration // how long an interface may take to come back. The default is 10 s.
@@ -33,6 +34,9 @@ type Options struct {
 
 	fault func(point string, e *Entry) error // tests: called at each step; its error is the step's
 }
+
+// SelfGuard is this program as its own guard, if it calls Guard for its argument "deadman".
+var SelfGuard = []string{"/proc/self/exe", "deadman"}
 
 // DefaultDir is where journal, lock and snapshots are.
 const DefaultDir = "/var/lib/ticktune"
@@ -44,8 +48,8 @@ func (o Options) withDefaults() Options {
 	if o.Confirm == 0 {
 		o.Confirm = 30 * time.Second
 	}
-	if len(o.Guard) == 0 {
-		o.Guard = []string{"/proc/self/exe", "deadman"}
+	if self, err := os.Executable(); len(o.Guard) == 0 && err == nil && !strings.HasSuffix(self, ".test") {
+		o.Guard = SelfGuard
 	}
 	if o.Dir == "" {
 		o.Dir = DefaultDir

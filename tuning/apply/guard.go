@@ -46,6 +46,9 @@ func (m *machine) guardLives() bool {
 
 // startGuard starts the guard's process and waits until it is ready. stop ends it: the run undid its changes itself.
 func startGuard(m *machine, o *Options) (stop func(), err error) {
+	if len(o.Guard) == 0 {
+		return nil, errors.New("no program is named (Options.Guard)")
+	}
 	ready, child, err := os.Pipe()
 	if err != nil {
 		return nil, err
