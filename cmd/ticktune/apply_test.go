@@ -191,13 +191,27 @@ func TestApplyUnprivileged(t *testing.T) {
 	if err := os.Chmod(dir, 0o755); err != nil {
 		t.Fatal(err)
 	}
+	if err := os.Mkdir(state, 0o700); err != nil { // root's
+		t.Fatal(err)
+	}
+	if code, out := asNobody(dir, state, "plan", "--only", "kern.vmstat"); code != tuning.ExitOK {
+		t.Errorf("plan: exit %d\n%s", code, out)
+	}
 	for _, args := range [][]string{{"apply", "--only", "kern.vmstat", "--yes"}, {"snapshot"}, {"revert", "--all"}, {"confirm"}} {
-		cmd := exec.Command(filepath.Join(dir, "ticktune"), append(args, "--state", state)...)
-		cmd.Env, cmd.Dir = append(os.Environ(), asProgram+"=1"), "/"
-		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 65534, Gid: 65534}}
-		out, _ := cmd.CombinedOutput()
-		if code := cmd.ProcessState.ExitCode(); code != tuning.ExitPrivilege || !strings.Contains(string(out), "needs root") {
+		if code, out := asNobody(dir, state, args...); code != tuning.ExitPrivilege || !strings.Contains(out, "needs root") {
 			t.Errorf("%v: exit %d, want %d\n%s", args, code, tuning.ExitPrivilege, out)
 		}
 	}
+}
+
+// asNobody starts the program of a folder as nobody.
+func asNobody(dir, state string, args ...string) (code int, out string) {
+	cmd := exec.Command(filepath.Join(dir, "ticktune"), append(args, "--state", state)...)
+	cmd.Env, cmd.Dir = append(os.Environ(), asProgram+"=1"), "/"
+	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 65534, Gid: 65534}}
+	text, err := cmd.CombinedOutput()
+	if cmd.ProcessState == nil {
+		return -1, err.Error()
+	}
+	return cmd.ProcessState.ExitCode(), string(text)
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -137,7 +138,9 @@ func Run(ctx context.Context, h *tuning.Host, changes []tuning.Change, o Options
 	defer func() { h.Refresh(time.Now()) }()
 	if o.DryRun {
 		j, err := m.readJournal()
-		if err != nil {
+		if errors.Is(err, fs.ErrPermission) {
+			j = &journal{} // who may not read it may still plan
+		} else if err != nil {
 			return nil, err
 		}
 		if i := slices.IndexFunc(j.runs, func(r past) bool { return r.Ended == "" }); i >= 0 {
@@ -219,17 +222,22 @@ func (r *run) do(ctx context.Context) (err error) {
 	stop := func() {}
 	if guarded {
 		if stop, err = startGuard(r.m, r.o); err != nil {
+			r.skip()
 			return errors.Join(fmt.Errorf("network changes need a guard, and it does not start: %w", err), r.j.end(r.out.Run, "nothing done"))
 		}
 		r.out.ConfirmS = r.o.Confirm.Seconds()
 	}
 	if err := r.keepBoot(); err != nil {
 		stop()
+		r.skip()
 		return errors.Join(fmt.Errorf("a copy of the boot loader's files comes before changes: %w", err), r.j.end(r.out.Run, "nothing done"))
 	}
 	if err := r.steps(ctx); err != nil {
-		stop()
-		return r.back(err)
+		// Until all is as before the guard stays: it is there should this process die, and tries again what is stuck.
+		if err = r.back(err); !errors.Is(err, ErrStuck) {
+			stop()
+		}
+		return err
 	}
 	return r.j.end(r.out.Run, "kept")
 }
@@ -261,6 +269,15 @@ func (r *run) steps(ctx context.Context) error {
 			return err
 		}
 		if err := r.step(ctx, s); err != nil {
+			if s.ended(err) {
+				s.State, s.Reason = Already, taskGone
+				if s.ID != 0 {
+					if err := r.j.note(void, s.ID, taskGone); err != nil {
+						return err
+					}
+				}
+				continue
+			}
 			s.Reason = err.Error()
 			if s.State = Failed; r.o.KeepGoing && r.asBefore(s) {
 				continue
@@ -286,7 +303,19 @@ func (r *run) step(ctx context.Context, s *Step) error {
 		return err
 	}
 	s.ID = e.ID
-	return r.m.put(ctx, s.place, e, e.New, s.NIC)
+	return r.m.put(ctx, s.place, e, e.New, nicOf(&s.Change))
+}
+
+const taskGone = "the task is gone"
+
+// ended says whether a step failed because its task came to its end, which tasks do: that is no failure of the run.
+func (s *Step) ended(err error) bool {
+	t, ok := s.place.(interface{ born() (string, error) })
+	if !ok || !gone(err) {
+		return false
+	}
+	mark, err := t.born()
+	return gone(err) || err == nil && mark != s.mark
 }
 
 // asBefore says whether a step that failed left things as they were; then the journal forgets it.
@@ -318,6 +347,9 @@ func (r *run) verify() error {
 				}
 				continue
 			}
+			if s.ended(err) {
+				continue
+			}
 			if good = false; last {
 				return fmt.Errorf("%s: another change put it back to %s", label(&s.Change), now)
 			}
@@ -332,13 +364,18 @@ func (r *run) verify() error {
 	return nil
 }
 
-// back undoes what the run did.
-func (r *run) back(cause error) error {
+// skip is for what is not tried any more.
+func (r *run) skip() {
 	for i := range r.out.Steps {
 		if r.out.Steps[i].State == Planned {
 			r.out.Steps[i].State = Skipped
 		}
 	}
+}
+
+// back undoes what the run did.
+func (r *run) back(cause error) error {
+	r.skip()
 	undo := r.m.undo(r.j, r.j.of(r.out.Run), anyBoot)
 	stuck := false
 	for i := range r.out.Steps {

@@ -88,7 +88,11 @@ func (m *machine) grubPlace(name string) place {
 			key, v, _ := strings.Cut(l, "=")
 			return v, ok1 && ok2 && key == name
 		},
-		effect: func(v Value) error { return m.inGrub(name, v) }}
+		effect: func(v Value) error { return m.inGrub(name, v) },
+		traces: func(v Value) bool { // a tool that does not work must not keep from setting back what it never got to see
+			text, err := m.text(grubConfig)
+			return err != nil || slices.Contains(strings.Fields(text), argument(name, v.Text))
+		}}
 }
 
 // inGrub looks for a parameter in what update-grub made.

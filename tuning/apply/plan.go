@@ -150,7 +150,7 @@ func (m *machine) weigh(s *Step, v *rivals) {
 	}
 	if s.Was, err = s.place.read(); err != nil {
 		if errors.Is(err, unix.ESRCH) {
-			s.State, s.Reason = Already, "the task is gone"
+			s.State, s.Reason = Already, taskGone
 			return
 		}
 		refuse("cannot be read: %v", withoutRoot(err))
@@ -158,7 +158,7 @@ func (m *machine) weigh(s *Step, v *rivals) {
 	}
 	if t, ok := s.place.(*taskPlace); ok {
 		if s.mark, err = t.born(); err != nil {
-			s.State, s.Reason = Already, "the task is gone"
+			s.State, s.Reason = Already, taskGone
 			return
 		}
 	}

@@ -117,7 +117,7 @@ func realChild() int {
 		}
 		return b.String()
 	}
-	o := Options{Dir: os.Getenv(envReal), MaxRisk: tuning.R2, Confirm: -1}
+	o := Options{Dir: os.Getenv(envReal), MaxRisk: tuning.R2, Confirm: -1, Guard: SelfGuard}
 	before := look()
 	out, err := Run(context.Background(), h, changes, o)
 	if err != nil || out.Count(Done)+out.Count(Already) != len(changes) || out.Count(Done) < len(changes)-2 {

@@ -1,6 +1,7 @@
 package apply
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -231,6 +232,16 @@ func TestSnapshots(t *testing.T) {
 	}
 	if names, err := Snapshots(h, o); err != nil || !slices.Contains(names, "a") || len(names) != 3 {
 		t.Errorf("%v %v", names, err)
+	}
+	dir := filepath.Join(h.Root, DefaultDir, "snapshots")
+	for i := range 2 * keptSnapshots {
+		if err := os.WriteFile(filepath.Join(dir, fmt.Sprintf("20200101T000000-%d.json", 1000+i)), []byte("{}"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	do(t, h, h.Run(tuning.Select{Only: []string{"kern.numa_balancing"}}).Changes(), o)
+	if names, err := Snapshots(h, o); err != nil || len(names) != keptSnapshots+2 || !slices.Contains(names, "a") || slices.Contains(names, "20200101T000000-1000") {
+		t.Errorf("%d snapshots are kept: %v (%v)", len(names), names, err)
 	}
 	if _, err := Diff(h, "a", "none", o); err == nil || !strings.Contains(err.Error(), "there are: ") {
 		t.Error(err)

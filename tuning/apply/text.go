@@ -37,8 +37,11 @@ type entryPlace struct {
 	tool    string
 	valid   func(string) error
 	effect  func(Value) error
+	traces  func(Value) bool                     // whether the tool made something of it; nil: it may have
 	command func(value string) (do, undo string) // in a shell; nil: as the change says
 }
+
+func (p *entryPlace) made(v Value) bool { return p.traces == nil || p.traces(v) }
 
 func (p *entryPlace) shell(value string) (do, undo string) {
 	if p.command == nil {
