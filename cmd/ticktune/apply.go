@@ -93,7 +93,7 @@ func (f *applyFlags) run(cmd *cobra.Command) error {
 	if err != nil || risk == tuning.R0 {
 		return usage(fmt.Errorf("--max-risk %q, want r1 to r4", f.maxRisk))
 	}
-	f.MaxRisk = risk
+	f.MaxRisk, f.Guard = risk, apply.SelfGuard
 	if cmd.Flags().Changed("confirm-within") {
 		if f.Confirm < 0 {
 			return usage(fmt.Errorf("--confirm-within %s is negative", f.Confirm))

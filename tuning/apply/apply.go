@@ -1,10 +1,13 @@
 package apply
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -24,7 +27,7 @@ type Options struct {
 	KeepGoing bool
 	Confirm   time.Duration // how long network changes wait for Confirm. The default is 30 s; negative: they need none.
 	// Guard is the command that undoes network changes; folder, root and the time are appended. It has to call Guard.
-	// The default is this program's own file with the argument "deadman".
+	// The default is this program's own file with the argument "deadman"; a test binary has none, for it would start its tests.
 	Guard       []string
 	Dir         string        // journal, lock and snapshots, below the host's root. The default is /var/lib/ticktune.
 	CarrierWait time.Duration // how long an interface may take to come back. The default is 10 s.
@@ -32,6 +35,9 @@ type Options struct {
 
 	fault func(point string, e *Entry) error // tests: called at each step; its error is the step's
 }
+
+// SelfGuard is this program as its own guard, if it calls Guard for its argument "deadman".
+var SelfGuard = []string{"/proc/self/exe", "deadman"}
 
 // DefaultDir is where journal, lock and snapshots are.
 const DefaultDir = "/var/lib/ticktune"
@@ -43,8 +49,8 @@ func (o Options) withDefaults() Options {
 	if o.Confirm == 0 {
 		o.Confirm = 30 * time.Second
 	}
-	if len(o.Guard) == 0 {
-		o.Guard = []string{"/proc/self/exe", "deadman"}
+	if self, err := os.Executable(); len(o.Guard) == 0 && err == nil && !strings.HasSuffix(self, ".test") {
+		o.Guard = SelfGuard
 	}
 	if o.Dir == "" {
 		o.Dir = DefaultDir
@@ -132,7 +138,9 @@ func Run(ctx context.Context, h *tuning.Host, changes []tuning.Change, o Options
 	defer func() { h.Refresh(time.Now()) }()
 	if o.DryRun {
 		j, err := m.readJournal()
-		if err != nil {
+		if errors.Is(err, fs.ErrPermission) {
+			j = &journal{} // who may not read it may still plan
+		} else if err != nil {
 			return nil, err
 		}
 		if i := slices.IndexFunc(j.runs, func(r past) bool { return r.Ended == "" }); i >= 0 {
@@ -214,17 +222,22 @@ func (r *run) do(ctx context.Context) (err error) {
 	stop := func() {}
 	if guarded {
 		if stop, err = startGuard(r.m, r.o); err != nil {
+			r.skip()
 			return errors.Join(fmt.Errorf("network changes need a guard, and it does not start: %w", err), r.j.end(r.out.Run, "nothing done"))
 		}
 		r.out.ConfirmS = r.o.Confirm.Seconds()
 	}
 	if err := r.keepBoot(); err != nil {
 		stop()
+		r.skip()
 		return errors.Join(fmt.Errorf("a copy of the boot loader's files comes before changes: %w", err), r.j.end(r.out.Run, "nothing done"))
 	}
 	if err := r.steps(ctx); err != nil {
-		stop()
-		return r.back(err)
+		// Until all is as before the guard stays: it is there should this process die, and tries again what is stuck.
+		if err = r.back(err); !errors.Is(err, ErrStuck) {
+			stop()
+		}
+		return err
 	}
 	return r.j.end(r.out.Run, "kept")
 }
@@ -256,6 +269,15 @@ func (r *run) steps(ctx context.Context) error {
 			return err
 		}
 		if err := r.step(ctx, s); err != nil {
+			if s.ended(err) {
+				s.State, s.Reason = Already, taskGone
+				if s.ID != 0 {
+					if err := r.j.note(void, s.ID, taskGone); err != nil {
+						return err
+					}
+				}
+				continue
+			}
 			s.Reason = err.Error()
 			if s.State = Failed; r.o.KeepGoing && r.asBefore(s) {
 				continue
@@ -281,7 +303,19 @@ func (r *run) step(ctx context.Context, s *Step) error {
 		return err
 	}
 	s.ID = e.ID
-	return r.m.put(ctx, s.place, e, e.New, s.NIC)
+	return r.m.put(ctx, s.place, e, e.New, nicOf(&s.Change))
+}
+
+const taskGone = "the task is gone"
+
+// ended says whether a step failed because its task came to its end, which tasks do: that is no failure of the run.
+func (s *Step) ended(err error) bool {
+	t, ok := s.place.(interface{ born() (string, error) })
+	if !ok || !gone(err) {
+		return false
+	}
+	mark, err := t.born()
+	return gone(err) || err == nil && mark != s.mark
 }
 
 // asBefore says whether a step that failed left things as they were; then the journal forgets it.
@@ -313,6 +347,9 @@ func (r *run) verify() error {
 				}
 				continue
 			}
+			if s.ended(err) {
+				continue
+			}
 			if good = false; last {
 				return fmt.Errorf("%s: another change put it back to %s", label(&s.Change), now)
 			}
@@ -327,13 +364,18 @@ func (r *run) verify() error {
 	return nil
 }
 
-// back undoes what the run did.
-func (r *run) back(cause error) error {
+// skip is for what is not tried any more.
+func (r *run) skip() {
 	for i := range r.out.Steps {
 		if r.out.Steps[i].State == Planned {
 			r.out.Steps[i].State = Skipped
 		}
 	}
+}
+
+// back undoes what the run did.
+func (r *run) back(cause error) error {
+	r.skip()
 	undo := r.m.undo(r.j, r.j.of(r.out.Run), anyBoot)
 	stuck := false
 	for i := range r.out.Steps {
@@ -386,7 +428,7 @@ func (o *Outcome) Text(w io.Writer) error {
 		if s.State == Already {
 			continue
 		}
-		fmt.Fprintf(&b, "%-8s %s  %-20s %s", s.State, s.Risk, s.Check, printable(s.Command))
+		fmt.Fprintf(&b, "%-8s %s  %-20s %s", s.State, s.Risk, s.Check, printable(cmp.Or(s.Command, label(&s.Change)+" "+s.Value)))
 		switch {
 		case s.State == Refused || s.State == Held:
 		case s.Reboot:

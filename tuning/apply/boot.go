@@ -88,7 +88,11 @@ func (m *machine) grubPlace(name string) place {
 			key, v, _ := strings.Cut(l, "=")
 			return v, ok1 && ok2 && key == name
 		},
-		effect: func(v Value) error { return m.inGrub(name, v) }}
+		effect: func(v Value) error { return m.inGrub(name, v) },
+		traces: func(v Value) bool { // a tool that does not work must not keep from setting back what it never got to see
+			text, err := m.text(grubConfig)
+			return err != nil || slices.Contains(strings.Fields(text), argument(name, v.Text))
+		}}
 }
 
 // inGrub looks for a parameter in what update-grub made.
@@ -100,6 +104,11 @@ func (m *machine) inGrub(name string, v Value) error {
 	if err != nil {
 		return err
 	}
+	return inGrubConfig(text, argument(name, v.Text))
+}
+
+// inGrubConfig wants a word in each line that starts a kernel, but for recovery.
+func inGrubConfig(text, word string) error {
 	found := 0
 	for l := range strings.Lines(text) {
 		f := strings.Fields(l)
@@ -107,8 +116,8 @@ func (m *machine) inGrub(name string, v Value) error {
 			!strings.Contains(l, "root=") {
 			continue
 		}
-		if !slices.Contains(f, argument(name, v.Text)) {
-			return fmt.Errorf("%s does not have %s for %s: are files of /etc/default/grub.d read at all?", grubConfig, argument(name, v.Text), f[min(1, len(f)-1)])
+		if !slices.Contains(f, word) {
+			return fmt.Errorf("%s does not have %s for %s: are files of /etc/default/grub.d read at all?", grubConfig, word, f[min(1, len(f)-1)])
 		}
 		found++
 	}
@@ -144,36 +153,43 @@ func (p *grubbyPlace) accepts(text string) error { return validBoot(text) }
 // entry is one of the Boot Loader Specification's.
 type entry struct{ file, kernel, options string }
 
+// parseEntry reads an entry's text; env is what GRUB has for $kernelopts.
+func parseEntry(name, text, env string) entry {
+	e := entry{file: name}
+	for l := range strings.Lines(text) {
+		key, rest, _ := strings.Cut(strings.TrimSpace(l), " ")
+		switch key {
+		case "linux":
+			if e.kernel = strings.TrimSpace(rest); !strings.HasPrefix(e.kernel, "/boot/") {
+				e.kernel = path.Join("/boot", e.kernel)
+			}
+		case "options":
+			e.options = strings.TrimSpace(rest)
+		}
+	}
+	for l := range strings.Lines(env) {
+		if opts, ok := strings.CutPrefix(strings.TrimSpace(l), "kernelopts="); ok && strings.Count(e.options, "$kernelopts") == 1 {
+			e.options = strings.Replace(e.options, "$kernelopts", opts, 1)
+		}
+	}
+	return e
+}
+
 func (p *grubbyPlace) entries() (normal, rescue []entry, err error) {
 	files, _ := filepath.Glob(p.m.dir(blsEntries))
 	for _, f := range files {
-		e := entry{file: filepath.Base(f)}
-		text, err := p.m.text(path.Join(path.Dir(blsEntries), e.file))
+		name := filepath.Base(f)
+		text, err := p.m.text(path.Join(path.Dir(blsEntries), name))
 		if err != nil {
 			return nil, nil, err
 		}
-		for l := range strings.Lines(text) {
-			key, rest, _ := strings.Cut(strings.TrimSpace(l), " ")
-			switch key {
-			case "linux":
-				if e.kernel = strings.TrimSpace(rest); !strings.HasPrefix(e.kernel, "/boot/") {
-					e.kernel = path.Join("/boot", e.kernel)
-				}
-			case "options":
-				e.options = strings.TrimSpace(rest)
-			}
-		}
-		if strings.Contains(e.options, "$kernelopts") {
-			env, err := p.m.text("/boot/grub2/grubenv")
-			if err != nil {
+		env := ""
+		if strings.Contains(text, "$kernelopts") {
+			if env, err = p.m.text("/boot/grub2/grubenv"); err != nil {
 				return nil, nil, err
 			}
-			for l := range strings.Lines(env) {
-				if opts, ok := strings.CutPrefix(strings.TrimSpace(l), "kernelopts="); ok {
-					e.options = strings.ReplaceAll(e.options, "$kernelopts", opts)
-				}
-			}
 		}
+		e := parseEntry(name, text, env)
 		if strings.Contains(e.file, "rescue") {
 			rescue = append(rescue, e)
 		} else {
@@ -297,9 +313,18 @@ func (p *wordPlace) write(v Value) error {
 	if err != nil {
 		return err
 	}
-	now, err := one(tuning.ParseCommandLine(text), p.name)
-	if err != nil {
+	then, err := setWord(text, p.name, v)
+	if err != nil || then == text {
 		return err
+	}
+	return p.m.replace(kernelLine, then, 0o644)
+}
+
+// setWord sets a parameter in a command line, or takes it out; all else stays as it is written.
+func setWord(text, name string, v Value) (string, error) {
+	now, err := one(tuning.ParseCommandLine(text), name)
+	if err != nil {
+		return "", err
 	}
 	kernel, rest := text, ""
 	if i := strings.Index(text, " -- "); i >= 0 { // what follows is init's
@@ -308,20 +333,25 @@ func (p *wordPlace) write(v Value) error {
 		kernel = strings.TrimRight(text, " \n")
 		rest = text[len(kernel):]
 	}
-	word := " " + argument(p.name, now.Text)
-	switch i := wordIndex(kernel, word); {
-	case now.There && i < 0:
-		return errUnknown(p.name + " in " + kernelLine + " is written in a way that cannot be changed")
+	word := " " + argument(name, now.Text)
+	i := -1
+	if now.There {
+		if i = wordIndex(kernel, word); i < 0 {
+			return "", errUnknown(name + " in " + kernelLine + " is written in a way that cannot be changed")
+		}
+	}
+	switch {
 	case now.There && v.There:
-		kernel = kernel[:i] + " " + argument(p.name, v.Text) + kernel[i+len(word):]
+		kernel = kernel[:i] + " " + argument(name, v.Text) + kernel[i+len(word):]
 	case now.There:
 		kernel = kernel[:i] + kernel[i+len(word):]
 	case v.There:
-		kernel += " " + argument(p.name, v.Text)
-	default:
-		return nil
+		kernel += " " + argument(name, v.Text)
 	}
-	return p.m.replace(kernelLine, kernel+rest, 0o644)
+	if then, err := one(tuning.ParseCommandLine(kernel+rest), name); err != nil || then != v {
+		return "", errUnknown(kernelLine + " is written in a way that cannot be changed")
+	}
+	return kernel + rest, nil
 }
 
 // wordIndex finds a word with the blank before it; -1: it is not there. The first word of a line has none, and is found as

@@ -89,6 +89,8 @@ type journal struct {
 	last    int     // the highest number of an entry
 }
 
+const journalFile = "journal.jsonl"
+
 // maxJournal bounds it, in bytes: some 200,000 changes.
 const maxJournal = 128 << 20
 
@@ -103,7 +105,7 @@ func (m *machine) open() (*journal, error) {
 		return nil, err
 	}
 	j := &journal{lock: lock}
-	name := filepath.Join(dir, "journal.jsonl")
+	name := filepath.Join(dir, journalFile)
 	if j.f, err = os.OpenFile(name, os.O_RDWR|os.O_CREATE|os.O_APPEND, 0o600); err != nil {
 		return nil, errors.Join(err, lock.Close())
 	}
@@ -158,7 +160,7 @@ func (j *journal) load(name string) error {
 
 // readJournal reads without the lock and changes nothing: for those who only look. There may be none.
 func (m *machine) readJournal() (*journal, error) {
-	name := filepath.Join(m.o.Dir, "journal.jsonl")
+	name := filepath.Join(m.o.Dir, journalFile)
 	b, err := os.ReadFile(m.dir(name))
 	if errors.Is(err, fs.ErrNotExist) {
 		return &journal{}, nil

@@ -114,10 +114,16 @@ func (v *rivals) cores(c *tuning.Change) string {
 	var taken tuning.CPUs
 	switch {
 	case c.Kind == tuning.CommandLine && (c.Target == "isolcpus" || c.Target == "nohz_full"):
-		var err error
-		if taken, _, err = tuning.ParseBootCPUs(c.Value, h.Possible()); err != nil {
+		set, flags, err := tuning.ParseBootCPUs(c.Value, h.Possible())
+		if err != nil {
 			return "not understood: " + err.Error()
 		}
+		for _, f := range flags {
+			if f != "domain" && f != "managed_irq" && f != "nohz" {
+				return fmt.Sprintf("not understood: %q in %s", f, c.Target)
+			}
+		}
+		taken = set
 	case len(v.offline) > 0 && slices.Contains(v.offline, firstOf(switchedOff(c))):
 		taken = v.offline
 	case c.Kind == tuning.Systemd && strings.HasSuffix(c.Key, ".AllowedCPUs"):
@@ -309,7 +315,9 @@ func (m *machine) own(all map[string]string, nic, what string, depth int) {
 	if depth > most {
 		return
 	}
-	all[nic] = what
+	if all[nic] == "" {
+		all[nic] = what
+	}
 	lower, _ := filepath.Glob(m.dir("/sys/class/net/" + nic + "/lower_*"))
 	for _, l := range lower {
 		m.own(all, strings.TrimPrefix(filepath.Base(l), "lower_"), what, depth+1)
@@ -327,8 +335,14 @@ func (m *machine) routes() (all []route) {
 	if m.real {
 		net = "/proc/thread-self/net/" // of the namespace we are in
 	}
-	text, _ := m.text(net + "route")
-	for l := range strings.Lines(text) {
+	v4, _ := m.text(net + "route")
+	v6, _ := m.text(net + "ipv6_route")
+	return parseRoutes(v4, v6)
+}
+
+// parseRoutes reads both of the kernel's tables; lines that are none are left out.
+func parseRoutes(v4, v6 string) (all []route) {
+	for l := range strings.Lines(v4) {
 		f := strings.Fields(l)
 		if len(f) < 8 {
 			continue
@@ -346,8 +360,7 @@ func (m *machine) routes() (all []route) {
 		}
 		all = append(all, route{netip.PrefixFrom(netip.AddrFrom4(a), bits), f[0]})
 	}
-	text, _ = m.text(net + "ipv6_route")
-	for l := range strings.Lines(text) {
+	for l := range strings.Lines(v6) {
 		f := strings.Fields(l)
 		if len(f) < 10 || f[9] == "lo" {
 			continue

@@ -37,8 +37,11 @@ type entryPlace struct {
 	tool    string
 	valid   func(string) error
 	effect  func(Value) error
+	traces  func(Value) bool                     // whether the tool made something of it; nil: it may have
 	command func(value string) (do, undo string) // in a shell; nil: as the change says
 }
+
+func (p *entryPlace) made(v Value) bool { return p.traces == nil || p.traces(v) }
 
 func (p *entryPlace) shell(value string) (do, undo string) {
 	if p.command == nil {
@@ -81,6 +84,14 @@ func (p *entryPlace) lines() ([]string, error) {
 		return nil, nil
 	} else if err != nil {
 		return nil, err
+	}
+	return p.split(text)
+}
+
+// split refuses what an entry cannot be put into and taken out of without a trace.
+func (p *entryPlace) split(text string) ([]string, error) {
+	if p.section != "" && !strings.HasPrefix(text, header) {
+		return nil, fmt.Errorf("%s is there, and is not ticktune's: put it there by hand", p.file)
 	}
 	if text != "" && !strings.HasSuffix(text, "\n") {
 		return nil, fmt.Errorf("%s does not end with a line break: it is not as ticktune left it", p.file)
@@ -137,56 +148,65 @@ func (p *entryPlace) write(v Value) error {
 	if err != nil {
 		return err
 	}
+	if i, _, _ := p.find(lines); i < 0 && !v.There {
+		return nil
+	}
+	text, keep := p.edit(lines, v)
+	if !keep {
+		if err := p.m.o.fault("rename", nil); err != nil {
+			return err
+		}
+		if err := os.Remove(p.m.dir(p.file)); err != nil {
+			return err
+		}
+		return syncDir(filepath.Dir(p.m.dir(p.file)))
+	}
+	if err := os.MkdirAll(p.m.dir(path.Dir(p.file)), 0o755); err != nil {
+		return err
+	}
+	return p.m.replace(p.file, text, 0o644)
+}
+
+// edit gives what the file will be; keep is false when nothing of it is left. nil lines: there is no file.
+func (p *entryPlace) edit(lines []string, v Value) (text string, keep bool) {
 	i, _, at := p.find(lines)
 	switch {
 	case !v.There && i < 0:
-		return nil
+		return strings.Join(lines, ""), lines != nil
 	case !v.There:
 		from := i
 		if i > 0 && p.ours(lines[i-1]) {
 			from--
 		}
-		lines = slices.Delete(lines, from, i+1)
-		return p.shrink(lines)
+		lines = p.shrink(slices.Delete(lines, from, i+1))
+		text = strings.Join(lines, "")
+		return text, text != header+p.head
 	case i >= 0:
 		lines[i] = p.line(v.Text) + "\n"
-	default:
-		if lines == nil {
-			lines = slices.Collect(strings.Lines(header + p.head))
-			_, _, at = p.find(lines)
-		}
-		if at < 0 {
-			lines = append(lines, p.section+"\n")
-			at = len(lines)
-		}
-		lines = slices.Insert(lines, at, "# "+p.check+": "+p.name+"\n", p.line(v.Text)+"\n")
+		return strings.Join(lines, ""), true
 	}
-	if err := os.MkdirAll(p.m.dir(path.Dir(p.file)), 0o755); err != nil {
-		return err
+	if lines == nil {
+		lines = slices.Collect(strings.Lines(header + p.head))
+		_, _, at = p.find(lines)
 	}
-	return p.m.replace(p.file, strings.Join(lines, ""), 0o644)
+	if at < 0 {
+		lines = append(lines, p.section+"\n")
+		at = len(lines)
+	}
+	return strings.Join(slices.Insert(lines, at, "# "+p.check+": "+p.name+"\n", p.line(v.Text)+"\n"), ""), true
 }
 
-// shrink writes what is left; of a file of ours without entries, and of its sections without any, nothing is.
-func (p *entryPlace) shrink(lines []string) error {
-	if len(lines) > 0 && lines[0] == header {
-		start := len(slices.Collect(strings.Lines(header + p.head)))
-		for n := len(lines) - 1; n >= start; n-- {
-			if strings.HasPrefix(lines[n], "[") && (n+1 == len(lines) || strings.HasPrefix(lines[n+1], "[")) {
-				lines = slices.Delete(lines, n, n+1)
-			}
-		}
-		if strings.Join(lines, "") == header+p.head {
-			if err := p.m.o.fault("rename", nil); err != nil {
-				return err
-			}
-			if err := os.Remove(p.m.dir(p.file)); err != nil {
-				return err
-			}
-			return syncDir(filepath.Dir(p.m.dir(p.file)))
+// shrink takes sections without entries out of a file of ours.
+func (p *entryPlace) shrink(lines []string) []string {
+	if len(lines) == 0 || lines[0] != header {
+		return lines
+	}
+	for n := len(lines) - 1; n >= 1+strings.Count(p.head, "\n"); n-- {
+		if strings.HasPrefix(lines[n], "[") && (n+1 == len(lines) || strings.HasPrefix(lines[n+1], "[")) {
+			lines = slices.Delete(lines, n, n+1)
 		}
 	}
-	return p.m.replace(p.file, strings.Join(lines, ""), 0o644)
+	return lines
 }
 
 // temporaryOf is what a file is called until it is whole. No daemon reads that ending.
