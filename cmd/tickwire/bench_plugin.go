@@ -43,6 +43,7 @@ func pluginFigures() []pluginFigure {
 		{Name: "wide_row", What: "a row of 1,024 through a plugin that uses 128-bit instructions", of: func(f *pluginbench.Figures) float64 { return f.WideRow }},
 		{Name: "wide_over_native_row", What: "such a row above native", of: func(f *pluginbench.Figures) float64 { return f.WideOver }},
 		{Name: "one_row_batch", What: "a batch of one row, three columns touched", of: func(f *pluginbench.Figures) float64 { return f.OneRow }},
+		{Name: "copies_row", What: "of kernel_row: columns copied into the guest and back", of: func(f *pluginbench.Figures) float64 { return f.CopyRow }},
 		{Name: "call_with_fuel_row", What: "a row of the call alone, with fuel", of: func(f *pluginbench.Figures) float64 { return f.FuelRow }},
 		{Name: "call_without_fuel_row", What: "the same without fuel", of: func(f *pluginbench.Figures) float64 { return f.NoFuelRow }},
 		{Name: "fuel_row", What: "what fuel costs a row", of: func(f *pluginbench.Figures) float64 { return f.FuelRow - f.NoFuelRow }},

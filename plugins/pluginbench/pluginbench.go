@@ -38,6 +38,7 @@ type Figures struct {
 	WideRow     float64 `json:"wide_row_ns"` // as KernelRow, through a plugin that uses 128-bit instructions
 	WideOver    float64 `json:"wide_over_native_row_ns"`
 	OneRow      float64 `json:"one_row_batch_ns"` // a pass of one row through the kernel
+	CopyRow     float64 `json:"copies_row_ns"`    // of KernelRow: price and size into the guest, price back, row_ctl cleared
 	FuelRow     float64 `json:"call_with_fuel_row_ns"`
 	NoFuelRow   float64 `json:"call_without_fuel_row_ns"` // the call alone, of the module as it was before it was instrumented
 	SwapP50     float64 `json:"swap_p50_ns"`              // a pass's way to a new chain, while passes go on
@@ -117,6 +118,17 @@ func Run(o Options) (f Figures, err error) {
 	if s := wideChain.Stats()[0]; s.Traps+s.Errors+s.Bypassed > 0 {
 		return f, fmt.Errorf("pluginbench: the wide kernel failed: %+v", s)
 	}
+	guest := new(struct {
+		price [Rows]int64
+		size  [Rows]uint64
+		ctl   [Rows]byte
+	})
+	f.CopyRow = least(o.Time, func() {
+		clear(guest.ctl[:])
+		copy(guest.price[:], b.Price[:Rows])
+		copy(guest.size[:], b.Size[:Rows])
+		copy(b.Price[:Rows], guest.price[:])
+	}) / Rows
 	if f.FuelRow, f.NoFuelRow, err = fuel(o.Time); err != nil {
 		return f, err
 	}
