@@ -140,16 +140,22 @@ func contents(t *testing.T, file string) map[string]entry {
 	return entries(t, bytes.NewReader(out))
 }
 
+// commit is what git says of the tree's.
+func commit(t *testing.T, format string) string {
+	t.Helper()
+	out, err := exec.Command("git", "-C", tree, "log", "-1", "--format="+format).Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return strings.TrimSpace(string(out))
+}
+
 // commitTime is when the tree was committed: of every file of the packages.
 func commitTime(t *testing.T) time.Time {
 	t.Helper()
 	text := os.Getenv("SOURCE_DATE_EPOCH")
 	if text == "" {
-		out, err := exec.Command("git", "-C", tree, "log", "-1", "--format=%ct").Output()
-		if err != nil {
-			t.Fatal(err)
-		}
-		text = strings.TrimSpace(string(out))
+		text = commit(t, "%ct")
 	}
 	n, err := strconv.ParseInt(text, 10, 64)
 	if err != nil {
@@ -333,7 +339,7 @@ func TestPrograms(t *testing.T) {
 		args []string
 		want string
 	}{
-		{[]string{"tickwire", "version"}, "tickwire " + version + " "},
+		{[]string{"tickwire", "version"}, "tickwire " + version + " " + commit(t, "%H") + " "},
 		{[]string{"tickwire", "version"}, "with DuckDB"},
 		{[]string{"ticktune", "--version"}, version},
 		{[]string{"tickwire", "config", "check", root + "/etc/tickwire/tickwire.toml"}, "good: "},
