@@ -347,7 +347,7 @@ func TestServePlugins(t *testing.T) {
 	ctx, cancel := context.WithCancel(context.Background())
 	var log bytes.Buffer
 	done := make(chan error, 1)
-	go func() { done <- serve(ctx, cfg, slog.New(slog.NewTextHandler(&log, nil))) }()
+	go func() { done <- serve(ctx, cfg, nil, slog.New(slog.NewTextHandler(&log, nil))) }()
 	defer func() {
 		cancel()
 		if err := <-done; err != nil {

@@ -59,6 +59,7 @@ type laneRunner struct {
 	losses    losses        // the housekeeping's
 	undrained bool          // its definitions file could not be written just now: the beat's
 	export    exporter      // of what the lane counts: it copies the values itself
+	turned    uint64        // export.turns as Alive saw them: its caller's
 	kernel    exporter      // of what the kernel counts: the housekeeping's
 }
 
