@@ -17,6 +17,7 @@ import (
 	"github.com/tetratelabs/wazero/experimental"
 
 	"github.com/tickwire/tickwire/plugins/manifest"
+	"github.com/tickwire/tickwire/plugins/sign"
 	"github.com/tickwire/tickwire/plugins/wasm"
 )
 
@@ -24,6 +25,7 @@ import (
 type Options struct {
 	CacheDir string       // compiled modules are kept there, made with mode 0700: who can write there runs code in this process. "": compiled anew by each process
 	Policy   Policy       // what plugins may have
+	Trust    *sign.Policy // what it grants modules (files, environment), validated; whether they may load is its owner's to ask. The default is nothing
 	Log      *slog.Logger // what plugins say and what becomes of them. Written from a goroutine of the host's, never from a lane
 
 	// OnFailure is told of failed calls of chains, with the instance that died of it: to keep what it was given. On a goroutine of the chain's, not the lane.
@@ -99,6 +101,7 @@ func (p *Policy) pages(m *manifest.Manifest, lane bool) int {
 // Host compiles plugins. It may be used from several goroutines.
 type Host struct {
 	policy  Policy
+	trust   *sign.Policy // nil: nothing is granted
 	runtime wazero.Runtime
 	cache   wazero.CompilationCache // nil: none on disk
 	speaker *speaker
@@ -118,7 +121,7 @@ func New(o Options) (*Host, error) {
 	ctx := context.Background()
 	// Lines of debug information are wrong once the code is rewritten, and reading it is work that a hostile module sets.
 	config := wazero.NewRuntimeConfigCompiler().WithDebugInfoEnabled(false)
-	h := &Host{policy: o.Policy.filled(), metrics: map[string]*metrics{}, dead: o.OnFailure, mark: o.Mark, trace: o.Trace}
+	h := &Host{policy: o.Policy.filled(), trust: o.Trust, metrics: map[string]*metrics{}, dead: o.OnFailure, mark: o.Mark, trace: o.Trace}
 	if o.CacheDir != "" {
 		if err := private(o.CacheDir); err != nil {
 			return nil, err
@@ -189,6 +192,10 @@ func (h *Host) Compile(module []byte) (*Plugin, error) {
 		return nil, fmt.Errorf("plugins: %w", err)
 	}
 	p := &Plugin{host: h, manifest: m, digest: sha256.Sum256(module)}
+	if h.trust != nil {
+		p.granted = h.trust.Granted(module)
+		p.environ = p.granted.Environ()
+	}
 	fail := func(err error) (*Plugin, error) { return nil, fmt.Errorf("plugin %s %s: %w", m.Name, m.Version, err) }
 	switch most := h.policy.moduleBytes(m.WASI); {
 	case m.WASI && h.policy.RefuseWASI:

@@ -652,15 +652,7 @@ func TestGoGuest(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(dir, "go.mod"), []byte("module guest\n\ngo 1.24\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	cmd := exec.Command("go", "build", "-buildmode=c-shared", "-ldflags=-s -w", "-o", "guest.wasm", ".")
-	cmd.Dir, cmd.Env = dir, append(os.Environ(), "GOOS=wasip1", "GOARCH=wasm", "GOWORK=off", "GOFLAGS=")
-	if text, err := cmd.CombinedOutput(); err != nil {
-		t.Fatalf("%v\n%s", err, text)
-	}
-	code, err := os.ReadFile(filepath.Join(dir, "guest.wasm"))
-	if err != nil {
-		t.Fatal(err)
-	}
+	code := goModule(t, dir)
 	with := func(wasi string) []byte {
 		return appendManifest(code, `{"name": "go", "version": "1.0.0", "abi": 1, "wasi": `+wasi+`, "limits": {"max_rows": 64, "memory_pages": 1024}, "kinds": [{"kind": "transform", "custom": [{"name": "x", "type": "i64"}]}]}`)
 	}
@@ -687,6 +679,21 @@ func TestGoGuest(t *testing.T) {
 		text := book.String()
 		return strings.Contains(text, "the file: true the environment: 0") && strings.Contains(text, "arguments at 99") && strings.Contains(text, "panic: seven")
 	})
+}
+
+// goModule builds the Go program in a folder as a module.
+func goModule(t *testing.T, dir string) []byte {
+	t.Helper()
+	cmd := exec.Command("go", "build", "-buildmode=c-shared", "-ldflags=-s -w", "-o", "guest.wasm", ".")
+	cmd.Dir, cmd.Env = dir, append(os.Environ(), "GOOS=wasip1", "GOARCH=wasm", "GOWORK=off", "GOFLAGS=")
+	if text, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, text)
+	}
+	code, err := os.ReadFile(filepath.Join(dir, "guest.wasm"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return code
 }
 
 func appendManifest(module []byte, text string) []byte {
