@@ -90,7 +90,11 @@ func (g *guests) open(c *config.Plugins, log *slog.Logger) (err error) {
 			err = errors.Join(err, g.close())
 		}
 	}()
-	if g.host, err = plugins.New(plugins.Options{CacheDir: c.CacheDir, Log: log}); err != nil {
+	trust, err := c.Policy()
+	if err != nil {
+		return usageError{err}
+	}
+	if g.host, err = plugins.New(plugins.Options{CacheDir: c.CacheDir, Trust: &trust, Log: log}); err != nil {
 		return err
 	}
 	modules := lifecycle.NewModules(c)

@@ -270,6 +270,9 @@ func printLivePlugins(out io.Writer, s *lifecycle.Status) error {
 		if p.TakenOut {
 			fmt.Fprintf(out, "%s %s: TAKEN OUT: %s\n", p.Name, p.Version, strings.TrimPrefix(p.Note, "taken out "))
 		}
+		for _, line := range p.Granted {
+			fmt.Fprintf(out, "%s: granted: %s\n", p.Name, plain(line))
+		}
 		if len(p.Before) > 0 {
 			fmt.Fprintf(out, "%s: before it: %s\n", p.Name, strings.Join(p.Before, ", "))
 		}

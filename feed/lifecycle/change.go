@@ -252,6 +252,7 @@ type PluginStatus struct {
 	TakenOut bool           `json:"taken_out,omitempty"`
 	Note     string         `json:"note,omitempty"`
 	Params   map[string]any `json:"params,omitempty"`
+	Granted  []string       `json:"granted,omitempty"` // what the policy gives it beside its rows, in words
 	Lanes    []LaneStatus   `json:"lanes"`
 }
 

@@ -190,6 +190,7 @@ func (s *Set) Status() Status {
 		m, digest := e.now.plugin.Manifest(), e.now.plugin.Digest()
 		p := PluginStatus{
 			Name: m.Name, Version: m.Version, Source: e.spec.Source(), Digest: "sha256:" + hex.EncodeToString(digest[:]), Since: e.now.since, Params: e.spec.Params,
+			Granted: e.now.plugin.Granted().Lines(),
 		}
 		for _, v := range e.before {
 			p.Before = append(p.Before, v.plugin.Manifest().Version)

@@ -216,7 +216,11 @@ func (s *Set) compile(ctx context.Context, spec config.Plugin, module, params []
 		return nil, errStopped
 	}
 	if s.host == nil { // a feed without plugins needs no folder of theirs
-		o := plugins.Options{CacheDir: s.o.Config.CacheDir, Log: s.log}
+		trust, err := s.o.Config.Policy()
+		if err != nil {
+			return nil, err
+		}
+		o := plugins.Options{CacheDir: s.o.Config.CacheDir, Trust: &trust, Log: s.log}
 		if dir := s.o.Config.KeepFailures; dir != "" {
 			o.OnFailure = trial.Keep(dir, mostKept, s.log)
 		}
