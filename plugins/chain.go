@@ -19,7 +19,7 @@ type Stage struct {
 	Plugin *Plugin
 	Params []byte // as Manifest.Values gives them; nil: the defaults
 
-	MaxFailures int             // within Policy.FailureWindow take it out. The default is the policy's
+	MaxFailures int             // batches in a row that fail and so take it out. The default is the policy's
 	OnTrap      manifest.OnTrap // what becomes of a batch whose call failed. The default is the manifest's
 }
 

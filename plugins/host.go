@@ -44,7 +44,8 @@ type Policy struct {
 	Fuel          int64         // a call elsewhere, at most. The default is 40,000,000: some 0.1 s
 	InitFuel      int64         // _initialize, tw_init and the rest until an instance is ready, each. The default is 40,000,000
 	InitFuelWASI  int64         // the same with wasi, where a language's runtime starts. The default is 1,000,000,000
-	MaxFailures   int           // so many within FailureWindow take a plugin out. The default is 3
+	MaxFailures   int           // batches in a row that fail and so take a plugin out. The default is 3
+	MostFailures  int           // so many within FailureWindow take it out too, though others went well between: each is an instance made anew. The default is 20, or MaxFailures if that is more
 	FailureWindow time.Duration // The default is a minute
 	LogLines      int           // a second and plugin. The default is 100
 	ModuleBytes   int           // The default is 4 MiB, 16 MiB with wasi
@@ -65,6 +66,7 @@ func (p Policy) filled() Policy {
 	p.InitFuel = orElse(p.InitFuel, 40_000_000)
 	p.InitFuelWASI = orElse(p.InitFuelWASI, 1_000_000_000)
 	p.MaxFailures = orElse(p.MaxFailures, 3)
+	p.MostFailures = orElse(p.MostFailures, 20)
 	p.FailureWindow = orElse(p.FailureWindow, time.Minute)
 	p.LogLines = orElse(p.LogLines, 100)
 	return p
