@@ -25,6 +25,8 @@ type report struct {
 	dead  *Instance
 	err   error
 	out   bool
+	// packet that a parser failed on.
+	packet []byte
 }
 
 func (k *keeper) start(c *Chain) {
@@ -81,7 +83,11 @@ func (k *keeper) handle(c *Chain, r report) {
 	s.latest.Store(&line)
 	s.plugin.say(slog.LevelError, text, slog.String("error", r.err.Error()))
 	if c.host.dead != nil && r.dead != nil {
-		c.host.dead(Dead{Instance: r.dead, Unit: r.dead.judged, Rows: r.dead.judgedRows, Err: r.err})
+		d := Dead{Instance: r.dead, Unit: r.dead.judged, Rows: r.dead.judgedRows, Packet: r.packet, Err: r.err}
+		if c.reading != nil {
+			d.Unit, d.Rows = c.reading.unit, 0
+		}
+		c.host.dead(d)
 	}
 	if err := r.dead.Close(); err != nil {
 		s.plugin.say(slog.LevelError, "plugins: closing an instance", slog.String("error", err.Error()))

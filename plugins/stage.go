@@ -1,6 +1,7 @@
 package plugins
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"sync/atomic"
@@ -37,7 +38,7 @@ type stage struct {
 func (s *stage) build(st Stage, env Env, all *symbols) error {
 	m := st.Plugin.manifest
 	s.plugin, s.env, s.rows = st.Plugin, env, m.Limits.MaxRows
-	s.env.Params, s.env.Lane, s.env.Directory = st.Params, true, all.directory()
+	s.env.Params = st.Params
 	if s.transform >= 0 && writesSymbol(&m.Kinds[s.transform]) {
 		s.names = all.add()
 	}
@@ -179,7 +180,11 @@ func (s *stage) failed(c *Chain, k int, err error) {
 	}
 	dead := s.live
 	s.live = nil
-	c.keeper.report(report{stage: k, dead: dead, err: err, out: out})
+	r := report{stage: k, dead: dead, err: err, out: out}
+	if c.reading != nil {
+		r.packet = bytes.Clone(c.reading.packet)
+	}
+	c.keeper.report(r)
 }
 
 // bypass marks rows that the plugin did not handle.

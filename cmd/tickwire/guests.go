@@ -40,6 +40,10 @@ type guest struct {
 	spec   config.Plugin
 }
 
+func (p *guest) stage() plugins.Stage {
+	return plugins.Stage{Plugin: p.Plugin, Params: p.params, MaxFailures: p.spec.MaxFailures, OnTrap: manifest.OnTrap(p.spec.OnTrap)}
+}
+
 func (g *guests) flags(c *cobra.Command) {
 	f := c.Flags()
 	f.StringArrayVar(&g.paths, "plugin", nil, "plugin that rows pass, in the order given: a module, or the folder that it is in")
@@ -159,7 +163,7 @@ func (g *guests) load(modules *lifecycle.Modules, spec config.Plugin, used map[s
 func (g *guests) reads(o *process.CaptureOptions) (err error) {
 	for _, p := range g.loaded {
 		if unit := p.Unit(manifest.Parser, o.Protocol); unit >= 0 {
-			if g.parser, err = protocol.FromPlugin(p.Plugin, unit, p.params, false); err != nil {
+			if g.parser, err = protocol.FromPlugin(p.stage(), unit, false); err != nil {
 				return err
 			}
 			o.Plugin = g.parser
@@ -173,9 +177,7 @@ func (g *guests) reads(o *process.CaptureOptions) (err error) {
 func (g *guests) stages() (all []plugins.Stage) {
 	for _, p := range g.loaded {
 		if p.Unit(manifest.Transform, "") >= 0 || p.Unit(manifest.Validator, "") >= 0 {
-			all = append(all, plugins.Stage{
-				Plugin: p.Plugin, Params: p.params, MaxFailures: p.spec.MaxFailures, OnTrap: manifest.OnTrap(p.spec.OnTrap),
-			})
+			all = append(all, p.stage())
 		}
 	}
 	return all

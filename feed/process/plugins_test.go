@@ -285,7 +285,7 @@ func TestPluginProtocolOfACapture(t *testing.T) {
 	p, err := h.Compile(module)
 	must(t, err)
 	defer func() { must(t, p.Close()) }()
-	proto, err := protocol.FromPlugin(p, p.Unit(manifest.Parser, "acme"), nil, false)
+	proto, err := protocol.FromPlugin(plugins.Stage{Plugin: p}, p.Unit(manifest.Parser, "acme"), false)
 	must(t, err)
 	defer func() { must(t, proto.Close()) }()
 	path := filepath.Join(t.TempDir(), "20260105.acme.pcap")

@@ -40,7 +40,7 @@ func spoken(t testing.TB, module []byte, name string) *Plugin {
 	if err != nil {
 		t.Fatal(err)
 	}
-	out, err := FromPlugin(p, p.Unit(manifest.Parser, name), nil, true)
+	out, err := FromPlugin(plugins.Stage{Plugin: p}, p.Unit(manifest.Parser, name), true)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -274,7 +274,7 @@ func TestParserFailureIsTold(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	spoken, err := FromPlugin(p, p.Unit(manifest.Parser, "raw"), nil, true)
+	spoken, err := FromPlugin(plugins.Stage{Plugin: p}, p.Unit(manifest.Parser, "raw"), true)
 	if err != nil {
 		t.Fatal(err)
 	}
