@@ -1,13 +1,16 @@
 package protocol
 
 import (
+	"bytes"
 	"errors"
 	"net/netip"
+	"strconv"
 	"strings"
 
 	"github.com/tickwire/tickwire/feed/pipeline"
 	"github.com/tickwire/tickwire/feed/session"
 	"github.com/tickwire/tickwire/plugins"
+	"github.com/tickwire/tickwire/plugins/manifest"
 	"github.com/tickwire/tickwire/tick"
 )
 
@@ -56,6 +59,7 @@ func FromPlugin(st plugins.Stage, unit int, lane bool) (*Plugin, error) {
 		New:   func(Options) (pipeline.Decoder, error) { return &guestDecoder{g: g, ids: map[uint32]struct{}{}}, nil },
 		Looks: g.looks,
 	}}
+	out.Each = func(packet []byte, _ string, fn func(Message) bool) error { return g.each(u, packet, fn) }
 	out.BooksOf = func(product string) Books {
 		switch product {
 		case "levels":
@@ -82,7 +86,12 @@ func (p *Plugin) Close() error {
 	last := p.guest.reader
 	p.guest.seat.Set(nil)
 	p.guest.seat.Take()
-	return last.Close()
+	err := last.Close()
+	if b := p.guest.shown; b != nil {
+		p.guest.shown = nil
+		err = errors.Join(err, b.Free())
+	}
+	return err
 }
 
 // parserGuest is the parser that reads a lane's packets.
@@ -90,7 +99,8 @@ type parserGuest struct {
 	seat   plugins.Seat
 	reader *plugins.Chain
 	framed bool
-	number uint64 // of the packet that came last, where packets have none
+	number uint64      // of the packet that came last, where packets have none
+	shown  *tick.Batch // of each
 }
 
 // endPass takes another version, if there is one.
@@ -176,6 +186,64 @@ func (p *Plugin) Claims(payload []byte) int {
 		return 0
 	}
 	return n
+}
+
+// each gives a packet's rows for people: what the parser writes of them, by the columns' names. A row's type is its kind, and of the wire's bytes nobody knows which are
+// its own.
+func (g *parserGuest) each(u *manifest.Unit, packet []byte, fn func(Message) bool) (err error) {
+	if g.shown == nil {
+		if g.shown, err = tick.NewBatch(); err != nil {
+			return err
+		}
+	}
+	b := g.shown
+	b.Reset()
+	g.number++
+	f := plugins.Framing{Sequence: g.number, Count: 1}
+	if g.framed {
+		if f, err = g.reader.Frame(packet); err != nil || f.Kind == plugins.FrameHeartbeat || f.Kind == plugins.FrameEnd {
+			return err
+		}
+	}
+	if _, err := g.reader.Parse(packet, f.At, f.Sequence, int(f.Count), b); err != nil {
+		return err
+	}
+	for r := range b.N {
+		m := Message{Sequence: b.Sequence[r], Type: strconv.Itoa(int(b.Kind[r])), Fields: appendRow(nil, u, b, r)}
+		if !fn(m) {
+			break
+		}
+	}
+	return nil
+}
+
+// appendRow writes what a parser wrote of a row as a JSON object.
+func appendRow(dst []byte, u *manifest.Unit, b *tick.Batch, r int) []byte {
+	dst = append(dst, '{')
+	for _, name := range u.Writes {
+		c, ok := manifest.ColumnNamed(name)
+		v, there := plugins.Cell(b, r, c.ID)
+		if !ok || c.Hidden || !there && name != "symbol" || name == "symbol" && b.Kind[r] != tick.KindDefinition {
+			continue
+		}
+		if len(dst) > 1 {
+			dst = append(dst, ',')
+		}
+		dst = append(strconv.AppendQuote(dst, name), ':')
+		switch {
+		case name == "symbol":
+			first, _ := tick.SplitSideRows(b.Aux[r])
+			text, _, _ := bytes.Cut(b.Definitions[first].RawSymbol[:], []byte{0})
+			dst = strconv.AppendQuote(dst, string(text)) // printable ASCII
+		case name == "side":
+			dst = strconv.AppendQuote(dst, string(rune(v)))
+		case c.Type == manifest.I64 || c.Type == manifest.Price:
+			dst = strconv.AppendInt(dst, int64(v), 10)
+		default:
+			dst = strconv.AppendUint(dst, v, 10)
+		}
+	}
+	return append(dst, '}')
 }
 
 // guestDecoder is a pipeline.Decoder.
