@@ -23,7 +23,7 @@ import (
 
 // Options of a host. The zero value works: no cache on disk, ABI.md's limits, slog's default logger.
 type Options struct {
-	CacheDir string       // compiled modules are kept there, made with mode 0700: who can write there runs code in this process. "": compiled anew by each process
+	CacheDir string       // compiled modules are kept there, at most 256 MiB, made with mode 0700: who can write there runs code in this process. "": compiled anew by each process
 	Policy   Policy       // what plugins may have
 	Trust    *sign.Policy // what it grants modules (files, environment), validated; whether they may load is its owner's to ask. The default is nothing
 	Log      *slog.Logger // what plugins say and what becomes of them. Written from a goroutine of the host's, never from a lane
@@ -102,14 +102,15 @@ func (p *Policy) pages(m *manifest.Manifest, lane bool) int {
 
 // Host compiles plugins. It may be used from several goroutines.
 type Host struct {
-	policy  Policy
-	trust   *sign.Policy // nil: nothing is granted
-	runtime wazero.Runtime
-	cache   wazero.CompilationCache // nil: none on disk
-	speaker *speaker
-	dead    func(Dead) // nil: nobody wants to know
-	mark    bool
-	trace   experimental.FunctionListenerFactory
+	policy   Policy
+	trust    *sign.Policy // nil: nothing is granted
+	runtime  wazero.Runtime
+	cache    wazero.CompilationCache // nil: none on disk
+	cacheDir string
+	speaker  *speaker
+	dead     func(Dead) // nil: nobody wants to know
+	mark     bool
+	trace    experimental.FunctionListenerFactory
 
 	mu      sync.Mutex
 	metrics map[string]*metrics // by plugin's name
@@ -132,7 +133,7 @@ func New(o Options) (*Host, error) {
 		if err != nil {
 			return nil, fmt.Errorf("plugins: cache: %w", err)
 		}
-		h.cache = cache
+		h.cache, h.cacheDir = cache, o.CacheDir
 		config = config.WithCompilationCache(cache)
 	}
 	h.runtime = wazero.NewRuntimeWithConfig(ctx, config)
@@ -219,7 +220,7 @@ func (h *Host) Compile(module []byte) (*Plugin, error) {
 	if err != nil {
 		return fail(err)
 	}
-	if p.compiled, err = h.runtime.CompileModule(ctx, code); err != nil {
+	if p.compiled, err = h.compileModule(ctx, code, p.digest); err != nil {
 		return fail(err)
 	}
 	if err := p.check(); err != nil {

@@ -28,6 +28,8 @@ type guests struct {
 	paths  []string
 	params []string
 
+	noAggregates bool // in SQL
+
 	host     *plugins.Host
 	loaded   []guest
 	asked    []guest   // installed ones, which are asked whether the input is of their protocol: rows do not pass them

@@ -2,14 +2,17 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"text/tabwriter"
 
 	"github.com/spf13/cobra"
 
 	"github.com/tickwire/tickwire/feed/lifecycle"
+	"github.com/tickwire/tickwire/plugins"
 	"github.com/tickwire/tickwire/plugins/manifest"
 	"github.com/tickwire/tickwire/plugins/sign"
 	"github.com/tickwire/tickwire/plugins/store"
@@ -335,7 +338,7 @@ func pluginRemoveCommand() *cobra.Command {
 	var set pluginSet
 	c := &cobra.Command{
 		Use: "remove NAME[@VERSION]", Short: "take a version out of the set, or all of a plugin", Args: exactly(1),
-		Long: `remove deletes modules from the set: one version, or all of a plugin. What is enabled is not removed: disable it first. Other
+		Long: `remove deletes modules from the set: one version, or all of a plugin, with their compiled code. What is enabled is not removed: disable it first. Other
 versions than those that were removed can still be gone back to.`,
 		Example: "  tickwire plugin remove band@1.1.0",
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -347,8 +350,15 @@ versions than those that were removed can still be gone back to.`,
 			if err != nil {
 				return err
 			}
+			before, err := s.List()
+			if err != nil {
+				return err
+			}
 			if err := s.Remove(name, version); err != nil {
 				return err
+			}
+			if err := set.uncache(before, name, version); err != nil {
+				fmt.Fprintf(cmd.ErrOrStderr(), "tickwire: its compiled code stays in the cache: %v\n", err) // until it was unused for a month
 			}
 			_, err = fmt.Fprintln(cmd.OutOrStdout(), args[0], "is removed")
 			return err
@@ -356,6 +366,23 @@ versions than those that were removed can still be gone back to.`,
 	}
 	set.flags(c)
 	return c
+}
+
+// uncache takes compiled code of versions that were removed out of the cache, those whose bytes no other entry has.
+func (p *pluginSet) uncache(before []store.Entry, name, version string) error {
+	cfg, err := loadConfig(p.config)
+	if err != nil {
+		return err
+	}
+	var errs []error
+	for _, e := range before {
+		gone := func(e store.Entry) bool { return e.Name == name && (version == "" || e.Version == version) }
+		stays := func(o store.Entry) bool { return o.SHA256 == e.SHA256 && !gone(o) }
+		if gone(e) && e.SHA256 != "" && !slices.ContainsFunc(before, stays) {
+			errs = append(errs, plugins.Uncache(cfg.Plugins.CacheDir, e.SHA256))
+		}
+	}
+	return errors.Join(errs...)
 }
 
 func pluginEnableCommand() *cobra.Command {

@@ -82,6 +82,7 @@ func validatePlugins(fs *faults, key string, list []Plugin) {
 
 // validatePlugins of the server: what goes wrong in SQL is an error of the query, so there is nothing to set about it.
 func (s *Serve) validatePlugins(fs *faults) {
+	oneOf(fs, "serve.plugin_aggregates", s.PluginAggregates, "", AggregatesOn, AggregatesOff)
 	validatePlugins(fs, "serve", s.Plugin)
 	for i := range s.Plugin {
 		if s.Plugin[i].MaxFailures != 0 || s.Plugin[i].OnTrap != "" {
