@@ -60,7 +60,7 @@ With serve.metrics it also answers Prometheus, about every process and ring of t
 func serve(ctx context.Context, cfg *config.Config, manager *sdnotify.Manager, log *slog.Logger) (err error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	g := guests{specs: cfg.Serve.Plugin}
+	g := guests{specs: cfg.Serve.Plugin, noAggregates: cfg.Serve.PluginAggregates == config.AggregatesOff}
 	if err := g.open(&cfg.Plugins, log); err != nil {
 		return usageError{err}
 	}
