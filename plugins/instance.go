@@ -63,7 +63,8 @@ type Instance struct {
 	started    bool
 	random     *rand.Rand
 	scratch    []byte
-	line       []byte // of output that is not whole yet
+	line       []byte  // of output that is not whole yet
+	files      []*file // by descriptor, from firstFile on; nil: closed
 }
 
 // instanceKey finds the instance in the context that host functions get.
@@ -121,6 +122,11 @@ func (i *Instance) start() (err error) {
 	}
 	if i.memory, err = mapMemory(pages); err != nil {
 		return err
+	}
+	if m.WASI {
+		if err := i.grant(&i.plugin.granted); err != nil {
+			return err
+		}
 	}
 	i.ctx = &instanceContext{context.Background(), i}
 	ctx := experimental.WithMemoryAllocator(i.ctx, experimental.MemoryAllocatorFunc(func(_, _ uint64) experimental.LinearMemory { return i.memory }))
@@ -224,6 +230,7 @@ func (i *Instance) Close() error {
 	if i.memory != nil {
 		err = errors.Join(err, i.memory.unmap())
 	}
+	err = errors.Join(err, i.closeFiles())
 	i.units, i.plugin = nil, nil
 	return errors.Join(err, p.release())
 }

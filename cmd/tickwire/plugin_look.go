@@ -87,7 +87,11 @@ Of a folder with source what is in it now is built with names of functions. A mo
 				file = args[1]
 			}
 			log := slog.New(slog.NewTextHandler(cmd.ErrOrStderr(), &slog.HandlerOptions{Level: slog.LevelDebug}))
-			fault, used, result, err := trial.Debug(module, func(p *plugins.Plugin) (*trial.Case, error) { return f.read(p, file, trial.CasesOf(args[0])) }, reduce, log)
+			trust, err := trusted()
+			if err != nil {
+				return err
+			}
+			fault, used, result, err := trial.Debug(module, trust, func(p *plugins.Plugin) (*trial.Case, error) { return f.read(p, file, trial.CasesOf(args[0])) }, reduce, log)
 			if err != nil {
 				return err
 			}
@@ -152,7 +156,11 @@ Of a folder with source what is in it now is built with names of functions. A mo
 			if len(args) > 1 {
 				file = args[1]
 			}
-			pr, err := trial.NewProfile(module, func(p *plugins.Plugin) ([]*trial.Case, error) {
+			trust, err := trusted()
+			if err != nil {
+				return err
+			}
+			pr, err := trial.NewProfile(module, trust, func(p *plugins.Plugin) ([]*trial.Case, error) {
 				k, err := f.read(p, file, trial.CasesOf(args[0]))
 				return []*trial.Case{k}, err
 			}, span)
@@ -219,7 +227,11 @@ What plugins cost at all, against the same logic in Go: tickwire bench plugin.`,
 					return err
 				}
 			}
-			p, done, err := compiled(module, plugins.Options{})
+			trust, err := trusted()
+			if err != nil {
+				return err
+			}
+			p, done, err := compiled(module, plugins.Options{Trust: trust})
 			if err != nil {
 				return err
 			}

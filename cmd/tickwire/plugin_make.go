@@ -16,6 +16,7 @@ import (
 	"github.com/tickwire/tickwire/plugins"
 	"github.com/tickwire/tickwire/plugins/build"
 	"github.com/tickwire/tickwire/plugins/manifest"
+	"github.com/tickwire/tickwire/plugins/sign"
 	"github.com/tickwire/tickwire/plugins/store"
 	"github.com/tickwire/tickwire/plugins/trial"
 	"github.com/tickwire/tickwire/plugins/wasm"
@@ -104,7 +105,7 @@ a feed would, so that what no feed would load does not count as built.`,
 			if err != nil {
 				return err
 			}
-			p, done, err := compiled(module, plugins.Options{})
+			p, done, err := compiled(module, plugins.Options{}) // nothing runs, so nothing is granted
 			if err != nil {
 				return fmt.Errorf("%s is built, but no feed would load it: %w", path, err)
 			}
@@ -130,6 +131,19 @@ func compiled(module []byte, o plugins.Options) (p *plugins.Plugin, done func(),
 		return nil, nil, errors.Join(err, host.Close())
 	}
 	return p, func() { _ = errors.Join(p.Close(), host.Close()) }, nil // the process ends soon
+}
+
+// trusted is the policy of the configuration that the environment names: a plugin that is tried gets what it is to get.
+func trusted() (*sign.Policy, error) {
+	c, err := pluginConfig()
+	if err != nil {
+		return nil, err
+	}
+	policy, err := c.Policy()
+	if err != nil {
+		return nil, usageError{err}
+	}
+	return &policy, nil
 }
 
 // source says whether arg is a folder that a plugin can be built in.
@@ -241,7 +255,11 @@ Of a folder with source what is in it now is built for the test; nothing is writ
 			if err != nil {
 				return err
 			}
-			p, done, err := compiled(module, plugins.Options{})
+			trust, err := trusted()
+			if err != nil {
+				return err
+			}
+			p, done, err := compiled(module, plugins.Options{Trust: trust})
 			if err != nil {
 				return err
 			}

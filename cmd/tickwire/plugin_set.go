@@ -119,7 +119,7 @@ func pluginInspectCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use: "inspect FILE|NAME[@RANGE]", Short: "what a plugin says of itself, and what is known of it", Args: exactly(1),
 		Long: `inspect shows a module's manifest (what it reads and writes, parameters, limits, what it needs), its digest, who signed it, and
-whether the policy allows it. What has a slash or ends with .wasm is a file, or a folder with one module in it; anything else
+whether the policy allows it and which files and variables it grants it. What has a slash or ends with .wasm is a file, or a folder with one module in it; anything else
 is an installed plugin, the enabled version if no range says otherwise.`,
 		Example: "  tickwire plugin inspect ./band.wasm\n  tickwire plugin inspect band@1.2.0 --json",
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -215,6 +215,22 @@ func printManifest(out io.Writer, r *pluginRow) error {
 	line("on a trap", string(m.OnTrap))
 	if m.WASI {
 		line("imports", "WASI, as stubs")
+		for _, text := range r.Policy.Granted {
+			line("granted", text)
+		}
+		if len(r.Policy.Granted) == 0 {
+			line("granted", "no files, no environment")
+		}
+	}
+	for _, d := range m.Wants.Dirs {
+		how := ""
+		if d.Write {
+			how = ", to write to"
+		}
+		line("wants", "folder "+d.At+how)
+	}
+	for _, name := range m.Wants.Env {
+		line("wants", "environment variable "+name)
 	}
 	return t.Flush()
 }

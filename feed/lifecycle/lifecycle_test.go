@@ -606,7 +606,7 @@ func TestTakenOut(t *testing.T) {
 		must(t, err)
 		return len(cases) == 2
 	})
-	fault, _, _, err := trial.Debug(testguest.Mark("mark", "1.0.0", 1, 5), func(*plugins.Plugin) (*trial.Case, error) { return cases[0], nil }, false, slog.New(slog.DiscardHandler))
+	fault, _, _, err := trial.Debug(testguest.Mark("mark", "1.0.0", 1, 5), nil, func(*plugins.Plugin) (*trial.Case, error) { return cases[0], nil }, false, slog.New(slog.DiscardHandler))
 	if err != nil || fault == nil || !fault.Trap || fault.Instruction != "unreachable" {
 		t.Errorf("%+v, %v", fault, err)
 	}

@@ -16,7 +16,7 @@ type Plugin struct {
 	Name    string         `toml:"name"`
 	Version string         `toml:"version"`
 	Params  map[string]any `toml:"params"` // as its manifest names them
-	// MaxFailures within a minute take it out. The default is 3.
+	// MaxFailures is how many batches in a row it may fail on before it is taken out. The default is 3.
 	MaxFailures int `toml:"max_failures"`
 	// OnTrap is what becomes of a batch whose call failed: pass, drop_output or stop_feed. The default is the manifest's.
 	OnTrap string `toml:"on_trap"`

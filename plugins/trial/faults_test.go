@@ -122,7 +122,7 @@ func TestDebug(t *testing.T) {
 		return ParseCase("small", text)
 	}
 	for _, reduce := range []bool{false, true} {
-		fault, _, _, err := Debug(module, read, reduce, slog.New(slog.DiscardHandler))
+		fault, _, _, err := Debug(module, nil, read, reduce, slog.New(slog.DiscardHandler))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -138,7 +138,7 @@ func TestDebug(t *testing.T) {
 			t.Error(out.String())
 		}
 	}
-	fault, c, r, err := Debug(module, func(p *plugins.Plugin) (*Case, error) {
+	fault, c, r, err := Debug(module, nil, func(p *plugins.Plugin) (*Case, error) {
 		return ParseCase("fine", []byte("unit transform\nin\nprice\n1\n-\n"))
 	}, false, slog.New(slog.DiscardHandler))
 	if err != nil || fault != nil || !slices.Equal(r.Lines, []string{"price", "1", "-"}) {
@@ -157,7 +157,7 @@ func TestProfile(t *testing.T) {
 		return Seq(I32(0), Call(bang), Drop)
 	})
 	text := []byte("unit transform\nin\nprice\n1\n2\n3\n")
-	pr, err := NewProfile(module, func(*plugins.Plugin) ([]*Case, error) {
+	pr, err := NewProfile(module, nil, func(*plugins.Plugin) ([]*Case, error) {
 		c, err := ParseCase("three", text)
 		return []*Case{c}, err
 	}, time.Millisecond)
@@ -178,7 +178,7 @@ func TestProfile(t *testing.T) {
 	if lines := strings.Split(string(pr.Folded(false)), "\n"); len(lines) != 3 || !strings.HasPrefix(lines[0], "run ") || !strings.HasPrefix(lines[1], "run;bang ") {
 		t.Errorf("%q", lines)
 	}
-	if _, err := NewProfile(traps(t), func(*plugins.Plugin) ([]*Case, error) {
+	if _, err := NewProfile(traps(t), nil, func(*plugins.Plugin) ([]*Case, error) {
 		c, err := ParseCase("bad", []byte("unit transform\nin\nprice\n-1\n"))
 		return []*Case{c}, err
 	}, time.Millisecond); err == nil || !strings.Contains(err.Error(), "divide by zero") {
