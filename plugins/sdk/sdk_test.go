@@ -265,7 +265,7 @@ func TestExampleManifests(t *testing.T) {
 			if err != nil {
 				t.Fatalf("%s, %s: %v", lang, name, err)
 			}
-			m.Limits, m.WASI = manifest.Limits{}, false
+			m.Limits, m.WASI, m.Command = manifest.Limits{}, false, false
 			text, err := json.Marshal(m)
 			if err != nil {
 				t.Fatal(err)
