@@ -209,6 +209,11 @@ func (h *Host) Compile(module []byte) (*Plugin, error) {
 	if err := checkImports(module, m.WASI); err != nil {
 		return fail(err)
 	}
+	if m.Command {
+		if p.args, err = argsOf(module); err != nil {
+			return fail(err)
+		}
+	}
 	instrument, ctx := wasm.Instrument, context.Background()
 	if h.mark {
 		instrument = wasm.InstrumentMarked
@@ -216,7 +221,13 @@ func (h *Host) Compile(module []byte) (*Plugin, error) {
 	if h.trace != nil {
 		ctx = experimental.WithFunctionListenerFactory(ctx, h.trace)
 	}
-	code, err := instrument(module)
+	code := module
+	if m.Command { // interpreters are large, and the same in all plugins but for such sections: the cache has them once
+		if code, err = wasm.Bare(module); err != nil {
+			return fail(err)
+		}
+	}
+	code, err = instrument(code)
 	if err != nil {
 		return fail(err)
 	}
@@ -284,6 +295,13 @@ func (p *Plugin) check() error {
 	}
 	if most := max(p.host.policy.pages(p.manifest, true), p.host.policy.pages(p.manifest, false)); int(memory.Min()) > most {
 		return fmt.Errorf("its memory begins with %d pages, but it has at most %d: limits.memory_pages says %d", memory.Min(), most, p.manifest.Limits.MemoryPages)
+	}
+	if p.manifest.Command {
+		start, ok := p.compiled.ExportedFunctions()["_start"]
+		if !ok || signature(start) != ":" {
+			return errors.New("it does not export _start, which a command needs")
+		}
+		return nil
 	}
 	return p.checkExports(p.compiled.ExportedFunctions())
 }

@@ -18,6 +18,7 @@ type Plugin struct {
 	manifest *manifest.Manifest
 	digest   [32]byte
 	compiled wazero.CompiledModule
+	args     []string // of a command
 	metrics  *metrics
 	limiter  limiter
 	granted  sign.Granted

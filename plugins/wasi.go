@@ -53,8 +53,8 @@ var wasiFunctions = map[string]string{
 }
 
 var wasiGiven = map[string]func(*Instance, []uint64){
-	"args_get": wasiNothing, "sched_yield": wasiNothing,
-	"args_sizes_get": wasiNone, "environ_sizes_get": wasiEnvironSizes, "environ_get": wasiEnviron,
+	"args_get": wasiArgs, "sched_yield": wasiNothing,
+	"args_sizes_get": wasiArgsSizes, "environ_sizes_get": wasiEnvironSizes, "environ_get": wasiEnviron,
 	"clock_res_get":  func(i *Instance, s []uint64) { binary.LittleEndian.PutUint64(i.guest(s[1], 8), 1); s[0] = wasiOK },
 	"clock_time_get": func(i *Instance, s []uint64) { i.putTime(s[2]); s[0] = wasiOK },
 	"fd_fdstat_get":  wasiFdstat,
@@ -62,7 +62,7 @@ var wasiGiven = map[string]func(*Instance, []uint64){
 	"fd_read":        wasiRead,
 	"fd_seek":        wasiSeek,
 	"fd_close":       wasiClose, "fd_fdstat_set_flags": wasiSetFlags, "fd_prestat_get": wasiPrestat, "fd_prestat_dir_name": wasiPrestatName,
-	"fd_pread": wasiFilePread, "fd_pwrite": wasiFilePwrite, "fd_tell": wasiFileTell, "fd_filestat_get": wasiFileStat, "fd_filestat_set_size": wasiFileSize,
+	"fd_pread": wasiFilePread, "fd_pwrite": wasiFilePwrite, "fd_tell": wasiFileTell, "fd_filestat_get": wasiStat, "fd_filestat_set_size": wasiFileSize,
 	"fd_sync": wasiFileSync, "fd_datasync": wasiFileSync, "fd_readdir": wasiReaddir,
 	"path_open": onPath(2, false, wasiPathOpen), "path_filestat_get": wasiPathStat, "path_readlink": wasiReadlink,
 	"path_create_directory": wasiMkdir, "path_remove_directory": wasiRmdir, "path_unlink_file": wasiUnlink, "path_rename": wasiRename,
@@ -94,12 +94,9 @@ func wasiInto(ctx context.Context, r wazero.Runtime) error {
 // wasiNothing succeeds. Functions without parameters have room for their result.
 func wasiNothing(_ *Instance, s []uint64) { s[0] = wasiOK }
 
-// wasiNone says that there are no arguments, of no bytes.
-func wasiNone(i *Instance, s []uint64) {
-	clear(i.guest(s[0], 4))
-	clear(i.guest(s[1], 4))
-	s[0] = wasiOK
-}
+// Arguments: a command's, others have none.
+func wasiArgsSizes(i *Instance, s []uint64) { i.putSizes(s, i.plugin.args) }
+func wasiArgs(i *Instance, s []uint64)      { i.putTexts(s, i.plugin.args) }
 
 // putTime writes the batch's time. Go's runtime takes 0 for a broken clock.
 func (i *Instance) putTime(at uint64) {
@@ -137,6 +134,18 @@ func wasiFdstat(i *Instance, s []uint64) {
 	s[0] = wasiOK
 }
 
+// wasiStat says that standard input and outputs are terminals too, and what is known of a file.
+func wasiStat(i *Instance, s []uint64) {
+	if uint32(s[0]) >= firstFile {
+		wasiFileStat(i, s)
+		return
+	}
+	b := i.guest(s[1], statBytes)
+	clear(b)
+	b[16] = 2 // character device
+	s[0] = wasiOK
+}
+
 // wasiSeek moves within a file. Standard input and outputs are pipes.
 func wasiSeek(i *Instance, s []uint64) {
 	if uint32(s[0]) < firstFile {
@@ -165,7 +174,13 @@ func wasiWrite(i *Instance, s []uint64) {
 	for k := range uint64(uint32(s[2])) {
 		v := i.guest(uint64(uint32(s[1]))+8*k, 8)
 		n := binary.LittleEndian.Uint32(v[4:])
-		i.output(level, i.guest(uint64(binary.LittleEndian.Uint32(v)), uint64(n)))
+		text := i.guest(uint64(binary.LittleEndian.Uint32(v)), uint64(n))
+		if i.command != nil && uint32(s[0]) == 1 {
+			i.chargeBytes(n)
+			i.command.write(text)
+		} else {
+			i.output(level, text)
+		}
 		total += n
 	}
 	binary.LittleEndian.PutUint32(i.guest(s[3], 4), total)
@@ -198,7 +213,7 @@ func (i *Instance) flush(level slog.Level) {
 	i.line = i.line[:0]
 }
 
-// wasiRead finds standard input at its end, and reads files.
+// wasiRead finds standard input at its end, but for a command, and reads files.
 func wasiRead(i *Instance, s []uint64) {
 	switch fd := uint32(s[0]); {
 	case fd >= firstFile:
@@ -208,7 +223,14 @@ func wasiRead(i *Instance, s []uint64) {
 		s[0] = wasiBadF
 		return
 	}
-	clear(i.guest(s[3], 4))
+	total := i.guest(s[3], 4)
+	clear(total)
+	if i.command != nil && uint32(s[2]) > 0 {
+		v := i.guest(s[1], 8) // one of several buffers is enough: a read may be short
+		n := i.command.read(i.guest(uint64(binary.LittleEndian.Uint32(v)), uint64(binary.LittleEndian.Uint32(v[4:]))))
+		i.chargeBytes(uint32(n))
+		binary.LittleEndian.PutUint32(total, uint32(n))
+	}
 	s[0] = wasiOK
 }
 

@@ -547,19 +547,24 @@ func wasiSetFlags(i *Instance, s []uint64) {
 }
 
 // wasiEnvironSizes and wasiEnviron give the variables that the policy grants: NAME=value and a NUL each.
-func wasiEnvironSizes(i *Instance, s []uint64) {
+func wasiEnvironSizes(i *Instance, s []uint64) { i.putSizes(s, i.plugin.environ) }
+func wasiEnviron(i *Instance, s []uint64)      { i.putTexts(s, i.plugin.environ) }
+
+// putSizes says how many texts there are, and how many bytes they take.
+func (i *Instance) putSizes(s []uint64, texts []string) {
 	size := 0
-	for _, e := range i.plugin.environ {
+	for _, e := range texts {
 		size += len(e) + 1
 	}
-	binary.LittleEndian.PutUint32(i.guest(s[0], 4), uint32(len(i.plugin.environ)))
+	binary.LittleEndian.PutUint32(i.guest(s[0], 4), uint32(len(texts)))
 	binary.LittleEndian.PutUint32(i.guest(s[1], 4), uint32(size))
 	s[0] = wasiOK
 }
 
-func wasiEnviron(i *Instance, s []uint64) {
+// putTexts writes their addresses and the texts, each with a NUL behind it.
+func (i *Instance) putTexts(s []uint64, texts []string) {
 	list, text := uint64(uint32(s[0])), uint64(uint32(s[1]))
-	for _, e := range i.plugin.environ {
+	for _, e := range texts {
 		i.chargeBytes(uint32(len(e)))
 		binary.LittleEndian.PutUint32(i.guest(list, 4), uint32(text))
 		b := i.guest(text, uint64(len(e)+1))

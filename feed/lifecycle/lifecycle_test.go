@@ -26,6 +26,7 @@ import (
 	"github.com/tickwire/tickwire/internal/config"
 	"github.com/tickwire/tickwire/internal/testguest"
 	"github.com/tickwire/tickwire/plugins"
+	"github.com/tickwire/tickwire/plugins/manifest"
 	"github.com/tickwire/tickwire/plugins/store"
 	"github.com/tickwire/tickwire/plugins/trial"
 	"github.com/tickwire/tickwire/plugins/wasm/wasmtest"
@@ -916,4 +917,15 @@ func TestLanesHaveTheirOwn(t *testing.T) {
 		t.Errorf("%+v", st)
 	}
 	must(t, s.Close())
+}
+
+// A command is refused where a feed is checked, and says where it may go.
+func TestCommandIsNoLanes(t *testing.T) {
+	m, err := manifest.Parse([]byte(`{"name": "c", "version": "1.0.0", "abi": 1, "wasi": true, "command": true, "kinds": [{"kind": "validator", "reads": ["price"]}]}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := onLane(m); err == nil || !strings.Contains(err.Error(), "is a command") {
+		t.Error(err)
+	}
 }

@@ -142,7 +142,7 @@ func detect(dir string) (*language, []string, error) {
 		}
 	}
 	if found == nil {
-		return nil, nil, fmt.Errorf("build: %s has no source: want one of .c, .cpp, .cc, .rs, .go, .ts, .js", dir)
+		return nil, nil, fmt.Errorf("build: %s has no source: want one of .c, .cpp, .cc, .rs, .go, .ts, .js, .py", dir)
 	}
 	if found.main != nil {
 		for _, name := range found.main {

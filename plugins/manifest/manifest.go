@@ -45,6 +45,7 @@ type Manifest struct {
 	Requires      []Requirement `json:"requires,omitempty"`
 	WASI          bool          `json:"wasi,omitempty"`
 	Wants         Wants         `json:"wants,omitzero"`
+	Command       bool          `json:"command,omitempty"`
 	Deterministic bool          `json:"deterministic,omitempty"`
 }
 
@@ -199,6 +200,12 @@ func Parse(text []byte) (*Manifest, error) {
 	return &m, nil
 }
 
+// ArgsSection is the custom section with a command's arguments: a JSON array of texts, the program's name first.
+const ArgsSection = "tickwire.args.v1"
+
+// commandKinds have columns only.
+var commandKinds = []Kind{Transform, Validator, Function, Partition}
+
 func (m *Manifest) defaults() {
 	if m.Limits.MaxRows == 0 {
 		m.Limits.MaxRows = 1024
@@ -232,6 +239,8 @@ func (m *Manifest) check() error {
 		return fmt.Errorf("limits.fuel_per_row %d is not within 1 and 2^30", l.FuelPerRow)
 	case !slices.Contains([]OnTrap{Pass, DropOutput, StopFeed}, m.OnTrap):
 		return fmt.Errorf("on_trap %q is none of pass, drop_output, stop_feed", m.OnTrap)
+	case m.Command && !m.WASI:
+		return errors.New("a command has its standard input and output by WASI, but wasi is not true")
 	case len(m.Kinds) == 0:
 		return errors.New("kinds: there is none, so the module does nothing")
 	case len(m.Kinds) > MostKinds:
@@ -242,6 +251,9 @@ func (m *Manifest) check() error {
 		u := &m.Kinds[i]
 		if err := u.check(); err != nil {
 			return fmt.Errorf("kinds[%d] (%s): %w", i, u.Kind, err)
+		}
+		if m.Command && !slices.Contains(commandKinds, u.Kind) {
+			return fmt.Errorf("kinds[%d]: a command cannot be a %s, only one of %v", i, u.Kind, commandKinds)
 		}
 		key := string(u.Kind) + " " + u.Name
 		if seen[key] {

