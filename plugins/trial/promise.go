@@ -355,31 +355,21 @@ func index(p *plugins.Plugin, c *Case, _ *Result) error {
 	return nil
 }
 
-// ranges to look for: each of some values alone, what lies between two of them, and all there is. Always the same ones.
+const probes = 128 // values that an index is asked for
+
+// ranges to look for: all there is, each of some values alone, and with the one before it in order, where a row at the end of a range is left out easily.
 func ranges(t manifest.Type, n int, cell func(row int) []byte) func(yield func(least, greatest []byte) bool) {
 	return func(yield func(least, greatest []byte) bool) {
-		if n == 0 {
-			return
-		}
-		g := rand.New(rand.NewPCG(uint64(n), 0x72616e67))
-		least, greatest := cell(0), cell(0)
+		sorted := make([][]byte, n)
 		for row := range n {
-			if order(t, cell(row), least) < 0 {
-				least = cell(row)
-			}
-			if order(t, cell(row), greatest) > 0 {
-				greatest = cell(row)
-			}
+			sorted[row] = cell(row)
 		}
-		if !yield(least, greatest) {
+		slices.SortFunc(sorted, func(a, b []byte) int { return order(t, a, b) % 2 }) // NaN wherever they come to stand
+		if n > 0 && !yield(sorted[0], sorted[n-1]) {
 			return
 		}
-		for range 12 {
-			a, b := cell(g.IntN(n)), cell(g.IntN(n))
-			if order(t, a, b) > 0 {
-				a, b = b, a
-			}
-			if !yield(a, a) || !yield(a, b) {
+		for k := 0; k < n; k += max(1, n/probes) {
+			if !yield(sorted[k], sorted[k]) || !yield(sorted[max(0, k-1)], sorted[k]) {
 				return
 			}
 		}
