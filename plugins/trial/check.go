@@ -75,7 +75,8 @@ var sizes = []int{0, 1, 7, 256}
 // CheckAll runs a plugin on its cases and on generated ones. An error is one of the tool's: what the plugin does wrong is in the checks.
 //
 // A case must give what it expects. Whatever it is given, a plugin may not trap, run out of fuel, or answer what cannot be. If its manifest says deterministic, two
-// instances must give the same, and rows of one case the same in calls of 1, 7, 256 and max_rows; of an aggregate also in two parts that are merged.
+// instances must give the same, and rows of one case the same in calls of 1, 7, 256 and max_rows; of an aggregate also in two parts that are merged. And each kind must
+// keep what it promises.
 func CheckAll(p *plugins.Plugin, dir string, o Options) ([]Check, error) {
 	cases, err := ReadCases(dir)
 	if err != nil {
