@@ -61,13 +61,13 @@ func spoilt(b []byte) (all [][]byte) {
 }
 
 // refuses says whether damaged bytes were taken or refused as they should be: an instance that refuses them is gone, but it said so itself.
-func refuses(call string, err error) error {
+func refuses(err error) error {
 	var f *plugins.Failure
 	if errors.As(err, &f) && !f.Trap {
 		return nil
 	}
 	if err != nil {
-		return fmt.Errorf("damaged bytes: %s; want a negative number", strings.TrimPrefix(problem(err), call+": "))
+		return fmt.Errorf("damaged bytes: %s; want a negative number", problem(err))
 	}
 	return nil
 }
@@ -151,7 +151,7 @@ func parser(p *plugins.Plugin, c *Case, _ *Result) error {
 				sure, errLooks := other.i.Looks(r.unit, packet)
 				read := err == nil
 				for _, err := range []error{err, errAgain, errLooks} {
-					if r.i.Dead() || other.i.Dead() {
+					if errors.As(err, new(*plugins.Failure)) { // what cannot be read is no failure
 						return fmt.Errorf("packet %d: %w", k+1, err)
 					}
 				}
@@ -291,7 +291,7 @@ func codec(p *plugins.Plugin, c *Case, _ *Result) error {
 	for _, b := range spoilt(all[0].block) {
 		err := with(p, c, func(r *runner) error {
 			_, err := r.i.Decode(r.unit, b[:min(len(b), len(r.i.In(r.unit)))])
-			return refuses("tw_decode", err)
+			return refuses(err)
 		})
 		if err != nil {
 			return err
@@ -346,7 +346,7 @@ func index(p *plugins.Plugin, c *Case, _ *Result) error {
 		err := with(p, c, func(r *runner) error {
 			least := make([]byte, stride)
 			_, err := r.i.IndexProbe(r.unit, b[:min(len(b), len(r.i.In(r.unit)))], least, least, nil)
-			return refuses("tw_index_probe", err)
+			return refuses(err)
 		})
 		if err != nil {
 			return err

@@ -42,7 +42,7 @@ const ( // columns of a type
 
 func (r typeOps) set(id uint16, row int, cell []byte) error {
 	view, stride := r.i.Column(r.unit, id)
-	if len(cell) > stride && len(textOf(cell)) > stride {
+	if len(textOf(cell)) > stride {
 		return fmt.Errorf("%q has %d bytes, but column %d has room for %d", textOf(cell), len(textOf(cell)), id, stride)
 	}
 	to := view[row*stride : (row+1)*stride]
@@ -95,7 +95,7 @@ func number(cell []byte) int64 {
 	return v
 }
 
-// equal says which of two columns' values compare as equal.
+// orders compares values of two columns, row by row.
 func (r typeOps) orders(a, b [][]byte) ([]int64, error) {
 	cells, err := r.do(plugins.TypeCompare, typeValue, map[uint16][][]byte{typeA: a, typeB: b}, len(a))
 	out := make([]int64, len(cells))
@@ -133,7 +133,7 @@ func typed(p *plugins.Plugin, c *Case, _ *Result) error {
 		if err != nil {
 			return err
 		}
-		return r.ordered(append(values[:min(len(values), typeSample)], made[:min(len(made), typeSample/2)]...))
+		return r.ordered(slices.Concat(values[:min(len(values), typeSample)], made[:min(len(made), typeSample/2)]))
 	})
 }
 

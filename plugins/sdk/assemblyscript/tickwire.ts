@@ -221,17 +221,19 @@ export class Frame {
 
 let said: string = "";
 
-/** Keeps an error's text for the host and gives the negative number to return. The text is a literal of ASCII, of 64 characters at most. */
+/** Keeps an error's text for the host and gives the negative number to return. The text is a literal of ASCII, of which 256 characters are told. */
 export function fail(text: string): i32 {
   said = text;
   return -1;
 }
 
-const saidBytes = memory.data(64);
+const saidBytes = memory.data(256);
 
 /** Exported by plugins that fail with words: export { tw_abi, tw_error } from "./tickwire". */
 export function tw_error(): i64 {
-  return (<i64>saidBytes << 32) | <i64>(put(saidBytes, said) - saidBytes);
+  const n = min(said.length, 256);
+  for (let i = 0; i < n; i++) store<u8>(saidBytes + <usize>i, <u8>said.charCodeAt(i));
+  return (<i64>saidBytes << 32) | n;
 }
 
 // Bytes out: each returns where it ended.

@@ -403,7 +403,7 @@ pub fn bytes(b: &'static [u8]) -> i64 {
 
 static SAID: Global<&'static str> = Global::new("");
 
-/// Keeps an error's text for the host and gives the negative number to return.
+/// Keeps an error's text for the host, which asks tw_error for it, and gives the negative number to return.
 pub fn fail(text: &'static str) -> i32 {
     SAID.set(text);
     -1
