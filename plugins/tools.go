@@ -22,8 +22,8 @@ func (i *Instance) TypeOf(unit int, id uint16) manifest.Type {
 // Params are what the instance was given: JSON as Manifest.Values makes it.
 func (i *Instance) Params() []byte { return i.env.Params }
 
-// Alone gives a call of an export on what a unit's columns and bytes hold, of which nothing is checked or taken back: a kind's own code, for tools that measure. args,
-// at most three, are what the export is given behind the unit; rows are what it has fuel for. An answer below zero is a failure.
+// Alone gives a call of an export on what a unit's columns and bytes hold, whose answer is neither checked nor taken: a kind's own code, for tools that measure. args,
+// at most three, are what the export is given behind the unit; rows are what it has fuel for.
 func (i *Instance) Alone(unit int, name string, rows int, args ...uint64) (func() error, error) {
 	fn := slices.IndexFunc(exports[:], func(e export) bool { return e.name == name })
 	if fn < 0 || i.fns[fn] == nil || len(args) >= len(i.stack) {
@@ -38,7 +38,7 @@ func (i *Instance) Alone(unit int, name string, rows int, args ...uint64) (func(
 		}
 		i.stack[0] = uint64(unit)
 		copy(i.stack[1:], args)
-		_, err := i.ask(fn, i.budget(rows))
+		_, err := i.call(fn, i.budget(rows))
 		return err
 	}, nil
 }

@@ -23,9 +23,10 @@ type Cost struct {
 // BenchRows are the sizes of batches that Bench measures.
 var BenchRows = []int{1, 16, 256, 1024}
 
-// Bench measures each unit on generated rows (a parser: on those packets of its first case that it reads), d a size. Transforms and validators are measured as a feed calls them: by a
-// chain, with counters; the others with what they are given copied to the plugin's memory and what they answer copied from it, checked as the host checks it. Of
-// types the operation is parse, of codecs encode (the host decodes what it gave and compares, which counts as a check), of aggregates update, of indexes build.
+// Bench measures each unit on generated rows (a parser: on those packets of its first case that it reads), d a size. Transforms and validators are measured as a feed
+// calls them: by a chain, with counters; the others with what they are given copied to the plugin's memory and what they answer copied from it, checked as the host
+// checks it. Of types the operation is parse, of codecs encode (the host decodes what it gave and compares, which counts as a check), of aggregates update, of indexes
+// build.
 func Bench(p *plugins.Plugin, cases []*Case, d time.Duration) ([]Cost, error) {
 	var all []Cost
 	for unit := range p.Manifest().Kinds {

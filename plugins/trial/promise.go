@@ -17,6 +17,7 @@ import (
 
 	"github.com/tickwire/tickwire/plugins"
 	"github.com/tickwire/tickwire/plugins/manifest"
+	"github.com/tickwire/tickwire/tick"
 )
 
 // What each kind promises by ABI.md of what it gives, whatever that is. The host cannot look at it on every call, so it is looked at here, on the rows of every
@@ -243,6 +244,8 @@ func longest(p *plugins.Plugin, unit int, filler byte) *Case {
 			text = strconv.Quote(strings.Repeat(string([]byte{filler}), 4))
 		case name == "side":
 			text = "B"
+		case name == "kind":
+			text = strconv.Itoa(int(tick.KindCount) - 1)
 		case col.Type.Wire() == manifest.I64:
 			text = formatCell(col.Type, 1<<63)
 		default:
