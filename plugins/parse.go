@@ -115,6 +115,9 @@ func (i *Instance) Looks(unit int, packet []byte) (int, error) {
 	return sure, err
 }
 
+// HasLooks says that the plugin tells packets of its own from others.
+func (i *Instance) HasLooks() bool { return i.fns[fnLooks] != nil }
+
 // Start tells a parser that a session begins, midnight in ns since the Unix epoch.
 func (i *Instance) Start(unit int, midnight int64) error {
 	_, err := i.unitOf(unit, manifest.Parser)

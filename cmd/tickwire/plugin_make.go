@@ -22,17 +22,12 @@ import (
 	"github.com/tickwire/tickwire/plugins/wasm"
 )
 
-// templateKinds are the kinds that a new plugin may be of: those that some language has a template of.
-func templateKinds() (kinds []string) {
+// kindNames are the kinds that a plugin may be of, each of which has a template in each language.
+func kindNames() (names []string) {
 	for _, k := range manifest.Kinds {
-		for _, lang := range build.Languages() {
-			if slices.Contains(build.Kinds(lang), k) {
-				kinds = append(kinds, string(k))
-				break
-			}
-		}
+		names = append(names, string(k))
 	}
-	return kinds
+	return names
 }
 
 func pluginNewCommand() *cobra.Command {
@@ -56,10 +51,10 @@ The compiler must be on this machine; build says which one is missing and how to
 		Example: "  tickwire plugin new --lang c --kind validator ./band",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if lang == "" || kind == "" {
-				return usageError{fmt.Errorf("--lang and --kind are needed: one of %s, and one of %s", strings.Join(build.Languages(), ", "), strings.Join(templateKinds(), ", "))}
+				return usageError{fmt.Errorf("--lang and --kind are needed: one of %s, and one of %s", strings.Join(build.Languages(), ", "), strings.Join(kindNames(), ", "))}
 			}
-			if build.Kinds(lang) == nil || !slices.Contains(manifest.Kinds, manifest.Kind(kind)) {
-				return usageError{fmt.Errorf("--lang %s --kind %s: want one of %s, and one of %s", lang, kind, strings.Join(build.Languages(), ", "), strings.Join(templateKinds(), ", "))}
+			if !slices.Contains(build.Languages(), lang) || !slices.Contains(manifest.Kinds, manifest.Kind(kind)) {
+				return usageError{fmt.Errorf("--lang %s --kind %s: want one of %s, and one of %s", lang, kind, strings.Join(build.Languages(), ", "), strings.Join(kindNames(), ", "))}
 			}
 			dir := args[0]
 			if err := build.New(dir, lang, manifest.Kind(kind)); err != nil {
@@ -73,10 +68,10 @@ The compiler must be on this machine; build says which one is missing and how to
 		},
 	}
 	c.Flags().StringVar(&lang, "lang", "", "`LANGUAGE`: "+strings.Join(build.Languages(), ", "))
-	c.Flags().StringVar(&kind, "kind", "", "`KIND`: "+strings.Join(templateKinds(), ", "))
+	c.Flags().StringVar(&kind, "kind", "", "`KIND`: "+strings.Join(kindNames(), ", "))
 	c.Flags().BoolVar(&asJSON, "json", false, "for scripts")
 	_ = c.RegisterFlagCompletionFunc("lang", cobra.FixedCompletions(build.Languages(), cobra.ShellCompDirectiveNoFileComp))
-	_ = c.RegisterFlagCompletionFunc("kind", cobra.FixedCompletions(templateKinds(), cobra.ShellCompDirectiveNoFileComp))
+	_ = c.RegisterFlagCompletionFunc("kind", cobra.FixedCompletions(kindNames(), cobra.ShellCompDirectiveNoFileComp))
 	return c
 }
 
@@ -244,7 +239,8 @@ func pluginTestCommand() *cobra.Command {
   --fuzz 5s   further ones, so long; one that fails is cut down to few rows and written down for plugin debug
 
 Whatever it is given, a plugin may not trap, run out of fuel or answer what cannot be. One that calls itself deterministic must give the
-same rows in calls of 1, 7, 256 and max_rows. --update writes what comes out of each case into its file, to be looked at and kept.
+same rows in calls of 1, 7, 256 and max_rows. And each kind must keep what it promises: a codec's blocks decode elsewhere, an index
+finds what a look at each row finds, types, keys and states agree with themselves (docs/plugin-tools.md). --update writes what comes out of each case into its file, to be looked at and kept.
 
 Of a folder with source what is in it now is built for the test; nothing is written there.`,
 		Example: "  tickwire plugin test ./band --fuzz 5s\n  tickwire plugin test band.wasm --cases ./cases --json",

@@ -111,6 +111,21 @@ func TestPython(t *testing.T) {
 			t.Errorf("%d rows are not kept, want 2: %v", n, err)
 		}
 	})
+	t.Run("partition", func(t *testing.T) {
+		i := template(t, manifest.Partition)
+		const day = 86_400_000_000_000
+		copy(b.TsEvent[:], []uint64{0, day - 1, day, 1<<64 - 1})
+		copy(b.Instrument[:], []uint32{0, 1, 2, 1<<32 - 1})
+		keys, err := i.Partition(0, b, 0, 4)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for r := range keys {
+			if want := b.TsEvent[r]/day*16 + uint64(b.Instrument[r]*2654435769>>28); keys[r] != want {
+				t.Errorf("row %d: key %d, want %d", r, keys[r], want)
+			}
+		}
+	})
 	t.Run("parameters and texts", func(t *testing.T) {
 		i, err := script(t, `{"kind": "function", "name": "probe", "args": ["str"], "returns": "str"}`,
 			`{"name": "n", "type": "i64", "default": 9223372036854775807}, {"name": "px", "type": "price", "default": "-1.5"}, {"name": "f", "type": "f64", "default": 3.5},

@@ -192,16 +192,20 @@ func TestBench(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	packet, err := ParseCase("acme", []byte("unit parser acme\npackets\n4143010101000000 0100000000000000 44180000 05000000 0000000000000000 8403000000000000\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
 	kinds := map[string]bool{}
 	for _, path := range paths {
-		costs, err := Bench(load(t, plugins.Options{}, path), nil, time.Millisecond)
+		costs, err := Bench(load(t, plugins.Options{}, path), []*Case{packet}, time.Millisecond)
 		if err != nil {
 			t.Errorf("%s: %v", path, err)
 		}
 		for _, c := range costs {
 			kind, _, _ := strings.Cut(c.Unit, " ")
 			kinds[kind] = true
-			if c.RowNs <= 0 || c.FuelRow <= 0 || c.Rows == 1024 && c.FuelRow > float64(c.FuelMost) {
+			if c.RowNs <= 0 || c.CallNs <= 0 || c.FuelRow <= 0 || c.Rows == 1024 && c.FuelRow > float64(c.FuelMost) {
 				t.Errorf("%s: %+v", path, c)
 			}
 		}
