@@ -48,7 +48,7 @@ type Figures struct {
 	SwapMax     float64 `json:"swap_max_ns"`
 	SwapWall    float64 `json:"swap_wall_ns"` // the longest of all, with what the kernel gave others meanwhile
 	Disturbed   int     `json:"disturbed"`    // swaps in which the thread lost its core
-	PassMax     float64 `json:"pass_max_ns"` // the longest pass while chains are swapped: with what the machine takes for others
+	PassMax     float64 `json:"pass_max_ns"`  // the longest pass while chains are swapped: with what the machine takes for others
 	Swaps       int     `json:"swaps"`
 }
 
