@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/tickwire/tickwire/internal/buildinfo"
+	"github.com/tickwire/tickwire/internal/manpage"
 	"github.com/tickwire/tickwire/tuning"
 )
 
@@ -91,6 +92,7 @@ fails, 64 usage, 65 bad plan, 69 not supported here, 70 internal, 77 needs privi
 	})
 	root.AddCommand(checkCommands()...)
 	root.AddCommand(applyCommands()...)
+	root.AddCommand(manpage.Command())
 	return root
 }
 
