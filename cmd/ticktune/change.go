@@ -81,7 +81,7 @@ func (c *changeFlags) apply(cmd *cobra.Command, h *tuning.Host, changes []tuning
 		changes[i].Check = verb
 	}
 	o := c.Options
-	o.MaxRisk = tuning.R3
+	o.MaxRisk, o.Guard = tuning.R3, apply.SelfGuard
 	if o.Confirm <= 0 {
 		o.Confirm = -1 // none
 	}

@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/tickwire/tickwire/internal/buildinfo"
+	"github.com/tickwire/tickwire/internal/manpage"
 	"github.com/tickwire/tickwire/tuning"
 )
 
@@ -96,6 +97,7 @@ fails, 64 usage, 65 bad plan, 69 not supported here, 70 internal, 77 needs privi
 	root.AddCommand(ptpCommands()...)
 	root.AddCommand(numaCommands()...)
 	root.AddCommand(isolateCommands()...)
+	root.AddCommand(manpage.Command())
 	return root
 }
 

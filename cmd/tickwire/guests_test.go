@@ -306,6 +306,44 @@ func TestParserPlugin(t *testing.T) {
 	if n := strings.Count(out, "\n"); code != exitOK || n < 50 {
 		t.Errorf("convert: exit %d, %d lines\n%s", code, n, errs)
 	}
+	// Its packets are known as its own, also where it is only installed.
+	rows := "SELECT count(*) FROM orders WHERE action = 'A'"
+	code, out, errs = command(t, "sql", "--from", path, "--format", "csv", rows, "--plugin", pluginExamples+"acme")
+	if code != exitOK || out != "count\n50\n" {
+		t.Errorf("told by the plugin: exit %d\n%s%s", code, out, errs)
+	}
+	code, out, errs = command(t, "decode", path, "--plugin", pluginExamples+"acme")
+	if code != exitOK || strings.Count(out, "\n") != 51 || !strings.Contains(out, `"protocol":"acme","sequence":51,"type":"1","length":0,"raw":"","fields":{`) || !strings.Contains(out, `"symbol":"ANVIL"`) {
+		t.Errorf("decode: exit %d\n%s%s", code, out, errs)
+	}
+	for _, c := range [][]string{{"sql", "--from", path, rows}, {"decode", path}} {
+		if code, _, errs = command(t, c...); code == exitOK || !strings.Contains(errs, "of no protocol that is known") && !strings.Contains(errs, "no packet is of a protocol that is known") {
+			t.Errorf("%s, which nobody knows: exit %d\n%s", c[0], code, errs)
+		}
+	}
+	plugin(t, exitOK, "acme 1.0.0 is enabled", "install", pluginExamples+"acme/acme.wasm", "--enable")
+	code, out, errs = command(t, "sql", "--from", path, "--format", "csv", rows)
+	if code != exitOK || out != "count\n50\n" {
+		t.Errorf("told by an installed plugin: exit %d\n%s%s", code, out, errs)
+	}
+	if code, out, errs = command(t, "decode", path, "--protocol", "auto"); code != exitOK || strings.Count(out, `"protocol":"acme"`) != 51 {
+		t.Errorf("decode, told by an installed plugin: exit %d\n%s%s", code, out, errs)
+	}
+	if code, _, errs = command(t, "replay", path, "--pace", "max", "--ring-dir", t.TempDir(), "--instance", "t", "--name", "acme"); code != exitOK {
+		t.Errorf("replay, told by an installed plugin: exit %d\n%s", code, errs)
+	}
+	strange := filepath.Join(t.TempDir(), "strange.pcap")
+	capture, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(strange, bytes.ReplaceAll(capture, []byte("AC\x01\x01"), []byte("XY\x01\x01")), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if code, _, errs = command(t, "sql", "--from", strange, rows); code == exitOK || !strings.Contains(errs, "plugins that were asked: acme): packet 1 to 239.1.1.1:26477, 48 bytes, begins with 58 59") {
+		t.Errorf("packets of nobody's: exit %d\n%s", code, errs)
+	}
+	plugin(t, exitOK, "disabled", "disable", "acme")
 	if code, _, errs := command(t, "sql", "--from", path, "--protocol", "acme", "SELECT 1"); code == exitOK || !strings.Contains(errs, "acme") {
 		t.Errorf("without the plugin: exit %d, %s", code, errs)
 	}
@@ -347,7 +385,7 @@ func TestServePlugins(t *testing.T) {
 	ctx, cancel := context.WithCancel(context.Background())
 	var log bytes.Buffer
 	done := make(chan error, 1)
-	go func() { done <- serve(ctx, cfg, slog.New(slog.NewTextHandler(&log, nil))) }()
+	go func() { done <- serve(ctx, cfg, nil, slog.New(slog.NewTextHandler(&log, nil))) }()
 	defer func() {
 		cancel()
 		if err := <-done; err != nil {

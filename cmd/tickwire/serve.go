@@ -14,6 +14,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -22,6 +23,7 @@ import (
 	"github.com/tickwire/tickwire/internal/buildinfo"
 	"github.com/tickwire/tickwire/internal/config"
 	"github.com/tickwire/tickwire/internal/metrics"
+	"github.com/tickwire/tickwire/internal/sdnotify"
 	"github.com/tickwire/tickwire/plugins/manifest"
 	"github.com/tickwire/tickwire/ringbuf"
 	"github.com/tickwire/tickwire/sqlgw/pgwire"
@@ -48,17 +50,17 @@ With serve.metrics it also answers Prometheus, about every process and ring of t
 				return err
 			}
 			log := slog.New(slog.NewTextHandler(cmd.ErrOrStderr(), nil)).With("process", "serve")
-			return serve(cmd.Context(), cfg, log)
+			return serve(cmd.Context(), cfg, serviceManager(log), log)
 		},
 	}
 	configFlag(c, &path)
 	return c
 }
 
-func serve(ctx context.Context, cfg *config.Config, log *slog.Logger) (err error) {
+func serve(ctx context.Context, cfg *config.Config, manager *sdnotify.Manager, log *slog.Logger) (err error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	g := guests{specs: cfg.Serve.Plugin}
+	g := guests{specs: cfg.Serve.Plugin, noAggregates: cfg.Serve.PluginAggregates == config.AggregatesOff}
 	if err := g.open(&cfg.Plugins, log); err != nil {
 		return usageError{err}
 	}
@@ -111,11 +113,13 @@ func serve(ctx context.Context, cfg *config.Config, log *slog.Logger) (err error
 		return errors.Join(err, l.Close(), engine.Close(), s.Close())
 	}
 	log.Info("listening", "sql", l.Addr().String(), "rings", cfg.Instance.RingDir+"/"+cfg.Instance.Name)
-	wg.Go(func() { errs[1] = export(ctx, cfg, s, server, fixValues(fix)) })
+	var turns atomic.Uint64
+	wg.Go(func() { errs[1] = export(ctx, cfg, s, server, fixValues(fix), &turns) })
 	if scrapes != nil {
 		log.Info("listening", "metrics", scrapes.Addr())
 		wg.Go(func() { errs[2] = scrapes.Serve(ctx) })
 	}
+	wg.Go(func() { tellManager(ctx, manager, "SQL on "+l.Addr().String(), moves(&turns), log) })
 	served := server.Serve(ctx, l)
 	cancel()
 	if fix != nil {
@@ -210,8 +214,21 @@ func portOptions(c *config.Serve, log *slog.Logger) (o pgwire.Options, names []s
 
 const exportEvery = 10 * time.Millisecond
 
-// export shows the process's counters to status and SQL.
-func export(ctx context.Context, cfg *config.Config, s *store.Store, server *pgwire.Server, more []fixValue) error {
+// moves is whether turns has become more since the last call.
+func moves(turns *atomic.Uint64) func() error {
+	before := uint64(0)
+	return func() error {
+		now := turns.Load()
+		if now == before {
+			return errors.New("serve: its counters stand still")
+		}
+		before = now
+		return nil
+	}
+}
+
+// export shows the process's counters to status and SQL, and counts the turns.
+func export(ctx context.Context, cfg *config.Config, s *store.Store, server *pgwire.Server, more []fixValue, turns *atomic.Uint64) error {
 	w, err := ringbuf.CreateStats(ringbuf.SidePath(cfg.Instance.RingDir, cfg.Instance.Name, "serve", "", ringbuf.ExtStats), 0, ringbuf.SideOptions{Group: cfg.Instance.Group})
 	if err != nil {
 		return err
@@ -244,6 +261,7 @@ func export(ctx context.Context, cfg *config.Config, s *store.Store, server *pgw
 			w.Set(handles[i], v.read())
 		}
 		w.Beat()
+		turns.Add(1)
 		select {
 		case <-ctx.Done():
 			return nil

@@ -41,11 +41,13 @@ func (n *NS) Do(f func() error) error {
 	done := make(chan error, 1)
 	go func() {
 		runtime.LockOSThread() // never unlocked: the thread ends with the goroutine, for it cannot be trusted to be back home
-		if err := vn.Set(n.handle); err != nil {
-			done <- fmt.Errorf("entering network namespace %s: %w", n.Name, err)
+		err := errors.New("what ran inside a network namespace ended its goroutine") // as a test's FailNow does
+		defer func() { done <- err }()
+		if e := vn.Set(n.handle); e != nil {
+			err = fmt.Errorf("entering network namespace %s: %w", n.Name, e)
 			return
 		}
-		done <- f()
+		err = f()
 	}()
 	return <-done
 }
