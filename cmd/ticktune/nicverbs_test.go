@@ -10,6 +10,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/tickwire/tickwire/internal/netns"
 	"github.com/tickwire/tickwire/internal/netns/nstest"
@@ -143,6 +144,7 @@ func TestRealVeth(t *testing.T) {
 			t.Fatalf("%s", out)
 		}
 		for !strings.Contains(ticktune("nic", "feed0"), "gso on") { // the deadline of tests ends this, if nothing else does
+			time.Sleep(100 * time.Millisecond)
 		}
 		if out := ticktune("nic", "set", "feed0", "features.gso=off", "--confirm-within", "2m", "--state", state); !strings.Contains(out, "1 done") {
 			t.Fatalf("%s", out)

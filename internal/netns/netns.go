@@ -40,7 +40,8 @@ type NS struct {
 func (n *NS) Do(f func() error) error {
 	done := make(chan error, 1)
 	go func() {
-		runtime.LockOSThread() // never unlocked: the thread ends with the goroutine, for it cannot be trusted to be back home
+		// Never unlocked: the thread ends with the goroutine, for it cannot be trusted to be back home.
+		runtime.LockOSThread()
 		err := errors.New("what ran inside a network namespace ended its goroutine") // as a test's FailNow does
 		defer func() { done <- err }()
 		if e := vn.Set(n.handle); e != nil {
