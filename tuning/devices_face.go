@@ -2,6 +2,7 @@ package tuning
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"net"
 	"net/netip"
@@ -70,7 +71,7 @@ func (h *Host) Faces() (names []string, err error) {
 		return names, nil
 	}
 	links, err := netlink.LinkList()
-	for tries := 0; err == netlink.ErrDumpInterrupted && tries < 10; tries++ {
+	for tries := 0; errors.Is(err, netlink.ErrDumpInterrupted) && tries < 10; tries++ {
 		links, err = netlink.LinkList()
 	}
 	for _, l := range links {

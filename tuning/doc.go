@@ -20,5 +20,7 @@
 //   - What cannot be known is never PASS: a missing file is SKIP with the reason, a refused one is ERROR.
 //   - Cores are never guessed: without a plan the checks that need one are SKIP.
 //
+// Packages below look and propose by the same means, for verbs of their own (verbs.go): nicinfo, irqinfo, ptpinfo, numainfo, isolate.
+//
 // A root other than "/" is a tree of files that stands for a machine; what calls would answer is in fake/ of it (devices.go).
 package tuning

@@ -102,9 +102,9 @@ func (p *schedulePlace) write(v Value) error {
 	if err != nil {
 		return err
 	}
-	real := policy == unix.SCHED_FIFO || policy == unix.SCHED_RR
+	rt := policy == unix.SCHED_FIFO || policy == unix.SCHED_RR
 	if !p.m.real {
-		return p.pretend(policy, n, real)
+		return p.pretend(policy, n, rt)
 	}
 	// What else a thread has, such as that its children begin anew, stays.
 	a, err := unix.SchedGetAttr(p.tid, 0)
@@ -112,7 +112,7 @@ func (p *schedulePlace) write(v Value) error {
 		return err
 	}
 	a.Policy, a.Nice, a.Priority = uint32(policy), 0, 0
-	if real {
+	if rt {
 		a.Priority = uint32(n)
 	} else {
 		a.Nice = int32(n)
@@ -123,13 +123,13 @@ func (p *schedulePlace) write(v Value) error {
 }
 
 // pretend writes a tree's stat as the kernel would.
-func (p *schedulePlace) pretend(policy, n int, real bool) error {
+func (p *schedulePlace) pretend(policy, n int, rt bool) error {
 	head, f, err := p.stat()
 	if err != nil {
 		return err
 	}
 	f[statPolicy], f[statRT], f[statNice], f[statPriority] = strconv.Itoa(policy), "0", strconv.Itoa(n), strconv.Itoa(20+n)
-	if real {
+	if rt {
 		f[statRT], f[statNice], f[statPriority] = strconv.Itoa(n), "0", strconv.Itoa(-1-n)
 	}
 	return os.WriteFile(p.m.dir(p.file("stat")), []byte(head+" "+strings.Join(f, " ")+"\n"), 0o644)
