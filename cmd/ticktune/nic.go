@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
-	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -60,9 +59,14 @@ func nicSet() *cobra.Command {
 	set := &cobra.Command{
 		Use:   "set IF NAME=VALUE… [flags]",
 		Short: "set rings, channels, coalescing, offloads of an interface",
-		Long: "set changes settings of a driver by the journal of apply, and reads back what the driver made of them: a driver that rounds or\n" +
-			"ignores a value fails the run, and everything is as before. Names: " + strings.Join(nicinfo.Knobs(), ", ") + ",\nfeatures.NAME (such as gro, lro, ntuple, rxvlan), private.NAME.\n\n" +
-			"A link may flap and packets may be lost. Unless confirmed (ticktune confirm), the changes undo themselves.",
+		Long: `set changes settings of a driver by the journal of apply, and reads back what the driver made of them: a driver that rounds or
+ignores a value fails the run, and everything is as before. Names:
+
+  rings.rx|tx   channels.combined|rx|tx   pause.autoneg|rx|tx
+  coalesce.rx-usecs|rx-frames|tx-usecs|tx-frames|adaptive-rx|adaptive-tx
+  features.NAME, the kernel's names or gro, lro, ntuple, rxvlan, …   private.NAME, the driver's own flags
+
+A link may flap and packets may be lost. Unless confirmed (ticktune confirm), the changes undo themselves.`,
 		Example: "  ticktune nic set eth2 rings.rx=2048 --dry-run\n  ticktune nic set eth2 channels.combined=4 --keep",
 		Args:    arguments(2, 1000),
 		RunE: func(cmd *cobra.Command, args []string) error {
