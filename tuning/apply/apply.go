@@ -150,7 +150,7 @@ func Run(ctx context.Context, h *tuning.Host, changes []tuning.Change, o Options
 		out.Reboot = needsReboot(out.Steps, Planned)
 		return out, nil
 	}
-	j, err := m.open()
+	j, err := m.open(patience)
 	if err != nil {
 		return nil, err
 	}
@@ -184,7 +184,7 @@ func Recover(h *tuning.Host, o Options) (*Undo, error) {
 	if err != nil {
 		return nil, err
 	}
-	j, err := m.open()
+	j, err := m.open(patience)
 	if err != nil {
 		return nil, err
 	}

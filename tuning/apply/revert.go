@@ -220,7 +220,7 @@ func Revert(h *tuning.Host, which Which, o Options) (*Undo, error) {
 	if err != nil {
 		return nil, err
 	}
-	j, err := m.open()
+	j, err := m.open(patience)
 	if err != nil {
 		return nil, err
 	}
