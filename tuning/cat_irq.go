@@ -98,7 +98,7 @@ func lookIRQHot(h *Host) Finding {
 	feeds := h.feedIRQs(in)
 	var wrong []string
 	var changes []Change
-	fired, seen := 0, 0
+	seen := 0
 	for _, row := range in.Rows {
 		if _, err := number(row.Name); err != nil {
 			continue
@@ -125,7 +125,6 @@ func lookIRQHot(h *Host) Finding {
 				n += row.Counts[i]
 			}
 		}
-		fired += n
 		h.record(dir+"/effective_affinity_list", set.String(), nil)
 		wrong = append(wrong, fmt.Sprintf("%s (%s) on %s, %d times since boot", row.Name, short(row.What), on, n))
 		old, _ := h.quiet(dir + "/smp_affinity_list")
@@ -135,8 +134,23 @@ func lookIRQHot(h *Host) Finding {
 	if seen == 0 {
 		return unread(&missingError{"/proc/irq"})
 	}
-	if len(wrong) > 0 {
+	spared := map[string]bool{}
+	if h.Plan.Layout == LayoutB {
+		spared = feeds
+	}
+	over, watched := h.hotOver(in, spared)
+	switch {
+	case len(wrong) > 0 && watched:
+		f := deviates(text+"; "+over.Effective.Raw, "none", someOf(wrong), changes...)
+		if over.Reason != "" {
+			f.Reason += "; " + over.Reason
+		}
+		return f
+	case len(wrong) > 0:
 		return deviates(text, "none", someOf(wrong), changes...)
+	case watched:
+		over.Effective.Raw = text + "; " + over.Effective.Raw
+		return over
 	}
 	return pass(text, "none")
 }

@@ -26,6 +26,7 @@ type Report struct {
 	PlanDigest  string    `json:"plan_digest"`
 	Started     time.Time `json:"started"`
 	DurationMs  float64   `json:"duration_ms"`
+	IntervalMs  float64   `json:"interval_ms,omitempty"` // that counters were watched for; 0: a single look
 	Checks      []Result  `json:"checks"`
 	Summary     Summary   `json:"summary"`
 }
@@ -162,7 +163,7 @@ func (h *Host) Run(s Select) *Report {
 
 // Refresh forgets what was read, for another look.
 func (h *Host) Refresh(now time.Time) {
-	h.Now, h.read, h.tasks, h.tasksErr, h.boot, h.sysctls = now, map[string]answer{}, nil, nil, nil, nil
+	h.Now, h.read, h.calls, h.tasks, h.tasksErr, h.boot, h.sysctls = now, map[string]answer{}, map[string]string{}, nil, nil, nil, nil
 }
 
 // Look makes one check.
