@@ -45,6 +45,11 @@ const (
 func (r Risk) String() string               { return "r" + string('0'+rune(min(r, R4))) }
 func (r Risk) MarshalText() ([]byte, error) { return []byte(r.String()), nil }
 
+func (r *Risk) UnmarshalText(text []byte) (err error) {
+	*r, err = ParseRisk(string(text))
+	return err
+}
+
 // ParseRisk reads one of r0 to r4.
 func ParseRisk(s string) (Risk, error) {
 	if len(s) == 2 && s[0] == 'r' && s[1] >= '0' && s[1] <= '4' {
@@ -158,6 +163,7 @@ const (
 	Ethtool     Kind = "ethtool"  // Key (group.field of Devices) of the interface Target gets Value
 	Affinity    Kind = "affinity" // the task Target (a thread's number; Key its name, to be sure of it) may run on Value
 	Link        Kind = "link"     // Key = Value in the .link file of the interface Target
+	Tuned       Kind = "tuned"    // Key (section.name) = Value in tuned's child profile Target; without a Key: Target is the active profile's name. apply makes these.
 )
 
 // Change is one thing that apply can do.

@@ -88,6 +88,11 @@ fails, 64 usage, 65 bad plan, 69 not supported here, 70 internal, 77 needs privi
 		return usage(fmt.Errorf("%w (see: %s --help)", err, cmd.CommandPath()))
 	})
 	root.AddCommand(checkCommands()...)
+	root.AddCommand(irqCommands()...)
+	root.AddCommand(nicCommands()...)
+	root.AddCommand(ptpCommands()...)
+	root.AddCommand(numaCommands()...)
+	root.AddCommand(isolateCommands()...)
 	return root
 }
 
