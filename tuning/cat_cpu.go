@@ -30,7 +30,7 @@ func cpuChecks() []*Check {
 			Why: "on gives the lowest median, off a constant frequency: site policy", Look: lookTurbo},
 		{ID: "cpu.uncore", Section: section, Title: "uncore frequency", Severity: Major, Risk: R1, Bare: true,
 			Why: "latency of L3, mesh and PCIe follows it, and idle sockets drop it", Human: "for good: BIOS, uncore frequency scaling disabled, or a unit", Look: lookUncore},
-		{ID: "cpu.freq", Section: section, Title: "frequency as it is", Severity: Major, Bare: true, Planned: true,
+		{ID: "cpu.freq", Section: section, Title: "frequency as it is", Severity: Major, Bare: true, measured: true, Planned: true,
 			Why: "what counts is the clock under the real load", Look: lookFreq},
 		{ID: "cpu.pmqos", Section: section, Title: "limit on wake-up latency", Severity: Major, Risk: R1, Bare: true, Want: "<=2", valid: validNumbers,
 			Why:   "a deep idle state adds 20 to 50 µs to each wake-up",
@@ -136,7 +136,12 @@ func lookFreq(h *Host) Finding {
 		if err != nil {
 			return Finding{Status: Error, Reason: err.Error()}
 		}
-		return freqProbed(cores)
+		f := freqProbed(cores)
+		if kind := h.Virt(); kind != "" && f.bad {
+			f.bad, f.Status, f.Human = false, Warn, "look at its host"
+			f.Reason += "; in a virtual machine (" + kind + ")"
+		}
+		return f
 	}
 	low, high, seen := 0, 0, 0
 	for _, cpu := range h.Plan.Hot {

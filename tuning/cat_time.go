@@ -42,7 +42,7 @@ func timeChecks() []*Check {
 		{ID: "ptp.rxfilter", Section: section, Title: "all packets are stamped", Severity: Crit, Risk: R2, NICs: true,
 			Why: "a filter for PTP only leaves market data without stamps", Human: "for good: hwts_filter full in ptp4l.conf", Look: lookRxFilter},
 		{ID: "ptp.ptp4l", Section: section, Title: "ptp4l", Severity: Crit, Risk: R2, NICs: true, Want: "<=200", valid: validNumbers,
-			Why: "somebody has to keep the NIC's clock", Human: "start ptp4l for the interface; pmc -u -b 0 'GET TIME_STATUS_NP' tells how it does", Look: lookPTP4L},
+			Why: "somebody has to keep the NIC's clock", Human: "start ptp4l for the interface; ticktune ptp tells how it does", Look: lookPTP4L},
 		{ID: "ptp.phc2sys", Section: section, Title: "NIC's clock and the system's", Severity: Major, Risk: R2, NICs: true,
 			Why: "stamps and the lane's clock have to be comparable", Human: "phc2sys -a -r, or chrony with the PHC as reference", Look: lookPHC2Sys},
 		{ID: "ptp.tai", Section: section, Title: "offset of TAI", Severity: Crit, Risk: R1, Uncontained: true, Want: "37", valid: validNumbers,
@@ -137,7 +137,7 @@ func (h *Host) skewProbed(flags string) Finding {
 		return pass(flags+", one core", "one core agrees with itself")
 	}
 	s, err := h.Probes.Skew(cores)
-	h.record("measured: counters of "+cores.String(), fmt.Sprintf("%.0f ns apart, %d times backwards", s.MaxNs, s.Backwards), err)
+	h.record("measured: counters of "+cores.String(), fmt.Sprintf("%.0f ns apart, %.0f for certain, %d times backwards", s.MaxNs, s.CertainNs, s.Backwards), err)
 	if err != nil {
 		return Finding{Status: Error, Reason: err.Error()}
 	}
@@ -145,10 +145,11 @@ func (h *Host) skewProbed(flags string) Finding {
 	switch {
 	case s.Backwards > 0:
 		return deviates(text, want, fmt.Sprintf("%d times a core's counter was behind another's where it cannot have been", s.Backwards))
-	case s.MaxNs >= skewLimitNs && h.Virt() == "":
-		return deviates(text, want, fmt.Sprintf("%.0f ns apart", s.MaxNs))
+	case s.CertainNs >= skewLimitNs:
+		return deviates(text, want, fmt.Sprintf("%.0f ns apart for certain", s.CertainNs))
 	case s.MaxNs >= skewLimitNs:
-		return Finding{Status: Warn, Effective: Value{Raw: text}, Want: want, Reason: "in a guest: its cores may not have run at the same time", Human: h.check.Human}
+		return Finding{Status: Warn, Effective: Value{Raw: text}, Want: want, Human: "measure again when nothing else runs on these cores (in a virtual machine: on its host)",
+			Reason: fmt.Sprintf("certain are %.0f ns only: lines between these cores were too slow to tell", s.CertainNs)}
 	}
 	return pass(text, want)
 }

@@ -99,6 +99,7 @@ type Check struct {
 	// Bare: only bare metal. Contained: a container sees its host's, and cannot judge it. Planned: cores must be named.
 	// NICs: interfaces must be named. Run answers for these, and does not call Look.
 	Bare, Uncontained, Planned, NICs bool
+	measured                         bool // where Probes measure, a guest is as good as bare metal
 	valid                            func(want string) error
 	Look                             func(*Host) Finding
 }

@@ -27,8 +27,10 @@ type earlier struct {
 // RunOver makes the checks, waits, and makes them again: the second report, in which counters are judged by what they went up
 // by. Its only error is the context's.
 func (h *Host) RunOver(ctx context.Context, s Select, length time.Duration) (*Report, error) {
-	began := time.Now()
+	began, probes := time.Now(), h.Probes
+	h.Probes = Probes{} // once is enough: at the end
 	h.Run(s)
+	h.Probes = probes
 	h.earlier = &earlier{h.Now, h.read, h.calls}
 	defer func() { h.earlier = nil }()
 	select {
@@ -220,8 +222,9 @@ type CoreFrequency struct {
 	MHz, LeastMHz, SpreadPPM float64
 }
 
-// Skew is how far counters of cores are apart at most, and whether one was behind where it cannot have been.
+// Skew is how far counters of cores are apart at most, how much of that is certain, and whether one was behind where it
+// cannot have been.
 type Skew struct {
-	MaxNs     float64
-	Backwards uint64
+	MaxNs, CertainNs float64
+	Backwards        uint64
 }

@@ -224,14 +224,27 @@ func TestProbes(t *testing.T) {
 	h.Probes.Frequency = func(CPUs) ([]CoreFrequency, error) {
 		return []CoreFrequency{{Core: 9, MHz: 3000, LeastMHz: 2400, SpreadPPM: 200_000}}, nil
 	}
-	for _, s := range []Skew{{MaxNs: 50}, {Backwards: 1}} {
+	for _, s := range []Skew{{MaxNs: 90, CertainNs: 50}, {Backwards: 1}} {
 		h.Probes.Skew = func(CPUs) (Skew, error) { return s, nil }
 		if got := outcome(t, h, "time.tsc_sync"); got.Status != Fail {
 			t.Errorf("%+v: %s %s", s, got.Status, got.Reason)
 		}
 	}
+	h.Probes.Skew = func(CPUs) (Skew, error) { return Skew{MaxNs: 90, CertainNs: 10}, nil }
+	if got := outcome(t, h, "time.tsc_sync"); got.Status != Warn {
+		t.Errorf("not known well enough: %s %s", got.Status, got.Reason)
+	}
 	if got := outcome(t, h, "cpu.freq"); got.Status != Fail || !strings.Contains(got.Reason, "core 9 fell to 2400") {
 		t.Errorf("%s %s", got.Status, got.Reason)
+	}
+	guest := ownMachine(t, "vm")
+	guest.Plan.Hot = CPUs{1}
+	if got := outcome(t, guest, "cpu.freq"); got.Status != Skip {
+		t.Errorf("a guest that nobody measures: %s %s", got.Status, got.Reason)
+	}
+	guest.Probes = h.Probes
+	if got := outcome(t, guest, "cpu.freq"); got.Status != Warn || !strings.Contains(got.Reason, "virtual machine") {
+		t.Errorf("a guest that is measured: %s %s", got.Status, got.Reason)
 	}
 	h.Probes.Frequency = func(CPUs) ([]CoreFrequency, error) { return nil, errors.New("no such core") }
 	h.Probes.Skew = func(CPUs) (Skew, error) { return Skew{}, errors.New("no such core") }

@@ -39,7 +39,7 @@ const (
 //	napi = "8"                  # cores that run the driver's poller for the feed queues
 //	housekeeping = "0-3"        # the rest. The default is all others that are online.
 //	hardware_time = true        # stamps of the NIC are wanted
-//	ptp_domain = 24             # that ptp4l is asked about. The default is 0.
+//	ptp_domain = 24             # that ptp4l is asked about. The default is the one that it was started with.
 //
 //	[[interface]]
 //	name = "eth2"

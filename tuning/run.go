@@ -250,7 +250,7 @@ func (h *Host) applies(c *Check, over Override) Finding {
 			return skip("in a container (%s): look at its host", kind)
 		}
 	}
-	if c.Bare {
+	if c.Bare && !(c.measured && h.Probes.Frequency != nil) {
 		if kind := h.Virt(); kind != "" {
 			return skip("a virtual machine (%s): look at its host", kind)
 		}

@@ -42,13 +42,15 @@ type ClockResult struct {
 	// OffLineNs is how far a reading was off the line from the first to the last at most.
 	OffLineNs float64 `json:"off_line_ns"`
 	// RealtimePPM is how much faster CLOCK_REALTIME went, which a time daemon steers: the counter's own error, if it does well.
-	RealtimePPM float64    `json:"realtime_ppm"`
-	ReadNs      float64    `json:"read_ns"` // what reading the counter costs
-	Skews       []Skew     `json:"skews"`
-	MaxSkewNs   float64    `json:"max_skew_ns"` // between any two of the cores, by the middles
-	Backwards   uint64     `json:"backwards"`   // times that one core read less than another had before
-	PHCs        []PHCDrift `json:"phcs"`
-	Missing     []string   `json:"missing,omitempty"`
+	RealtimePPM float64 `json:"realtime_ppm"`
+	ReadNs      float64 `json:"read_ns"` // what reading the counter costs
+	Skews       []Skew  `json:"skews"`
+	MaxSkewNs   float64 `json:"max_skew_ns"` // between any two of the cores, by the middles
+	// CertainSkewNs is what two of the cores are apart at least, whatever the lines between them cost. 0: they may agree.
+	CertainSkewNs float64    `json:"certain_skew_ns"`
+	Backwards     uint64     `json:"backwards"` // times that one core read less than another had before
+	PHCs          []PHCDrift `json:"phcs"`
+	Missing       []string   `json:"missing,omitempty"`
 }
 
 // Skew is how far a core's counter is ahead of the first one's. It lies between Low and High for certain; the middle is the
@@ -106,7 +108,8 @@ func Clock(ctx context.Context, o ClockOptions) (*ClockResult, error) {
 	if len(cores) < 2 {
 		r.Missing = append(r.Missing, "skew between cores: it takes two cores")
 	}
-	low, high := 0.0, 0.0
+	low, high := 0.0, 0.0        // of the middles; the first core's is 0
+	latest, earliest := 0.0, 0.0 // the greatest of the low bounds, the least of the high ones
 	for _, core := range cores[1:] {
 		s, err := skew(ctx, cores[0], core, o.PairFor, 1e9/r.FrequencyHz)
 		if ctx.Err() != nil {
@@ -118,8 +121,9 @@ func Clock(ctx context.Context, o ClockOptions) (*ClockResult, error) {
 		r.Skews = append(r.Skews, s)
 		r.Backwards += s.Backwards
 		low, high = min(low, s.SkewNs), max(high, s.SkewNs)
+		latest, earliest = max(latest, s.LowNs), min(earliest, s.HighNs)
 	}
-	r.MaxSkewNs = high - low
+	r.MaxSkewNs, r.CertainSkewNs = high-low, max(0, latest-earliest)
 	return r, ctx.Err()
 }
 
