@@ -451,8 +451,8 @@ func lookDrops(h *Host, nic string) Finding {
 	for _, n := range names {
 		shown = append(shown, fmt.Sprintf("%s %d", n, counts[n]))
 	}
-	// Since when, nobody knows: the link may have been set up then. What happens from now on is for --watch.
-	return Finding{Status: Warn, Effective: Value{Raw: strings.Join(shown, ", ")}, Want: "none", Reason: someOf(shown) + " since boot; --watch tells new ones", Human: h.check.Human}
+	// Since when, nobody knows: the link may have been set up then. What happens from now on is for --for and --watch.
+	return Finding{Status: Warn, Effective: Value{Raw: strings.Join(shown, ", ")}, Want: "none", Reason: someOf(shown) + " since boot; --for tells new ones", Human: h.check.Human}
 }
 
 func statistics(nic, name string) string { return "/sys/class/net/" + nic + "/statistics/" + name }

@@ -199,6 +199,9 @@ func (h *Host) Look(c *Check) Result {
 		res.Configured = &f.Configured
 	}
 	if f.bad || f.Status == Warn || f.Status == Fail {
+		for i := range f.Changes {
+			h.spell(&f.Changes[i])
+		}
 		res.Remediation = remedy(c, f)
 		if w := h.Plan.waiver(c.ID, h.Now); w != nil {
 			res.Status, res.Waiver = Waived, w

@@ -433,7 +433,8 @@ func TestCancel(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			best := time.Hour
-			for range 5 { // a machine that is busy elsewhere may be late now and then
+			// A machine that is busy elsewhere is late now and then, or mostly: what is too slow by itself always is.
+			for limit := time.Now().Add(time.Minute); time.Now().Before(limit); {
 				ctx, cancel := context.WithCancel(t.Context())
 				var ended time.Time
 				time.AfterFunc(400*time.Millisecond, func() { ended = time.Now(); cancel() })
