@@ -201,11 +201,11 @@ func setFile(path, value, old string, risk Risk) Change {
 
 // setSysctl is a sysctl for now and for the next boot. key has dots.
 func setSysctl(key, value, old string, risk Risk) []Change {
-	file := "/etc/sysctl.d/90-feed-" + strings.ReplaceAll(strings.ReplaceAll(key, "/", "-"), ".", "-") + ".conf"
+	const file = "/etc/sysctl.d/90-feed-ticktune.conf"
 	now := setFile(sysctlPath(key), value, old, risk)
 	now.Command, now.Undo = "sysctl -w "+quote(key+"="+value), "sysctl -w "+quote(key+"="+old)
 	return []Change{now, {Kind: Sysctl, Target: key, Value: value, Persistent: true, Risk: risk,
-		Command: "echo " + quote(key+" = "+value) + " > " + file, Undo: "rm " + file}}
+		Command: "echo " + quote(key+" = "+value) + " >> " + file, Undo: "sed -i " + quote(`\|^`+key+" = |d") + " " + file}}
 }
 
 // sysctlPath is where the kernel has one. Names of interfaces have dots of their own: those are written with a slash.

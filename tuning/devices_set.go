@@ -74,7 +74,11 @@ func Field(d Devices, nic, group, field string) (string, error) {
 		return r.text(), err
 	case "rules":
 		rules, err := askFor[Rules](d, nic, group)
-		i := slices.IndexFunc(rules, func(r Rule) bool { return r.Group == arg })
+		flow := arg
+		if to, err := netip.ParseAddrPort(arg); err == nil {
+			flow = to.String()
+		}
+		i := slices.IndexFunc(rules, func(r Rule) bool { return r.Group == flow })
 		if err != nil || i < 0 {
 			return arg, err
 		}

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -16,6 +15,7 @@ import (
 
 	"github.com/tickwire/tickwire/tuning"
 	"github.com/tickwire/tickwire/tuning/apply"
+	"github.com/tickwire/tickwire/tuning/isolate"
 )
 
 // rootFlag lets a verb look at a tree that stands for a machine.
@@ -30,24 +30,24 @@ func (r *rootFlag) host() (*tuning.Host, error) { return (&planFlags{root: r.roo
 
 // changeFlags are how every verb that changes something is told how.
 type changeFlags struct {
-	dryRun, force, asJSON bool
-	confirm               time.Duration
-	dir                   string
+	apply.Options
+	asJSON bool
 }
 
 func (c *changeFlags) add(cmd *cobra.Command) {
 	f := cmd.Flags()
-	f.BoolVar(&c.dryRun, "dry-run", false, "tell what would be done, and do nothing")
+	f.BoolVar(&c.DryRun, "dry-run", false, "tell what would be done, and do nothing")
 	f.BoolVar(&c.asJSON, "json", false, "one JSON document")
-	f.StringVar(&c.dir, "journal", "", "`folder` of the journal (default "+apply.DefaultDir+")")
+	addState(cmd, &c.Options)
 }
 
 // addNIC is for verbs that touch an interface.
 func (c *changeFlags) addNIC(cmd *cobra.Command) {
 	c.add(cmd)
 	f := cmd.Flags()
-	f.BoolVar(&c.force, "force", false, "change the interface of your own session or of the default route, too")
-	f.DurationVar(&c.confirm, "confirm-within", 30*time.Second, "undo it after this `time` unless: ticktune confirm; 0: it stays")
+	f.BoolVar(&c.AllowMgmt, "allow-mgmt", false, "change the interface of your own session or of the default route, too")
+	f.BoolVar(&c.AllowMgmt, "force", false, "as --allow-mgmt")
+	f.DurationVar(&c.Confirm, "confirm-within", 30*time.Second, "undo it after this `time` unless: ticktune confirm; 0: it stays")
 }
 
 // changed is what a verb that changes something tells as JSON.
@@ -56,31 +56,40 @@ type changed struct {
 	*apply.Outcome
 	Notes []string `json:"notes"`
 	Undo  []string `json:"undo"` // commands that take it back
+	// Placement is of isolate.
+	Placement *isolate.Placement `json:"placement,omitempty"`
 }
 
 const changedSchema = "ticktune.change/1"
 
-// carryOut makes changes by package apply, and tells what came of it. All that a person asked for by name is within the risk allowed.
+// carryOut makes changes by package apply, and tells what came of it.
 func (c *changeFlags) carryOut(cmd *cobra.Command, h *tuning.Host, changes []tuning.Change, notes []string) error {
-	out, err := c.apply(cmd.Context(), h, changes)
+	out, err := c.apply(cmd, h, changes)
 	if out != nil {
-		if err := c.tell(cmd.OutOrStdout(), out, notes); err != nil {
+		if err := c.tell(cmd.OutOrStdout(), out, notes, nil); err != nil {
 			return err
 		}
 	}
 	return changeError(out, err)
 }
 
-func (c *changeFlags) apply(ctx context.Context, h *tuning.Host, changes []tuning.Change) (*apply.Outcome, error) {
-	o := apply.Options{DryRun: c.dryRun, AllowMgmt: c.force, Dir: c.dir, MaxRisk: tuning.R3, Confirm: c.confirm}
-	if c.confirm <= 0 {
-		o.Confirm = -1
+// apply runs changes. What a person asked for by name needs no further leave for its risk. The verb stands in the journal where
+// changes of check have their check.
+func (c *changeFlags) apply(cmd *cobra.Command, h *tuning.Host, changes []tuning.Change) (*apply.Outcome, error) {
+	_, verb, _ := strings.Cut(cmd.CommandPath(), " ")
+	for i := range changes {
+		changes[i].Check = verb
 	}
-	return apply.Run(ctx, h, changes, o)
+	o := c.Options
+	o.MaxRisk = tuning.R3
+	if o.Confirm <= 0 {
+		o.Confirm = -1 // none
+	}
+	return apply.Run(cmd.Context(), h, changes, o)
 }
 
-func (c *changeFlags) tell(w io.Writer, out *apply.Outcome, notes []string) error {
-	doc := changed{Schema: changedSchema, Outcome: out, Notes: notes, Undo: []string{}}
+func (c *changeFlags) tell(w io.Writer, out *apply.Outcome, notes []string, p *isolate.Placement) error {
+	doc := changed{Schema: changedSchema, Outcome: out, Notes: notes, Undo: []string{}, Placement: p}
 	if notes == nil {
 		doc.Notes = []string{}
 	}
@@ -114,15 +123,10 @@ func (c *changeFlags) tell(w io.Writer, out *apply.Outcome, notes []string) erro
 
 // changeError is the exit of a run: 1 where not all was done.
 func changeError(out *apply.Outcome, err error) error {
-	switch {
-	case errors.Is(err, fs.ErrPermission) || errors.Is(err, unix.EPERM):
-		return exitError{tuning.ExitPrivilege, fmt.Errorf("%w (root is needed)", err)}
-	case err != nil:
-		return exitError{tuning.ExitFail, err}
-	case out.Count(apply.Refused, apply.Held, apply.Failed) > 0:
+	if err == nil && out.Count(apply.Refused, apply.Held, apply.Failed) > 0 {
 		return exitError{code: tuning.ExitFail}
 	}
-	return nil
+	return failed(err)
 }
 
 // writeJSON writes one document as people may read it, too.

@@ -92,8 +92,8 @@ func irqMove() *cobra.Command {
 		Use:   "move INTERRUPT… CORES [flags]",
 		Short: "let interrupts go to these cores only",
 		Long: `move sets the cores of interrupts by the journal of apply. An interrupt is a number (120), an interface (eth2: all of it), a queue of one
-(eth2:1), or a pattern of names ('nvme0q*'). Those that the kernel places itself (managed) cannot be moved. A running irqbalance moves
-them again: ticktune check --only irq.irqbalance.`,
+(eth2:1), or a pattern of names ('nvme0q*'). Those that the kernel places itself (managed) cannot be moved; while irqbalance
+runs and would move them again, they are left alone.`,
 		Example: "  ticktune irq move eth2:1 8\n  ticktune irq move 120 121 0-3 --dry-run",
 		Args:    arguments(2, 1000),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -129,11 +129,7 @@ them again: ticktune check --only irq.irqbalance.`,
 			if err != nil {
 				return usage(err)
 			}
-			var notes []string
-			if len(h.Running("irqbalance")) > 0 {
-				notes = append(notes, "irqbalance runs, and will move them again: systemctl disable --now irqbalance")
-			}
-			return change.carryOut(cmd, h, changes, notes)
+			return change.carryOut(cmd, h, changes, nil)
 		},
 	}
 	root.add(move)

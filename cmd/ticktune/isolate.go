@@ -92,20 +92,24 @@ func (f *isolateFlags) run(cmd *cobra.Command, args []string) error {
 			return err
 		}
 	}
-	out, err := f.apply(cmd.Context(), h, p.Changes)
-	for round := 1; err == nil && !f.dryRun && out.Count(apply.Done) > 0 && round < maxRounds; round++ {
+	out, err := f.apply(cmd, h, p.Changes)
+	for round := 1; err == nil && !f.DryRun && out.Count(apply.Done) > 0 && round < maxRounds; round++ {
 		// Threads that were born between the look and the changes have what their parents had then.
 		again, err2 := isolate.Plan(h, o)
 		if err2 != nil || len(again.Changes) == 0 {
 			break // it ended, or all are in place
 		}
 		var more *apply.Outcome
-		if more, err = f.apply(cmd.Context(), h, again.Changes); more != nil {
+		if more, err = f.apply(cmd, h, again.Changes); more != nil {
 			out.Steps = append(out.Steps, more.Steps...)
 		}
 	}
 	if out != nil {
-		if err := f.tell(cmd.OutOrStdout(), out, p.Notes); err != nil {
+		notes := p.Notes
+		if !f.asJSON {
+			notes = nil // they stand above
+		}
+		if err := f.tell(cmd.OutOrStdout(), out, notes, p); err != nil {
 			return err
 		}
 	}

@@ -1,11 +1,15 @@
 package apply
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
+	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -23,7 +27,7 @@ type Options struct {
 	KeepGoing bool
 	Confirm   time.Duration // how long network changes wait for Confirm. The default is 30 s; negative: they need none.
 	// Guard is the command that undoes network changes; folder, root and the time are appended. It has to call Guard.
-	// The default is this program's own file with the argument "deadman".
+	// The default is this program's own file with the argument "deadman"; a test binary has none, for it would start its tests.
 	Guard       []string
 	Dir         string        // journal, lock and snapshots, below the host's root. The default is /var/lib/ticktune.
 	CarrierWait time.Duration // how long an interface may take to come back. The default is 10 s.
@@ -31,6 +35,9 @@ type Options struct {
 
 	fault func(point string, e *Entry) error // tests: called at each step; its error is the step's
 }
+
+// SelfGuard is this program as its own guard, if it calls Guard for its argument "deadman".
+var SelfGuard = []string{"/proc/self/exe", "deadman"}
 
 // DefaultDir is where journal, lock and snapshots are.
 const DefaultDir = "/var/lib/ticktune"
@@ -42,8 +49,8 @@ func (o Options) withDefaults() Options {
 	if o.Confirm == 0 {
 		o.Confirm = 30 * time.Second
 	}
-	if len(o.Guard) == 0 {
-		o.Guard = []string{"/proc/self/exe", "deadman"}
+	if self, err := os.Executable(); len(o.Guard) == 0 && err == nil && !strings.HasSuffix(self, ".test") {
+		o.Guard = SelfGuard
 	}
 	if o.Dir == "" {
 		o.Dir = DefaultDir
@@ -85,12 +92,13 @@ type Step struct {
 
 // Outcome is what came of a run.
 type Outcome struct {
-	Run       int     `json:"run,omitempty"` // its number in the journal; 0: nothing was to do
-	Snapshot  string  `json:"snapshot,omitempty"`
-	Steps     []Step  `json:"steps"`
-	Recovered *Undo   `json:"recovered,omitempty"` // what an interrupted run before this one had left
-	ConfirmS  float64 `json:"confirm_within_s,omitempty"`
-	Reboot    bool    `json:"needs_reboot"`
+	Run         int     `json:"run,omitempty"` // its number in the journal; 0: nothing was to do
+	Snapshot    string  `json:"snapshot,omitempty"`
+	Steps       []Step  `json:"steps"`
+	Recovered   *Undo   `json:"recovered,omitempty"`   // what an interrupted run before this one had left
+	Interrupted int     `json:"interrupted,omitempty"` // of a dry run: a run that the next one undoes first
+	ConfirmS    float64 `json:"confirm_within_s,omitempty"`
+	Reboot      bool    `json:"needs_reboot"`
 }
 
 // Count is how many steps ended in a state.
@@ -129,6 +137,15 @@ func Run(ctx context.Context, h *tuning.Host, changes []tuning.Change, o Options
 	h.Refresh(time.Now())
 	defer func() { h.Refresh(time.Now()) }()
 	if o.DryRun {
+		j, err := m.readJournal()
+		if errors.Is(err, fs.ErrPermission) {
+			j = &journal{} // who may not read it may still plan
+		} else if err != nil {
+			return nil, err
+		}
+		if i := slices.IndexFunc(j.runs, func(r past) bool { return r.Ended == "" }); i >= 0 {
+			out.Interrupted = j.runs[i].ID
+		}
 		out.Steps = m.plan(changes)
 		out.Reboot = needsReboot(out.Steps, Planned)
 		return out, nil
@@ -157,6 +174,23 @@ func Run(ctx context.Context, h *tuning.Host, changes []tuning.Change, o Options
 	}
 	out.Reboot = needsReboot(out.Steps, Done)
 	return out, nil
+}
+
+// Recover undoes what an interrupted run left, as Run and Revert do; for those who look at the machine before they say what is
+// to be changed. nil: there was nothing.
+func Recover(h *tuning.Host, o Options) (*Undo, error) {
+	o = o.withDefaults()
+	m, err := newMachine(h, &o)
+	if err != nil {
+		return nil, err
+	}
+	j, err := m.open()
+	if err != nil {
+		return nil, err
+	}
+	defer j.close()
+	defer func() { h.Refresh(time.Now()) }()
+	return m.recover(j)
 }
 
 func needsReboot(steps []Step, state State) bool {
@@ -188,21 +222,37 @@ func (r *run) do(ctx context.Context) (err error) {
 	stop := func() {}
 	if guarded {
 		if stop, err = startGuard(r.m, r.o); err != nil {
+			r.skip()
 			return errors.Join(fmt.Errorf("network changes need a guard, and it does not start: %w", err), r.j.end(r.out.Run, "nothing done"))
 		}
 		r.out.ConfirmS = r.o.Confirm.Seconds()
 	}
-	if err := r.steps(ctx); err != nil {
+	if err := r.keepBoot(); err != nil {
 		stop()
-		return r.back(err)
+		r.skip()
+		return errors.Join(fmt.Errorf("a copy of the boot loader's files comes before changes: %w", err), r.j.end(r.out.Run, "nothing done"))
+	}
+	if err := r.steps(ctx); err != nil {
+		// Until all is as before the guard stays: it is there should this process die, and tries again what is stuck.
+		if err = r.back(err); !errors.Is(err, ErrStuck) {
+			stop()
+		}
+		return err
 	}
 	return r.j.end(r.out.Run, "kept")
 }
 
+// keepBoot keeps the boot loader's files, if the run will change them.
+func (r *run) keepBoot() error {
+	if slices.ContainsFunc(r.out.Steps, func(s Step) bool { return s.State == Planned && s.Kind == tuning.CommandLine }) {
+		return r.m.keepBoot(r.out.Run)
+	}
+	return nil
+}
+
 // guards says whether a change may cut the operator off, so that it has to be confirmed.
 func (r *run) guards(s *Step) bool {
-	return r.o.Confirm > 0 && (s.NIC != "" || s.Kind == tuning.Ethtool || s.Kind == tuning.Link ||
-		s.Kind == tuning.WriteFile && strings.HasPrefix(s.Target, "/proc/sys/net/") && s.Risk >= tuning.R2)
+	return r.o.Confirm > 0 && (nicOf(&s.Change) != "" || s.Kind == tuning.WriteFile && strings.HasPrefix(s.Target, "/proc/sys/net/") && s.Risk >= tuning.R2)
 }
 
 // steps carries out what is planned, then looks at all of it again.
@@ -219,6 +269,15 @@ func (r *run) steps(ctx context.Context) error {
 			return err
 		}
 		if err := r.step(ctx, s); err != nil {
+			if s.ended(err) {
+				s.State, s.Reason = Already, taskGone
+				if s.ID != 0 {
+					if err := r.j.note(void, s.ID, taskGone); err != nil {
+						return err
+					}
+				}
+				continue
+			}
 			s.Reason = err.Error()
 			if s.State = Failed; r.o.KeepGoing && r.asBefore(s) {
 				continue
@@ -244,7 +303,19 @@ func (r *run) step(ctx context.Context, s *Step) error {
 		return err
 	}
 	s.ID = e.ID
-	return r.m.put(ctx, s.place, e, e.New, s.NIC)
+	return r.m.put(ctx, s.place, e, e.New, nicOf(&s.Change))
+}
+
+const taskGone = "the task is gone"
+
+// ended says whether a step failed because its task came to its end, which tasks do: that is no failure of the run.
+func (s *Step) ended(err error) bool {
+	t, ok := s.place.(interface{ born() (string, error) })
+	if !ok || !gone(err) {
+		return false
+	}
+	mark, err := t.born()
+	return gone(err) || err == nil && mark != s.mark
 }
 
 // asBefore says whether a step that failed left things as they were; then the journal forgets it.
@@ -276,6 +347,9 @@ func (r *run) verify() error {
 				}
 				continue
 			}
+			if s.ended(err) {
+				continue
+			}
 			if good = false; last {
 				return fmt.Errorf("%s: another change put it back to %s", label(&s.Change), now)
 			}
@@ -290,13 +364,18 @@ func (r *run) verify() error {
 	return nil
 }
 
-// back undoes what the run did.
-func (r *run) back(cause error) error {
+// skip is for what is not tried any more.
+func (r *run) skip() {
 	for i := range r.out.Steps {
 		if r.out.Steps[i].State == Planned {
 			r.out.Steps[i].State = Skipped
 		}
 	}
+}
+
+// back undoes what the run did.
+func (r *run) back(cause error) error {
+	r.skip()
 	undo := r.m.undo(r.j, r.j.of(r.out.Run), anyBoot)
 	stuck := false
 	for i := range r.out.Steps {
@@ -337,7 +416,10 @@ func label(c *tuning.Change) string {
 // Text writes an outcome for people: each step with risk and command, what was left out and why, and what comes next.
 func (o *Outcome) Text(w io.Writer) error {
 	var b strings.Builder
-	if o.Recovered != nil && len(o.Recovered.Entries) > 0 {
+	if o.Interrupted > 0 {
+		fmt.Fprintf(&b, "run r%d was interrupted, or still works: apply and revert undo what it left before anything else\n", o.Interrupted)
+	}
+	if o.Recovered != nil {
 		b.WriteString("a run before this one was interrupted:\n")
 		o.Recovered.text(&b)
 	}
@@ -346,16 +428,17 @@ func (o *Outcome) Text(w io.Writer) error {
 		if s.State == Already {
 			continue
 		}
-		fmt.Fprintf(&b, "%-8s %s  %-22s %s\n", s.State, s.Risk, s.Check, printable(s.Command))
-		if was := s.Was.String(); s.State != Refused && s.State != Held && s.place != nil {
-			fmt.Fprintf(&b, "              %s → %s", printable(was), printable(s.place.wanted(s.Value).String()))
-			if s.Reboot {
-				b.WriteString("  (at the next boot)")
-			} else if s.Persistent {
-				b.WriteString("  (for each boot)")
-			}
-			b.WriteByte('\n')
+		fmt.Fprintf(&b, "%-8s %s  %-20s %s", s.State, s.Risk, s.Check, printable(cmp.Or(s.Command, label(&s.Change)+" "+s.Value)))
+		switch {
+		case s.State == Refused || s.State == Held:
+		case s.Reboot:
+			b.WriteString("  (at the next boot)")
+		case s.Persistent && !s.Was.There:
+			b.WriteString("  (for each boot)")
+		case s.place != nil:
+			fmt.Fprintf(&b, "  (was %s)", printable(s.Was.String()))
 		}
+		b.WriteByte('\n')
 		if s.Reason != "" {
 			fmt.Fprintf(&b, "              %s\n", printable(s.Reason))
 		}

@@ -106,9 +106,9 @@ func sameTree(t *testing.T, got, want map[string]string) {
 	}
 }
 
-// everything allows whatever can be done, with no guard.
+// everything allows whatever can be done, and needs no guard; one that is asked for is the test binary (TestMain).
 func everything() Options {
-	return Options{MaxRisk: tuning.R4, AcceptSecurityRisk: true, AllowMgmt: true, Confirm: -1}
+	return Options{MaxRisk: tuning.R4, AcceptSecurityRisk: true, AllowMgmt: true, Confirm: -1, Guard: SelfGuard}
 }
 
 func changesOf(h *tuning.Host) []tuning.Change { return h.Run(tuning.Select{}).Changes() }

@@ -46,6 +46,9 @@ func (m *machine) guardLives() bool {
 
 // startGuard starts the guard's process and waits until it is ready. stop ends it: the run undid its changes itself.
 func startGuard(m *machine, o *Options) (stop func(), err error) {
+	if len(o.Guard) == 0 {
+		return nil, errors.New("no program is named (Options.Guard)")
+	}
 	ready, child, err := os.Pipe()
 	if err != nil {
 		return nil, err
@@ -134,7 +137,14 @@ func Guard(args []string) error {
 	if err := j.close(); err != nil {
 		return err
 	}
+	size := int64(-1)
 	for end := time.Now().Add(time.Duration(ms) * time.Millisecond); time.Now().Before(end); time.Sleep(min(look, time.Until(end))) {
+		info, err := os.Stat(filepath.Join(m.dir(o.Dir), journalFile))
+		if err == nil && info.Size() == size {
+			continue // nobody wrote
+		} else if err == nil {
+			size = info.Size()
+		}
 		if j, err := m.readJournal(); err == nil && len(j.runs) > 0 && (j.settledRun() || j.runs[len(j.runs)-1].Confirmed) {
 			return nil
 		}

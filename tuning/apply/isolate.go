@@ -163,7 +163,19 @@ func (p *memberPlace) write(v Value) error {
 	if err := p.m.tell(path.Join(cgroupDir, v.Text, "cgroup.procs"), strconv.Itoa(p.tid)); err != nil || p.m.real {
 		return err
 	}
-	return os.WriteFile(p.m.dir(fmt.Sprintf("/proc/%d/cgroup", p.tid)), []byte("0::"+v.Text+"\n"), 0o644)
+	name := fmt.Sprintf("/proc/%d/cgroup", p.tid)
+	text, err := p.m.text(name)
+	if err != nil {
+		return err
+	}
+	var b strings.Builder
+	for line := range strings.Lines(text) {
+		if strings.HasPrefix(line, "0::") {
+			line = "0::" + v.Text + "\n"
+		}
+		b.WriteString(line)
+	}
+	return os.WriteFile(p.m.dir(name), []byte(b.String()), 0o644)
 }
 
 // tell is one write to a file of the kernel's, which has to be there.
@@ -250,7 +262,8 @@ func (p *cgroupPlace) write(v Value) (err error) {
 		}
 		return os.Remove(dir)
 	}
-	kind, cores, _ := strings.Cut(v.Text, " ")
+	kind, _, _ := strings.Cut(v.Text, " ") // "isolated invalid (reason) 4-5" was asked to be isolated
+	cores := v.Text[strings.LastIndexByte(v.Text, ' ')+1:]
 	if !slices.Contains([]string{"member", "root", "isolated"}, kind) {
 		return errUnknown("the kind of a cpuset " + strconv.Quote(kind))
 	}

@@ -20,7 +20,7 @@ import (
 //
 //	begin    run N has something to do; "guarded": some of it has to be confirmed
 //	set      entry ID is about to be changed from old to new. On disk before the change is made.
-//	undo     entry ID is about to be set back. On disk before.
+//	undo     entry ID is about to be set back
 //	undone   entry ID is as before, and done with; "text" may say why without a change
 //	void     entry ID cannot be set back, or need not: the boot or the task it was of is over
 //	confirm  the network changes of run N are meant
@@ -89,6 +89,8 @@ type journal struct {
 	last    int     // the highest number of an entry
 }
 
+const journalFile = "journal.jsonl"
+
 // maxJournal bounds it, in bytes: some 200,000 changes.
 const maxJournal = 128 << 20
 
@@ -103,7 +105,7 @@ func (m *machine) open() (*journal, error) {
 		return nil, err
 	}
 	j := &journal{lock: lock}
-	name := filepath.Join(dir, "journal.jsonl")
+	name := filepath.Join(dir, journalFile)
 	if j.f, err = os.OpenFile(name, os.O_RDWR|os.O_CREATE|os.O_APPEND, 0o600); err != nil {
 		return nil, errors.Join(err, lock.Close())
 	}
@@ -158,7 +160,7 @@ func (j *journal) load(name string) error {
 
 // readJournal reads without the lock and changes nothing: for those who only look. There may be none.
 func (m *machine) readJournal() (*journal, error) {
-	name := filepath.Join(m.o.Dir, "journal.jsonl")
+	name := filepath.Join(m.o.Dir, journalFile)
 	b, err := os.ReadFile(m.dir(name))
 	if errors.Is(err, fs.ErrNotExist) {
 		return &journal{}, nil
@@ -222,8 +224,19 @@ func (j *journal) take(rec *line) error {
 	return nil
 }
 
-// add writes a line, on disk before it returns, and then holds it for true.
+// add writes a line, on disk before it returns.
 func (j *journal) add(rec line) error {
+	if err := j.write(rec); err != nil {
+		return err
+	}
+	if err := j.f.Sync(); err != nil {
+		return fmt.Errorf("journal: %w", err)
+	}
+	return nil
+}
+
+// write writes a line and holds it for true.
+func (j *journal) write(rec line) error {
 	rec.Time = time.Now().UTC().Truncate(time.Millisecond)
 	if rec.Entry != nil {
 		rec.Entry.Time = rec.Time
@@ -233,9 +246,6 @@ func (j *journal) add(rec line) error {
 		return err
 	}
 	if _, err := j.f.Write(append(text, '\n')); err != nil {
-		return fmt.Errorf("journal: %w", err)
-	}
-	if err := j.f.Sync(); err != nil {
 		return fmt.Errorf("journal: %w", err)
 	}
 	return j.take(&rec)
@@ -254,8 +264,9 @@ func (j *journal) set(e *Entry) error {
 	return j.add(line{Do: set, Entry: e})
 }
 
+// note is about setting back. It need not be on disk at once: without it the entry is looked at again, and found as before.
 func (j *journal) note(do string, id int, text string) error {
-	return j.add(line{Do: do, ID: id, Text: text})
+	return j.write(line{Do: do, ID: id, Text: text})
 }
 
 // of are the entries of a run that still are there, oldest first.

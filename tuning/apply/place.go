@@ -58,16 +58,18 @@ type place interface {
 	read() (Value, error)
 	write(Value) error
 	same(a, b Value) bool
-	wanted(text string) Value // what a Change's value means here
-	willMake() []string       // folders that write will make, outermost first
-	settle() string           // what has to be run once after a group of writes; empty: nothing
-	settled(Value) error      // whether that had its effect
+	accepts(text string) error // whether a Change's value is understood
+	wanted(text string) Value  // what it means here
+	willMake() []string        // folders that write will make, outermost first
+	settle() string            // what has to be run once after a group of writes; empty: nothing
+	settled(Value) error       // whether that had its effect
 }
 
 // plain is what most places have in common.
 type plain struct{}
 
 func (plain) same(a, b Value) bool     { return a == b }
+func (plain) accepts(string) error     { return nil }
 func (plain) wanted(text string) Value { return some(text) }
 func (plain) willMake() []string       { return nil }
 func (plain) settle() string           { return "" }
@@ -153,11 +155,11 @@ func (m *machine) place(kind tuning.Kind, target, key string) (place, error) {
 		}
 		return &taskPlace{m: m, tid: tid, name: key}, nil
 	}
-	return nil, errUnknown("changes of kind " + strconv.Quote(string(kind)))
+	return m.filePlace(kind, target, key)
 }
 
-// filePlace is a file of the kernel's.
-type filePlace struct {
+// kernelPlace is a file of the kernel's.
+type kernelPlace struct {
 	plain
 	m    *machine
 	name string
@@ -170,7 +172,7 @@ func (m *machine) kernelFile(name string) (place, error) {
 	if path.Clean(name) == name {
 		for _, r := range kernelRoots {
 			if strings.HasPrefix(name, r) {
-				return &filePlace{m: m, name: name}, nil
+				return &kernelPlace{m: m, name: name}, nil
 			}
 		}
 	}
@@ -187,7 +189,7 @@ func chosen(text string) (word string, ok bool) {
 	return word, ok && !strings.Contains(word, " ")
 }
 
-func (p *filePlace) read() (Value, error) {
+func (p *kernelPlace) read() (Value, error) {
 	text, err := p.m.text(p.name)
 	if err != nil {
 		return Value{}, err
@@ -198,7 +200,7 @@ func (p *filePlace) read() (Value, error) {
 	return some(strings.Join(strings.Fields(text), " ")), nil
 }
 
-func (p *filePlace) write(v Value) error {
+func (p *kernelPlace) write(v Value) error {
 	if !v.There {
 		return fmt.Errorf("%s cannot be removed", p.name)
 	}
@@ -218,7 +220,7 @@ func (p *filePlace) write(v Value) error {
 }
 
 // pretend does to a file of a tree what the kernel does to its own: among words in brackets it moves the brackets.
-func (p *filePlace) pretend(v string) error {
+func (p *kernelPlace) pretend(v string) error {
 	old, err := p.m.text(p.name)
 	if err != nil {
 		return err
@@ -247,7 +249,7 @@ func (p *filePlace) pretend(v string) error {
 }
 
 // same takes masks, lists and numbers that the kernel writes in another form for what they are.
-func (p *filePlace) same(a, b Value) bool {
+func (p *kernelPlace) same(a, b Value) bool {
 	if a == b {
 		return true
 	}
@@ -380,6 +382,9 @@ func (p *taskPlace) same(a, b Value) bool {
 func (m *machine) put(ctx context.Context, p place, e *Entry, v Value, nic string) error {
 	if err := m.o.fault("write", e); err != nil {
 		return err
+	}
+	if named, ok := p.(*entryPlace); ok {
+		named.check = e.Check
 	}
 	up := nic != "" && m.carrier(nic)
 	if err := p.write(v); err != nil {

@@ -1,6 +1,7 @@
 package apply
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -76,13 +77,25 @@ func stage(c *tuning.Change) int {
 	return stageKernel
 }
 
+// faceOf is the interface that a change is about, whether it may cut it off or not; empty: none.
+func faceOf(c *tuning.Change) string {
+	if c.NIC != "" || c.Kind == tuning.Ethtool {
+		return cmp.Or(c.NIC, c.Target)
+	}
+	rest, _ := strings.CutPrefix(c.Target, "/sys/class/net/")
+	nic, _, _ := strings.Cut(rest, "/")
+	return nic
+}
+
 // plan says of each change what a run will do with it, in the order of doing.
 func (m *machine) plan(changes []tuning.Change) []Step {
 	changes = m.tunedInstead(changes)
 	slices.SortStableFunc(changes, func(a, b tuning.Change) int {
 		x, y := stage(&a), stage(&b)
-		if x >= stageQueues && x <= stageStamps && y >= stageQueues && y <= stageStamps && a.NIC != b.NIC {
-			return strings.Compare(a.NIC, b.NIC)
+		if x >= stageQueues && x <= stageStamps && y >= stageQueues && y <= stageStamps {
+			if by := strings.Compare(faceOf(&a), faceOf(&b)); by != 0 {
+				return by
+			}
 		}
 		return x - y
 	})
@@ -102,8 +115,9 @@ func (m *machine) plan(changes []tuning.Change) []Step {
 		first, twice := seen[w]
 		if twice && first == c.Value {
 			continue
+		} else if !twice {
+			seen[w] = c.Value
 		}
-		seen[w] = c.Value
 		s := Step{Change: c}
 		if twice {
 			s.State, s.Reason = Refused, fmt.Sprintf("another change makes it %q: which is meant?", first)
@@ -123,9 +137,20 @@ func (m *machine) weigh(s *Step, v *rivals) {
 		refuse("%v", err)
 		return
 	}
+	if c, ok := s.place.(interface {
+		shell(string) (do, undo string)
+	}); ok {
+		if do, undo := c.shell(s.Value); do != "" { // this machine's own tool, where the check could not know it
+			s.Command, s.Undo = do, undo
+		}
+	}
+	if err := errors.Join(oneLine(s.Value), s.place.accepts(s.Value)); err != nil {
+		refuse("%v", err)
+		return
+	}
 	if s.Was, err = s.place.read(); err != nil {
 		if errors.Is(err, unix.ESRCH) {
-			s.State, s.Reason = Already, "the task is gone"
+			s.State, s.Reason = Already, taskGone
 			return
 		}
 		refuse("cannot be read: %v", withoutRoot(err))
@@ -133,12 +158,12 @@ func (m *machine) weigh(s *Step, v *rivals) {
 	}
 	if t, ok := s.place.(mortal); ok {
 		if s.mark, err = t.born(); err != nil {
-			s.State, s.Reason = Already, "the task is gone"
+			s.State, s.Reason = Already, taskGone
 			return
 		}
 	}
 	want := s.place.wanted(s.Value)
-	reason := v.against(&s.Change, s.Was)
+	reason := v.against(&s.Change)
 	switch {
 	case s.place.same(s.Was, want):
 		s.State = Already

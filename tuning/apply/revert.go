@@ -104,6 +104,9 @@ func (m *machine) undo(j *journal, entries []Entry, boot string) *Undo {
 		}
 		u.Err = errors.Join(u.Err, err)
 	}
+	if err := j.f.Sync(); err != nil {
+		u.Err = errors.Join(u.Err, fmt.Errorf("journal: %w", err))
+	}
 	return u
 }
 
@@ -120,7 +123,7 @@ func (m *machine) undoOne(j *journal, e *Entry, boot string, s *settler) (State,
 	}
 	if t, ok := p.(mortal); ok {
 		if mark, err := t.born(); gone(err) || err == nil && mark != e.Mark {
-			return Void, "the task is gone", nil
+			return Void, taskGone, nil
 		}
 	}
 	now, err := p.read()
@@ -129,7 +132,9 @@ func (m *machine) undoOne(j *journal, e *Entry, boot string, s *settler) (State,
 	} else if err != nil {
 		return stuck(err)
 	}
-	s.after(e.ID, p) // also where the file is as before: what a tool made of it may not be
+	if made, ok := p.(interface{ made(Value) bool }); !ok || made.made(e.New) {
+		s.after(e.ID, p) // also where the file is as before: what a tool made of it may not be
+	}
 	if !p.same(now, e.Old) {
 		if !p.same(now, e.New) {
 			return Drift, fmt.Sprintf("it is %s now, and was set to %s: left alone", now, e.New), nil
@@ -140,11 +145,7 @@ func (m *machine) undoOne(j *journal, e *Entry, boot string, s *settler) (State,
 		if err := j.note(undo, e.ID, ""); err != nil {
 			return stuck(err)
 		}
-		nic := ""
-		if e.Guarded && e.Kind == tuning.Ethtool {
-			nic = e.Target
-		}
-		if err := m.put(context.Background(), p, e, e.Old, nic); err != nil {
+		if err := m.put(context.Background(), p, e, e.Old, ""); err != nil { // whether the carrier returns is no matter of this value
 			return stuck(err)
 		}
 	}

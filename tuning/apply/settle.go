@@ -52,7 +52,7 @@ func (s *settler) all(m *machine) error {
 	for _, key := range s.keys {
 		err := m.o.fault("settle", nil)
 		if err == nil {
-			err = settlers[key](m)
+			err = m.settle(key)
 		}
 		if err != nil {
 			errs = append(errs, fmt.Errorf("%s: %w", key, err))
@@ -65,8 +65,25 @@ func (s *settler) all(m *machine) error {
 	return errors.Join(errs...)
 }
 
-// settlers are the tools, by the keys of places.
-var settlers = map[string]func(*machine) error{}
+// settle runs what a key stands for.
+func (m *machine) settle(key string) error {
+	var err error
+	switch key {
+	case daemonReload:
+		if _, ok := m.tool("systemctl"); ok && m.exists("/run/systemd/system") { // else no manager runs that would have to read
+			_, err = m.run("systemctl", "daemon-reload")
+		}
+	case reapply:
+		if m.activeProfile() == child && m.exists(m.childFile()) { // else it is made active, or was left, by a change of its own
+			_, err = m.run("tuned-adm", "profile", child)
+		}
+	case updateGrub:
+		_, err = m.run("update-grub")
+	case kernelInstall:
+		err = m.installKernels()
+	}
+	return err
+}
 
 // toolDirs are where tools are looked for: not in PATH, which whoever calls us may have set.
 var toolDirs = []string{"/usr/sbin", "/usr/bin", "/sbin", "/bin"}

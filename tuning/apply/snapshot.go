@@ -92,7 +92,25 @@ func (m *machine) snapshot(j *journal, name string) (string, error) {
 	if name != "" && m.exists(file) {
 		return "", fmt.Errorf("there is a snapshot %s already", name)
 	}
-	return s.Name, m.replace(file, string(text)+"\n", 0o600)
+	if err := m.replace(file, string(text)+"\n", 0o600); err != nil {
+		return "", err
+	}
+	if name == "" {
+		m.prune(dir)
+	}
+	return s.Name, nil
+}
+
+// keptSnapshots is how many of those that runs take are kept; those that people named all are.
+const keptSnapshots = 64
+
+var ownName = regexp.MustCompile(`^[0-9]{8}T[0-9]{6}-[0-9]+$`)
+
+func (m *machine) prune(dir string) {
+	own := slices.DeleteFunc(m.snapshots(), func(n string) bool { return !ownName.MatchString(n) })
+	for _, n := range own[:max(0, len(own)-keptSnapshots)] { // their names sort by time
+		_ = os.Remove(m.dir(filepath.Join(dir, n+".json")))
+	}
 }
 
 // readSnapshot finds one by name, or by the path of its file.

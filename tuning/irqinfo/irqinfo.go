@@ -12,8 +12,6 @@ import (
 	"strings"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"github.com/tickwire/tickwire/tuning"
 )
 
@@ -190,19 +188,26 @@ func role(p *tuning.Plan, cpu int) string {
 	return ""
 }
 
-// place asks where an interrupt goes.
+// place asks where an interrupt goes. Machines have thousands: what is read is no evidence of a check.
 func (r *IRQ) place(h *tuning.Host) {
 	dir := "/proc/irq/" + r.Name + "/"
-	var err error
-	if r.Allowed, err = h.List(dir + "smp_affinity_list"); err != nil {
+	text, err := h.Peek(dir + "smp_affinity_list")
+	if err == nil {
+		r.Allowed, err = tuning.ParseCPUs(text)
+	}
+	if err != nil {
 		r.Reason = tuning.Reason(err)
 		return
 	}
-	r.Effective, _ = h.List(dir + "effective_affinity_list")
-	if n, err := h.Int(dir + "node"); err == nil {
-		r.Node = n
+	if text, err := h.Peek(dir + "effective_affinity_list"); err == nil {
+		r.Effective, _ = tuning.ParseCPUs(text)
 	}
-	if text, err := h.Read("/sys/kernel/debug/irq/irqs/" + r.Name); err == nil {
+	if text, err := h.Peek(dir + "node"); err == nil {
+		if n, err := strconv.Atoi(text); err == nil {
+			r.Node = n
+		}
+	}
+	if text, err := h.Peek("/sys/kernel/debug/irq/irqs/" + r.Name); err == nil {
 		r.Managed = strings.Contains(text, "IRQD_AFFINITY_MANAGED")
 	}
 }
@@ -337,12 +342,4 @@ func Move(h *tuning.Host, irqs []*IRQ, to tuning.CPUs) (changes []tuning.Change,
 		return nil, errors.New(strings.Join(faults, "; "))
 	}
 	return changes, nil
-}
-
-// MoveError says in words why an interrupt could not be moved.
-func MoveError(err error) string {
-	if errors.Is(err, unix.EIO) || errors.Is(err, unix.EPERM) {
-		return "the kernel places this interrupt itself (managed): isolcpus=managed_irq,CORES at boot keeps it off cores"
-	}
-	return ""
 }

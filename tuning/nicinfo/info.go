@@ -6,6 +6,8 @@ import (
 	"io/fs"
 	"maps"
 	"path"
+	"path/filepath"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -180,13 +182,19 @@ func (in *Info) sysfs(h *tuning.Host) {
 			return
 		}
 	}
-	if n, err := h.Int(dir + "/device/numa_node"); err == nil {
+	device, bdf := dir+"/device", h.BDF(in.Name)
+	if bdf == "" { // a virtio device hangs on one that is on the bus
+		if full, err := filepath.EvalSymlinks(h.Path(device)); err == nil && pciAddress.MatchString(filepath.Base(filepath.Dir(full))) {
+			bdf = filepath.Base(filepath.Dir(full))
+			device = "/sys/bus/pci/devices/" + bdf
+		}
+	}
+	if n, err := h.Int(device + "/numa_node"); err == nil {
 		in.NUMANode = n
 	} else {
 		in.Unknown["numa_node"] = tuning.Reason(err)
 	}
-	in.Cores, _ = h.List(dir + "/device/local_cpulist")
-	bdf := h.BDF(in.Name)
+	in.Cores, _ = h.List(device + "/local_cpulist")
 	if bdf == "" {
 		in.Unknown["pci"] = "on no PCI bus"
 		return
@@ -201,6 +209,8 @@ func (in *Info) sysfs(h *tuning.Host) {
 		in.Unknown["pci_link"] = "the bus does not tell"
 	}
 }
+
+var pciAddress = regexp.MustCompile(`^[0-9a-f]{4,8}:[0-9a-f]{2}:[0-9a-f]{2}\.[0-7]$`)
 
 func pciLink(h *tuning.Host, dev string) (l PCILink, ok bool) {
 	dir := "/sys/bus/pci/devices/" + dev + "/"

@@ -10,11 +10,13 @@ import (
 	"github.com/tickwire/tickwire/tuning"
 )
 
-// shortNames are what ethtool -K calls features, and people too.
-var shortNames = []struct{ short, kernel string }{
-	{"gro", "rx-gro"}, {"lro", "rx-lro"}, {"gro-hw", "rx-gro-hw"}, {"ntuple", "rx-ntuple-filter"}, {"rxvlan", "rx-vlan-hw-parse"},
-	{"vlan-filter", "rx-vlan-filter"}, {"rx", "rx-checksum"}, {"rxhash", "rx-hashing"}, {"gso", "tx-generic-segmentation"}, {"tso", "tx-tcp-segmentation"},
-	{"sg", "tx-scatter-gather"}, {"txvlan", "tx-vlan-hw-insert"},
+// shortNames are what ethtool -K calls features, and people too; link is the key of a .link file, empty where there is none.
+var shortNames = []struct{ short, kernel, link string }{
+	{"gro", "rx-gro", "GenericReceiveOffload"}, {"lro", "rx-lro", "LargeReceiveOffload"}, {"gro-hw", "rx-gro-hw", "GenericReceiveOffloadHardware"},
+	{"ntuple", "rx-ntuple-filter", "NTupleFilter"}, {"rxvlan", "rx-vlan-hw-parse", "ReceiveVLANCTAGHardwareAcceleration"},
+	{"vlan-filter", "rx-vlan-filter", "ReceiveVLANCTAGFilter"}, {"rx", "rx-checksum", "ReceiveChecksumOffload"}, {"rxhash", "rx-hashing", ""},
+	{"gso", "tx-generic-segmentation", "GenericSegmentationOffload"}, {"tso", "tx-tcp-segmentation", "TCPSegmentationOffload"},
+	{"sg", "tx-scatter-gather", ""}, {"txvlan", "tx-vlan-hw-insert", "TransmitVLANCTAGHardwareAcceleration"},
 }
 
 // knob is a setting of a group whose values are numbers or switches.
@@ -57,8 +59,8 @@ const maxNumber = 1 << 24
 
 // Set makes the changes of settings such as "rings.rx=2048", "coalesce.adaptive-rx=off" and "features.gro=off" (the kernel's
 // names of features and ethtool's short ones), in their order. What is so already gives no change. All faults are told at
-// once: names that are not known, values out of the driver's range, and what the driver cannot. With keep, what a .link file
-// can hold is kept for the next boot too.
+// once: names that are not known, values out of the driver's range, and what the driver cannot. With keep it is for the next
+// boot too, by a .link file: what that cannot hold is a fault.
 func (in *Info) Set(settings []string, keep bool) (changes []tuning.Change, err error) {
 	var faults []string
 	seen := map[string]bool{}
@@ -89,8 +91,11 @@ func (in *Info) set(name, value string, keep bool) ([]tuning.Change, error) {
 	group, field, _ := strings.Cut(name, ".")
 	switch group {
 	case "features":
-		return in.setFeature(field, value)
+		return in.setFeature(field, value, keep)
 	case "private":
+		if keep {
+			return nil, fmt.Errorf("%s: a .link file cannot keep a flag of the driver's own: set it without --keep", name)
+		}
 		return in.setPrivate(field, value)
 	}
 	i := slices.IndexFunc(knobs, func(k knob) bool { return k.name == name })
@@ -217,14 +222,14 @@ func isSwitch(name, value string) error {
 	return nil
 }
 
-func (in *Info) setFeature(name, value string) ([]tuning.Change, error) {
+func (in *Info) setFeature(name, value string, keep bool) (changes []tuning.Change, err error) {
 	if why, ok := in.Unknown["features"]; ok {
 		return nil, fmt.Errorf("features.%s: %s", name, why)
 	}
-	kernel := name
+	kernel, link := name, ""
 	for _, s := range shortNames {
-		if s.short == name {
-			kernel = s.kernel
+		if s.short == name || s.kernel == name {
+			kernel, link = s.kernel, s.link
 		}
 	}
 	f, ok := in.Features[kernel]
@@ -233,16 +238,22 @@ func (in *Info) setFeature(name, value string) ([]tuning.Change, error) {
 		return nil, fmt.Errorf("features.%s: the driver has none of that name (--json lists them)", name)
 	case isSwitch(name, value) != nil:
 		return nil, isSwitch("features."+name, value)
-	case onOff(f.On) == value:
-		return nil, nil
-	case f.Fixed:
+	case keep && link == "":
+		return nil, fmt.Errorf("features.%s: a .link file cannot keep it: set it without --keep", name)
+	case f.Fixed && onOff(f.On) != value:
 		return nil, fmt.Errorf("features.%s: the driver cannot change it: it is %s", name, onOff(f.On))
 	}
 	risk := tuning.R2
 	if kernel == "rx-gro" || strings.HasPrefix(kernel, "tx-") {
 		risk = tuning.R1 // the stack's own, or on the way out
 	}
-	return []tuning.Change{tuning.NICChange(in.Name, "features."+kernel, value, onOff(f.On), "-K", name+" "+value, name+" "+onOff(f.On), risk)}, nil
+	if onOff(f.On) != value {
+		changes = append(changes, tuning.NICChange(in.Name, "features."+kernel, value, onOff(f.On), "-K", name+" "+value, name+" "+onOff(f.On), risk))
+	}
+	if keep {
+		changes = append(changes, tuning.LinkChange(in.Name, link, linkValue(knob{link: link}, value), risk))
+	}
+	return changes, nil
 }
 
 func (in *Info) setPrivate(name, value string) ([]tuning.Change, error) {

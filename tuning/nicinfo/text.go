@@ -139,16 +139,12 @@ func (in *Info) linkText(line func(label, format string, args ...any)) {
 	}
 }
 
-// fecName is the first of the bits of ETHTOOL_FEC_*.
-func fecName(bits uint32) string {
-	if names := strings.Join(tuningBits(bits), "|"); names != "" {
-		return names
+// fecName names bits of ETHTOOL_FEC_*.
+func fecName(v uint32) string {
+	if names := bits(uint64(v), []string{"none", "auto", "off", "rs", "baser", "llrs"}); len(names) > 0 {
+		return strings.Join(names, "|")
 	}
 	return "not told"
-}
-
-func tuningBits(v uint32) []string {
-	return bits(uint64(v), []string{"none", "auto", "off", "rs", "baser", "llrs"})
 }
 
 // featureText shows the offloads that people change: others are in the JSON.

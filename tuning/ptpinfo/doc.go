@@ -9,7 +9,7 @@
 // A management message is 34 bytes of head, 14 of management, and one TLV. All numbers are big-endian:
 //
 //	0      transport:4 type:4 (0xd)       34  target port: identity 8, number 2 (all ones: any)
-//	1      version 2                      44  hops 2
+//	1      version 2                      44  hops 2 (0)
 //	2:2    length of all                  46  action: 0 get, 2 response
 //	4      domain                         47  reserved
 //	20:10  the sender's port              48:2  TLV: 1 management, 2 error

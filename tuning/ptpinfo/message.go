@@ -115,8 +115,7 @@ func request(id uint16, domain, sequence, sender int) []byte {
 	for i := 34; i < 44; i++ {
 		b[i] = 0xff
 	}
-	b[44], b[45] = 1, 1
-	b[46] = actionGet
+	b[46] = actionGet // hops stay 0: it is not passed on into the network
 	binary.BigEndian.PutUint16(b[48:], tlvManage)
 	binary.BigEndian.PutUint16(b[50:], 2)
 	binary.BigEndian.PutUint16(b[52:], id)

@@ -72,7 +72,7 @@ type Daemon struct {
 // Options of a look. The zero value works.
 type Options struct {
 	NICs    []string // only these. The default is all that can stamp or have a clock.
-	Sockets []string // of ptp4l. The default is what its processes' options say, else /var/run/ptp4lro and /var/run/ptp4l.
+	Sockets []string // of ptp4l. The default is what its processes' options say, else /var/run/ptp4l, and /var/run/ptp4lro for those who may only read.
 	Domain  int      // of PTP; -1: as its processes' options say, else 0. The default is 0.
 	Log     string   // a log's text, in place of those of /var/log
 }
@@ -306,10 +306,11 @@ func (r *Report) servers(ctx context.Context, h *tuning.Host, o Options) error {
 				s.Error = "needs privilege: " + s.Error
 			}
 		}
-		r.Servers = append(r.Servers, *s)
-		if err == nil && !given {
-			break // the other is of the same ptp4l
+		if err == nil && !given { // both are of the same ptp4l: one that answers is enough
+			r.Servers = []Server{*s}
+			break
 		}
+		r.Servers = append(r.Servers, *s)
 	}
 	return nil
 }
