@@ -230,8 +230,11 @@ func unlinked(dir string, flags int) (int, error) {
 	for n := 0; ; n++ {
 		name := fmt.Sprintf("%s/.measure-%d-%d", dir, unix.Getpid(), n)
 		fd, err := unix.Open(name, flags|unix.O_CREAT|unix.O_EXCL, 0o600)
-		if errors.Is(err, unix.EEXIST) && n < 100 {
-			continue
+		if errors.Is(err, unix.EEXIST) { // another's: it stays
+			if n < 100 {
+				continue
+			}
+			return 0, err
 		}
 		if gone := unix.Unlink(name); err == nil && gone != nil {
 			unix.Close(fd)

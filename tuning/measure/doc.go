@@ -10,7 +10,8 @@
 //	WatchHeat    throttling, system management interrupts, steal and temperatures between two moments
 //
 // Promises, each with its test:
-//   - A context that ends is obeyed within 100 ms, and its error is what comes back (TestCancel).
+//   - A context that ends is obeyed within 100 ms, and its error is what comes back (TestCancel). Only a page of 1 GiB, which the
+//     kernel clears in one go, takes longer.
 //   - Nothing is left behind: no file even after a kill, no pages, no threads with a mask of their own (TestDisk, TestThreads).
 //   - What cannot be measured here is in Missing, with the reason. It is an error where nothing at all can be.
 //   - Nothing is refused for being a virtual machine. Each result says that it is one (Where).
@@ -178,6 +179,28 @@ func nodesOf(cores []int) []node {
 	}
 	slices.SortFunc(nodes, func(a, b node) int { return a.n - b.n })
 	return nodes
+}
+
+// room is how much memory may be taken on a node, in bytes: a quarter of what is free, there and in all. Where pages are bound to
+// a node, one that runs out of them ends processes, however much others have.
+func room(n int) uint64 {
+	free := available()
+	text, err := os.ReadFile(fmt.Sprintf("/sys/devices/system/node/node%d/meminfo", n))
+	if err == nil {
+		free = min(free, nodeFree(string(text)))
+	}
+	return free / 4
+}
+
+// nodeFree reads a node's meminfo: what is free, and what files take, which the kernel gives up.
+func nodeFree(text string) (bytes uint64) {
+	for line := range strings.Lines(text) {
+		if f := strings.Fields(line); len(f) == 5 && (f[2] == "MemFree:" || f[2] == "FilePages:") { // Node 0 MemFree: 123 kB
+			kib, _ := strconv.ParseUint(f[3], 10, 50)
+			bytes += kib << 10
+		}
+	}
+	return bytes
 }
 
 // available is the memory that is free, in bytes.

@@ -96,8 +96,8 @@ func HugePages(ctx context.Context, o HugeOptions) (*HugeResult, error) {
 			if a.pages == HugeTLB {
 				g.PageBytes = a.page
 			}
-			if free := available(); a.pages != HugeTLB && uint64(g.AskedBytes) > free/4 {
-				r.Missing = append(r.Missing, fmt.Sprintf("%s, %d MiB on node %d: more than a quarter of the %d MiB that are free", a.pages, g.AskedBytes>>20, n.n, free>>20))
+			if left := room(n.n); a.pages != HugeTLB && uint64(g.AskedBytes) > left {
+				r.Missing = append(r.Missing, fmt.Sprintf("%s, %d MiB on node %d: more than a quarter of the %d MiB that are free", a.pages, g.AskedBytes>>20, n.n, left*4>>20))
 				continue
 			}
 			err := <-on(r.Core, func() error { return g.get(ctx, a.page, len(nodes) > 1, o.Loads) })

@@ -171,6 +171,15 @@ func TestRemoteRatio(t *testing.T) {
 	}
 }
 
+func TestRoom(t *testing.T) {
+	if got := nodeFree("Node 0 MemTotal:       24684084 kB\nNode 0 MemFree:        1000 kB\nNode 0 FilePages:       24 kB\nNode 0 HugePages_Free:     9\nNode 0 MemFree: x kB\n"); got != 1024<<10 {
+		t.Errorf("%d", got)
+	}
+	if got := room(0); got == 0 || got > available() {
+		t.Errorf("%d of %d bytes", got, available())
+	}
+}
+
 func TestHugePages(t *testing.T) {
 	r, err := HugePages(t.Context(), HugeOptions{Bytes: 8 << 20, Loads: 50_000})
 	if err != nil {
@@ -309,6 +318,17 @@ func TestUnlinked(t *testing.T) {
 	left, _ := os.ReadDir(dir)
 	if len(left) != 1 {
 		t.Errorf("%v, want the file of the run before only", left)
+	}
+	for n := range uint64(101) { // all names are taken
+		if err := os.WriteFile(filepath.Join(dir, ".measure-"+itoa(uint64(os.Getpid()))+"-"+itoa(n)), nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := unlinked(dir, unix.O_RDWR|unix.O_CLOEXEC); !errors.Is(err, unix.EEXIST) {
+		t.Error(err)
+	}
+	if left, _ := os.ReadDir(dir); len(left) != 101 {
+		t.Errorf("%d files of others are left of 101", len(left))
 	}
 }
 

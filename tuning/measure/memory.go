@@ -94,13 +94,13 @@ func Memory(ctx context.Context, o MemoryOptions) (*MemoryResult, error) {
 		for size&(size-1) != 0 {
 			size &= size - 1
 		}
-		if free := available(); uint64(size) > free/4 {
-			r.Missing = append(r.Missing, fmt.Sprintf("a working set of %d MiB: more than a quarter of the %d MiB that are free", size>>20, free>>20))
-			continue
-		}
-		largest = max(largest, size)
-		for _, from := range nodes {
-			for _, at := range nodes {
+		for _, at := range nodes {
+			if left := room(at.n); uint64(size) > left {
+				r.Missing = append(r.Missing, fmt.Sprintf("a working set of %d MiB on node %d: more than a quarter of the %d MiB that are free", size>>20, at.n, left*4>>20))
+				continue
+			}
+			largest = max(largest, size)
+			for _, from := range nodes {
 				if len(from.cores) == 0 {
 					continue
 				}
@@ -231,7 +231,7 @@ const blockBytes = 4 << 20 // between two looks at the clock
 
 // bandwidth has a thread on each core read, then write, then copy its own buffer, all at the same time.
 func bandwidth(ctx context.Context, cores []int, at int, bind bool, o MemoryOptions) (Bandwidth, error) {
-	b := Bandwidth{Threads: len(cores), BytesAThread: max(2*blockBytes, min(o.BandwidthBytes, int(available()/4)/len(cores))) &^ (2*blockBytes - 1)}
+	b := Bandwidth{Threads: len(cores), BytesAThread: max(2*blockBytes, min(o.BandwidthBytes, int(room(at))/len(cores))) &^ (2*blockBytes - 1)}
 	what := func(err error) error {
 		return fmt.Errorf("bandwidth of %d threads in memory of node %d: %w", len(cores), at, err)
 	}
