@@ -80,6 +80,7 @@ type probe struct {
 	largest       [largestCount]raw // a heap, the least on top
 	largestN      int
 	usage         unix.Rusage // as of the last time that the kernel was asked
+	before        unix.Rusage // as of the time before that
 	smi           uint64
 	usageAtStart  unix.Rusage
 	usageAtEnd    unix.Rusage
@@ -158,12 +159,12 @@ func (p *probe) run(w *pin.Window, schedstat int) {
 // count takes a gap, and returns the reading at which measuring goes on. The time that counting takes is not measured, unless it is too
 // long to be only that: then it is a gap itself.
 func (p *probe) count(from, to uint64) uint64 {
-	for {
+	for asked := false; ; {
 		limit := p.ownLimit
 		if p.gap(from, to) {
-			p.keep(from, to-from)
-			if to-from >= p.spike {
-				limit = p.spike // the kernel was asked
+			p.keep(from, to-from, asked)
+			if asked = to-from >= p.spike; asked {
+				limit = p.spike
 			}
 		}
 		at := now()
@@ -209,11 +210,16 @@ func (p *probe) gap(from, to uint64) bool {
 	return p.largestN < largestCount || ticks > p.largest[0].ticks || ticks >= p.spike && p.firstN < firstCount
 }
 
-// keep keeps a gap with what the kernel says of it, if it is long enough to be worth the question.
-func (p *probe) keep(from, ticks uint64) {
+// keep keeps a gap with what the kernel says of it, if it is long enough to be worth the question. asked: it began while the kernel was asked of
+// the one before, whose answer may have it in it.
+func (p *probe) keep(from, ticks uint64, asked bool) {
 	r := raw{from: from, ticks: ticks}
 	if ticks >= p.spike {
 		u, smi := p.usage, p.smi
+		if asked {
+			u = p.before
+		}
+		p.before = u
 		p.usage = p.ask()
 		r.switched = uint32(p.usage.Nivcsw - u.Nivcsw + p.usage.Nvcsw - u.Nvcsw)
 		r.faults = uint32(p.usage.Minflt - u.Minflt + p.usage.Majflt - u.Majflt)

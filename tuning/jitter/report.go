@@ -36,6 +36,7 @@ type Result struct {
 	CPU         int     `json:"cpu"`
 	Role        Role    `json:"role"`
 	Mode        Mode    `json:"mode"`
+	StartTAINs  int64   `json:"start_tai_ns"` // when measuring began, ns since 1970
 	DurationS   float64 `json:"duration_s"`
 	FloorNs     float64 `json:"floor_ns"` // smallest difference between two readings
 	ThresholdNs float64 `json:"threshold_ns"`
@@ -132,8 +133,10 @@ func (s *session) result(r *runner, mode Mode, before, after *look, begin instan
 	}{{&out.DelayP99_9Ns, 0.999}, {&out.DelayP99_99Ns, 0.9999}, {&out.DelayP99_999Ns, 0.99999}, {&out.DelayP6Ns, 0.999999}} {
 		*q.into = max(h.Delay(q.share, run), out.ThresholdNs)
 	}
+	tai := func(at uint64) int64 { return begin.tai + int64(float64(int64(at-begin.ticks))*rate) }
+	out.StartTAINs = tai(p.began)
 	event := func(g raw) Event {
-		return Event{Ticks: g.from, TAINs: begin.tai + int64(float64(int64(g.from-begin.ticks))*rate), GapNs: ns(g.ticks), Cause: causeOf(g), end: g.from + g.ticks}
+		return Event{Ticks: g.from, TAINs: tai(g.from), GapNs: ns(g.ticks), Cause: causeOf(g), end: g.from + g.ticks}
 	}
 	out.Largest, out.First = []Event{}, []Event{}
 	for _, g := range p.largest[:p.largestN] {
@@ -163,13 +166,9 @@ func (s *session) result(r *runner, mode Mode, before, after *look, begin instan
 // exceed, 20 points a nine, up to the largest gap. Delays below the threshold are drawn at it.
 func (r *Result) Curve() (shares, ns []float64) {
 	run := r.DurationS * 1e9 * (1 - r.OwnPPM/1e6)
-	for i := 0; i < 20*12; i++ {
+	for i := range 20*7 + 1 { // beyond seven nines it is the largest gap
 		left := math.Pow(10, -float64(i)/20)
-		d := r.Histogram.Delay(1-left, run)
-		shares, ns = append(shares, 1-left), append(ns, max(d, r.ThresholdNs))
-		if left*run < 1 { // ns: nobody arrives in less
-			break
-		}
+		shares, ns = append(shares, 1-left), append(ns, max(r.Histogram.Delay(1-left, run), r.ThresholdNs))
 	}
 	return shares, ns
 }
