@@ -81,17 +81,24 @@ func (f *jitterFlags) run(cmd *cobra.Command) error {
 	o.Before = func(mode jitter.Mode, cores tuning.CPUs, d time.Duration) {
 		fmt.Fprintf(cmd.ErrOrStderr(), "measuring cores %s for %s, mode %s\n", cores, d, mode)
 	}
-	// What cannot be written is told before a long measurement, not after it.
-	var files []*os.File
-	for _, name := range []string{f.out, f.svg} {
-		var file *os.File
-		if name != "" {
-			if file, err = os.Create(name); err != nil {
-				return usage(err)
-			}
-			defer file.Close()
+	// What cannot be written is told before a long measurement, not after it; what was there stays until there is something better.
+	var files [2]*os.File
+	for i, name := range []string{f.out, f.svg} {
+		if name == "" {
+			continue
 		}
-		files = append(files, file)
+		_, missing := os.Lstat(name)
+		if files[i], err = os.OpenFile(name, os.O_CREATE|os.O_WRONLY, 0o644); err != nil {
+			return usage(err)
+		}
+		defer files[i].Close()
+		if missing != nil {
+			defer func() {
+				if info, err := files[i].Stat(); err == nil && info.Size() == 0 {
+					_ = os.Remove(name)
+				}
+			}()
+		}
 	}
 	r, err := jitter.Run(cmd.Context(), o)
 	switch {
@@ -110,6 +117,7 @@ func (f *jitterFlags) run(cmd *cobra.Command) error {
 		if files[i] == nil {
 			continue
 		}
+		_ = files[i].Truncate(0) // a pipe has nothing to cut
 		if err := errors.Join(write(files[i]), files[i].Close()); err != nil {
 			return err
 		}
