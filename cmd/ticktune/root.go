@@ -70,6 +70,7 @@ memory, the NIC, time and limits. It says what is wrong, what to do, and what do
   ticktune check --plan feed.toml --strict       with a plan file, warnings count
   ticktune explain cpu.governor                  what a check is about, and what was read
   ticktune jitter --cores 4-7 --for 60s          what the cores of lanes take from who spins on them
+  ticktune top --cores 4-7 --nic eth2            what cores, interfaces and feeds do and lose, live
 
 Exit codes: 0 nothing fails, 1 a check fails, 2 only warnings and --strict, 3 something could not be seen and nothing
 fails, 64 usage, 65 bad plan, 69 not supported here, 70 internal, 77 needs privilege.`,
@@ -90,6 +91,7 @@ fails, 64 usage, 65 bad plan, 69 not supported here, 70 internal, 77 needs privi
 	})
 	root.AddCommand(checkCommands()...)
 	root.AddCommand(jitterCommand())
+	root.AddCommand(topCommand())
 	return root
 }
 

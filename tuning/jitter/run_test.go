@@ -294,7 +294,7 @@ func TestOwnNoise(t *testing.T) {
 		r := measure(t, Options{Other: tuning.CPUs{c}, For: 300 * time.Millisecond, Warmup: 50 * time.Millisecond, Modes: []Mode{Host}})
 		res := r.Results[0]
 		hz := r.CounterHz
-		if a := res.Attribution; a.Voluntary != 0 || a.MinorFaults+a.MajorFaults > 2 {
+		if a := res.Attribution; a.Voluntary != 0 || a.MinorFaults+a.MajorFaults > 2 && !raceEnabled { // the detector's shadow is memory too
 			t.Errorf("%d voluntary switches, %d faults: the measurement disturbs itself", a.Voluntary, a.MinorFaults+a.MajorFaults)
 		}
 		if res.OwnPPM > 20_000 {
