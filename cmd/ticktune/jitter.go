@@ -23,6 +23,7 @@ type jitterFlags struct {
 	length    time.Duration
 	threshold time.Duration
 	shared    bool
+	trace     bool
 	asJSON    bool
 	out, svg  string
 }
@@ -41,7 +42,8 @@ Mode host measures the machine, runtime a thread set up as a lane of a feed is, 
 after the other. A minute is a look, ten under load are a qualification. A core on which others run is refused, unless --shared is given; in a
 virtual machine everything is measured, and nothing qualifies.
 
-Exit codes: 0 nothing fails, 1 a core fails, 64 usage, 65 bad plan or report, 69 not supported here, or a core is shared.`,
+Exit codes: 0 nothing fails, 1 a core fails, 64 usage, 65 bad plan or report, 69 not supported here, or a core is shared,
+77 --trace needs privilege.`,
 		Example: "  ticktune jitter --cores 4-7 --napi 8 --for 10m --out before.json --svg before.svg\n" +
 			"  ticktune jitter diff before.json after.json",
 		Args: arguments(0, 0),
@@ -54,6 +56,7 @@ Exit codes: 0 nothing fails, 1 a core fails, 64 usage, 65 bad plan or report, 69
 	fl.DurationVar(&f.length, "for", 30*time.Second, "`length` of each mode; a second of warm-up is beside it")
 	fl.DurationVar(&f.threshold, "threshold", 0, "where a gap begins to count (default 8 times the smallest difference of two readings, at least 100ns)")
 	fl.BoolVar(&f.shared, "shared", false, "measure cores on which others run, too")
+	fl.BoolVar(&f.trace, "trace", false, "tell of each gap what it was, by the kernel's tracepoints: makes gaps some 100 ns longer (CAP_PERFMON)")
 	fl.BoolVar(&f.asJSON, "json", false, "one JSON document")
 	fl.StringVar(&f.out, "out", "", "write the JSON document to this `file` as well")
 	fl.StringVar(&f.svg, "svg", "", "draw the delays to this `file`")
@@ -66,7 +69,7 @@ func (f *jitterFlags) run(cmd *cobra.Command) error {
 	if err != nil {
 		return err
 	}
-	o := jitter.Options{Hot: h.Plan.Hot, NAPI: h.Plan.NAPI, For: f.length, ThresholdNs: float64(f.threshold), Shared: f.shared}
+	o := jitter.Options{Hot: h.Plan.Hot, NAPI: h.Plan.NAPI, For: f.length, ThresholdNs: float64(f.threshold), Shared: f.shared, Trace: f.trace}
 	if f.other != "" {
 		if o.Other, err = tuning.ParseCPUs(f.other); err != nil {
 			return usage(fmt.Errorf("--other: %w", err))
@@ -108,6 +111,8 @@ func (f *jitterFlags) run(cmd *cobra.Command) error {
 		return exitError{tuning.ExitPlatform, fmt.Errorf("%w; --shared measures all the same", err)}
 	case errors.Is(err, jitter.ErrPlatform):
 		return exitError{tuning.ExitPlatform, err}
+	case errors.Is(err, jitter.ErrTrace):
+		return exitError{tuning.ExitPrivilege, err}
 	case errors.Is(err, context.Canceled):
 		return errors.New("interrupted: nothing is reported")
 	case err != nil:

@@ -18,7 +18,8 @@
 //	probe.go    what a measuring thread writes      hist.go      the histogram
 //	run.go      threads and their order             counters.go  what the kernel counted meanwhile
 //	report.go   from counts to figures              hints.go     periods and causes
-//	verdict.go  what a lane's core may do           text.go diff.go
+//	trace.go    what each gap was, if asked for     verdict.go   what a lane's core may do
+//	text.go     a report for people                 diff.go      two of them
 //
 // Promises, each with its test:
 //   - Its own loop is no slower than one in C (TestOwnNoise), and what it does itself is counted, not measured.

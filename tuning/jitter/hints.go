@@ -94,16 +94,28 @@ func textOf(ms float64, parks bool) string {
 type Cause string
 
 const (
-	CauseSwitch   Cause = "switch"   // another thread ran
-	CauseFault    Cause = "fault"    // a page was not there
-	CauseSMI      Cause = "smi"      // system management
-	CauseTick     Cause = "timer"    // the scheduler's tick, and what it set off
-	CauseTogether Cause = "together" // all measured cores stood at once: system management, the hypervisor, a change of kernel text
-	CauseUnknown  Cause = "unknown"  // an interrupt, a softirq or the hypervisor: see the counters
-	CauseUnasked  Cause = "small"    // below 10 µs: the kernel was not asked
+	CauseSwitch   Cause = "switch"    // another thread ran
+	CauseFault    Cause = "fault"     // a page was not there
+	CauseSMI      Cause = "smi"       // system management
+	CauseTick     Cause = "timer"     // the scheduler's tick, and what it set off
+	CauseIRQ      Cause = "interrupt" // of a device; known by tracing only
+	CauseSoftirq  Cause = "softirq"   // the same
+	CauseCall     Cause = "call"      // another core's, or the kernel's own; the same
+	CauseOutside  Cause = "outside"   // nothing of the kernel's: the hypervisor, system management, a machine check; the same
+	CauseTogether Cause = "together"  // all measured cores stood at once: system management, the hypervisor, a change of kernel text
+	CauseUnknown  Cause = "unknown"   // an interrupt, a softirq or the hypervisor: see the counters
+	CauseUnasked  Cause = "small"     // below 10 µs: the kernel was not asked
 )
 
-func causeOf(g raw) Cause {
+func causeOf(g raw, tracing bool) Cause {
+	switch i := causeIndex(g.seen); {
+	case tracing && g.smis > 0:
+		return CauseSMI
+	case tracing && i == len(traced):
+		return CauseOutside
+	case tracing:
+		return traced[i].cause
+	}
 	switch {
 	case g.switched > 0:
 		return CauseSwitch
@@ -117,7 +129,7 @@ func causeOf(g raw) Cause {
 	return CauseUnknown
 }
 
-// Spikes are the kept gaps above 10 µs of one cause: the largest 256 and the first 64.
+// Spikes are gaps of one cause.
 type Spikes struct {
 	N     int     `json:"n"`
 	SumNs float64 `json:"sum_ns"`
@@ -126,7 +138,8 @@ type Spikes struct {
 
 // Attribution is what the kernel tells of the time that was measured.
 type Attribution struct {
-	Spikes      map[Cause]Spikes `json:"spikes"`
+	Spikes      map[Cause]Spikes `json:"spikes"`               // kept gaps above 10 µs: the largest 256 and the first 64
+	Gaps        map[Cause]Spikes `json:"gaps,omitempty"`       // all gaps by cause, where they were traced
 	Voluntary   int64            `json:"voluntary_switches"`   // of the measuring thread
 	Involuntary int64            `json:"involuntary_switches"` //
 	MinorFaults int64            `json:"minor_faults"`
@@ -135,10 +148,23 @@ type Attribution struct {
 	CoreCounters
 }
 
-func attribution(p *probe, c CoreCounters) Attribution {
+func attribution(p *probe, c CoreCounters, nsPerTick float64) Attribution {
 	a, b := &p.usageAtStart, &p.usageAtEnd
 	out := Attribution{
 		CoreCounters: c, Voluntary: b.Nvcsw - a.Nvcsw, Involuntary: b.Nivcsw - a.Nivcsw, MinorFaults: b.Minflt - a.Minflt, MajorFaults: b.Majflt - a.Majflt,
+	}
+	if p.traceFD >= 0 {
+		out.Gaps = map[Cause]Spikes{}
+		for i, c := range p.causes {
+			cause := CauseOutside
+			if i < len(traced) {
+				cause = traced[i].cause
+			}
+			if c.n > 0 {
+				s := out.Gaps[cause]
+				out.Gaps[cause] = Spikes{s.N + int(c.n), s.SumNs + float64(c.total)*nsPerTick, max(s.MaxNs, float64(c.most)*nsPerTick)}
+			}
+		}
 	}
 	_, from, ok1 := waited(p.waitedAtStart[:])
 	_, to, ok2 := waited(p.waitedAtEnd[:])
@@ -154,7 +180,7 @@ func findTogether(all []Result) {
 	spikes := make([][]Event, len(all)) // of each core, those without a cause of their own; some are there twice
 	for i := range all {
 		for _, e := range slices.Concat(all[i].Largest, all[i].First) {
-			if e.GapNs >= spikeNs && e.Cause == CauseUnknown {
+			if e.GapNs >= spikeNs && (e.Cause == CauseUnknown || e.Cause == CauseOutside) {
 				spikes[i] = append(spikes[i], e)
 			}
 		}
@@ -177,10 +203,12 @@ func findTogether(all []Result) {
 			for k := range list {
 				e := &list[k]
 				if e.GapNs < spikeNs {
-					e.Cause = CauseUnasked
+					if e.Cause == CauseUnknown {
+						e.Cause = CauseUnasked
+					}
 					continue
 				}
-				if e.Cause == CauseUnknown && everywhere(i, e) {
+				if (e.Cause == CauseUnknown || e.Cause == CauseOutside) && everywhere(i, e) {
 					e.Cause = CauseTogether
 				}
 				if !seen[e.Ticks] {

@@ -54,6 +54,8 @@ type probe struct {
 	clock    uint64   // ns per tick for the window, 32.32 fixed point: it does not change
 	base     uint64   // reading at which that clock is 0
 	msr      int32    // of this core, open; -1: none
+	traceFD  int32    // leader of the group of counters; -1: none
+	traceOf  [len(traced)]int8
 
 	start atomic.Uint64 // reading of the counter at which it begins; 0: not yet
 	stop  atomic.Bool
@@ -85,7 +87,10 @@ type probe struct {
 	usageAtStart  unix.Rusage
 	usageAtEnd    unix.Rusage
 	failed        unix.Errno
-	waitedAtStart [96]byte // text of schedstat
+	traceSeen     traceCounts
+	traceBuf      [1 + len(traced)]uint64
+	causes        [len(traced) + 1]sum // by what explains a gap; the last: nothing of the kernel's
+	waitedAtStart [96]byte             // text of schedstat
 	waitedAtEnd   [96]byte
 }
 
@@ -95,6 +100,7 @@ type raw struct {
 	switched    uint32 // involuntary switches since the last one that was kept
 	faults      uint32 // page faults
 	smis        uint32
+	seen        uint16 // of traced, those that were passed
 	grid        uint32 // period of the tick that it fits to, as 1 + index of gridMs; 0: none
 }
 
@@ -104,7 +110,9 @@ func newProbe() (p *probe, locked, err error) {
 	if err != nil {
 		return nil, nil, fmt.Errorf("jitter: memory for a core: %w", err)
 	}
-	return (*probe)(unsafe.Pointer(unsafe.SliceData(m))), unix.Mlock(m), nil
+	p = (*probe)(unsafe.Pointer(unsafe.SliceData(m)))
+	p.msr, p.traceFD = -1, -1
+	return p, unix.Mlock(m), nil
 }
 
 func (p *probe) unmap() error {
@@ -161,8 +169,15 @@ func (p *probe) run(w *pin.Window, schedstat int) {
 func (p *probe) count(from, to uint64) uint64 {
 	for asked := false; ; {
 		limit := p.ownLimit
+		seen := uint16(0)
+		if p.traceFD >= 0 {
+			limit = p.spike
+			seen = p.traceGap()
+			c := &p.causes[causeIndex(seen)]
+			c.n, c.total, c.most = c.n+1, c.total+to-from, max(c.most, to-from)
+		}
 		if p.gap(from, to) {
-			p.keep(from, to-from, asked)
+			p.keep(from, to-from, seen, asked)
 			if asked = to-from >= p.spike; asked {
 				limit = p.spike
 			}
@@ -212,8 +227,8 @@ func (p *probe) gap(from, to uint64) bool {
 
 // keep keeps a gap with what the kernel says of it, if it is long enough to be worth the question. asked: it began while the kernel was asked of
 // the one before, whose answer may have it in it.
-func (p *probe) keep(from, ticks uint64, asked bool) {
-	r := raw{from: from, ticks: ticks}
+func (p *probe) keep(from, ticks uint64, seen uint16, asked bool) {
+	r := raw{from: from, ticks: ticks, seen: seen}
 	if ticks >= p.spike {
 		u, smi := p.usage, p.smi
 		if asked {
@@ -291,6 +306,10 @@ func (p *probe) reset(schedstat int) {
 	p.n, p.back, p.stolen, p.most, p.own, p.loops, p.quiet, p.recentN, p.firstN, p.largestN = 0, 0, 0, 0, 0, 0, 0, 0, 0, 0
 	p.least = ^uint64(0)
 	p.over, p.gaps, p.apart, p.lastOf = [len(overNs)]uint64{}, Histogram{}, [len(classNs)]Histogram{}, [len(classNs)]uint64{}
+	p.causes = [len(traced) + 1]sum{}
+	if p.traceFD >= 0 {
+		p.readTrace(&p.traceSeen)
+	}
 	readStat(schedstat, &p.waitedAtStart)
 	p.smi, _ = readSMI(int(p.msr))
 	p.usage = p.ask()

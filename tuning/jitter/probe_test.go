@@ -17,7 +17,7 @@ func made(t *testing.T) *probe {
 	for i, ms := range gridMs {
 		p.gridTicks[i] = uint64(ms * 1e6)
 	}
-	p.clock, p.msr = p.nsPerTick, -1
+	p.clock = p.nsPerTick
 	p.reset(-1)
 	return p
 }
@@ -55,7 +55,7 @@ func TestLargest(t *testing.T) {
 	for range 5000 {
 		gap := 100 + rnd.Uint64N(20_000)
 		if p.gap(at, at+gap) {
-			p.keep(at, gap, false)
+			p.keep(at, gap, 0, false)
 		}
 		all = append(all, gap)
 		at += gap + 50_000

@@ -89,6 +89,7 @@ type Event struct {
 	TAINs int64   `json:"at_tai_ns"` // the same, ns since 1970
 	GapNs float64 `json:"gap_ns"`
 	Cause Cause   `json:"cause"`
+	Seen  []Cause `json:"seen,omitempty"` // all that the kernel did meanwhile, where it was traced
 
 	end uint64 // reading of the counter at which it ended
 }
@@ -136,7 +137,7 @@ func (s *session) result(r *runner, mode Mode, before, after *look, begin instan
 	tai := func(at uint64) int64 { return begin.tai + int64(float64(int64(at-begin.ticks))*rate) }
 	out.StartTAINs = tai(p.began)
 	event := func(g raw) Event {
-		return Event{Ticks: g.from, TAINs: tai(g.from), GapNs: ns(g.ticks), Cause: causeOf(g), end: g.from + g.ticks}
+		return Event{Ticks: g.from, TAINs: tai(g.from), GapNs: ns(g.ticks), Cause: causeOf(g, p.traceFD >= 0), Seen: seenOf(g.seen), end: g.from + g.ticks}
 	}
 	out.Largest, out.First = []Event{}, []Event{}
 	for _, g := range p.largest[:p.largestN] {
@@ -151,7 +152,7 @@ func (s *session) result(r *runner, mode Mode, before, after *look, begin instan
 	for _, g := range p.first[:p.firstN] {
 		out.First = append(out.First, event(g))
 	}
-	out.Attribution = attribution(p, between(before, after, r.cpu, 1e9/rate))
+	out.Attribution = attribution(p, between(before, after, r.cpu, 1e9/rate), rate)
 	out.Hints = hints(&p.apart, out.Attribution.Voluntary > 0)
 	if p.failed != 0 {
 		s.note("the kernel did not tell of the thread (getrusage: %v): causes are incomplete", p.failed)

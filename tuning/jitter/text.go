@@ -1,6 +1,7 @@
 package jitter
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"maps"
@@ -68,7 +69,7 @@ func (r *Report) Text(w io.Writer) error {
 
 // text is one core: what it may not do, the histogram, and why.
 func (r *Result) text(b *strings.Builder) {
-	fmt.Fprintf(b, "\ncore %d, %s: gaps above %s (floor %s, loop %s)\n", r.CPU, r.Mode, Time(r.ThresholdNs), Time(r.FloorNs), Time(r.LoopNs))
+	fmt.Fprintf(b, "\ncore %d, %s: gaps above %s (floor %s, loop %s; %.0f ppm of the time was not measured)\n", r.CPU, printable(string(r.Mode)), Time(r.ThresholdNs), Time(r.FloorNs), Time(r.LoopNs), r.OwnPPM)
 	for _, reason := range r.Verdict.Reasons {
 		fmt.Fprintf(b, "  not as wanted: %s\n", reason)
 	}
@@ -77,10 +78,18 @@ func (r *Result) text(b *strings.Builder) {
 	}
 	r.bars(b)
 	a := &r.Attribution
-	causes := slices.SortedFunc(maps.Keys(a.Spikes), func(x, y Cause) int { return int(a.Spikes[y].SumNs - a.Spikes[x].SumNs) })
-	for _, c := range causes {
-		s := a.Spikes[c]
-		fmt.Fprintf(b, "  cause %-9s %d of the kept gaps above 10 µs, %s in all, worst %s: %s\n", c, s.N, Time(s.SumNs), Time(s.MaxNs), causeText[c])
+	for _, table := range []struct {
+		of    string
+		gaps  map[Cause]Spikes
+		shown bool
+	}{{"gaps", a.Gaps, true}, {"of the kept gaps above 10 µs", a.Spikes, a.Gaps == nil}} {
+		for _, c := range slices.SortedFunc(maps.Keys(table.gaps), func(x, y Cause) int {
+			return cmp.Or(cmp.Compare(table.gaps[y].SumNs, table.gaps[x].SumNs), cmp.Compare(x, y))
+		}) {
+			if s := table.gaps[c]; table.shown {
+				fmt.Fprintf(b, "  cause %-9s %d %s, %s in all, worst %s: %s\n", printable(string(c)), s.N, table.of, Time(s.SumNs), Time(s.MaxNs), causeText[c])
+			}
+		}
 	}
 	for _, h := range r.Hints {
 		fmt.Fprintf(b, "  period %s\n", h)
@@ -142,6 +151,10 @@ var causeText = map[Cause]string{
 	CauseFault:    "a page fault",
 	CauseSMI:      "system management",
 	CauseTick:     "the scheduler's tick, and what it set off",
+	CauseIRQ:      "an interrupt of a device",
+	CauseSoftirq:  "a softirq",
+	CauseCall:     "a call from another core, or the kernel's to itself",
+	CauseOutside:  "nothing of the kernel's: the hypervisor, system management, a machine check",
 	CauseTogether: "all measured cores at once: system management, the hypervisor, or a change of kernel text",
 	CauseUnknown:  "an interrupt, a softirq or the hypervisor",
 }
