@@ -140,18 +140,16 @@ func (f *jitterFlags) run(cmd *cobra.Command) error {
 	return nil
 }
 
-// drawJitter draws the delays of each core and mode.
+// drawJitter draws the delays.
 func drawJitter(r *jitter.Report, w io.Writer) error {
 	p := plot.Plot{Title: "Delay of a packet that arrives at a random moment", Of: "moments", Note: fmt.Sprintf("%s, Linux %s, %s each mode, %s", r.Host.CPU, r.Host.Kernel, jitter.Time(r.ForS*1e9), r.Started.Format(time.RFC3339))}
 	if r.Virtual {
 		p.Title += " (virtual machine)"
 	}
-	for i := range r.Results {
-		c := &r.Results[i]
-		line := plot.Series{Name: fmt.Sprintf("core %d, %s", c.CPU, c.Mode), Dashed: c.Mode != jitter.Host}
-		shares, ns := c.Curve()
-		for k := range shares {
-			line.Points = append(line.Points, plot.Point{Share: shares[k], Ns: ns[k]})
+	for _, c := range r.Curves() {
+		line := plot.Series{Name: c.Name, Dashed: c.Mode != jitter.Host}
+		for k := range c.Shares {
+			line.Points = append(line.Points, plot.Point{Share: c.Shares[k], Ns: c.Ns[k]})
 		}
 		p.Series = append(p.Series, line)
 	}

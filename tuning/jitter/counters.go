@@ -3,6 +3,7 @@ package jitter
 import (
 	"encoding/binary"
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -21,23 +22,22 @@ type Count struct {
 // CoreCounters are what the kernel counted on one core between two looks. What it does not tell is nil, and why is in
 // Unseen.
 type CoreCounters struct {
-	Interrupts []Count           `json:"interrupts"` // those that moved, the most frequent first
-	Softirqs   []Count           `json:"softirqs"`
-	StealMs    *float64          `json:"steal_ms"`            // in steps of a clock tick, 10 ms
-	SMI        *uint64           `json:"smi"`                 // system management interrupts
-	Throttle   *uint64           `json:"throttle"`            // thermal, core and package
-	FreqMHz    *float64          `json:"freq_mhz"`            // APERF over MPERF; nil where there are no MSRs
-	Idle       map[string]uint64 `json:"idle_entries"`        // idle states that were entered
-	Unseen     []string          `json:"not_seen,omitempty"`  // what could not be read, with the reason
-	Irregular  string            `json:"irregular,omitempty"` // the machine changed meanwhile
+	Interrupts []Count  `json:"interrupts"` // those that moved, the most frequent first
+	Softirqs   []Count  `json:"softirqs"`
+	StealMs    *float64 `json:"steal_ms"`            // in steps of a clock tick, 10 ms
+	SMI        *uint64  `json:"smi"`                 // system management interrupts
+	Throttle   *uint64  `json:"throttle"`            // thermal, core and package
+	FreqMHz    *float64 `json:"freq_mhz"`            // APERF over MPERF; nil where there are no MSRs
+	Unseen     []string `json:"not_seen,omitempty"`  // what could not be read, with the reason
+	Irregular  string   `json:"irregular,omitempty"` // the machine changed meanwhile
 }
 
 // look is the state of the machine at one moment.
 type look struct {
-	at         time.Time
 	interrupts *tuning.Interrupts
 	softirqs   *tuning.Interrupts
 	cores      map[int]coreLook
+	idle       map[int]map[string]uint64 // entries by state, of other cores
 	unseen     []string
 }
 
@@ -51,13 +51,12 @@ type coreLook struct {
 	aperf       uint64
 	mperf       uint64
 	hasFreq     bool
-	idle        map[string]uint64
 }
 
-// takeLook reads what there is. Nothing is fatal: what could not be read is named.
-func takeLook(h *tuning.Host, cores tuning.CPUs) *look {
+// takeLook reads what there is of the cores that are measured, and idle states of others. Nothing is fatal: what could not be read is named.
+func takeLook(h *tuning.Host, cores, others tuning.CPUs) *look {
 	h.Refresh(time.Now())
-	l := &look{at: h.Now, cores: map[int]coreLook{}}
+	l := &look{cores: map[int]coreLook{}, idle: map[int]map[string]uint64{}}
 	missing := func(what string, err error) {
 		if text := what + ": " + reason(err); !slices.Contains(l.unseen, text) {
 			l.unseen = append(l.unseen, text)
@@ -110,17 +109,20 @@ func takeLook(h *tuning.Host, cores tuning.CPUs) *look {
 		} else {
 			missing("frequency (APERF/MPERF)", errM)
 		}
-		for _, state := range h.Glob(dir + "/cpuidle/state[0-9]*") {
+		l.cores[cpu] = c
+	}
+	for _, cpu := range others {
+		for _, state := range h.Glob(cpuDir + strconv.Itoa(cpu) + "/cpuidle/state[0-9]*") {
 			name, err1 := h.Read(state + "/name")
 			n, err2 := h.Int(state + "/usage")
-			if err1 == nil && err2 == nil && n >= 0 {
-				if c.idle == nil {
-					c.idle = map[string]uint64{}
-				}
-				c.idle[name] += uint64(n)
+			if err1 != nil || err2 != nil || n < 0 {
+				continue
 			}
+			if l.idle[cpu] == nil {
+				l.idle[cpu] = map[string]uint64{}
+			}
+			l.idle[cpu][name] += uint64(n)
 		}
-		l.cores[cpu] = c
 	}
 	if !intel {
 		l.unseen = append(l.unseen, "SMI counter: this processor has none that can be read from here")
@@ -192,15 +194,23 @@ func between(a, b *look, cpu int, tscHz float64) CoreCounters {
 		mhz := float64(y.aperf-x.aperf) / float64(y.mperf-x.mperf) * tscHz / 1e6
 		c.FreqMHz = &mhz
 	}
-	for name, n := range y.idle {
-		if n > x.idle[name] {
-			if c.Idle == nil {
-				c.Idle = map[string]uint64{}
+	return c
+}
+
+// idleBetween are the idle states that other cores went into from one look to a later one, by cores.
+func idleBetween(a, b *look, mode Mode) (all []Idle) {
+	for _, cpu := range slices.Sorted(maps.Keys(b.idle)) {
+		entries := map[string]uint64{}
+		for name, n := range b.idle[cpu] {
+			if was := a.idle[cpu][name]; n > was {
+				entries[name] = n - was
 			}
-			c.Idle[name] = n - x.idle[name]
+		}
+		if len(entries) > 0 {
+			all = append(all, Idle{cpu, mode, entries})
 		}
 	}
-	return c
+	return all
 }
 
 // moved are the rows that grew in a core's column. Columns are found by their names: they change when a core goes.

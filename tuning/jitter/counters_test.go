@@ -55,7 +55,7 @@ func TestCounters(t *testing.T) {
 		"sys/devices/system/cpu/cpu4/cpuidle/state1/usage":                    "50\n",
 		"dev/cpu/4/msr": registers(7, 1),
 	})
-	a := takeLook(h, tuning.CPUs{4})
+	a := takeLook(h, tuning.CPUs{4}, tuning.CPUs{4})
 	change(t, dir, map[string]string{
 		"proc/interrupts": "           CPU4       CPU0\n  9:          101       5   IO-APIC   9-fasteoi   acpi\n 77:   12   0   PCI-MSI   eth9\nLOC:        1500        11   Local timer interrupts\n",
 		"proc/softirqs":   "                    CPU0       CPU4\n       TIMER:          7          90\n         RCU:          1          2\n",
@@ -64,7 +64,7 @@ func TestCounters(t *testing.T) {
 		"sys/devices/system/cpu/cpu4/cpuidle/state1/usage":                 "60\n",
 		"dev/cpu/4/msr": registers(9, 2),
 	})
-	b := takeLook(h, tuning.CPUs{4})
+	b := takeLook(h, tuning.CPUs{4}, tuning.CPUs{4})
 	c := between(a, b, 4, 2e9)
 	if len(c.Interrupts) != 3 || c.Interrupts[0] != (Count{"LOC", "Local timer interrupts", 500}) || c.Interrupts[1] != (Count{"77", "PCI-MSI eth9", 12}) || c.Interrupts[2].Count != 1 {
 		t.Errorf("interrupts %+v", c.Interrupts)
@@ -72,12 +72,15 @@ func TestCounters(t *testing.T) {
 	if len(c.Softirqs) != 1 || c.Softirqs[0] != (Count{"TIMER", "", 20}) {
 		t.Errorf("softirqs %+v", c.Softirqs)
 	}
-	if c.StealMs == nil || *c.StealMs != 30 || c.SMI == nil || *c.SMI != 2 || c.Throttle == nil || *c.Throttle != 2 || c.Idle["C1"] != 10 || c.FreqMHz == nil || len(c.Unseen) != 0 {
+	if c.StealMs == nil || *c.StealMs != 30 || c.SMI == nil || *c.SMI != 2 || c.Throttle == nil || *c.Throttle != 2 || c.FreqMHz == nil || len(c.Unseen) != 0 {
 		t.Errorf("%+v", c)
+	}
+	if idle := idleBetween(a, b, Host); len(idle) != 1 || idle[0].CPU != 4 || idle[0].Entries["C1"] != 10 || len(idleBetween(b, b, Host)) != 0 {
+		t.Errorf("idle %+v", idle)
 	}
 	// A core that went away, or counters that went back, are told and not subtracted.
 	change(t, dir, map[string]string{"proc/interrupts": "           CPU0\nLOC:        10   Local timer interrupts\n"})
-	if c := between(b, takeLook(h, tuning.CPUs{4}), 4, 2e9); c.Irregular == "" || len(c.Interrupts) != 0 {
+	if c := between(b, takeLook(h, tuning.CPUs{4}, nil), 4, 2e9); c.Irregular == "" || len(c.Interrupts) != 0 {
 		t.Errorf("%+v", c)
 	}
 	if c := between(b, a, 4, 2e9); c.Irregular == "" || len(c.Interrupts) != 0 || c.StealMs != nil || c.Throttle != nil {
@@ -85,7 +88,7 @@ func TestCounters(t *testing.T) {
 	}
 	// Of a machine that tells nothing, everything is missing by name.
 	none, _ := root(t, nil)
-	c = between(takeLook(none, tuning.CPUs{0}), takeLook(none, tuning.CPUs{0}), 0, 2e9)
+	c = between(takeLook(none, tuning.CPUs{0}, nil), takeLook(none, tuning.CPUs{0}, nil), 0, 2e9)
 	if text := strings.Join(c.Unseen, "\n"); c.StealMs != nil || c.SMI != nil || c.FreqMHz != nil || c.Throttle != nil || !strings.Contains(text, "interrupts: ") || !strings.Contains(text, "softirqs: ") ||
 		!strings.Contains(text, "steal: ") || !strings.Contains(text, "throttling: ") || !strings.Contains(text, "frequency") {
 		t.Errorf("%+v", c)

@@ -29,6 +29,14 @@ type Report struct {
 	Go          string           `json:"go"`
 	Notes       []string         `json:"notes,omitempty"`
 	Results     []Result         `json:"results"` // by core, then in the order of modes
+	Idle        []Idle           `json:"idle"`    // of cores that were not measured: those that serve interrupts are not to sleep deeply
+}
+
+// Idle is how often a core went into which idle state while others were measured.
+type Idle struct {
+	CPU     int               `json:"cpu"`
+	Mode    Mode              `json:"mode"`
+	Entries map[string]uint64 `json:"entries"`
 }
 
 // Result is one core in one mode. Times are ns; gaps are differences above the threshold.
@@ -163,15 +171,52 @@ func (s *session) result(r *runner, mode Mode, before, after *look, begin instan
 	return out
 }
 
-// Curve is the delay of a packet that arrives at a random moment, for plots: shares of all arrivals from 0 to 1, and the ns that they do not
-// exceed, 20 points a nine, up to the largest gap. Delays below the threshold are drawn at it.
-func (r *Result) Curve() (shares, ns []float64) {
-	run := r.DurationS * 1e9 * (1 - r.OwnPPM/1e6)
-	for i := range 20*7 + 1 { // beyond seven nines it is the largest gap
-		left := math.Pow(10, -float64(i)/20)
-		shares, ns = append(shares, 1-left), append(ns, max(r.Histogram.Delay(1-left, run), r.ThresholdNs))
+// Curve is a line of a plot: the delay of a packet that arrives at a random moment.
+type Curve struct {
+	Name   string
+	Mode   Mode
+	Shares []float64 // of all arrivals, from 0 to 1, 20 points a nine up to seven nines
+	Ns     []float64 // that they do not exceed; at least the threshold, below which nothing is known
+}
+
+// mostCurves is how many lines a plot has that can be told apart.
+const mostCurves = 8
+
+// Curves are a line a core and mode, or, where those would be more than eight, a line a role and mode: all its cores together.
+func (r *Report) Curves() (curves []Curve) {
+	type group struct {
+		name      string
+		mode      Mode
+		gaps      Histogram
+		runNs     float64
+		threshold float64
 	}
-	return shares, ns
+	var groups []*group
+	for i := range r.Results {
+		c := &r.Results[i]
+		name := fmt.Sprintf("core %d, %s", c.CPU, c.Mode)
+		if len(r.Results) > mostCurves {
+			name = fmt.Sprintf("%s cores, %s", c.Role, c.Mode)
+		}
+		at := slices.IndexFunc(groups, func(g *group) bool { return g.name == name })
+		if at < 0 {
+			at = len(groups)
+			groups = append(groups, &group{name: name, mode: c.Mode})
+		}
+		g := groups[at]
+		g.gaps.Merge(c.Histogram)
+		g.runNs += c.DurationS * 1e9 * (1 - c.OwnPPM/1e6)
+		g.threshold = max(g.threshold, c.ThresholdNs)
+	}
+	for _, g := range groups {
+		c := Curve{Name: g.name, Mode: g.mode}
+		for i := range 20*7 + 1 {
+			left := math.Pow(10, -float64(i)/20)
+			c.Shares, c.Ns = append(c.Shares, 1-left), append(c.Ns, max(g.gaps.Delay(1-left, g.runNs), g.threshold))
+		}
+		curves = append(curves, c)
+	}
+	return curves
 }
 
 // JSON writes the report as one document, which Read reads.

@@ -157,7 +157,7 @@ func Run(ctx context.Context, o Options) (*Report, error) {
 	facts := h.Run(tuning.Select{Only: []string{"plat.virt"}}).Host
 	r := &Report{
 		Schema: Schema, ToolVersion: buildinfo.Version, Host: facts, Virtual: facts.Virt != "", Started: time.Now().UTC().Truncate(time.Millisecond),
-		ForS: o.For.Seconds(), Counter: counterOf[runtime.GOARCH], Go: runtime.Version(), Results: []Result{},
+		ForS: o.For.Seconds(), Counter: counterOf[runtime.GOARCH], Go: runtime.Version(), Results: []Result{}, Idle: []Idle{},
 	}
 	s := &session{o: &o, host: h, cores: cores, report: r}
 	defer s.putBack()
@@ -341,7 +341,8 @@ func (s *session) measure(ctx context.Context, mode Mode) (err error) {
 	if err := s.shared(runners, ranFrom, s.ran(runners), warm); err != nil {
 		return err
 	}
-	before := takeLook(s.host, s.host.Online())
+	others := s.host.Online().Without(s.cores)
+	before := takeLook(s.host, s.cores, others)
 	rate = begin.rate(instantNow())
 	if rate <= 0 {
 		return errStill
@@ -363,7 +364,8 @@ func (s *session) measure(ctx context.Context, mode Mode) (err error) {
 			return ctx.Err()
 		}
 	}
-	after := takeLook(s.host, s.host.Online())
+	after := takeLook(s.host, s.cores, others)
+	s.report.Idle = append(s.report.Idle, idleBetween(before, after, mode)...)
 	end := instantNow()
 	rate = begin.rate(end)
 	if s.report.TAIOffsetS = (end.tai - end.utc + 500_000_000) / 1_000_000_000; s.report.TAIOffsetS == 0 {

@@ -487,9 +487,19 @@ func TestReport(t *testing.T) {
 	if err := again.Text(&out); err != nil || !strings.Contains(out.String(), fmt.Sprintf("core %d, host", c)) {
 		t.Errorf("%v\n%s", err, out.String())
 	}
-	shares, ns := r.Results[0].Curve()
-	if !slices.IsSorted(shares) || !slices.IsSorted(ns) || len(shares) != len(ns) || ns[len(ns)-1] < r.Results[0].DelayP99_9Ns {
-		t.Errorf("curve %v", ns)
+	curves := again.Curves()
+	if len(curves) != 1 || curves[0].Name != fmt.Sprintf("core %d, host", c) || !slices.IsSorted(curves[0].Shares) || !slices.IsSorted(curves[0].Ns) || curves[0].Ns[140] < r.Results[0].DelayP99_9Ns {
+		t.Errorf("%+v", curves)
+	}
+	many := Report{}
+	for cpu := range 20 {
+		one := r.Results[0]
+		one.CPU, one.Role = cpu, map[bool]Role{true: RoleHot, false: RoleNAPI}[cpu < 10]
+		many.Results = append(many.Results, one)
+	}
+	// Ten cores that are alike have together the delays of one.
+	if all := many.Curves(); len(all) != 2 || all[0].Name != "hot cores, host" || all[1].Ns[60] < 0.999*curves[0].Ns[60] || all[1].Ns[60] > 1.001*curves[0].Ns[60] {
+		t.Errorf("%d curves", len(all))
 	}
 	d := Compare(again, again)
 	if len(d.Rows) != len(figures) || len(d.OnlyA)+len(d.OnlyB) != 0 {
@@ -538,8 +548,6 @@ func FuzzRead(f *testing.F) {
 		if bytes.ContainsRune(out.Bytes(), 0x1b) {
 			t.Error("the terminal can be steered")
 		}
-		for i := range r.Results {
-			r.Results[i].Curve()
-		}
+		r.Curves()
 	})
 }

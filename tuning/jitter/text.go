@@ -60,6 +60,16 @@ func (r *Report) Text(w io.Writer) error {
 	for i := range r.Results {
 		r.Results[i].text(&b)
 	}
+	for _, c := range r.Idle {
+		var states []string
+		for _, name := range slices.Sorted(maps.Keys(c.Entries)) {
+			states = append(states, fmt.Sprintf("%s %d times", printable(name), c.Entries[name]))
+		}
+		fmt.Fprintf(&b, "\ncore %d was idle beside %s: %s", c.CPU, printable(string(c.Mode)), strings.Join(states, ", "))
+	}
+	if len(r.Idle) > 0 {
+		b.WriteString("\n")
+	}
 	if r.Virtual {
 		b.WriteString("\nvirtual machine: what is measured here qualifies no machine.\n")
 	}
@@ -131,9 +141,6 @@ func (r *Result) text(b *strings.Builder) {
 	}
 	if a.FreqMHz != nil {
 		told = append(told, fmt.Sprintf("%.0f MHz", *a.FreqMHz))
-	}
-	for _, name := range slices.Sorted(maps.Keys(a.Idle)) {
-		told = append(told, fmt.Sprintf("idle %s %d times", printable(name), a.Idle[name]))
 	}
 	if len(told) > 0 {
 		fmt.Fprintf(b, "  core: %s\n", strings.Join(told, ", "))
