@@ -51,10 +51,10 @@ func Compare(a, b *Report) *Difference {
 	d := &Difference{Schema: "ticktune.jitter-diff/1", Notes: []string{}, Rows: []DiffRow{}, OnlyA: []string{}, OnlyB: []string{}}
 	note := func(format string, args ...any) { d.Notes = append(d.Notes, fmt.Sprintf(format, args...)) }
 	if a.Host.Fingerprint != b.Host.Fingerprint {
-		note("two machines: %s (%s) and %s (%s)", a.Host.Fingerprint, printable(a.Host.CPU), b.Host.Fingerprint, printable(b.Host.CPU))
+		note("two machines: %s (%s) and %s (%s)", a.Host.Fingerprint, a.Host.CPU, b.Host.Fingerprint, b.Host.CPU)
 	}
 	if a.Host.Kernel != b.Host.Kernel {
-		note("two kernels: %s and %s", printable(a.Host.Kernel), printable(b.Host.Kernel))
+		note("two kernels: %s and %s", a.Host.Kernel, b.Host.Kernel)
 	}
 	if a.ForS != b.ForS {
 		note("%s a mode and %s: the longer one sees more of what is rare", Time(a.ForS*1e9), Time(b.ForS*1e9))
@@ -101,7 +101,7 @@ func (r *Report) Result(cpu int, mode Mode) *Result {
 	return nil
 }
 
-func (r *Result) name() string { return fmt.Sprintf("core %d, %s", r.CPU, printable(string(r.Mode))) }
+func (r *Result) name() string { return fmt.Sprintf("core %d, %s", r.CPU, r.Mode) }
 
 // Text is a table for people.
 func (d *Difference) Text(w io.Writer) error {
@@ -130,7 +130,7 @@ func (d *Difference) Text(w io.Writer) error {
 		if r.Ratio != nil {
 			ratio = fmt.Sprintf("%.2f", *r.Ratio)
 		}
-		fmt.Fprintf(t, "%d\t%s\t%s\t%s\t%s\t%s\n", r.CPU, printable(string(r.Mode)), strings.TrimSuffix(r.Name, "_ns"), show(r.A), show(r.B), ratio)
+		fmt.Fprintf(t, "%d\t%s\t%s\t%s\t%s\t%s\n", r.CPU, r.Mode, strings.TrimSuffix(r.Name, "_ns"), show(r.A), show(r.B), ratio)
 	}
 	if err := t.Flush(); err != nil {
 		return err
@@ -138,6 +138,6 @@ func (d *Difference) Text(w io.Writer) error {
 	if len(d.Rows) == 0 {
 		b.WriteString("nothing to compare: no core was measured in the same mode by both\n")
 	}
-	_, err := io.WriteString(w, b.String())
+	_, err := io.WriteString(w, printable(b.String()))
 	return err
 }

@@ -124,3 +124,11 @@ func TestQuantilesMergeAndJSON(t *testing.T) {
 		}
 	}
 }
+
+func TestTime(t *testing.T) {
+	for ns, want := range map[float64]string{0: "0ns", 0.385: "0.385ns", 999.4: "999ns", 999.6: "1µs", 999_600: "1ms", 12_345_678: "12.3ms", 999_700_000: "1s", 61e9: "61s"} {
+		if got := Time(ns); got != want {
+			t.Errorf("%g: %s, want %s", ns, got, want)
+		}
+	}
+}

@@ -252,6 +252,9 @@ func Read(from io.Reader) (*Report, error) {
 	seen := map[string]bool{}
 	for i := range r.Results {
 		res := &r.Results[i]
+		if !slices.Contains(modes, res.Mode) || !slices.Contains([]Role{RoleHot, RoleNAPI, RoleOther}, res.Role) {
+			return nil, fmt.Errorf("%w: core %d: mode %q, role %q", ErrReport, res.CPU, res.Mode, res.Role)
+		}
 		key := fmt.Sprintf("core %d, mode %s", res.CPU, res.Mode)
 		if seen[key] {
 			return nil, fmt.Errorf("%w: %s is there twice", ErrReport, key)

@@ -28,6 +28,8 @@ const (
 	Plain   Mode = "plain"   // a goroutine locked to its thread: what a naive test measures
 )
 
+var modes = []Mode{Host, Runtime, Plain}
+
 // Role is what a core is meant for: it decides what it may do.
 type Role string
 
@@ -101,7 +103,7 @@ func (o *Options) Validate() error {
 		fault("a warm-up of %s, want %s to a minute", o.Warmup, leastFor)
 	}
 	for i, m := range o.Modes {
-		if !slices.Contains([]Mode{Host, Runtime, Plain}, m) {
+		if !slices.Contains(modes, m) {
 			fault("mode %q, want host, runtime or plain", m)
 		} else if slices.Contains(o.Modes[:i], m) {
 			fault("mode %s is there twice", m)

@@ -512,7 +512,7 @@ func TestReport(t *testing.T) {
 	}
 	other := *again
 	other.Host.Fingerprint, other.ForS = "another", 1
-	other.Results = []Result{{CPU: c, Mode: Runtime, Histogram: new(Histogram)}}
+	other.Results = []Result{{CPU: c, Mode: Runtime, Role: RoleHot, Histogram: new(Histogram)}}
 	d = Compare(again, &other)
 	out.Reset()
 	if err := d.Text(&out); err != nil || len(d.Rows) != 0 || len(d.OnlyA) != 1 || len(d.OnlyB) != 1 || !strings.Contains(out.String(), "two machines") || !strings.Contains(out.String(), "nothing to compare") {
@@ -524,14 +524,15 @@ func TestReport(t *testing.T) {
 func FuzzRead(f *testing.F) {
 	h := new(Histogram)
 	h.Add(1234)
-	r := Report{Schema: Schema, Results: []Result{{CPU: 1, Mode: Host, ThresholdNs: 100, DurationS: 1, Histogram: h, Largest: []Event{{GapNs: 1234}},
+	r := Report{Schema: Schema, Results: []Result{{CPU: 1, Mode: Host, Role: RoleHot, ThresholdNs: 100, DurationS: 1, Histogram: h, Largest: []Event{{GapNs: 1234}},
 		Attribution: Attribution{Spikes: map[Cause]Spikes{CauseTick: {1, 2, 3}}}}}}
 	text, err := json.Marshal(r)
 	if err != nil {
 		f.Fatal(err)
 	}
 	f.Add(text)
-	f.Add([]byte(`{"schema":"ticktune.jitter/1","results":[{"cpu":1,"mode":"host","n_per_s":-1e308,"histogram":[[18446744073709551615,1]]},{"cpu":1,"mode":"\u001b[2J"}]}`))
+	f.Add([]byte(`{"schema":"ticktune.jitter/1","notes":["\u001b[2J"],"results":[{"cpu":1,"mode":"host","role":"hot","n_per_s":-1e308,"histogram":[[18446744073709551615,1]]}]}`))
+	f.Add([]byte(`{"schema":"ticktune.jitter/1","results":[{"mode":"\u001b[2J"}]}`))
 	f.Add([]byte(`{"schema":"ticktune.jitter/2"}`))
 	f.Fuzz(func(t *testing.T, text []byte) {
 		r, err := Read(bytes.NewReader(text))

@@ -12,12 +12,12 @@ import (
 
 // Time is ns for people, three digits.
 func Time(ns float64) string {
-	switch {
-	case ns < 1e3:
+	switch { // what three digits would round up to the next unit is of that
+	case ns < 999.5:
 		return fmt.Sprintf("%.3gns", ns)
-	case ns < 1e6:
+	case ns < 999.5e3:
 		return fmt.Sprintf("%.3gµs", ns/1e3)
-	case ns < 1e9:
+	case ns < 999.5e6:
 		return fmt.Sprintf("%.3gms", ns/1e6)
 	}
 	return fmt.Sprintf("%.3gs", ns/1e9)
@@ -30,7 +30,7 @@ func (r *Report) Text(w io.Writer) error {
 	if r.Virtual {
 		kind = "virtual machine (" + r.Host.Virt + ")"
 	}
-	fmt.Fprintf(&b, "%s, %s, Linux %s; %s at %.3f MHz; %s each mode\n", printable(r.Host.CPU), kind, printable(r.Host.Kernel), r.Counter, r.CounterHz/1e6, Time(r.ForS*1e9))
+	fmt.Fprintf(&b, "%s, %s, Linux %s; %s at %.3f MHz; %s each mode\n", r.Host.CPU, kind, r.Host.Kernel, r.Counter, r.CounterHz/1e6, Time(r.ForS*1e9))
 	for _, n := range r.Notes {
 		fmt.Fprintf(&b, "note: %s\n", n)
 	}
@@ -63,9 +63,9 @@ func (r *Report) Text(w io.Writer) error {
 	for _, c := range r.Idle {
 		var states []string
 		for _, name := range slices.Sorted(maps.Keys(c.Entries)) {
-			states = append(states, fmt.Sprintf("%s %d times", printable(name), c.Entries[name]))
+			states = append(states, fmt.Sprintf("%s %d times", name, c.Entries[name]))
 		}
-		fmt.Fprintf(&b, "\ncore %d was idle beside %s: %s", c.CPU, printable(string(c.Mode)), strings.Join(states, ", "))
+		fmt.Fprintf(&b, "\ncore %d was idle beside %s: %s", c.CPU, c.Mode, strings.Join(states, ", "))
 	}
 	if len(r.Idle) > 0 {
 		b.WriteString("\n")
@@ -73,13 +73,13 @@ func (r *Report) Text(w io.Writer) error {
 	if r.Virtual {
 		b.WriteString("\nvirtual machine: what is measured here qualifies no machine.\n")
 	}
-	_, err := io.WriteString(w, b.String())
+	_, err := io.WriteString(w, printable(b.String()))
 	return err
 }
 
 // text is one core: what it may not do, the histogram, and why.
 func (r *Result) text(b *strings.Builder) {
-	fmt.Fprintf(b, "\ncore %d, %s: gaps above %s (floor %s, loop %s; %.0f ppm of the time was not measured)\n", r.CPU, printable(string(r.Mode)), Time(r.ThresholdNs), Time(r.FloorNs), Time(r.LoopNs), r.OwnPPM)
+	fmt.Fprintf(b, "\ncore %d, %s: gaps above %s (floor %s, loop %s; %.0f ppm of the time was not measured)\n", r.CPU, r.Mode, Time(r.ThresholdNs), Time(r.FloorNs), Time(r.LoopNs), r.OwnPPM)
 	for _, reason := range r.Verdict.Reasons {
 		fmt.Fprintf(b, "  not as wanted: %s\n", reason)
 	}
@@ -97,7 +97,7 @@ func (r *Result) text(b *strings.Builder) {
 			return cmp.Or(cmp.Compare(table.gaps[y].SumNs, table.gaps[x].SumNs), cmp.Compare(x, y))
 		}) {
 			if s := table.gaps[c]; table.shown {
-				fmt.Fprintf(b, "  cause %-9s %d %s, %s in all, worst %s: %s\n", printable(string(c)), s.N, table.of, Time(s.SumNs), Time(s.MaxNs), causeText[c])
+				fmt.Fprintf(b, "  cause %-9s %d %s, %s in all, worst %s: %s\n", c, s.N, table.of, Time(s.SumNs), Time(s.MaxNs), causeText[c])
 			}
 		}
 	}
@@ -116,7 +116,7 @@ func (r *Result) text(b *strings.Builder) {
 			if c.What != "" {
 				text += " (" + c.What + ")"
 			}
-			parts = append(parts, fmt.Sprintf("%s %.1f/s", printable(text), float64(c.Count)/max(r.DurationS, 1e-9)))
+			parts = append(parts, fmt.Sprintf("%s %.1f/s", text, float64(c.Count)/max(r.DurationS, 1e-9)))
 		}
 		if len(parts) > 0 {
 			fmt.Fprintf(b, "  %s: %s\n", name, strings.Join(parts, ", "))
@@ -205,10 +205,10 @@ func (r *Result) bars(b *strings.Builder) {
 	}
 }
 
-// printable keeps what files of the machine hold from steering the terminal.
+// printable keeps what files of the machine, or a report of somebody's, hold from steering the terminal.
 func printable(s string) string {
 	return strings.Map(func(r rune) rune {
-		if r < ' ' || r >= 0x7f && r < 0xa0 {
+		if r < ' ' && r != '\n' || r >= 0x7f && r < 0xa0 {
 			return ' '
 		}
 		return r
