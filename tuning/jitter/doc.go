@@ -16,7 +16,9 @@
 //
 //	loop_*      the loop, in assembly: RDTSC on amd64, CNTVCT_EL0 on arm64
 //	probe.go    what a measuring thread writes      hist.go      the histogram
-//	run.go      threads and their order             counters.go  what the kernel counted meanwhile
+//	run.go      the order of it all                 counters.go  what the kernel counted meanwhile
+//	thread.go   a measuring thread                  quiet.go     the process around them
+//	options.go  what is to be measured              clock.go     the counter's rate, and the time of day
 //	report.go   from counts to figures              hints.go     periods and causes
 //	trace.go    what each gap was, if asked for     verdict.go   what a lane's core may do
 //	text.go     a report for people                 diff.go      two of them

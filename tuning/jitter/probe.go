@@ -97,7 +97,7 @@ type probe struct {
 // raw is one gap that is kept.
 type raw struct {
 	from, ticks uint64
-	switched    uint32 // involuntary switches since the last one that was kept
+	switched    uint32 // times that another thread ran, since the last one that was kept
 	faults      uint32 // page faults
 	smis        uint32
 	seen        uint16 // of traced, those that were passed
@@ -171,10 +171,11 @@ func (p *probe) count(from, to uint64) uint64 {
 		limit := p.ownLimit
 		seen := uint16(0)
 		if p.traceFD >= 0 {
-			limit = p.spike
-			seen = p.traceGap()
-			c := &p.causes[causeIndex(seen)]
-			c.n, c.total, c.most = c.n+1, c.total+to-from, max(c.most, to-from)
+			limit, seen = p.spike, p.traceGap()
+			if ticks := to - from; int64(ticks) >= 0 {
+				c := &p.causes[causeIndex(seen)]
+				c.n, c.total, c.most = c.n+1, c.total+ticks, max(c.most, ticks)
+			}
 		}
 		if p.gap(from, to) {
 			p.keep(from, to-from, seen, asked)
@@ -317,7 +318,7 @@ func (p *probe) reset(schedstat int) {
 }
 
 // ask is what the kernel says of the calling thread. Raw: it is called while the runtime may not be let in (package pin).
-func (p *probe) ask() (u unix.Rusage) {
+func (p *probe) ask() unix.Rusage {
 	if _, _, errno := unix.RawSyscall(unix.SYS_GETRUSAGE, unix.RUSAGE_THREAD, uintptr(unsafe.Pointer(&p.usage)), 0); errno != 0 {
 		p.failed = errno
 	}

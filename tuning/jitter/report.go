@@ -163,7 +163,7 @@ func (s *session) result(r *runner, mode Mode, before, after *look, begin instan
 	out.Attribution = attribution(p, between(before, after, r.cpu, 1e9/rate), rate)
 	out.Hints = hints(&p.apart, out.Attribution.Voluntary > 0)
 	if p.failed != 0 {
-		s.note("the kernel did not tell of the thread (getrusage: %v): causes are incomplete", p.failed)
+		s.note("the kernel did not tell of the thread, or of tracepoints (%v): causes are incomplete", p.failed)
 	}
 	if p.back > 0 {
 		s.note("core %d: the counter went back %d times (time.tsc_sync)", r.cpu, p.back)

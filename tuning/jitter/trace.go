@@ -93,13 +93,15 @@ func tracepointID(name string) (uint64, error) {
 // traceCounts are how often each of traced was passed.
 type traceCounts [len(traced)]uint64
 
-// read adds up counts since the group was opened. Raw: it is called while the runtime may not be let in. ok is false when the kernel did
+// readTrace reads how often each was passed since the group was opened. Raw: it is called while the runtime may not be let in. ok is false when the kernel did
 // not answer.
 func (p *probe) readTrace(into *traceCounts) (ok bool) {
 	buf := &p.traceBuf // how many there are, then each
 	n, _, errno := unix.RawSyscall(unix.SYS_READ, uintptr(p.traceFD), uintptr(unsafe.Pointer(buf)), unsafe.Sizeof(*buf))
 	if errno != 0 || n < 8 {
-		p.failed = errno
+		if p.failed = errno; errno == 0 {
+			p.failed = unix.EIO
+		}
 		return false
 	}
 	for i, at := range p.traceOf {

@@ -189,18 +189,20 @@ func (v *View) core(a, b *Look, cpu int, plan *tuning.Plan) Core {
 		c.BusyPercent = 100 * (1 - min(1, float64(grown(x.idle, y.idle))/all))
 		c.IRQPercent, c.StealPercent = 100*float64(grown(x.irq, y.irq))/all, 100*float64(grown(x.steal, y.steal))/all
 	}
-	if from, ok := a.sched[cpu]; ok && b.sched != nil {
-		switches, waited := v.rate(from.slices, b.sched[cpu].slices), v.rate(from.waitedNs, b.sched[cpu].waitedNs)/1e3
+	from, ok1 := a.sched[cpu]
+	to, ok2 := b.sched[cpu]
+	if ok1 && ok2 {
+		switches, waited := v.rate(from.slices, to.slices), v.rate(from.waitedNs, to.waitedNs)/1e3
 		c.Switches, c.WaitedPPM = &switches, &waited
 	}
-	p, q := a.softnet[cpu], b.softnet[cpu]
-	c.SoftnetPerS = v.rate32(p.processed, q.processed)
-	c.SoftnetDropped, c.Squeezed = uint64(uint32(q.dropped-p.dropped)), uint64(uint32(q.squeezed-p.squeezed))
+	p, ok1 := a.softnet[cpu]
+	q, ok2 := b.softnet[cpu]
+	if ok1 && ok2 { // counters of 32 bits, which turn over
+		c.SoftnetPerS = float64(uint32(q.processed-p.processed)) / v.SecondsS
+		c.SoftnetDropped, c.Squeezed = uint64(uint32(q.dropped-p.dropped)), uint64(uint32(q.squeezed-p.squeezed))
+	}
 	return c
 }
-
-// rate32 is of counters of 32 bits, which turn over.
-func (v *View) rate32(was, is uint64) float64 { return float64(uint32(is-was)) / v.SecondsS }
 
 func lastWord(s string) string {
 	f := strings.Fields(s)
