@@ -69,6 +69,9 @@ func (f *jitterFlags) run(cmd *cobra.Command) error {
 	if err != nil {
 		return err
 	}
+	if h.Root != "/" {
+		return usage(errors.New("jitter measures this machine, and no other: --root is not for it"))
+	}
 	o := jitter.Options{Hot: h.Plan.Hot, NAPI: h.Plan.NAPI, For: f.length, ThresholdNs: float64(f.threshold), Shared: f.shared, Trace: f.trace}
 	if f.other != "" {
 		if o.Other, err = tuning.ParseCPUs(f.other); err != nil {

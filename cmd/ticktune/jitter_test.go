@@ -116,6 +116,7 @@ func TestJitterRefuses(t *testing.T) {
 		{[]string{"jitter", "--cores", "8000"}, tuning.ExitUsage, "not online"},
 		{[]string{"jitter", "--threshold", "2s"}, tuning.ExitUsage, "threshold"},
 		{[]string{"jitter", "--svg", filepath.Join(dir, "no", "x.svg")}, tuning.ExitUsage, "no such file"},
+		{[]string{"jitter", "--root", dir}, tuning.ExitUsage, "this machine"},
 		{[]string{"jitter", "now"}, tuning.ExitUsage, "one argument too many"},
 		{[]string{"jitter", "diff", bad}, tuning.ExitUsage, "an argument is missing"},
 		{[]string{"jitter", "diff", bad, bad}, tuning.ExitPlan, `schema "ticktune.check/1"`},

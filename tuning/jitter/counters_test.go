@@ -107,3 +107,17 @@ func TestWaited(t *testing.T) {
 		}
 	}
 }
+
+// TestSiblings: a core whose hardware has another thread online is told of, one whose sibling is off line is not.
+func TestSiblings(t *testing.T) {
+	h, _ := root(t, map[string]string{
+		"sys/devices/system/cpu/online":                             "0-2\n",
+		"sys/devices/system/cpu/cpu1/topology/thread_siblings_list": "1,2\n",
+		"sys/devices/system/cpu/cpu0/topology/thread_siblings_list": "0,3\n",
+	})
+	s := &session{host: h, cores: tuning.CPUs{0, 1}, report: &Report{}}
+	s.siblings()
+	if len(s.report.Notes) != 1 || !strings.HasPrefix(s.report.Notes[0], "core 1 shares its hardware with 2 ") {
+		t.Errorf("%q", s.report.Notes)
+	}
+}

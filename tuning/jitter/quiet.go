@@ -1,6 +1,7 @@
 package jitter
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -13,8 +14,9 @@ import (
 	"github.com/tickwire/tickwire/tuning"
 )
 
-// prepare makes the process quiet.
+// prepare makes the process quiet, and tells what it cannot do anything about.
 func (s *session) prepare() {
+	s.siblings()
 	was := runtime.GOMAXPROCS(len(s.cores) + besides)
 	s.undo = append(s.undo, func() { runtime.GOMAXPROCS(was) })
 	if err := pin.Works(); err != nil {
@@ -42,6 +44,17 @@ func (s *session) prepare() {
 			}
 		}
 	})
+}
+
+// siblings tells of measured cores whose hardware has another thread online: what runs there takes from both.
+func (s *session) siblings() {
+	online := s.host.Online()
+	for _, cpu := range s.cores {
+		set, err := s.host.List(fmt.Sprintf("/sys/devices/system/cpu/cpu%d/topology/thread_siblings_list", cpu))
+		if others := set.Without(tuning.CPUs{cpu}).And(online); err == nil && len(others) > 0 {
+			s.note("core %d shares its hardware with %s (cpu.smt): it is slower while those work, which is no gap", cpu, others)
+		}
+	}
 }
 
 // moveAside takes the threads of this process off the measured cores, and returns what they were allowed.

@@ -88,7 +88,7 @@ func (v *View) lines() []string {
 	if v.Virtual {
 		kind = ", virtual machine"
 	}
-	fmt.Fprintf(&b, "%s, %.1f s%s\n\n", v.At.Format("2006-01-02 15:04:05Z"), v.SecondsS, kind)
+	fmt.Fprintf(&b, "%s, %.1f s%s\n\n", v.At.Format("2006-01-02 15:04:05Z"), v.IntervalS, kind)
 	v.coreLines(&b)
 	v.nicLines(&b)
 	for i := range v.Feeds {

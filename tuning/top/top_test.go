@@ -244,7 +244,7 @@ func TestThreads(t *testing.T) {
 	a := feedLook{pid: 77, counters: map[string]uint64{}, threads: takeThreads(dir, 77)}
 	files(1_900_000_000, 2_000_000, 14)
 	b := feedLook{pid: 77, alive: true, counters: map[string]uint64{}, threads: takeThreads(dir, 77)}
-	v := &View{SecondsS: 2}
+	v := &View{IntervalS: 2}
 	f := v.feed("main/f", a, b)
 	if len(f.Threads) != 1 || f.Threads[0] != (Thread{TID: 78, Name: "lane (0) x", CPU: 4, BusyPercent: 95, WaitedPPM: 1000, Involuntary: 2}) {
 		t.Errorf("%+v", f.Threads)
@@ -253,7 +253,7 @@ func TestThreads(t *testing.T) {
 
 // TestScreen: it fits the terminal, says what does not, paints what is not to be, and lets nobody steer the terminal.
 func TestScreen(t *testing.T) {
-	v := &View{SecondsS: 1, Cores: []Core{{CPU: 1, Role: jitter.RoleHot, Devices: 5, TopIRQ: "33 \x1b[2J\teth2"}}}
+	v := &View{IntervalS: 1, Cores: []Core{{CPU: 1, Role: jitter.RoleHot, Devices: 5, TopIRQ: "33 \x1b[2J\teth2"}}}
 	for i := range 30 {
 		v.NICs = append(v.NICs, NIC{Name: fmt.Sprintf("eth%d", i), Lost: map[string]uint64{"rx_dropped": 3}})
 	}

@@ -16,14 +16,14 @@ const Schema = "ticktune.top/1"
 
 // View is what happened between two looks. Rates are per second.
 type View struct {
-	Schema   string    `json:"schema"`
-	At       time.Time `json:"at"`
-	SecondsS float64   `json:"seconds_s"` // between the looks
-	Virtual  bool      `json:"virtual"`
-	Cores    []Core    `json:"cores"` // HOT, then NAPI, then the others
-	NICs     []NIC     `json:"nics"`
-	Feeds    []Feed    `json:"feeds"`
-	Unseen   []string  `json:"not_seen,omitempty"`
+	Schema    string    `json:"schema"`
+	At        time.Time `json:"at"`
+	IntervalS float64   `json:"interval_s"` // between the looks
+	Virtual   bool      `json:"virtual"`
+	Cores     []Core    `json:"cores"` // HOT, then NAPI, then the others
+	NICs      []NIC     `json:"nics"`
+	Feeds     []Feed    `json:"feeds"`
+	Unseen    []string  `json:"not_seen,omitempty"`
 }
 
 // Core is one core. What the kernel does not tell is 0, and in Unseen.
@@ -114,7 +114,7 @@ var lossy = []string{
 // Between is what happened from a to b, the later one. measured may be nil.
 func Between(a, b *Look, o Options, measured map[int]Measured) *View {
 	o.defaults()
-	v := &View{Schema: Schema, Virtual: o.Virtual, At: b.at.UTC().Truncate(time.Millisecond), SecondsS: max(b.at.Sub(a.at).Seconds(), 1e-3), Cores: []Core{}, NICs: []NIC{}, Feeds: []Feed{}, Unseen: b.unseen}
+	v := &View{Schema: Schema, Virtual: o.Virtual, At: b.at.UTC().Truncate(time.Millisecond), IntervalS: max(b.at.Sub(a.at).Seconds(), 1e-3), Cores: []Core{}, NICs: []NIC{}, Feeds: []Feed{}, Unseen: b.unseen}
 	for _, cpu := range b.online() {
 		c := v.core(a, b, cpu, o.Plan)
 		if m, ok := measured[cpu]; ok {
@@ -156,7 +156,7 @@ func grown(was, is uint64) uint64 {
 	return is - was
 }
 
-func (v *View) rate(was, is uint64) float64 { return float64(grown(was, is)) / v.SecondsS }
+func (v *View) rate(was, is uint64) float64 { return float64(grown(was, is)) / v.IntervalS }
 
 func (v *View) core(a, b *Look, cpu int, plan *tuning.Plan) Core {
 	c := Core{CPU: cpu, Role: jitter.RoleOther}
@@ -168,7 +168,7 @@ func (v *View) core(a, b *Look, cpu int, plan *tuning.Plan) Core {
 	}
 	most := uint64(0)
 	for row, n := range columns(a.irqs, b.irqs, cpu) {
-		rate := float64(n) / v.SecondsS
+		rate := float64(n) / v.IntervalS
 		switch {
 		case row.Name == "LOC":
 			c.Timer += rate
@@ -182,7 +182,7 @@ func (v *View) core(a, b *Look, cpu int, plan *tuning.Plan) Core {
 		}
 	}
 	for _, n := range columns(a.softirqs, b.softirqs, cpu) {
-		c.Softirqs += float64(n) / v.SecondsS
+		c.Softirqs += float64(n) / v.IntervalS
 	}
 	x, y := a.stat[cpu], b.stat[cpu]
 	if all := float64(grown(x.all(), y.all())); all > 0 && x != (cpuTimes{}) {
@@ -198,7 +198,7 @@ func (v *View) core(a, b *Look, cpu int, plan *tuning.Plan) Core {
 	p, ok1 := a.softnet[cpu]
 	q, ok2 := b.softnet[cpu]
 	if ok1 && ok2 { // counters of 32 bits, which turn over
-		c.SoftnetPerS = float64(uint32(q.processed-p.processed)) / v.SecondsS
+		c.SoftnetPerS = float64(uint32(q.processed-p.processed)) / v.IntervalS
 		c.SoftnetDropped, c.Squeezed = uint64(uint32(q.dropped-p.dropped)), uint64(uint32(q.squeezed-p.squeezed))
 	}
 	return c
@@ -276,7 +276,7 @@ func (v *View) feed(name string, a, b feedLook) Feed {
 		delta := grown(a.counters[c], is)
 		if lane, ok := strings.CutSuffix(c, ".lane.messages"); ok {
 			passes := lane + ".lane.passes"
-			f.Lanes = append(f.Lanes, Lane{lane, float64(delta) / v.SecondsS, v.rate(a.counters[passes], b.counters[passes])})
+			f.Lanes = append(f.Lanes, Lane{lane, float64(delta) / v.IntervalS, v.rate(a.counters[passes], b.counters[passes])})
 		}
 		if socket, ok := strings.CutSuffix(c, ".mode"); ok && strings.Contains(socket, ".afxdp.interface.") {
 			of := func(what string) uint64 { return grown(a.counters[socket+what], b.counters[socket+what]) }
