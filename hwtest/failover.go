@@ -21,7 +21,7 @@ func (r *run) failover(g *Group) error {
 	o := exchange.Options{Gen: itchgen.Options{Symbols: symbols}, Pace: fmt.Sprintf("%.0f/s", pace)}
 	return r.staged(o, func(s *stage) error {
 		s.venue.play(r.ctx)
-		if err := s.flows(time.Now()); err != nil {
+		if err := s.opens(); err != nil {
 			return err
 		}
 		for i, step := range []struct {
@@ -44,9 +44,9 @@ func (r *run) failover(g *Group) error {
 	})
 }
 
-// flows waits until records come that were published after a moment, and says when the first one was.
+// flows waits until records come that were received after a moment.
 func (s *stage) flows(after time.Time) error {
-	d, err := s.feed.follow(ringbuf.JoinLive)
+	d, err := s.feed.follow(ringbuf.KindMbo, ringbuf.JoinOldest, after)
 	if err != nil {
 		return err
 	}
@@ -73,7 +73,7 @@ func (s *stage) unplugged(g *Group) error {
 		}
 		return nil
 	}
-	d, err := s.feed.follow(ringbuf.JoinLive)
+	d, err := s.feed.follow(ringbuf.KindMbo, ringbuf.JoinLive, time.Now())
 	if err != nil {
 		return err
 	}
@@ -120,7 +120,7 @@ func (s *stage) unplugged(g *Group) error {
 
 // flap sets all links down and up again: what was sent meanwhile is asked for.
 func (s *stage) flap(g *Group) error {
-	d, err := s.feed.follow(ringbuf.JoinLive)
+	d, err := s.feed.follow(ringbuf.KindMbo, ringbuf.JoinLive, time.Now())
 	if err != nil {
 		return err
 	}
@@ -157,7 +157,7 @@ func (s *stage) flap(g *Group) error {
 // reset has the driver reset the port.
 func (s *stage) reset(g *Group) error {
 	const id, title = "failover.reset", "the port is reset: messages come again"
-	d, err := s.feed.follow(ringbuf.JoinLive)
+	d, err := s.feed.follow(ringbuf.KindMbo, ringbuf.JoinLive, time.Now())
 	if err != nil {
 		return err
 	}
@@ -205,13 +205,7 @@ func (s *stage) killed(g *Group) error {
 	if err != nil {
 		return err
 	}
-	defer ring.Close()
 	at := time.Now()
-	if err := s.feed.kill(); err != nil {
-		return err
-	}
-	exit := time.Since(at)
-	// The next one starts at once; readers notice meanwhile.
 	silent := make(chan time.Duration, 1)
 	go func() {
 		for until := at.Add(patience); ring.Alive() && time.Now().Before(until); {
@@ -219,9 +213,15 @@ func (s *stage) killed(g *Group) error {
 		}
 		silent <- time.Since(at)
 	}()
+	if err := s.feed.kill(); err != nil {
+		<-silent
+		return errors.Join(err, ring.Close())
+	}
+	exit := time.Since(at)
+	// The next one starts at once; readers may notice meanwhile.
 	next, err := s.startFeed(s.dir, s.venue.Exchange)
-	noticed := <-silent
-	if err != nil {
+	noticed := <-silent // and the ring is nobody's but ours
+	if err = errors.Join(err, ring.Close()); err != nil {
 		return err
 	}
 	s.feed = next

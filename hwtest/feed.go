@@ -20,6 +20,7 @@ import (
 	"github.com/tickwire/tickwire/feed/process"
 	"github.com/tickwire/tickwire/ringbuf"
 	"github.com/tickwire/tickwire/sim/exchange"
+	"github.com/tickwire/tickwire/tick"
 )
 
 const (
@@ -241,80 +242,88 @@ func (v *venue) end() error {
 	return v.err
 }
 
-// reader follows the mbp1 ring as a strategy would, but asleep between looks: what it needs is in the records.
+// reader follows a ring as a strategy would, but asleep between looks: what it needs is in the records. The mbp1 ring tells when a record was
+// published, and gives latencies; the mbo ring has a record of every message, and gives pauses.
 type reader struct {
 	ring  *ringbuf.Reader
+	kind  ringbuf.Kind
 	from  uint64 // records received before do not count, ns since the epoch
 	hist  *hdrhistogram.Histogram
-	lost  uint64
+	lost  uint64 // known at the end
 	count uint64
 	back  uint64 // records published before they were received: clocks that do not agree
 
-	mu     sync.Mutex
-	stamps []uint64 // of publication, the latest ones
+	mu    sync.Mutex
+	times []uint64 // of receipt, of the mbo ring, the first so many
 
 	stop atomic.Bool
 	done chan struct{}
 }
 
-const mostStamps = 1 << 21
+const mostTimes = 1 << 22
 
-func (f *feed) follow(join ringbuf.JoinMode) (*reader, error) {
-	ring, err := ringbuf.Open(f.ring(ringbuf.KindMbp1), ringbuf.ReaderOptions{Join: join})
+func (f *feed) follow(kind ringbuf.Kind, join ringbuf.JoinMode, from time.Time) (*reader, error) {
+	ring, err := ringbuf.Open(f.ring(kind), ringbuf.ReaderOptions{Join: join})
 	if err != nil {
 		return nil, fmt.Errorf("hwtest: %w", err)
 	}
-	d := &reader{ring: ring, hist: meter.NewHistogram(), done: make(chan struct{})}
+	d := &reader{ring: ring, kind: kind, from: uint64(from.UnixNano()), hist: meter.NewHistogram(), done: make(chan struct{})}
+	take := d.prices
+	if kind == ringbuf.KindMbo {
+		take = d.orders
+	}
 	go func() {
 		defer close(d.done)
 		for !d.stop.Load() {
-			if !d.take() {
+			if !take() {
 				time.Sleep(500 * time.Microsecond)
 			}
 		}
-		for d.take() { // what was published until then
+		for take() { // what was published until then
 		}
 	}()
 	return d, nil
 }
 
-func (d *reader) take() bool {
+// prices takes records of the mbp1 ring.
+func (d *reader) prices() bool {
 	var slots [512]ringbuf.Mbp1Slot
 	n, _, _ := ringbuf.PollSlice(d.ring, slots[:])
-	d.mu.Lock()
-	defer d.mu.Unlock()
 	for i := range slots[:n] {
-		s := &slots[i]
-		if len(d.stamps) < mostStamps {
-			d.stamps = append(d.stamps, s.TsPublish)
-		}
-		if s.TsRecv < atomic.LoadUint64(&d.from) {
-			continue
-		}
-		d.count++
-		if s.TsPublish < s.TsRecv {
+		switch s := &slots[i]; {
+		case s.TsRecv < d.from:
+		case s.TsPublish < s.TsRecv:
 			d.back++
-			continue
+		default:
+			d.count++
+			meter.Record(d.hist, s.TsPublish-s.TsRecv)
 		}
-		meter.Record(d.hist, s.TsPublish-s.TsRecv)
 	}
 	return n > 0
 }
 
-// after is when the first record after a moment was published, 0: none was yet.
+// orders takes records of the mbo ring.
+func (d *reader) orders() bool {
+	var slots [512]tick.Mbo
+	n, _, _ := ringbuf.PollSlice(d.ring, slots[:])
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for i := range slots[:n] {
+		if s := &slots[i]; s.RType == tick.RTypeMbo && s.TsRecv >= d.from && len(d.times) < mostTimes {
+			d.times = append(d.times, s.TsRecv)
+		}
+	}
+	return n > 0
+}
+
+// after is when the first record after a moment was received, 0: none was yet.
 func (d *reader) after(at time.Time) uint64 {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	for i := len(d.stamps) - 1; i >= 0; i-- {
-		if d.stamps[i] <= uint64(at.UnixNano()) {
-			if i+1 < len(d.stamps) {
-				return d.stamps[i+1]
-			}
-			return 0
+	for _, t := range d.times {
+		if t > uint64(at.UnixNano()) {
+			return t
 		}
-	}
-	if len(d.stamps) > 0 {
-		return d.stamps[0]
 	}
 	return 0
 }
@@ -323,22 +332,13 @@ func (d *reader) after(at time.Time) uint64 {
 func (d *reader) pause(from, to time.Time) time.Duration {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	last, worst := uint64(from.UnixNano()), uint64(0)
-	for _, s := range d.stamps {
-		if s < last {
-			continue
+	last, end, worst := uint64(from.UnixNano()), uint64(to.UnixNano()), uint64(0)
+	for _, t := range d.times {
+		if t > last && t < end {
+			worst, last = max(worst, t-last), t
 		}
-		s = min(s, uint64(to.UnixNano()))
-		worst, last = max(worst, s-last), s
 	}
-	return time.Duration(max(worst, uint64(to.UnixNano())-last))
-}
-
-// forget makes room for the next measurement.
-func (d *reader) forget() {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	d.stamps = d.stamps[:0]
+	return time.Duration(max(worst, end-last))
 }
 
 // end reads what is there to be read and closes the ring. The figures may be read afterwards.
@@ -373,6 +373,19 @@ func (r *run) staged(o exchange.Options, f func(*stage) error) (err error) {
 	}
 	defer func() { err = errors.Join(err, s.feed.stop()) }()
 	return f(s)
+}
+
+// opens waits until the session trades.
+func (s *stage) opens() error {
+	return s.await(patience, "the session does not open", func() (bool, error) {
+		select {
+		case err := <-s.venue.ran:
+			s.venue.ran <- err
+			return false, fmt.Errorf("hwtest: the exchange ended after %d messages: %v", s.venue.Messages(), err)
+		default:
+		}
+		return s.feed.value(messages) >= opening, nil
+	})
 }
 
 // whole waits until the feed has, or has named as lost, all that was sent.

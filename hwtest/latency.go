@@ -1,8 +1,8 @@
 package hwtest
 
 import (
+	"errors"
 	"fmt"
-	"sync/atomic"
 	"time"
 
 	"github.com/tickwire/tickwire/bench/meter"
@@ -14,8 +14,11 @@ import (
 	"github.com/tickwire/tickwire/tuning"
 )
 
-// symbols of generated sessions.
-const symbols = 500
+// symbols of generated sessions, and the messages by which each of them trades: before, a session tells its directory, which makes no prices.
+const (
+	symbols = 100
+	opening = 50 * symbols
+)
 
 // pace is the messages a second of sessions whose latency or completeness is looked at: a fifth of the stated packets.
 func (r *run) pace() float64 { return max(1000, min(r.Rate/5, 200_000)) }
@@ -23,29 +26,25 @@ func (r *run) pace() float64 { return max(1000, min(r.Rate/5, 200_000)) }
 // latency measures the time from the stamp of a packet (the NIC's, else the kernel's) to its records in the ring, through a whole feed.
 func (r *run) latency(g *Group) error {
 	pace := r.pace()
-	warm := r.For / 10
-	o := exchange.Options{Gen: itchgen.Options{Symbols: symbols, Messages: uint64(pace * (r.For + warm).Seconds())}, Pace: fmt.Sprintf("%.0f/s", pace)}
-	o.Linger = time.Minute
+	o := exchange.Options{Gen: itchgen.Options{Symbols: symbols}, Pace: fmt.Sprintf("%.0f/s", pace)} // without end: it is stopped
 	return r.staged(o, func(s *stage) error {
-		d, err := s.feed.follow(ringbuf.JoinOldest)
-		if err != nil {
+		s.venue.play(r.ctx)
+		if err := s.opens(); err != nil {
 			return err
 		}
 		began := time.Now()
-		atomic.StoreUint64(&d.from, uint64(began.Add(warm).UnixNano()))
-		s.venue.play(r.ctx)
-		for left := r.For + warm; left > 0; left = r.For + warm - time.Since(began) {
-			r.progress(fmt.Sprintf("%s messages/s", thousands(pace)), 1-left.Seconds()/(r.For+warm).Seconds())
-			if err := r.sleep(min(left, 100*time.Millisecond)); err != nil {
-				_ = d.end()
-				return err
-			}
-		}
-		if err := s.whole(); err != nil {
-			_ = d.end()
+		d, err := s.feed.follow(ringbuf.KindMbp1, ringbuf.JoinLive, began)
+		if err != nil {
 			return err
 		}
-		if err := d.end(); err != nil {
+		for left := r.For; left > 0 && err == nil; left = r.For - time.Since(began) {
+			r.progress(fmt.Sprintf("%s messages/s", thousands(pace)), 1-left.Seconds()/r.For.Seconds())
+			err = r.sleep(min(left, 100*time.Millisecond))
+		}
+		if err = errors.Join(err, d.end(), s.venue.end()); err != nil {
+			return err
+		}
+		if err := s.whole(); err != nil {
 			return err
 		}
 		return r.latencies(g, s, d)

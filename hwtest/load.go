@@ -59,25 +59,38 @@ func (w *wires) newLoad(size int, kernel bool) (load, string, error) {
 // batch is how many frames leave at once.
 const batch = liveload.Batch
 
+// slow is the rate, packets a second, below which a socket sends: the kernel's frames come in batches, and are paced down to this.
+const slow = 100_000
+
 // socketLoad sends as any program does.
 type socketLoad struct {
 	s        *udp.Sender
 	payloads [][]byte
 }
 
+// together is how long packets of one call may lie apart, s: a sender that is paced makes no bursts to speak of, and a call for each packet is
+// more than a shared core can do.
+const together = 100e-6
+
 func (l *socketLoad) Send(first uint64, n int, rate float64) (int, time.Duration, error) {
-	n = max(n/batch, 2) * batch
+	most := batch
+	if rate > 0 {
+		most = max(1, min(batch, int(rate*together)))
+	}
 	began := time.Now()
-	for sent := 0; sent < n; sent += batch {
-		for i, p := range l.payloads {
+	for sent := 0; sent < n; {
+		some := l.payloads[:min(most, n-sent)]
+		for i, p := range some {
 			binary.BigEndian.PutUint64(p[numberAt:], first+uint64(sent+i)+1)
 		}
 		if rate > 0 {
 			for due := time.Duration(float64(sent) * 1e9 / rate); time.Since(began) < due; {
 			}
 		}
-		if k, err := l.s.Send(l.payloads); err != nil {
-			return sent + k, time.Since(began), fmt.Errorf("hwtest: sending: %w", err)
+		k, err := l.s.Send(some)
+		sent += k
+		if err != nil {
+			return sent, time.Since(began), fmt.Errorf("hwtest: sending: %w", err)
 		}
 	}
 	return n, time.Since(began), nil

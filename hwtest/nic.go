@@ -12,7 +12,6 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/tickwire/tickwire/bench/liveload"
 	"github.com/tickwire/tickwire/nic"
 	"github.com/tickwire/tickwire/nic/afxdp"
 	"github.com/tickwire/tickwire/nic/clock"
@@ -79,11 +78,13 @@ func (r *run) zeroCopy(g *Group) error {
 	return nil
 }
 
-// sends runs f with a load on a thread in the sending namespace. Where the kernel makes no frames, a socket sends them.
-func (r *run) sends(size int, f func(load, string) error) error {
+// sends runs f with a load on a thread in the sending namespace, for packets at a rate, 0: as fast as it goes. Where the kernel makes no frames, or
+// few are wanted, a socket sends them.
+func (r *run) sends(size int, rate float64, f func(load, string) error) error {
 	return r.wires.inTx(func() error {
-		l, how, err := r.wires.newLoad(size, !r.noKernelLoad)
-		if err != nil && !r.noKernelLoad {
+		kernel := !r.noKernelLoad && (rate == 0 || rate >= slow)
+		l, how, err := r.wires.newLoad(size, kernel)
+		if err != nil && kernel {
 			r.noKernelLoad = true
 			l, how, err = r.wires.newLoad(size, false)
 		}
@@ -107,8 +108,8 @@ func (r *run) starvation(g *Group) error {
 	}
 	sent := uint64(0)
 	drivers := r.drivers()
-	return r.sends(testFrame, func(l load, _ string) error {
-		n, _, err := l.Send(0, 8*liveload.Batch, 0)
+	return r.sends(testFrame, slow/2, func(l load, _ string) error {
+		n, _, err := l.Send(0, 8*batch, 0)
 		if err != nil {
 			return err
 		}
@@ -118,7 +119,7 @@ func (r *run) starvation(g *Group) error {
 		}
 		t.start()
 		starved := t.settled(uint64(n), 5*quiet)
-		m, _, err := l.Send(sent, 16*liveload.Batch, 2000) // slow enough for the smallest ring on a busy machine
+		m, _, err := l.Send(sent, 4*batch, 500) // slow enough for the smallest ring on a busy machine
 		if err != nil {
 			return err
 		}
@@ -191,7 +192,7 @@ func (r *run) stamps(g *Group) error {
 	t.start()
 	const n = 64 * batch
 	began := time.Now()
-	if err := r.sends(testFrame, func(l load, _ string) error { _, _, err := l.Send(0, n, 50_000); return err }); err != nil {
+	if err := r.sends(testFrame, 20_000, func(l load, _ string) error { _, _, err := l.Send(0, n, 20_000); return err }); err != nil {
 		return err
 	}
 	t.settled(n, 5*quiet)
@@ -250,7 +251,7 @@ func (r *run) steering(g *Group) error {
 	}
 	t.start()
 	const n = 16 * batch
-	if err := r.sends(testFrame, func(l load, _ string) error { _, _, err := l.Send(0, n, 20_000); return err }); err != nil {
+	if err := r.sends(testFrame, 20_000, func(l load, _ string) error { _, _, err := l.Send(0, n, 20_000); return err }); err != nil {
 		return err
 	}
 	t.settled(n, 5*quiet)

@@ -83,7 +83,8 @@ type Test struct {
 	Found    string        `json:"found,omitempty"` // in words, where Value is not all there is
 	Value    *float64      `json:"value"`           // null: it is no figure
 	Unit     string        `json:"unit,omitempty"`
-	Limit    *Limit        `json:"limit"` // null: told, not judged
+	Limit    *Limit        `json:"limit"`            // null: told, not judged, or what is wanted is no figure
+	Wanted   string        `json:"wanted,omitempty"` // in words, where it is no figure
 	Better   string        `json:"better,omitempty"`
 	Reason   string        `json:"reason,omitempty"` // why it is not PASS
 	Why      string        `json:"why,omitempty"`    // why it matters
@@ -368,9 +369,17 @@ func (t *Test) found() string {
 	return figure(*t.Value, t.Unit) + ": " + t.Found
 }
 
+// shown is what was found, where that is not the reason already.
+func (t *Test) shown() string {
+	if found := t.found(); found != t.Reason || t.Status == tuning.Pass {
+		return found
+	}
+	return ""
+}
+
 func (t *Test) want() string {
 	if t.Limit == nil {
-		return ""
+		return t.Wanted
 	}
 	op := map[string]string{"<=": "at most ", ">=": "at least "}[t.Limit.Op]
 	return op + figure(t.Limit.Value, t.Unit)

@@ -25,11 +25,11 @@ func faultsOf(seed uint64) (mold.LinesOptions, mold.RequestOptions) {
 // soak runs a whole feed with faults, for as long as it is told to, and adds up.
 func (r *run) soak(g *Group) error {
 	pace := min(r.pace(), 50_000)
-	total := uint64(pace * r.For.Seconds())
+	total := uint64(pace*r.For.Seconds()) + opening
 	o := exchange.Options{Gen: itchgen.Options{Symbols: symbols, Messages: total}, Pace: fmt.Sprintf("%.0f/s", pace), Linger: time.Hour, Ends: 3}
 	o.Lines, o.Requests.RequestOptions = faultsOf(r.seed)
 	return r.staged(o, func(s *stage) error {
-		d, err := s.feed.follow(ringbuf.JoinOldest)
+		d, err := s.feed.follow(ringbuf.KindMbp1, ringbuf.JoinOldest, time.Now())
 		if err != nil {
 			return err
 		}
@@ -86,7 +86,7 @@ func (r *run) soak(g *Group) error {
 
 // taken are packets of a line that the feed counts, in whatever state they came.
 func taken(k map[string]uint64, line string) (n uint64) {
-	for _, name := range []string{"packets", "short", "foreign", "zero"} {
+	for _, name := range []string{"packets", "short", "foreign", "zero", "far"} {
 		n += k["0.channel.0.line."+line+"."+name]
 	}
 	return n

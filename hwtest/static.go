@@ -33,36 +33,23 @@ func orNone(s string) string {
 	return s
 }
 
-// static is the catalogue: a test a check that is not as wanted, and one for the rest of each section.
+// static is the catalogue: a test a check, and one for those of each section that do not apply or are told only.
 func (r *run) static(g *Group) error {
 	for _, section := range tuning.Sections() {
-		var s tuning.Summary
-		var passed, skipped []string
+		var idle []string
 		for i := range r.look().Checks {
 			c := &r.look().Checks[i]
-			if c.Section != section || strings.HasPrefix(c.ID, "plat.") {
-				continue
-			}
-			count(&s, c.Status)
-			switch c.Status {
-			case tuning.Pass:
-				passed = append(passed, c.ID)
-			case tuning.Skip, tuning.Note:
-				skipped = append(skipped, c.ID)
+			switch {
+			case c.Section != section || strings.HasPrefix(c.ID, "plat."):
+			case c.Status == tuning.Skip || c.Status == tuning.Note:
+				idle = append(idle, c.ID)
 			default:
 				r.checked(g, "static."+c.ID, c)
 			}
 		}
-		if s == (tuning.Summary{}) {
-			continue
+		if len(idle) > 0 {
+			r.skip(g, "static."+strings.ReplaceAll(section, " ", "_")+"_others", fmt.Sprintf("%d more checks of %s", len(idle), section), "do not apply here, or are told only: "+strings.Join(idle, ", "))
 		}
-		id, title := "static."+strings.ReplaceAll(section, " ", "_"), "checks of "+section+" that are as wanted"
-		if len(passed) == 0 {
-			r.skip(g, id, title, fmt.Sprintf("%d do not apply here, or are told only", len(skipped)))
-			continue
-		}
-		t := r.fact(g, id, title, true, tuning.Info, fmt.Sprintf("%d, and %d do not apply or are told only", len(passed), len(skipped)), "")
-		t.Figures = []Figure{{Name: "as wanted", Value: float64(len(passed))}, {Name: "not applicable or told", Value: float64(len(skipped))}}
 	}
 	return nil
 }
@@ -74,7 +61,7 @@ func (r *run) checked(g *Group, id string, c *tuning.Result) {
 		t.Found = strings.TrimSpace(c.Effective.Raw + " " + c.Unit)
 	}
 	if c.Want != "" && c.Status != tuning.Pass && c.Status != tuning.Note {
-		t.Reason = strings.TrimPrefix(t.Reason+"; wanted: "+c.Want, "; ")
+		t.Wanted = c.Want
 	}
 	r.add(g, t, c.Severity)
 }

@@ -80,8 +80,7 @@ func (r *Report) sentence() string {
 
 func (t *Test) text(b *strings.Builder, s Style) {
 	fmt.Fprintf(b, "%s  %-30s %s", s.status(t.Status), t.ID, t.Title)
-	found := t.found()
-	if found != "" && t.Reason != found {
+	if found := t.shown(); found != "" {
 		b.WriteString(": " + printable(found))
 	}
 	if t.Status == tuning.Pass && t.Limit != nil {
@@ -89,6 +88,9 @@ func (t *Test) text(b *strings.Builder, s Style) {
 	}
 	if t.Reason != "" && t.Status != tuning.Pass {
 		b.WriteString(": " + printable(t.Reason))
+	}
+	if t.Wanted != "" && (t.Status == tuning.Warn || t.Status == tuning.Fail) {
+		b.WriteString("  want: " + printable(t.Wanted))
 	}
 	b.WriteByte('\n')
 	if (t.Status == tuning.Fail || t.Status == tuning.Warn) && t.Why != "" {
@@ -101,11 +103,8 @@ func bars(b *strings.Builder, r *Report, s Style) {
 	const width = 24
 	for i := range r.Groups {
 		g := &r.Groups[i]
+		full := g.share() * width / 100
 		made := g.Summary.Pass + g.Summary.Warn + g.Summary.Fail + g.Summary.Error
-		full := 0
-		if made > 0 {
-			full = g.Summary.Pass * width / made
-		}
 		fmt.Fprintf(b, "%s  %-12s %s%s  %d of %d\n", s.status(g.Status), g.ID, strings.Repeat("█", full), strings.Repeat("░", width-full), g.Summary.Pass, made)
 	}
 }
