@@ -69,6 +69,7 @@ memory, the NIC, time and limits. It says what is wrong, what to do, and what do
   ticktune check --nic eth2 --cores 4-7          with lanes on cores 4 to 7, packets by eth2
   ticktune check --plan feed.toml --strict       with a plan file, warnings count
   ticktune explain cpu.governor                  what a check is about, and what was read
+  ticktune jitter --cores 4-7 --for 60s          what the cores of lanes take from who spins on them
 
 Exit codes: 0 nothing fails, 1 a check fails, 2 only warnings and --strict, 3 something could not be seen and nothing
 fails, 64 usage, 65 bad plan, 69 not supported here, 70 internal, 77 needs privilege.`,
@@ -88,6 +89,7 @@ fails, 64 usage, 65 bad plan, 69 not supported here, 70 internal, 77 needs privi
 		return usage(fmt.Errorf("%w (see: %s --help)", err, cmd.CommandPath()))
 	})
 	root.AddCommand(checkCommands()...)
+	root.AddCommand(jitterCommand())
 	return root
 }
 
