@@ -1,6 +1,7 @@
 package hwtest
 
 import (
+	"bytes"
 	_ "embed"
 	"errors"
 	"fmt"
@@ -29,10 +30,21 @@ var page = template.Must(template.New("report").Funcs(template.FuncMap{
 
 // HTML writes the report as one page: no script, and nothing from elsewhere.
 func (r *Report) HTML(w io.Writer) error {
-	if err := page.Execute(w, struct {
+	var b bytes.Buffer
+	err := page.Execute(&b, struct {
 		R        *Report
 		Sentence string
-	}{r, r.sentence()}); err != nil {
+	}{r, r.sentence()})
+	if err == nil {
+		text := bytes.Map(func(c rune) rune { // control characters that files of the machine hold are none of HTML's
+			if c < ' ' && c != '\n' && c != '\t' || c >= 0x7f && c < 0xa0 {
+				return ' '
+			}
+			return c
+		}, b.Bytes())
+		_, err = w.Write(text)
+	}
+	if err != nil {
 		return fmt.Errorf("hwtest: writing the page: %w", err)
 	}
 	return nil

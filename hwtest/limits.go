@@ -30,6 +30,7 @@ var limits = []limit{
 	{"cpu.tsc_skew", "<=", 50, 200, none, "ns", tuning.Major, "less", "counters of the cores apart", "stamps of two cores could not be compared"},
 	{"cpu.core_to_core", "<=", 150, 300, none, "ns", tuning.Major, "less", "a cache line from core to core, the slowest pair", "each hand-over between lanes and readers costs that much"},
 	{"jitter.worst", "<=", 20_000, 200_000, none, "ns", tuning.Major, "less", "longest time stolen from a spinning core", "a packet that arrives then waits so long"},
+	{"jitter.napi_worst", "<=", 50_000, 500_000, none, "ns", tuning.Major, "less", "longest time stolen from a NAPI core", "packets wait in the NIC so long"},
 	{"jitter.over_10us", "<=", 10, 1000, none, "", tuning.Major, "less", "times that a core was stolen for more than 10 µs", "each is a packet that is late"},
 	{"jitter.stolen", "<=", 50, 1000, none, "ppm", tuning.Major, "less", "share of the time that was stolen", "none of it is there for packets"},
 	{"jitter.delay", "<=", 1000, 20_000, none, "ns", tuning.Major, "less", "delay of a packet that arrives at any moment, 99.99 %", "the share of the tail that is the machine's"},

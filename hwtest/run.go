@@ -28,6 +28,7 @@ func all() []group {
 	return []group{
 		{"inventory", "the machine as planned", false, 1, (*run).inventory},
 		{"static", "settings", false, 2, (*run).static},
+		{"jitter", "what is stolen from cores", false, 12, (*run).jitter},
 		{"nic", "what the NIC can do", true, 6, (*run).nic},
 		{"receive", "packets a second without loss", true, 20, (*run).receive},
 		{"latency", "from the wire to the ring", true, 10, (*run).latency},
@@ -181,7 +182,7 @@ func (r *run) figure(g *Group, t Test, value float64, limit *Limit, severity tun
 		t.Status = tuning.Note
 	} else if !limit.holds(value) {
 		t.Status = judge(severity, r.Plan.Profile)
-		t.Reason = figure(value, t.Unit) + ", wanted: " + t.want()
+		t.Reason = "wanted " + t.want()
 	}
 	return r.add(g, t, severity)
 }
