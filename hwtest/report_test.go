@@ -267,7 +267,7 @@ func TestLimits(t *testing.T) {
 		{tuning.Lab, "latency.stamp_to_ring.p99", 200_000, nil, tuning.Warn},
 		{tuning.VM, "latency.stamp_to_ring.p9999", 1e9, nil, tuning.Note},
 		{tuning.VM, "latency.lost", 1, nil, tuning.Fail},
-		{tuning.Colo, "memory.bandwidth", 9.9, nil, tuning.Fail},
+		{tuning.Colo, "memory.bandwidth", 19.9, nil, tuning.Fail},
 		{tuning.Colo, "memory.bandwidth", 9.9, map[string]float64{"memory.bandwidth": 9}, tuning.Pass},
 		{tuning.Colo, "memory.bandwidth", math.NaN(), nil, tuning.Error},
 		{tuning.Colo, "time.phc_window", 1e6, nil, tuning.Warn},

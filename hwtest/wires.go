@@ -33,6 +33,7 @@ type wires struct {
 	rx, tx [2]string
 	from   netip.Addr // of the sender, line A's
 	was    []flags    // of ports, to be set back
+	errors []uint64   // of the bus, of each port, before
 }
 
 // flags are what of a port may change.
@@ -121,6 +122,10 @@ func (w *wires) cable(ports, peers []string) error {
 		if err := setLink(f.name, true); err != nil {
 			return fmt.Errorf("hwtest: port %s: setting it up: %w", f.name, err)
 		}
+	}
+	for _, name := range ports {
+		n, _ := errorsOf(name)
+		w.errors = append(w.errors, n)
 	}
 	w.from = addressOf(w.tx[0])
 	return nil
