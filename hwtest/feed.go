@@ -21,6 +21,7 @@ import (
 	"github.com/tickwire/tickwire/ringbuf"
 	"github.com/tickwire/tickwire/sim/exchange"
 	"github.com/tickwire/tickwire/tick"
+	"github.com/tickwire/tickwire/tuning"
 )
 
 const (
@@ -65,8 +66,11 @@ func (t *tail) String() string {
 func (r *run) configuration(dir string, e *exchange.Exchange) string {
 	core, _ := r.cores()
 	idle := "spin"
-	if core < 0 {
+	switch {
+	case core < 0:
 		idle = "block" // the sender needs the core too
+	case r.Plan.Layout == tuning.LayoutB:
+		idle = "busy-poll"
 	}
 	var b strings.Builder
 	fmt.Fprintf(&b, "[instance]\nname = %q\nring_dir = %q\nrun_dir = %[2]q\n[[feed]]\nname = %q\npublisher = 40000\ndataset = \"SIM.ITCH\"\nsource = \"afxdp\"\nidle = %q\n"+

@@ -21,7 +21,18 @@ var pageText string
 var page = template.Must(template.New("report").Funcs(template.FuncMap{
 	"seconds": seconds,
 	"figure":  figure,
-	"found":   func(t Test) string { return t.shown() },
+	"value": func(t Test) string {
+		if t.Value == nil {
+			return ""
+		}
+		return figure(*t.Value, t.Unit)
+	},
+	"words": func(t Test) string {
+		if t.Found == t.Reason && t.Status != tuning.Pass {
+			return "" // the reason says it
+		}
+		return t.Found
+	},
 	"want":    func(t Test) string { return t.want() },
 	"passing": func(t Test) bool { return t.Status == tuning.Pass },
 	"passed":  func(g Group) int { return g.share() },

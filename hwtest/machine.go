@@ -185,7 +185,11 @@ func size(n int) string {
 
 // disk is the one that captures and segments are written to.
 func (r *run) disk(g *Group) error {
-	o := measure.DiskOptions{Dir: r.Dir}
+	dir, err := filepath.Abs(r.Dir)
+	if err != nil {
+		return err
+	}
+	o := measure.DiskOptions{Dir: dir}
 	if r.Quick {
 		o.Bytes, o.Syncs, o.Limit = 64<<20, 100, 3e9
 	}

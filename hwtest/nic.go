@@ -175,9 +175,10 @@ func (r *run) stamps(g *Group) error {
 		hardware = "the port has no clock of its own (no PHC): the kernel's stamps are used"
 	default:
 		if err := r.wires.inRx(func() (err error) {
-			if _, err = clock.StampAll(r.wires.rx[0]); err == nil {
-				phc, err = clock.OpenPHC(r.wires.rx[0], clock.FitOptions{})
+			if !clock.StampsAll(r.wires.rx[0]) { // it was told to, with the cables
+				return errors.New("the NIC does not stamp every packet (filter ALL)")
 			}
+			phc, err = clock.OpenPHC(r.wires.rx[0], clock.FitOptions{})
 			return err
 		}); err != nil {
 			hardware = err.Error()

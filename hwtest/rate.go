@@ -62,6 +62,10 @@ func (r *run) receive(g *Group) error {
 	if r.Quick {
 		sizes, span, halvings = []int{64, 512, 1500}, 100*time.Millisecond, 5
 	}
+	r.note(g, "receive.layout", "the plan's layout", map[string]string{
+		tuning.LayoutA: "A: the receiver spins, the driver's poll has a core of its own", tuning.LayoutB: "B: the receiver runs the driver's poll itself",
+		tuning.Plain: "plain: sockets; what is measured here is AF_XDP all the same",
+	}[r.Plan.Layout])
 	var sum total
 	drivers := r.drivers()
 	bars := Plot{Title: "packets a second without loss, by bytes of the frame", Unit: "packets/s"}
@@ -102,8 +106,9 @@ func (r *run) receive(g *Group) error {
 // taking runs f with a receiver at work and a load, each on its core.
 func (r *run) taking(sum *total, size int, rate float64, o afxdp.Options, f func(*bout, string) error) error {
 	on, from := r.cores()
-	t := &taker{core: on}
+	t := &taker{core: on, inline: r.Plan.Layout == tuning.LayoutB}
 	defer t.close()
+	o.BusyPoll = t.inline
 	if err := t.open(r.wires, o); err != nil {
 		return err
 	}

@@ -19,7 +19,8 @@ type taker struct {
 	host   afxdp.Host
 	source *afxdp.Source
 	window *pin.Window
-	core   int // -1: the scheduler's choice
+	core   int  // -1: the scheduler's choice
+	inline bool // layout B: the driver's poll is run by this thread
 
 	taken atomic.Uint64
 	ended atomic.Bool
@@ -72,6 +73,9 @@ func (t *taker) loop() error {
 			t.window.Check(ringbuf.MonotonicNow())
 		}
 		n, err := t.source.Poll(packets)
+		if err == nil && n == 0 && t.inline {
+			err = t.source.BusyPoll()
+		}
 		if err != nil {
 			return err
 		}

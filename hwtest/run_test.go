@@ -3,6 +3,7 @@ package hwtest
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net"
@@ -12,12 +13,14 @@ import (
 	"runtime"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
 
 	"github.com/tickwire/tickwire/internal/netns"
 	"github.com/tickwire/tickwire/internal/netns/nstest"
+	"github.com/tickwire/tickwire/ringbuf"
 	"github.com/tickwire/tickwire/tuning"
 )
 
@@ -300,6 +303,53 @@ func TestNothingIsLeft(t *testing.T) {
 				t.Errorf("left: %v", names)
 			}
 		})
+	}
+}
+
+// TestKilled: what a run that was killed leaves, its processes excepted, which end with it, the next one takes away.
+func TestKilled(t *testing.T) {
+	packets(t)
+	text, err := json.Marshal(childOptions{Profile: tuning.VM, Only: []string{"latency"}, For: time.Minute})
+	must(t, err)
+	c := exec.Command(os.Args[0])
+	c.Env = append(os.Environ(), runEnv+"="+string(text))
+	must(t, c.Start())
+	namespaces := fmt.Sprintf("/run/netns/%s%d-*", netns.Prefix, c.Process.Pid)
+	memory := fmt.Sprintf("/dev/shm/%s%d-*", scratchPrefix, c.Process.Pid)
+	stats := ringbuf.SidePath(memory, instance, feedName, "", ringbuf.ExtStats)
+	feedPid := 0
+	for until := time.Now().Add(2 * patience); feedPid == 0; time.Sleep(5 * time.Millisecond) {
+		if found, _ := filepath.Glob(stats); len(found) == 1 {
+			if s, err := ringbuf.OpenStats(found[0]); err == nil {
+				feedPid = s.Pid()
+				must(t, s.Close())
+			}
+		}
+		if time.Now().After(until) {
+			_ = c.Process.Kill()
+			_ = c.Wait()
+			t.Fatal("the run does not start its feed")
+		}
+	}
+	must(t, c.Process.Kill())
+	_ = c.Wait() // says that it was killed
+	for until := time.Now().Add(patience); !errors.Is(unix.Kill(feedPid, 0), unix.ESRCH); time.Sleep(5 * time.Millisecond) {
+		if state, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", feedPid)); err == nil && bytes.Contains(state, []byte(") Z ")) {
+			break // whoever adopted it has not taken note
+		}
+		if time.Now().After(until) {
+			t.Fatalf("the feed %d lives on", feedPid)
+		}
+	}
+	if there, _ := filepath.Glob(namespaces); len(there) != 2 {
+		t.Errorf("%v: a killed run leaves its namespaces, or this test shows nothing", there)
+	}
+	_, err = Run(t.Context(), childOptions{Profile: tuning.VM, Only: []string{"latency"}, For: leastFor}.options())
+	must(t, err)
+	for _, pattern := range []string{namespaces, memory} {
+		if there, _ := filepath.Glob(pattern); there != nil {
+			t.Errorf("left after the next run: %v", there)
+		}
 	}
 }
 

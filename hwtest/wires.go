@@ -14,6 +14,7 @@ import (
 
 	"github.com/tickwire/tickwire/internal/netns"
 	"github.com/tickwire/tickwire/nic/afxdp"
+	"github.com/tickwire/tickwire/nic/clock"
 	"github.com/tickwire/tickwire/tuning"
 )
 
@@ -38,8 +39,9 @@ type wires struct {
 
 // flags are what of a port may change.
 type flags struct {
-	name string
-	up   bool
+	name   string
+	up     bool
+	stamps *unix.HwTstampConfig // nil: as it was
 }
 
 // groups of the lines: of the range that stays within a site, so that a cable that leads to a switch does no harm.
@@ -110,7 +112,7 @@ func (w *wires) cable(ports, peers []string) error {
 			errs = append(errs, fmt.Errorf("hwtest: port %s: %w", name, err))
 			continue
 		}
-		w.was = append(w.was, flags{name, up})
+		w.was = append(w.was, flags{name: name, up: up})
 	}
 	if len(errs) > 0 {
 		return errors.Join(errs...)
@@ -127,7 +129,42 @@ func (w *wires) cable(ports, peers []string) error {
 		n, _ := errorsOf(name)
 		w.errors = append(w.errors, n)
 	}
+	for i := range ports {
+		w.stampAll(&w.was[i])
+	}
 	w.from = addressOf(w.tx[0])
+	return nil
+}
+
+// stampAll has a port's NIC stamp every packet, where it can. A port that cannot has the kernel's stamps: group nic says so.
+func (w *wires) stampAll(f *flags) {
+	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return
+	}
+	defer unix.Close(fd)
+	before, err := unix.IoctlGetHwTstamp(fd, f.name)
+	if err != nil {
+		return // it has none to set
+	}
+	if changed, err := clock.StampAll(f.name); changed && err == nil {
+		f.stamps = before
+	}
+}
+
+// stampAsBefore puts a port's stamping back.
+func stampAsBefore(f *flags) error {
+	if f.stamps == nil {
+		return nil
+	}
+	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return err
+	}
+	defer unix.Close(fd)
+	if err := unix.IoctlSetHwTstamp(fd, f.name, f.stamps); err != nil {
+		return fmt.Errorf("hwtest: port %s: its stamping is not as before: %w", f.name, err)
+	}
 	return nil
 }
 
@@ -173,9 +210,10 @@ func (w *wires) close() error {
 		return w.pair.Close()
 	}
 	var errs []error
-	for _, f := range w.was {
-		if !f.up {
-			errs = append(errs, setLink(f.name, false))
+	for i := range w.was {
+		errs = append(errs, stampAsBefore(&w.was[i]))
+		if !w.was[i].up {
+			errs = append(errs, setLink(w.was[i].name, false))
 		}
 	}
 	return errors.Join(errs...)

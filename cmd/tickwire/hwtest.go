@@ -133,10 +133,8 @@ func (f *hwtestFlags) run(cmd *cobra.Command) error {
 		_, err := fmt.Fprintf(out, "groups: %s\n\nthresholds of the profile %s:\n%s", strings.Join(hwtest.Groups(), ", "), o.Plan.Profile, hwtest.Limits(o.Plan.Profile))
 		return err
 	}
-	if f.out != "" {
-		if err := os.MkdirAll(f.out, 0o755); err != nil {
-			return usageError{err}
-		}
+	if err := writable(f.out); err != nil {
+		return usageError{err}
 	}
 	if !underTest() {
 		if err := undisturbed(); err != nil {
@@ -155,23 +153,37 @@ func (f *hwtestFlags) run(cmd *cobra.Command) error {
 	} else if err != nil {
 		return err
 	}
-	if f.out != "" {
-		if err := writeReport(f.out, r); err != nil {
-			return err
-		}
-	}
 	if f.asJSON {
 		err = r.JSON(out)
 	} else {
 		err = r.Text(out, hwtest.Style{Colour: colourful(out), Quiet: f.quiet})
-		if err == nil && f.out != "" {
-			_, err = fmt.Fprintf(out, "written: %s and %s\n", filepath.Join(f.out, reportJSON), filepath.Join(f.out, reportHTML))
+	}
+	if f.out != "" {
+		if failed := writeReport(f.out, r); failed != nil {
+			err = errors.Join(err, failed)
+		} else if !f.asJSON {
+			fmt.Fprintf(out, "written: %s and %s\n", filepath.Join(f.out, reportJSON), filepath.Join(f.out, reportHTML))
 		}
 	}
 	if err == nil && r.Failed() {
 		return errReported
 	}
 	return err
+}
+
+// writable makes the folder of the report, and finds out before anything is measured that it cannot be written to.
+func writable(dir string) error {
+	if dir == "" {
+		return nil
+	}
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return err
+	}
+	file, err := os.CreateTemp(dir, ".report-*")
+	if err != nil {
+		return err
+	}
+	return errors.Join(file.Close(), os.Remove(file.Name()))
 }
 
 const reportJSON, reportHTML = "report.json", "report.html"
