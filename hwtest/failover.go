@@ -199,7 +199,8 @@ func resetPort(name string) error {
 	return nil
 }
 
-// killed ends the receiver as nothing else does, and starts the next one as `tickwire run` does.
+// killed ends the receiver as nothing else does, and starts the next one once that is noticed: a supervisor does it at once, readers see a ring that is
+// silent for 50 ms.
 func (s *stage) killed(g *Group) error {
 	ring, err := ringbuf.Open(s.feed.ring(ringbuf.KindMbp1), ringbuf.ReaderOptions{})
 	if err != nil {
@@ -218,10 +219,12 @@ func (s *stage) killed(g *Group) error {
 		return errors.Join(err, ring.Close())
 	}
 	exit := time.Since(at)
-	// The next one starts at once; readers may notice meanwhile.
+	noticed := <-silent // the ring is nobody's but ours again
+	if err := ring.Close(); err != nil {
+		return err
+	}
 	next, err := s.startFeed(s.dir, s.venue.Exchange)
-	noticed := <-silent // and the ring is nobody's but ours
-	if err = errors.Join(err, ring.Close()); err != nil {
+	if err != nil {
 		return err
 	}
 	s.feed = next

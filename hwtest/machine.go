@@ -8,7 +8,9 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
+	"github.com/tickwire/tickwire/bench/meter"
 	"github.com/tickwire/tickwire/tuning"
 	"github.com/tickwire/tickwire/tuning/measure"
 )
@@ -20,7 +22,14 @@ func (r *run) spinning() []int { return r.Plan.Busy() }
 func (r *run) cpu(g *Group) error {
 	heat, heatErr := measure.WatchHeat(measure.HeatOptions{Cores: r.spinning()})
 	r.progress("core to core", 0)
-	if c, err := measure.CoreToCore(r.ctx, measure.CoreOptions{}); err != nil {
+	cores := r.spinning()
+	n := len(cores)
+	if n < 2 {
+		cores, n = nil, meter.Cores()
+	}
+	// Each pair, both ways: on a large machine the less time for each.
+	each := max(time.Millisecond, min(20*time.Millisecond, 30*time.Second/time.Duration(max(1, n*(n-1)))))
+	if c, err := measure.CoreToCore(r.ctx, measure.CoreOptions{Cores: cores, PairFor: each}); err != nil {
 		r.unknown(g, "cpu.core_to_core", by("cpu.core_to_core").title, tuning.Major, err)
 	} else {
 		r.judged(g, "cpu.core_to_core", c.WorstNs, Figure{"the fastest pair", c.BestNs, "ns"}).Found = fmt.Sprintf("between cores %d and %d", c.Slowest[0], c.Slowest[1])
@@ -191,7 +200,7 @@ func (r *run) disk(g *Group) error {
 	}
 	o := measure.DiskOptions{Dir: dir}
 	if r.Quick {
-		o.Bytes, o.Syncs, o.Limit = 64<<20, 100, 3e9
+		o.Bytes, o.Syncs, o.Limit = 64<<20, 100, 3*time.Second
 	}
 	d, err := measure.Disk(r.ctx, o)
 	if err != nil {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"runtime"
 	"runtime/debug"
 	"slices"
 	"strings"
@@ -79,6 +80,7 @@ func Run(ctx context.Context, o Options) (_ *Report, err error) {
 		r.whole += g.weight
 	}
 	defer func() { err = errors.Join(err, r.unplug()) }()
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(max(4, runtime.GOMAXPROCS(0)))) // beside the one that a receiver holds
 	for i := range wanted {
 		r.make(&wanted[i])
 		if err := ctx.Err(); err != nil {
@@ -118,12 +120,15 @@ func (r *run) make(g *group) {
 	r.report.Groups = append(r.report.Groups, out)
 }
 
-// leave says that a group could not be made, or not to its end.
+// leave says that a group could not be made, or not to its end: since something was missing, or since something that was to happen did not.
 func (r *run) leave(g *Group, id string, err error) {
-	why := strings.TrimSpace(err.Error())
-	g.Reason = why
-	g.Tests = append(g.Tests, Test{ID: id + ".made", Title: "the group is made to its end", Status: tuning.Error, Severity: tuning.Crit.String(), Reason: why})
-	r.report.LeftOut = append(r.report.LeftOut, LeftOut{id, why})
+	g.Reason = strings.TrimSpace(err.Error())
+	t := Test{ID: id + ".made", Title: "the group is made to its end", Status: tuning.Error, Reason: g.Reason}
+	if errors.Is(err, errLate) {
+		t.Status = tuning.Fail
+	}
+	r.add(g, t, tuning.Crit)
+	r.report.LeftOut = append(r.report.LeftOut, LeftOut{id, g.Reason})
 }
 
 // progress tells what is done, and the share of the group that lies behind.
@@ -219,6 +224,7 @@ func (r *run) unknown(g *Group, id, title string, severity tuning.Severity, err 
 
 func (r *run) add(g *Group, t Test, severity tuning.Severity) *Test {
 	t.Severity = severity.String()
+	t.Figures = slices.DeleteFunc(t.Figures, func(f Figure) bool { return math.IsNaN(f.Value) || math.IsInf(f.Value, 0) }) // JSON has neither
 	g.Tests = append(g.Tests, t)
 	return &g.Tests[len(g.Tests)-1]
 }
@@ -233,7 +239,10 @@ func (r *run) sleep(d time.Duration) error {
 	}
 }
 
-// await polls until something is so; it fails with what after patience.
+// errLate is that something did not happen in any time that a machine, however busy, takes: a finding, and no fault of the test.
+var errLate = errors.New("within")
+
+// await polls until something is so; it fails with what, and errLate, after patience.
 func (r *run) await(patience time.Duration, what string, so func() (bool, error)) error {
 	for until := time.Now().Add(patience); ; {
 		ok, err := so()
@@ -241,7 +250,7 @@ func (r *run) await(patience time.Duration, what string, so func() (bool, error)
 			return err
 		}
 		if time.Now().After(until) {
-			return fmt.Errorf("%s within %s", what, patience)
+			return fmt.Errorf("%s %w %s", what, errLate, patience)
 		}
 		if err := r.sleep(time.Millisecond); err != nil {
 			return err

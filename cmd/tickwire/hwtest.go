@@ -136,10 +136,8 @@ func (f *hwtestFlags) run(cmd *cobra.Command) error {
 	if err := writable(f.out); err != nil {
 		return usageError{err}
 	}
-	if !underTest() {
-		if err := undisturbed(); err != nil {
-			return err
-		}
+	if err := undisturbed(); err != nil {
+		return err
 	}
 	p := newProgress(cmd.ErrOrStderr())
 	o.Progress = func(group, what string, done float64) {
@@ -251,6 +249,3 @@ It exits with 1 when a verdict or a figure is worse.`,
 	c.Flags().Float64Var(&tolerance, "tolerance", tolerance, "`percent` that figures may move without being told")
 	return c
 }
-
-// underTest says that this binary is a test's, which is not to start itself anew.
-func underTest() bool { return strings.HasSuffix(os.Args[0], ".test") }

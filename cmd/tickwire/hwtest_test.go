@@ -13,8 +13,10 @@ import (
 	"github.com/tickwire/tickwire/nic/afxdp"
 )
 
-// hwtestRun runs tickwire hwtest in this process.
-func hwtestRun(args ...string) (code int, out, errs string) {
+// hwtestRun runs tickwire hwtest in this process, which is not to start itself anew without the runtime's signals.
+func hwtestRun(t *testing.T, args ...string) (code int, out, errs string) {
+	t.Helper()
+	t.Setenv("GODEBUG", "asyncpreemptoff=1")
 	var o, e bytes.Buffer
 	code = run(append([]string{"hwtest"}, args...), strings.NewReader(""), &o, &e)
 	return code, o.String(), e.String()
@@ -42,11 +44,11 @@ func TestHwtestUsage(t *testing.T) {
 		{[]string{"compare", "one.json"}, "an argument is missing"},
 		{[]string{"compare", "--tolerance", "-1", "a", "b"}, "--tolerance"},
 	} {
-		if code, out, errs := hwtestRun(tc.args...); code != exitUsage || !strings.Contains(errs, tc.want) || out != "" {
+		if code, out, errs := hwtestRun(t, tc.args...); code != exitUsage || !strings.Contains(errs, tc.want) || out != "" {
 			t.Errorf("%v: exit %d, %q, want %q; it printed %q", tc.args, code, errs, tc.want, out)
 		}
 	}
-	if code, out, _ := hwtestRun("--list", "--profile", "vm"); code != exitOK || !strings.Contains(out, "failover") || !strings.Contains(out, "latency.stamp_to_ring.p50") {
+	if code, out, _ := hwtestRun(t, "--list", "--profile", "vm"); code != exitOK || !strings.Contains(out, "failover") || !strings.Contains(out, "latency.stamp_to_ring.p50") {
 		t.Errorf("--list: exit %d:\n%s", code, out)
 	}
 }
@@ -55,7 +57,7 @@ func TestHwtestUsage(t *testing.T) {
 func TestHwtestReport(t *testing.T) {
 	dir := t.TempDir()
 	args := []string{"--profile", "vm", "--quick", "--only", "inventory,disk,persistence", "--dir", dir, "--limit", "disk.write=0.001", "--limit", "disk.fsync_p99=1e12", "--out", dir}
-	code, out, errs := hwtestRun(args...)
+	code, out, errs := hwtestRun(t, args...)
 	if code != exitOK || !strings.Contains(out, "it is no qualification for the profile vm") || !strings.Contains(out, "written: ") {
 		t.Fatalf("exit %d: %s\n%s", code, errs, out)
 	}
@@ -67,10 +69,10 @@ func TestHwtestReport(t *testing.T) {
 	if left, err := filepath.Glob(filepath.Join(dir, ".*")); err != nil || left != nil {
 		t.Errorf("left: %v, %v", left, err)
 	}
-	if code, out, _ := hwtestRun("compare", one, one); code != exitOK || !strings.Contains(out, "0 better, 0 worse") {
+	if code, out, _ := hwtestRun(t, "compare", one, one); code != exitOK || !strings.Contains(out, "0 better, 0 worse") {
 		t.Errorf("a report with itself: exit %d: %s", code, out)
 	}
-	code, out, errs = hwtestRun("--profile", "vm", "--only", "persistence", "--since", one, "--json")
+	code, out, errs = hwtestRun(t, "--profile", "vm", "--only", "persistence", "--since", one, "--json")
 	if code != exitOK {
 		t.Fatalf("--since: exit %d: %s", code, errs)
 	}
@@ -80,15 +82,15 @@ func TestHwtestReport(t *testing.T) {
 	}
 	// A threshold that nothing keeps: exit 1, and so does the comparison.
 	worse := filepath.Join(dir, "worse")
-	if code, _, errs := hwtestRun("--profile", "colo", "--quick", "--only", "disk", "--dir", dir, "--limit", "disk.write=1e9", "--out", worse); code != exitFailed && !inMemory(t, worse) {
+	if code, _, errs := hwtestRun(t, "--profile", "colo", "--quick", "--only", "disk", "--dir", dir, "--limit", "disk.write=1e9", "--out", worse); code != exitFailed && !inMemory(t, worse) {
 		t.Errorf("a threshold that nothing keeps: exit %d: %s", code, errs)
 	}
-	code, out, _ = hwtestRun("compare", "--json", one, filepath.Join(worse, reportJSON))
+	code, out, _ = hwtestRun(t, "compare", "--json", one, filepath.Join(worse, reportJSON))
 	var c hwtest.Comparison
 	if err := json.Unmarshal([]byte(out), &c); err != nil || code != exitFailed && !inMemory(t, worse) || len(c.Notes) == 0 {
 		t.Errorf("compared: exit %d, %v:\n%s", code, err, out)
 	}
-	if code, _, errs := hwtestRun("compare", one, filepath.Join(dir, reportHTML)); code != exitFailed || !strings.Contains(errs, "no report of hwtest") {
+	if code, _, errs := hwtestRun(t, "compare", one, filepath.Join(dir, reportHTML)); code != exitFailed || !strings.Contains(errs, "no report of hwtest") {
 		t.Errorf("a page compared: exit %d: %s", code, errs)
 	}
 }
