@@ -49,7 +49,8 @@ The compiler must be on this machine; build says which one is missing and how to
   c, cpp           clang and lld (apt install clang lld)
   rust             rustc with wasm32 (apt install rustc libstd-rust-dev-wasm32, or rustup target add wasm32-unknown-unknown)
   go               Go 1.24 or later
-  assemblyscript   node and npm (npm install in DIR)`,
+  assemblyscript   node and npm (npm install in DIR)
+  javascript       npm, for the engine that becomes part of the plugin (npm install in DIR): interpreted, some 2 µs a row`,
 		Example: "  tickwire plugin new --lang c --kind validator ./band",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if lang == "" || kind == "" {

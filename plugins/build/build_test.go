@@ -63,8 +63,11 @@ func compiles(t *testing.T, lang string) {
 	if testing.Short() {
 		t.Skip("-short: nothing is compiled")
 	}
-	if lang == "assemblyscript" {
+	switch lang {
+	case "assemblyscript":
 		toolchain.AssemblyScript(t, AssemblyScriptVersion)
+	case "javascript":
+		toolchain.JavaScript(t, QuickJSVersion)
 	}
 }
 
@@ -203,7 +206,7 @@ func TestNewRefuses(t *testing.T) {
 		kind      manifest.Kind
 		want      string
 	}{
-		{filepath.Join(t.TempDir(), "p"), "cobol", manifest.Transform, `language "cobol" is none of c, cpp, rust, go, assemblyscript`},
+		{filepath.Join(t.TempDir(), "p"), "cobol", manifest.Transform, `language "cobol" is none of c, cpp, rust, go, javascript, assemblyscript`},
 		{filepath.Join(t.TempDir(), "p"), "assemblyscript", manifest.Codec, "no template of a codec in assemblyscript, only of [transform validator function]"},
 		{filepath.Join(t.TempDir(), "__"), "c", manifest.Transform, "no letter or digit"},
 		{full, "c", manifest.Transform, "is not empty, so nothing was written"},

@@ -35,7 +35,10 @@ type Figures struct {
 	KernelRow   float64 `json:"kernel_row_ns"`    // a row of 1,024, three columns touched, copies, checks and counters included
 	NativeRow   float64 `json:"native_row_ns"`    // the same in Go
 	OverNative  float64 `json:"over_native_row_ns"`
+	WideRow     float64 `json:"wide_row_ns"` // as KernelRow, through a plugin that uses 128-bit instructions
+	WideOver    float64 `json:"wide_over_native_row_ns"`
 	OneRow      float64 `json:"one_row_batch_ns"` // a pass of one row through the kernel
+	CopyRow     float64 `json:"copies_row_ns"`    // of KernelRow: price and size into the guest, price back, row_ctl cleared
 	FuelRow     float64 `json:"call_with_fuel_row_ns"`
 	NoFuelRow   float64 `json:"call_without_fuel_row_ns"` // the call alone, of the module as it was before it was instrumented
 	SwapP50     float64 `json:"swap_p50_ns"`              // a pass's way to a new chain, while passes go on
@@ -73,6 +76,11 @@ func Run(o Options) (f Figures, err error) {
 		return f, err
 	}
 	defer kernel.Close()
+	wide, err := host.Compile(wasmtest.WideKernel())
+	if err != nil {
+		return f, err
+	}
+	defer wide.Close()
 
 	chain, err := host.NewChain([]plugins.Stage{{Plugin: empty}}, plugins.Env{})
 	if err != nil {
@@ -98,6 +106,29 @@ func Run(o Options) (f Figures, err error) {
 	if s := chain.Stats()[0]; s.Traps+s.Errors+s.Bypassed > 0 {
 		return f, fmt.Errorf("pluginbench: the kernel failed: %+v", s)
 	}
+	wideChain, err := host.NewChain([]plugins.Stage{{Plugin: wide}}, plugins.Env{})
+	if err != nil {
+		return f, err
+	}
+	defer wideChain.Close()
+	Fill(b, Rows)
+	native := 0.0
+	f.WideRow, native = beside(o.Time, func() { wideChain.Pass(b, 1) }, func() { Native(b, verdict) })
+	f.WideRow, f.WideOver = f.WideRow/Rows, (f.WideRow-native)/Rows
+	if s := wideChain.Stats()[0]; s.Traps+s.Errors+s.Bypassed > 0 {
+		return f, fmt.Errorf("pluginbench: the wide kernel failed: %+v", s)
+	}
+	guest := new(struct {
+		price [Rows]int64
+		size  [Rows]uint64
+		ctl   [Rows]byte
+	})
+	f.CopyRow = least(o.Time, func() {
+		clear(guest.ctl[:])
+		copy(guest.price[:], b.Price[:Rows])
+		copy(guest.size[:], b.Size[:Rows])
+		copy(b.Price[:Rows], guest.price[:])
+	}) / Rows
 	if f.FuelRow, f.NoFuelRow, err = fuel(o.Time); err != nil {
 		return f, err
 	}

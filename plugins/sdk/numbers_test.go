@@ -46,6 +46,23 @@ func TestNumbers(t *testing.T) {
 	}
 }
 
+// The kinds of row that scripts in JavaScript see.
+func TestKindsOfJavaScript(t *testing.T) {
+	b, err := sdk.Files.ReadFile("javascript/tickwire.js")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, block, _ := strings.Cut(string(b), "KIND: Object.freeze({")
+	block, _, _ = strings.Cut(block, "}")
+	got := map[string]int{}
+	for _, m := range regexp.MustCompile(`([A-Z_]+): (\d+)`).FindAllStringSubmatch(block, -1) {
+		got[plain(m[1])], _ = strconv.Atoi(m[2])
+	}
+	if want := numbers(t, "assemblyscript/tickwire.ts", "export namespace KIND {", ""); !maps.Equal(got, want) {
+		t.Errorf("kinds of row\n%v\nwant\n%v", got, want)
+	}
+}
+
 func plain(name string) string { return strings.ToLower(strings.ReplaceAll(name, "_", "")) }
 
 var constant = regexp.MustCompile(`([A-Z][A-Za-z_]*)(?::? ?u?int\d+|: u\d+)?(?: +(?:uint16 |uint8 )?= ?(1 \+ iota|\d+))?\s*[,;\n]`)
