@@ -29,22 +29,8 @@ type load interface {
 	Close()
 }
 
-// newLoad makes a load of frames of a size on line A: the kernel's own frames, which nothing sends faster, or where that is not to be had (an older
-// kernel, a driver that sends no frames of programs) datagrams of a socket. It is called in the sending namespace.
+// newLoad makes a load of frames of a size on line A. It is called in the sending namespace. Without kernel only a socket sends.
 func (w *wires) newLoad(size int, kernel bool) (load, string, error) {
-	if kernel {
-		from := w.from
-		if !from.IsValid() {
-			from = netip.MustParseAddr("10.203.0.2")
-		}
-		frame := nic.AppendFrame(nil, netip.AddrPortFrom(from, 4660), lines[0], 0, make([]byte, size-headBytes))
-		frame[headBytes-2], frame[headBytes-1] = 0, 0 // no UDP check sum
-		l, err := liveload.On(w.tx[0], func(f func() error) error { return f() }, frame, headBytes+numberAt, nil)
-		if err == nil {
-			return l, "frames of the kernel's", nil
-		}
-		return nil, "", err
-	}
 	s, err := udp.NewSender(lines[0], w.tx[0], 1)
 	if err != nil {
 		return nil, "", err
@@ -53,14 +39,44 @@ func (w *wires) newLoad(size int, kernel bool) (load, string, error) {
 	for range batch {
 		l.payloads = append(l.payloads, make([]byte, size-headBytes))
 	}
-	return l, "datagrams of a socket", nil
+	if !kernel {
+		return l, "sent by a socket", nil
+	}
+	from := w.from
+	if !from.IsValid() {
+		from = netip.MustParseAddr("10.203.0.2")
+	}
+	frame := nic.AppendFrame(nil, netip.AddrPortFrom(from, 4660), lines[0], 0, make([]byte, size-headBytes))
+	frame[headBytes-2], frame[headBytes-1] = 0, 0 // no UDP check sum
+	fast, err := liveload.On(w.tx[0], func(f func() error) error { return f() }, frame, headBytes+numberAt, nil)
+	if err != nil {
+		return nil, "", errors.Join(err, s.Close())
+	}
+	return &kernelLoad{fast, l}, "sent by the kernel", nil
 }
 
 // batch is how many frames leave at once.
 const batch = liveload.Batch
 
-// slow is the rate, packets a second, below which a socket sends: the kernel's frames come in batches, and are paced down to this.
-const slow = 100_000
+// kernelLoad is frames that the kernel makes: nothing sends faster. They come in batches and are paced down to slow; below, a socket sends.
+type kernelLoad struct {
+	*liveload.Load
+	slow *socketLoad
+}
+
+const slow = 100_000 // packets a second
+
+func (l *kernelLoad) Send(first uint64, n int, rate float64) (int, time.Duration, error) {
+	if rate > 0 && rate < slow {
+		return l.slow.Send(first, n, rate)
+	}
+	return l.Load.Send(first, n, rate)
+}
+
+func (l *kernelLoad) Close() {
+	l.Load.Close()
+	l.slow.Close()
+}
 
 // socketLoad sends as any program does.
 type socketLoad struct {
@@ -119,7 +135,7 @@ func (b *bout) try(n int, rate float64) (stretch, error) {
 	if b.late {
 		before = b.take.settled(1<<63, quiet)
 	}
-	sent, took, err := b.load.Send(b.next, n, rate)
+	sent, took, err := b.load.Send(b.next, max(n, batch), rate)
 	if err != nil {
 		return stretch{}, err
 	}

@@ -78,13 +78,11 @@ func (r *run) zeroCopy(g *Group) error {
 	return nil
 }
 
-// sends runs f with a load on a thread in the sending namespace, for packets at a rate, 0: as fast as it goes. Where the kernel makes no frames, or
-// few are wanted, a socket sends them.
-func (r *run) sends(size int, rate float64, f func(load, string) error) error {
+// sends runs f with a load on a thread in the sending namespace. Where the kernel makes no frames (before Linux 5.18) a socket sends them.
+func (r *run) sends(size int, f func(load, string) error) error {
 	return r.wires.inTx(func() error {
-		kernel := !r.noKernelLoad && (rate == 0 || rate >= slow)
-		l, how, err := r.wires.newLoad(size, kernel)
-		if err != nil && kernel {
+		l, how, err := r.wires.newLoad(size, !r.noKernelLoad)
+		if err != nil && !r.noKernelLoad {
 			r.noKernelLoad = true
 			l, how, err = r.wires.newLoad(size, false)
 		}
@@ -108,8 +106,8 @@ func (r *run) starvation(g *Group) error {
 	}
 	sent := uint64(0)
 	drivers := r.drivers()
-	return r.sends(testFrame, slow/2, func(l load, _ string) error {
-		n, _, err := l.Send(0, 8*batch, 0)
+	return r.sends(testFrame, func(l load, _ string) error {
+		n, _, err := l.Send(0, 8*batch, slow/2)
 		if err != nil {
 			return err
 		}
@@ -193,7 +191,7 @@ func (r *run) stamps(g *Group) error {
 	t.start()
 	const n = 64 * batch
 	began := time.Now()
-	if err := r.sends(testFrame, 20_000, func(l load, _ string) error { _, _, err := l.Send(0, n, 20_000); return err }); err != nil {
+	if err := r.sends(testFrame, func(l load, _ string) error { _, _, err := l.Send(0, n, 20_000); return err }); err != nil {
 		return err
 	}
 	t.settled(n, 5*quiet)
@@ -252,7 +250,7 @@ func (r *run) steering(g *Group) error {
 	}
 	t.start()
 	const n = 16 * batch
-	if err := r.sends(testFrame, 20_000, func(l load, _ string) error { _, _, err := l.Send(0, n, 20_000); return err }); err != nil {
+	if err := r.sends(testFrame, func(l load, _ string) error { _, _, err := l.Send(0, n, 20_000); return err }); err != nil {
 		return err
 	}
 	t.settled(n, 5*quiet)

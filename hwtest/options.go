@@ -24,7 +24,7 @@ type Options struct {
 	// Only are the groups that are made. The default is all.
 	Only []string
 	// For is the length of each long measurement: the stated rate, latency, jitter, soak. The default is a minute; a qualification takes ten.
-	// The whole run takes some eight times as long.
+	// The whole run takes some ten times as long, and up to four minutes for the rates.
 	For time.Duration
 	// Quick measures less often and for two seconds (For), for a look in under two minutes.
 	Quick bool

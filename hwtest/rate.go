@@ -81,7 +81,7 @@ func (r *run) receive(g *Group) error {
 		wanted := min(r.Rate, r.carries(size))
 		t := r.figure(g, Test{ID: fmt.Sprintf("receive.rate.%d", size), Title: fmt.Sprintf("packets a second without loss, frames of %d bytes", size), Unit: "packets/s", Better: "more",
 			Found: how, Why: "an opening brings more than the day's average"}, f.rate, &Limit{Op: ">=", Value: wanted}, tuning.Major)
-		t.Figures = []Figure{{"without loss", f.rate, "packets/s"}, {"offered unpaced", f.offered, "packets/s"}, {"taken of that", f.taken, "packets/s"}, {"without loss", f.rate * float64(size+wireBytes) * 8 / 1e9, "Gbit/s on the wire"}}
+		t.Figures = []Figure{{"without loss", f.rate, "packets/s"}, {"offered unpaced", f.offered, "packets/s"}, {"taken of that", f.taken, "packets/s"}, {"on the wire", f.rate * float64(size+wireBytes) * 8 / 1e9, "Gbit/s"}}
 		if f.lossy > 0 {
 			t.Figures = append(t.Figures, Figure{"loss begins by", f.lossy, "packets/s"})
 		} else {
@@ -104,7 +104,7 @@ func (r *run) receive(g *Group) error {
 }
 
 // taking runs f with a receiver at work and a load, each on its core.
-func (r *run) taking(sum *total, size int, rate float64, o afxdp.Options, f func(*bout, string) error) error {
+func (r *run) taking(sum *total, size int, o afxdp.Options, f func(*bout, string) error) error {
 	on, from := r.cores()
 	t := &taker{core: on, inline: r.Plan.Layout == tuning.LayoutB}
 	defer t.close()
@@ -114,7 +114,7 @@ func (r *run) taking(sum *total, size int, rate float64, o afxdp.Options, f func
 	}
 	t.start()
 	b := &bout{take: t}
-	if err := r.sends(size, rate, func(l load, how string) error {
+	if err := r.sends(size, func(l load, how string) error {
 		if from >= 0 {
 			_ = pin.Thread(from) // without the right to, the figures are those of a thread that moves
 		}
@@ -132,7 +132,7 @@ func (r *run) taking(sum *total, size int, rate float64, o afxdp.Options, f func
 
 func (r *run) rate(sum *total, size int, span time.Duration, halvings int) (f found, how string, err error) {
 	search := func() error {
-		return r.taking(sum, size, 0, afxdp.Options{}, func(b *bout, by string) (err error) {
+		return r.taking(sum, size, afxdp.Options{}, func(b *bout, by string) (err error) {
 			how = by
 			f, err = b.search(span, halvings)
 			return err
@@ -151,7 +151,7 @@ func (r *run) burst(g *Group, sum *total) error {
 	const ring, times = 4096, 20
 	lost, worst := uint64(0), uint64(0)
 	fastest := 0.0
-	err := r.taking(sum, testFrame, 0, afxdp.Options{Ring: ring}, func(b *bout, _ string) error {
+	err := r.taking(sum, testFrame, afxdp.Options{Ring: ring}, func(b *bout, _ string) error {
 		for range times {
 			s, err := b.try(ring, 0)
 			if err != nil {
@@ -174,7 +174,7 @@ func (r *run) sustained(g *Group, sum *total) error {
 	rate := min(r.Rate, r.carries(testFrame))
 	sent, lost := uint64(0), uint64(0)
 	var took time.Duration
-	err := r.taking(sum, testFrame, rate, afxdp.Options{Ring: 1 << 14}, func(b *bout, _ string) error {
+	err := r.taking(sum, testFrame, afxdp.Options{Ring: 1 << 14}, func(b *bout, _ string) error {
 		const piece = 250 * time.Millisecond
 		began := time.Now()
 		for took < r.For && r.ctx.Err() == nil {

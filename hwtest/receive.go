@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -111,16 +112,30 @@ func (s *sight) packet(p *nic.Packet) {
 
 func (t *taker) count() uint64 { return t.taken.Load() }
 
-// settled waits until want packets have been taken, or none has come for a while, and returns how many have.
+// settled waits until want packets have been taken, or none has come for a while and none waits in the ring, and returns how many have. A thread that
+// a busy machine keeps from its core has lost nothing yet.
 func (t *taker) settled(want uint64, quiet time.Duration) uint64 {
-	seen := t.count()
-	for until := time.Now().Add(quiet); seen < want && time.Now().Before(until); {
+	seen, last := t.count(), time.Now().Add(patience)
+	for until := time.Now().Add(quiet); seen < want; {
 		time.Sleep(200 * time.Microsecond)
 		if n := t.count(); n != seen {
 			seen, until = n, time.Now().Add(quiet)
+		} else if now := time.Now(); now.After(until) {
+			if !t.waiting() || now.After(last) || len(t.done) > 0 {
+				return seen
+			}
+			until = now.Add(quiet)
 		}
 	}
 	return seen
+}
+
+// waiting says that there are packets in the ring.
+func (t *taker) waiting() bool {
+	if t.source == nil || t.source.Refresh() != nil {
+		return false
+	}
+	return slices.ContainsFunc(t.source.Kernel(), func(k afxdp.KernelCounters) bool { return k.Waiting > 0 })
 }
 
 // stop ends the thread; the source stays open, for its counters.

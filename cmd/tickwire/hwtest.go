@@ -38,8 +38,8 @@ Packets go over veth pairs in network namespaces of its own, or with --nic and -
 named: their links are set down and up, and packets are lost; a port with the default route is refused. Everything is removed and set
 back at the end. Packets take root; without it the groups that need it are left out, and the report says so.
 
-Each long measurement takes --for, the whole run some eight times as long. A qualification takes ten minutes each, ports with a cable, and no
-virtual machine: what is missing for one is said.
+Each long measurement takes --for, the whole run some ten times as long and up to four minutes for the rates. A qualification takes ten minutes each,
+ports with a cable, and no virtual machine: what is missing for one is said.
 
 Exit codes: 0 nothing fails, 1 a test fails or could not be made, 2 wrong usage.`,
 		Example: "  sudo tickwire hwtest --profile vm --quick --out /tmp/report\n" +
