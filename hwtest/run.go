@@ -128,7 +128,17 @@ func (r *run) leave(g *Group, id string, err error) {
 		t.Status = tuning.Fail
 	}
 	r.add(g, t, tuning.Crit)
-	r.report.LeftOut = append(r.report.LeftOut, LeftOut{id, g.Reason})
+	r.leftOut(id, g.Reason)
+}
+
+// leftOut notes what was not made; what has the same reason stands together.
+func (r *run) leftOut(what, why string) {
+	all := r.report.LeftOut
+	if i := slices.IndexFunc(all, func(l LeftOut) bool { return l.Why == why }); i >= 0 {
+		all[i].What += ", " + what
+		return
+	}
+	r.report.LeftOut = append(all, LeftOut{what, why})
 }
 
 // progress tells what is done, and the share of the group that lies behind.
@@ -218,7 +228,7 @@ func (r *run) skip(g *Group, id, title, reason string) *Test {
 
 // unknown adds a test that could not be made.
 func (r *run) unknown(g *Group, id, title string, severity tuning.Severity, err error) *Test {
-	r.report.LeftOut = append(r.report.LeftOut, LeftOut{id, err.Error()})
+	r.leftOut(id, err.Error())
 	return r.add(g, Test{ID: id, Title: title, Status: tuning.Error, Reason: err.Error()}, severity)
 }
 

@@ -275,7 +275,7 @@ func TestWithoutRights(t *testing.T) {
 			}
 		}
 	}
-	if len(r.LeftOut) != 2 || !r.Failed() || r.Qualified || r.group("nic").Status != tuning.Error || r.Wires != nil {
+	if len(r.LeftOut) != 1 || r.LeftOut[0].What != "nic, soak" || !r.Failed() || r.Qualified || r.group("nic").Status != tuning.Error || r.Wires != nil {
 		t.Errorf("left out %v, failed %v, qualified %v", r.LeftOut, r.Failed(), r.Qualified)
 	}
 }

@@ -13,7 +13,6 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/tickwire/tickwire/internal/netns"
-	"github.com/tickwire/tickwire/nic/afxdp"
 	"github.com/tickwire/tickwire/nic/clock"
 	"github.com/tickwire/tickwire/tuning"
 )
@@ -47,19 +46,32 @@ type flags struct {
 // groups of the lines: of the range that stays within a site, so that a cable that leads to a switch does no harm.
 var lines = [2]netip.AddrPort{netip.MustParseAddrPort("239.255.77.11:26477"), netip.MustParseAddrPort("239.255.77.12:26477")}
 
+// needed are the capabilities that sending and taking packets takes, and what for.
+var needed = []struct {
+	bit  uint
+	name string
+}{
+	{unix.CAP_SYS_ADMIN, "CAP_SYS_ADMIN (network namespaces, frames made in the kernel)"}, {unix.CAP_NET_ADMIN, "CAP_NET_ADMIN (links, the XDP program)"},
+	{unix.CAP_NET_RAW, "CAP_NET_RAW (AF_XDP sockets)"}, {unix.CAP_BPF, "CAP_BPF"}, {unix.CAP_PERFMON, "CAP_PERFMON (loading programs)"},
+}
+
 // rights says what is missing to send and take packets; empty: nothing.
 func rights() string {
-	why := afxdp.Missing()
 	head := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
 	var data [2]unix.CapUserData
-	if unix.Capget(&head, &data[0]) == nil && data[unix.CAP_SYS_ADMIN/32].Effective&(1<<(unix.CAP_SYS_ADMIN%32)) == 0 {
-		admin := "CAP_SYS_ADMIN to make network namespaces and frames in the kernel"
-		if why == "" {
-			return "the process lacks " + admin
-		}
-		why = admin + "; " + why
+	if unix.Capget(&head, &data[0]) != nil {
+		return ""
 	}
-	return why
+	var missing []string
+	for _, c := range needed {
+		if data[c.bit/32].Effective&(1<<(c.bit%32)) == 0 {
+			missing = append(missing, c.name)
+		}
+	}
+	if len(missing) == 0 {
+		return ""
+	}
+	return "the process lacks " + strings.Join(missing, ", ") + ": run it as root"
 }
 
 // errRights is that packets can be neither sent nor taken.
