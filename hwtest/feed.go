@@ -218,7 +218,7 @@ func (r *run) startVenue(o exchange.Options) (*venue, error) {
 	if r.wires.pair != nil {
 		server = netip.AddrPortFrom(r.wires.from, 0)
 	}
-	o.Interfaces, o.Lines.Seed, o.Gen.Seed, o.Heartbeat = r.wires.tx, r.seed, r.seed, 100*time.Millisecond
+	o.Interfaces, o.Lines.Seed, o.Gen.Seed, o.Heartbeat = r.wires.tx, r.Seed, r.Seed, 100*time.Millisecond
 	o.Lines.A.Group, o.Lines.B.Group = lines[0], lines[1]
 	o.Requests.Addr, o.Snapshots.Addr = server, server
 	v := &venue{ran: make(chan error, 1)}

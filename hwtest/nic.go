@@ -158,32 +158,38 @@ func (t *taker) still() error {
 	return errors.New("hwtest: frames come though none are sent")
 }
 
+// hardwareClock opens the receiving port's own clock. Without one, why says so, and judged whether that is a finding: a port of a cable whose driver has
+// a clock is to stamp by it.
+func (r *run) hardwareClock() (phc *clock.PHC, why string, judged bool) {
+	var stamping tuning.Stamping
+	if err := r.wires.ask(r.host, "stamping", &stamping); err != nil {
+		return nil, fmt.Sprintf("the driver does not say what it stamps: %v", err), r.wires.pair == nil
+	}
+	if stamping.PHC < 0 {
+		return nil, "the port has no clock of its own (no PHC): the kernel's stamps are used", false
+	}
+	err := r.wires.inRx(func() (err error) {
+		if !clock.StampsAll(r.wires.rx[0]) { // it was told to, with the cables
+			return errors.New("the NIC does not stamp every packet (filter ALL)")
+		}
+		phc, err = clock.OpenPHC(r.wires.rx[0], clock.FitOptions{})
+		return err
+	})
+	if err != nil {
+		return nil, err.Error(), true
+	}
+	return phc, "", true
+}
+
 // stamps looks at the times of arrival that packets carry.
 func (r *run) stamps(g *Group) error {
 	t := &taker{core: -1}
 	defer t.close()
 	o := afxdp.Options{}
-	var phc *clock.PHC
-	var stamping tuning.Stamping
-	hardware := ""
-	switch err := r.wires.ask(r.host, "stamping", &stamping); {
-	case err != nil:
-		hardware = fmt.Sprintf("the driver does not say what it stamps: %v", err)
-	case stamping.PHC < 0:
-		hardware = "the port has no clock of its own (no PHC): the kernel's stamps are used"
-	default:
-		if err := r.wires.inRx(func() (err error) {
-			if !clock.StampsAll(r.wires.rx[0]) { // it was told to, with the cables
-				return errors.New("the NIC does not stamp every packet (filter ALL)")
-			}
-			phc, err = clock.OpenPHC(r.wires.rx[0], clock.FitOptions{})
-			return err
-		}); err != nil {
-			hardware = err.Error()
-		} else {
-			defer phc.Close()
-			o.Stamp = func(string) func(uint64) (uint64, bool) { return phc.Convert }
-		}
+	phc, lacking, judged := r.hardwareClock()
+	if phc != nil {
+		defer phc.Close()
+		o.Stamp = func(string) func(uint64) (uint64, bool) { return phc.Convert }
 	}
 	if err := t.open(r.wires, o); err != nil {
 		return err
@@ -216,12 +222,12 @@ func (r *run) stamps(g *Group) error {
 	back.Figures = []Figure{{Name: "went back", Value: float64(s.back), Unit: "packets"}}
 	const id, title, why = "nic.hardware_stamps", "the NIC stamps packets", "the kernel's stamp is late by what the driver's poll waited"
 	switch by := s.by[nic.StampHardware]; {
-	case hardware != "" && phc == nil && (stamping.PHC < 0 || r.wires.pair != nil):
-		r.skip(g, id, title, hardware)
-	case hardware != "":
-		r.fact(g, id, title, false, tuning.Major, hardware, why)
-	default:
+	case phc != nil:
 		r.fact(g, id, title, by == took && took > 0, tuning.Major, fmt.Sprintf("%d of %d; %s", by, took, phc.Source()), why)
+	case judged:
+		r.fact(g, id, title, false, tuning.Major, lacking, why)
+	default:
+		r.skip(g, id, title, lacking)
 	}
 	return nil
 }

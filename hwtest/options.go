@@ -15,8 +15,6 @@ import (
 type Options struct {
 	// Plan is what a person decided for this machine: profile, cores, interfaces. The default is the empty plan, profile colo.
 	Plan *tuning.Plan
-	// Root is the machine that checks look at. The default is "/", this one.
-	Root string
 	// Ports are the interfaces of this machine that receive, lines A and B, and Peers those that send, each joined to its port by a cable:
 	// one or two of each. The default is none: veth pairs in namespaces of our own. The links are set down and up, and packets are lost:
 	// a port that carries the default route is refused.
@@ -30,6 +28,8 @@ type Options struct {
 	Quick bool
 	// Rate is the packets a second that are to be taken without loss. The default hangs on the profile: 1,000,000 colo, 250,000 lab, 50,000 vm.
 	Rate float64
+	// Seed of generated sessions and of what goes wrong in them. The default is 1.
+	Seed uint64
 	// Since is a report of before: of `ticktune check --json` (or report), or of this command. The default is none: nothing is compared.
 	Since string
 	// Limits are thresholds in place of the profile's, by the id of the test.
@@ -40,8 +40,6 @@ type Options struct {
 	Feed func(config string) (*exec.Cmd, error)
 	// Progress is called as the run goes on: the group, what it does, and the share of the run that is done, 0 to 1. It may be nil.
 	Progress func(group, what string, done float64)
-
-	seed uint64 // of generated sessions; the default is 1
 }
 
 const (
@@ -63,9 +61,6 @@ func (o *Options) defaults() error {
 	}
 	if err := o.Plan.Validate(); err != nil {
 		return err
-	}
-	if o.Root == "" {
-		o.Root = "/"
 	}
 	if o.Dir == "" {
 		o.Dir = "."
@@ -107,8 +102,8 @@ func (o *Options) defaults() error {
 			fault("there is no threshold %q", id)
 		}
 	}
-	if o.seed == 0 {
-		o.seed = 1
+	if o.Seed == 0 {
+		o.Seed = 1
 	}
 	if len(faults) == 0 {
 		return nil

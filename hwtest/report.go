@@ -26,6 +26,7 @@ type Report struct {
 	Seconds     float64          `json:"duration_s"`
 	For         float64          `json:"for_s"` // length of each long measurement
 	Quick       bool             `json:"quick"`
+	Seed        uint64           `json:"seed"` // of generated sessions and faults
 	Host        tuning.HostFacts `json:"host"`
 	Machine     machine.Machine  `json:"machine"`
 	PlanDigest  string           `json:"plan_digest"`
@@ -160,20 +161,27 @@ func (l *Line) series() plot.Series {
 	return s
 }
 
-// worse is the one of two statuses that counts for more: tuning's order.
-func worse(a, b tuning.Status) tuning.Status { return max(a, b) }
-
+// count adds one to a summary.
 func count(s *tuning.Summary, st tuning.Status) {
-	for status, n := range map[tuning.Status]*int{
-		tuning.Pass: &s.Pass, tuning.Warn: &s.Warn, tuning.Fail: &s.Fail, tuning.Skip: &s.Skip, tuning.Error: &s.Error, tuning.Note: &s.Info, tuning.Waived: &s.Waived,
-	} {
-		if status == st {
-			*n++
-		}
+	switch st {
+	case tuning.Pass:
+		s.Pass++
+	case tuning.Warn:
+		s.Warn++
+	case tuning.Fail:
+		s.Fail++
+	case tuning.Skip:
+		s.Skip++
+	case tuning.Error:
+		s.Error++
+	case tuning.Note:
+		s.Info++
+	case tuning.Waived:
+		s.Waived++
 	}
 }
 
-// close adds up a group. One whose tests were all skipped is SKIP, not PASS.
+// close adds up a group, by tuning's order of statuses. One whose tests were all skipped is SKIP, not PASS.
 func (g *Group) close() {
 	g.Summary, g.Status = tuning.Summary{}, tuning.Skip
 	judged := false
@@ -186,7 +194,7 @@ func (g *Group) close() {
 		if !judged {
 			g.Status = st
 		}
-		g.Status, judged = worse(g.Status, st), true
+		g.Status, judged = max(g.Status, st), true
 	}
 	if !judged && g.Summary.Info > 0 {
 		g.Status = tuning.Note
@@ -206,7 +214,7 @@ func (r *Report) close() {
 			t := &g.Tests[j]
 			count(&r.Summary, t.Status)
 			if t.Status != tuning.Skip && t.Status != tuning.Note {
-				r.Verdict = worse(r.Verdict, t.Status)
+				r.Verdict = max(r.Verdict, t.Status)
 			}
 		}
 	}

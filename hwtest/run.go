@@ -67,12 +67,12 @@ func Run(ctx context.Context, o Options) (_ *Report, err error) {
 	}
 	began := time.Now()
 	r := &run{Options: &o, ctx: ctx}
-	if r.host, err = tuning.Open(o.Root, o.Plan); err != nil {
+	if r.host, err = tuning.Open("/", o.Plan); err != nil {
 		return nil, fmt.Errorf("hwtest: %w", err)
 	}
 	look := r.look() // the machine before it is burdened
 	r.report = &Report{
-		Schema: Schema, ToolVersion: buildinfo.Version, Profile: o.Plan.Profile, Started: began.UTC().Truncate(time.Second), For: o.For.Seconds(), Quick: o.Quick,
+		Schema: Schema, ToolVersion: buildinfo.Version, Profile: o.Plan.Profile, Started: began.UTC().Truncate(time.Second), For: o.For.Seconds(), Quick: o.Quick, Seed: o.Seed,
 		Host: look.Host, Machine: machine.Look(), PlanDigest: look.PlanDigest, LeftOut: []LeftOut{}, Groups: []Group{}, Checks: short(look),
 	}
 	wanted := slices.DeleteFunc(all(), func(g group) bool { return len(o.Only) > 0 && !slices.Contains(o.Only, g.id) })

@@ -27,7 +27,7 @@ func (r *run) soak(g *Group) error {
 	pace := min(r.pace(), 50_000)
 	total := uint64(pace*r.For.Seconds()) + opening
 	o := exchange.Options{Gen: itchgen.Options{Symbols: symbols, Messages: total}, Pace: fmt.Sprintf("%.0f/s", pace), Linger: time.Hour, Ends: 3}
-	o.Lines, o.Requests.RequestOptions = faultsOf(r.seed)
+	o.Lines, o.Requests.RequestOptions = faultsOf(r.Seed)
 	return r.staged(o, func(s *stage) error {
 		d, err := s.feed.follow(ringbuf.KindMbp1, ringbuf.JoinOldest, time.Now())
 		if err != nil {

@@ -58,6 +58,7 @@ Exit codes: 0 nothing fails, 1 a test fails or could not be made, 2 wrong usage.
 	fl.DurationVar(&f.For, "for", 0, "length of each long measurement (default 1m, with --quick 2s)")
 	fl.BoolVar(&f.Quick, "quick", false, "measure less, in under two minutes")
 	fl.Float64Var(&f.Rate, "rate", 0, "packets a second to be taken without loss (default 1000000 colo, 250000 lab, 50000 vm)")
+	fl.Uint64Var(&f.Seed, "seed", 1, "of generated sessions, and of what goes wrong in them")
 	fl.StringVar(&f.Since, "since", "", "compare settings with this `file` of before: a report of hwtest, or of ticktune report")
 	fl.StringSliceVar(&f.limits, "limit", nil, "a threshold in place of the profile's, `test=value` (--list shows them)")
 	fl.StringVar(&f.Dir, "dir", ".", "folder on the disk that is measured")
