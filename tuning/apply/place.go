@@ -146,6 +146,8 @@ func (m *machine) place(kind tuning.Kind, target, key string) (place, error) {
 			return nil, errUnknown("the driver's setting " + strconv.Quote(key))
 		}
 		return &driverPlace{m: m, nic: target, group: group, field: field}, nil
+	case tuning.Schedule, tuning.Controller, tuning.Cgroup, tuning.Member:
+		return m.isolatePlace(kind, target, key)
 	case tuning.Affinity:
 		tid, err := strconv.Atoi(target)
 		if err != nil || tid < 1 {

@@ -154,7 +154,7 @@ func (m *machine) weigh(s *Step, v *rivals) {
 		refuse("cannot be read: %v", withoutRoot(err))
 		return
 	}
-	if t, ok := s.place.(*taskPlace); ok {
+	if t, ok := s.place.(mortal); ok {
 		if s.mark, err = t.born(); err != nil {
 			s.State, s.Reason = Already, taskGone
 			return
