@@ -428,7 +428,7 @@ func (o *Outcome) Text(w io.Writer) error {
 		if s.State == Already {
 			continue
 		}
-		fmt.Fprintf(&b, "%-8s %s  %-20s %s", s.State, s.Risk, s.Check, printable(cmp.Or(s.Command, label(&s.Change)+" "+s.Value)))
+		fmt.Fprintf(&b, "%-8s %s  %-20s %s", s.State, s.Risk, s.Check, tuning.Printable(cmp.Or(s.Command, label(&s.Change)+" "+s.Value)))
 		switch {
 		case s.State == Refused || s.State == Held:
 		case s.Reboot:
@@ -436,11 +436,11 @@ func (o *Outcome) Text(w io.Writer) error {
 		case s.Persistent && !s.Was.There:
 			b.WriteString("  (for each boot)")
 		case s.place != nil:
-			fmt.Fprintf(&b, "  (was %s)", printable(s.Was.String()))
+			fmt.Fprintf(&b, "  (was %s)", tuning.Printable(s.Was.String()))
 		}
 		b.WriteByte('\n')
 		if s.Reason != "" {
-			fmt.Fprintf(&b, "              %s\n", printable(s.Reason))
+			fmt.Fprintf(&b, "              %s\n", tuning.Printable(s.Reason))
 		}
 	}
 	var sum []string
@@ -461,16 +461,6 @@ func (o *Outcome) Text(w io.Writer) error {
 	}
 	_, err := io.WriteString(w, b.String())
 	return err
-}
-
-// printable keeps what files of the machine hold from steering the terminal.
-func printable(s string) string {
-	return strings.Map(func(r rune) rune {
-		if r < ' ' || r >= 0x7f && r < 0xa0 {
-			return ' '
-		}
-		return r
-	}, s)
 }
 
 // dir is a folder of the machine as this process names it.
