@@ -327,10 +327,10 @@ func (r *run) asBefore(s *Step) bool {
 	return err == nil && s.place.same(now, s.Was) && r.j.note(undone, s.ID, "the kernel refused it") == nil
 }
 
-// verify looks at everything again: a ring that was resized may have put affinities and rules back. What was is set once more.
+// verify looks at everything twice: a ring that was resized may have put affinities and rules back, which are then set once
+// more. What tools made of files of ours is told by the second look.
 func (r *run) verify() error {
 	for _, last := range []bool{false, true} {
-		good := true
 		for i := range r.out.Steps {
 			s := &r.out.Steps[i]
 			if s.State != Done {
@@ -341,24 +341,20 @@ func (r *run) verify() error {
 			}
 			want := s.place.wanted(s.Value)
 			now, err := s.place.read()
-			if err == nil && s.place.same(now, want) {
-				if err := s.place.settled(want); err != nil && last {
-					return fmt.Errorf("%s: %w", label(&s.Change), err)
+			switch {
+			case s.ended(err):
+				continue
+			case err != nil:
+			case !s.place.same(now, want):
+				if err = fmt.Errorf("another change put it back to %s", now); !last {
+					err = s.place.write(want)
 				}
-				continue
+			case last:
+				err = s.place.settled(want)
 			}
-			if s.ended(err) {
-				continue
+			if err != nil {
+				return fmt.Errorf("%s: %w", label(&s.Change), err)
 			}
-			if good = false; last {
-				return fmt.Errorf("%s: another change put it back to %s", label(&s.Change), now)
-			}
-			if err := s.place.write(want); err != nil {
-				return fmt.Errorf("%s, again: %w", label(&s.Change), err)
-			}
-		}
-		if good && !last {
-			continue // the second look is for what only now can be told: files that tools made of ours
 		}
 	}
 	return nil
