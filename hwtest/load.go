@@ -214,6 +214,6 @@ func (b *bout) search(span time.Duration, halvings int) (f found, err error) {
 			high = at
 		}
 	}
-	f.rate = low
+	f.rate, f.lossy = low, max(f.lossy, low) // what lost some and did not when it was tried again loses none
 	return f, nil
 }

@@ -245,8 +245,7 @@ func (r *run) steering(g *Group) error {
 	}
 	at := slices.IndexFunc(rules, func(rule tuning.Rule) bool { return rule.Group == lines[0].String() })
 	if at < 0 {
-		r.skip(g, id, title, fmt.Sprintf("none of %d rules is for the test's group: `ethtool -N %s flow-type udp4 dst-ip %s dst-port %d action 0`, and look again", len(rules), r.wires.rx[0],
-			lines[0].Addr(), lines[0].Port()))
+		r.skip(g, id, title, fmt.Sprintf("none of %d rules is for the test's group: `ticktune flow add %s %s 0`, and look again", len(rules), r.wires.rx[0], lines[0]))
 		return nil
 	}
 	t := &taker{core: -1}
