@@ -37,7 +37,7 @@ func FuzzSet(f *testing.F) {
 
 // TestSettable: each field that Set takes is one that Field can read back, on a machine that has all of them.
 func TestSettable(t *testing.T) {
-	h := machine(t, "ice")
+	h := ownMachine(t, "ice")
 	dev := h.Devices.(Setter)
 	all := Fields(dev, "eth2")
 	for _, name := range []string{"rings.rx_pending", "coalesce.rx_usecs", "coalesce.adaptive_rx", "pause.rx", "channels.combined", "fec.configured", "hwtstamp.rx_filter", "rss.equal",
