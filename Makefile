@@ -1,6 +1,7 @@
 # make            prints this list
 # make build      the binary, with DuckDB
 # make static     the binary without cgo: every command but the DuckDB ones; and ticktune
+# make packages   Debian packages and a tarball in dist/ (docs/install.md)
 # make test       what CI tests, without what needs privileges
 # make race       the same under the race detector
 # make fuzz       ten seconds for each fuzz test
@@ -8,7 +9,7 @@
 # make generate   generated files anew
 # make lint       gofmt, go vet and, where it is installed, golangci-lint
 # make demo       the main job on a generated session
-.PHONY: help build static test race fuzz bench generate lint demo
+.PHONY: help build static packages test race fuzz bench generate lint demo
 help:
 	@sed -n 's/^# //p' Makefile
 build:
@@ -16,6 +17,8 @@ build:
 static:
 	CGO_ENABLED=0 go build -o dist/tickwire-static ./cmd/tickwire
 	CGO_ENABLED=0 go build -o dist/ticktune ./cmd/ticktune
+packages:
+	deploy/package/build dist
 test:
 	go test ./...
 race:

@@ -19,7 +19,7 @@ type Stage struct {
 	Plugin *Plugin
 	Params []byte // as Manifest.Values gives them; nil: the defaults
 
-	MaxFailures int             // within Policy.FailureWindow take it out. The default is the policy's
+	MaxFailures int             // batches in a row that fail and so take it out. The default is the policy's
 	OnTrap      manifest.OnTrap // what becomes of a batch whose call failed. The default is the manifest's
 }
 
@@ -41,6 +41,8 @@ type Chain struct {
 	stopped error
 	symbols symbols
 	keeper  keeper
+	reading *reading // nil: rows pass it
+	took    func()
 	state   atomic.Int32 // chainNew …
 }
 
@@ -69,6 +71,7 @@ func (h *Host) NewChain(stages []Stage, env Env) (*Chain, error) {
 	}
 	c := &Chain{host: h, stages: make([]stage, len(stages)), epoch: time.Now()}
 	c.symbols.init(env.Directory)
+	env.Lane = true
 	if err := c.columns(stages); err != nil {
 		return nil, err
 	}
@@ -77,6 +80,7 @@ func (h *Host) NewChain(stages []Stage, env Env) (*Chain, error) {
 	}
 	var err error
 	for k := range c.stages {
+		env.Directory = c.symbols.directory() // with what those before it made of symbols
 		if err = c.stages[k].build(stages[k], env, &c.symbols); err != nil {
 			break
 		}

@@ -3,6 +3,8 @@ package plugins
 import (
 	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
 	"runtime"
 	"slices"
 	"strings"
@@ -10,6 +12,7 @@ import (
 	"time"
 
 	"github.com/tickwire/tickwire/plugins/manifest"
+	"github.com/tickwire/tickwire/plugins/sign"
 	. "github.com/tickwire/tickwire/plugins/wasm/wasmtest"
 	"github.com/tickwire/tickwire/tick"
 )
@@ -180,16 +183,113 @@ func TestSpareTakesOver(t *testing.T) {
 	}
 }
 
-// Failures that are further apart than the window do not add up.
-func TestFailureWindow(t *testing.T) {
-	h, _ := newHost(t, Policy{FailureWindow: time.Nanosecond})
-	c := newChain(t, h, Env{}, compile(t, h, hostile("", func(*Guest, Place) Code { return Unreachable })))
-	for range 10 {
-		waitFor(t, "a spare", c.stages[0].ready)
-		c.Pass(newBatch(t, 3), 1)
+// failsOnSeven is a module that fails on a batch whose first row has size 7.
+func failsOnSeven() []byte {
+	return hostile("", func(_ *Guest, p Place) Code {
+		return Seq(I32(int32(p.Col[12])), Load(I64Load, 0), I64(7), Op(0x51), If(Unreachable), LocalGet(1))
+	})
+}
+
+// What takes a plugin out is batches in a row that fail: one that goes well begins the count anew, and one that passed by for want of an instance is neither.
+func TestFailuresInARow(t *testing.T) {
+	h, _ := newHost(t, Policy{MostFailures: 1000})
+	c, err := h.NewChain([]Stage{{Plugin: compile(t, h, failsOnSeven()), MaxFailures: 4}}, Env{})
+	if err != nil {
+		t.Fatal(err)
 	}
-	if s := c.Stats()[0]; s.Traps != 10 || s.Out {
+	t.Cleanup(func() { c.Close() })
+	pass := func(size uint64) bool {
+		t.Helper()
+		waitFor(t, "an instance", func() bool { return c.stages[0].live != nil || len(c.stages[0].spares) > 0 || c.stages[0].out.Load() })
+		b := newBatch(t, 3)
+		b.Size[0] = size
+		c.Pass(b, 1)
+		return c.Stats()[0].Out
+	}
+	for range 5 {
+		for range 3 {
+			if pass(7) {
+				t.Fatal("three in a row took it out: four may")
+			}
+		}
+		if pass(1) {
+			t.Fatal("a batch that went well took it out")
+		}
+	}
+	if pass(7) || pass(7) || pass(7) || !pass(7) {
+		t.Errorf("four in a row: %+v", c.Stats()[0])
+	}
+	if s := c.Stats()[0]; s.Traps != 19 || s.Batches != 5 {
 		t.Errorf("%+v", s)
+	}
+}
+
+// Failures that are further apart than the window do not add up; those within it do, whatever went well between them.
+func TestFailureWindow(t *testing.T) {
+	for _, tc := range []struct {
+		window time.Duration
+		out    bool
+	}{{time.Nanosecond, false}, {time.Hour, true}} {
+		h, _ := newHost(t, Policy{FailureWindow: tc.window, MostFailures: 5})
+		c := newChain(t, h, Env{}, compile(t, h, failsOnSeven()))
+		for range 5 {
+			for _, size := range []uint64{7, 1} {
+				waitFor(t, "an instance", func() bool { return c.stages[0].live != nil || len(c.stages[0].spares) > 0 || c.stages[0].out.Load() })
+				b := newBatch(t, 3)
+				b.Size[0] = size
+				c.Pass(b, 1)
+			}
+		}
+		if s := c.Stats()[0]; s.Traps != 5 || s.Out != tc.out {
+			t.Errorf("a window of %v: %+v", tc.window, s)
+		}
+	}
+}
+
+// While no spare can be made the instance that is alive goes on, and a spare is there again when one can; a plugin that has none is taken out.
+func TestNoSpareCanBeMade(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "granted")
+	if err := os.Mkdir(dir, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	h, book := granting(t, sign.Grant{Plugin: "hostile", Dir: []sign.Dir{{Path: dir}}}) // an instance cannot be made without it
+	c, err := h.NewChain([]Stage{{Plugin: compile(t, h, hostile(`"wasi": true,`, func(_ *Guest, p Place) Code {
+		return Seq(I32(int32(p.Col[12])), Load(I64Load, 0), I64(7), Op(0x51), If(Unreachable), LocalGet(1))
+	})), MaxFailures: 100}}, Env{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { c.Close() })
+	s := &c.stages[0]
+	pass := func(size uint64) StageStats {
+		b := newBatch(t, 3)
+		b.Size[0] = size
+		c.Pass(b, 1)
+		return c.Stats()[0]
+	}
+	if err := os.Remove(dir); err != nil {
+		t.Fatal(err)
+	}
+	pass(7)
+	waitFor(t, "the want of a spare", s.barren.Load)
+	if st := pass(1); st.Out || st.Rows != 3 {
+		t.Errorf("without a spare: %+v", st)
+	}
+	waitFor(t, "the log", func() bool { return strings.Contains(book.String(), "no new instance; the plugin goes on") })
+	if err := os.Mkdir(dir, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	waitFor(t, "a spare", func() bool { return len(s.spares) == 1 && !s.barren.Load() })
+	if err := os.Remove(dir); err != nil {
+		t.Fatal(err)
+	}
+	pass(7)
+	waitFor(t, "the want of a spare", s.barren.Load)
+	if st := pass(7); st.Out {
+		t.Errorf("%+v", st)
+	}
+	if st := pass(1); !st.Out || st.Traps != 3 || st.Rows != 3 || st.Bypassed != 4*3 {
+		t.Errorf("without any: %+v", st)
 	}
 }
 
@@ -435,7 +535,7 @@ func TestSymbolsOnAndOn(t *testing.T) {
 	p := g.Layout(1024, 0, 0, Column(30, 8, 3, stride))
 	g.Func("tw_transform", "ii:i", "i", EachRow(1, 2,
 		LocalGet(2), I32(3), I32Shl, I32('A'), LocalGet(2), I32(1), Op(0x71), I32Add, Store(I32Store8, p.Col[30])), LocalGet(1)) // A and B in turn
-	h, book := newHost(t, Policy{})
+	h, book := newHost(t, Policy{MostFailures: 3})
 	c := newChain(t, h, Env{Directory: directory{1: "X", 2: "X", 3: "X", 4: "X", 5: "X"}}, compile(t, h, g.Plugin(`{"name": "restless", "version": "1.0.0", "abi": 1,
 		"kinds": [{"kind": "transform", "reads": ["symbol"], "writes": ["symbol"]}]}`)))
 	b, passes := newBatch(t, 500), 0

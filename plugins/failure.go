@@ -49,5 +49,6 @@ type Dead struct {
 	Instance *Instance
 	Unit     int // of the call; of the latest one if it was none on rows
 	Rows     int
+	Packet   []byte // a parser's
 	Err      error
 }

@@ -17,13 +17,15 @@ import (
 	"github.com/tetratelabs/wazero/experimental"
 
 	"github.com/tickwire/tickwire/plugins/manifest"
+	"github.com/tickwire/tickwire/plugins/sign"
 	"github.com/tickwire/tickwire/plugins/wasm"
 )
 
 // Options of a host. The zero value works: no cache on disk, ABI.md's limits, slog's default logger.
 type Options struct {
-	CacheDir string       // compiled modules are kept there, made with mode 0700: who can write there runs code in this process. "": compiled anew by each process
+	CacheDir string       // compiled modules are kept there, at most 256 MiB, made with mode 0700: who can write there runs code in this process. "": compiled anew by each process
 	Policy   Policy       // what plugins may have
+	Trust    *sign.Policy // what it grants modules (files, environment), validated; whether they may load is its owner's to ask. The default is nothing
 	Log      *slog.Logger // what plugins say and what becomes of them. Written from a goroutine of the host's, never from a lane
 
 	// OnFailure is told of failed calls of chains, with the instance that died of it: to keep what it was given. On a goroutine of the chain's, not the lane.
@@ -42,7 +44,8 @@ type Policy struct {
 	Fuel          int64         // a call elsewhere, at most. The default is 40,000,000: some 0.1 s
 	InitFuel      int64         // _initialize, tw_init and the rest until an instance is ready, each. The default is 40,000,000
 	InitFuelWASI  int64         // the same with wasi, where a language's runtime starts. The default is 1,000,000,000
-	MaxFailures   int           // so many within FailureWindow take a plugin out. The default is 3
+	MaxFailures   int           // batches in a row that fail and so take a plugin out. The default is 3
+	MostFailures  int           // so many within FailureWindow take it out too, though others went well between: each is an instance made anew. The default is 20, or MaxFailures if that is more
 	FailureWindow time.Duration // The default is a minute
 	LogLines      int           // a second and plugin. The default is 100
 	ModuleBytes   int           // The default is 4 MiB, 16 MiB with wasi
@@ -63,6 +66,7 @@ func (p Policy) filled() Policy {
 	p.InitFuel = orElse(p.InitFuel, 40_000_000)
 	p.InitFuelWASI = orElse(p.InitFuelWASI, 1_000_000_000)
 	p.MaxFailures = orElse(p.MaxFailures, 3)
+	p.MostFailures = orElse(p.MostFailures, 20)
 	p.FailureWindow = orElse(p.FailureWindow, time.Minute)
 	p.LogLines = orElse(p.LogLines, 100)
 	return p
@@ -98,13 +102,15 @@ func (p *Policy) pages(m *manifest.Manifest, lane bool) int {
 
 // Host compiles plugins. It may be used from several goroutines.
 type Host struct {
-	policy  Policy
-	runtime wazero.Runtime
-	cache   wazero.CompilationCache // nil: none on disk
-	speaker *speaker
-	dead    func(Dead) // nil: nobody wants to know
-	mark    bool
-	trace   experimental.FunctionListenerFactory
+	policy   Policy
+	trust    *sign.Policy // nil: nothing is granted
+	runtime  wazero.Runtime
+	cache    wazero.CompilationCache // nil: none on disk
+	cacheDir string
+	speaker  *speaker
+	dead     func(Dead) // nil: nobody wants to know
+	mark     bool
+	trace    experimental.FunctionListenerFactory
 
 	mu      sync.Mutex
 	metrics map[string]*metrics // by plugin's name
@@ -118,7 +124,7 @@ func New(o Options) (*Host, error) {
 	ctx := context.Background()
 	// Lines of debug information are wrong once the code is rewritten, and reading it is work that a hostile module sets.
 	config := wazero.NewRuntimeConfigCompiler().WithDebugInfoEnabled(false)
-	h := &Host{policy: o.Policy.filled(), metrics: map[string]*metrics{}, dead: o.OnFailure, mark: o.Mark, trace: o.Trace}
+	h := &Host{policy: o.Policy.filled(), trust: o.Trust, metrics: map[string]*metrics{}, dead: o.OnFailure, mark: o.Mark, trace: o.Trace}
 	if o.CacheDir != "" {
 		if err := private(o.CacheDir); err != nil {
 			return nil, err
@@ -127,7 +133,7 @@ func New(o Options) (*Host, error) {
 		if err != nil {
 			return nil, fmt.Errorf("plugins: cache: %w", err)
 		}
-		h.cache = cache
+		h.cache, h.cacheDir = cache, o.CacheDir
 		config = config.WithCompilationCache(cache)
 	}
 	h.runtime = wazero.NewRuntimeWithConfig(ctx, config)
@@ -189,6 +195,10 @@ func (h *Host) Compile(module []byte) (*Plugin, error) {
 		return nil, fmt.Errorf("plugins: %w", err)
 	}
 	p := &Plugin{host: h, manifest: m, digest: sha256.Sum256(module)}
+	if h.trust != nil {
+		p.granted = h.trust.Granted(module)
+		p.environ = p.granted.Environ()
+	}
 	fail := func(err error) (*Plugin, error) { return nil, fmt.Errorf("plugin %s %s: %w", m.Name, m.Version, err) }
 	switch most := h.policy.moduleBytes(m.WASI); {
 	case m.WASI && h.policy.RefuseWASI:
@@ -199,6 +209,11 @@ func (h *Host) Compile(module []byte) (*Plugin, error) {
 	if err := checkImports(module, m.WASI); err != nil {
 		return fail(err)
 	}
+	if m.Command {
+		if p.args, err = argsOf(module); err != nil {
+			return fail(err)
+		}
+	}
 	instrument, ctx := wasm.Instrument, context.Background()
 	if h.mark {
 		instrument = wasm.InstrumentMarked
@@ -206,11 +221,17 @@ func (h *Host) Compile(module []byte) (*Plugin, error) {
 	if h.trace != nil {
 		ctx = experimental.WithFunctionListenerFactory(ctx, h.trace)
 	}
-	code, err := instrument(module)
+	code := module
+	if m.Command { // interpreters are large, and the same in all plugins but for such sections: the cache has them once
+		if code, err = wasm.Bare(module); err != nil {
+			return fail(err)
+		}
+	}
+	code, err = instrument(code)
 	if err != nil {
 		return fail(err)
 	}
-	if p.compiled, err = h.runtime.CompileModule(ctx, code); err != nil {
+	if p.compiled, err = h.compileModule(ctx, code, p.digest); err != nil {
 		return fail(err)
 	}
 	if err := p.check(); err != nil {
@@ -274,6 +295,13 @@ func (p *Plugin) check() error {
 	}
 	if most := max(p.host.policy.pages(p.manifest, true), p.host.policy.pages(p.manifest, false)); int(memory.Min()) > most {
 		return fmt.Errorf("its memory begins with %d pages, but it has at most %d: limits.memory_pages says %d", memory.Min(), most, p.manifest.Limits.MemoryPages)
+	}
+	if p.manifest.Command {
+		start, ok := p.compiled.ExportedFunctions()["_start"]
+		if !ok || signature(start) != ":" {
+			return errors.New("it does not export _start, which a command needs")
+		}
+		return nil
 	}
 	return p.checkExports(p.compiled.ExportedFunctions())
 }

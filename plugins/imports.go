@@ -95,7 +95,7 @@ func (i *Instance) chargeBytes(n uint32) { i.charge(importFuel + int64(n/64)) }
 
 // guest is bytes of the guest's memory. An address outside of it ends the call as a trap does.
 func (i *Instance) guest(at, n uint64) []byte {
-	b := i.memory.view(uint32(at), uint32(n))
+	b := i.own.view(uint32(at), uint32(n))
 	if b == nil {
 		panic(errPointer)
 	}

@@ -47,7 +47,8 @@ type Instance struct {
 	env    Env
 	params map[string]string // for import `config`
 	ctx    context.Context
-	memory *memory
+	memory *memory // with its columns: the guest's, or of a command the host's
+	own    *memory // the guest's
 	module api.Module
 	fuel   api.MutableGlobal
 	fns    [fnCount]api.Function
@@ -63,7 +64,9 @@ type Instance struct {
 	started    bool
 	random     *rand.Rand
 	scratch    []byte
-	line       []byte // of output that is not whole yet
+	line       []byte   // of output that is not whole yet
+	files      []*file  // by descriptor, from firstFile on; nil: closed
+	command    *command // nil: it is called
 }
 
 // instanceKey finds the instance in the context that host functions get.
@@ -112,23 +115,36 @@ func (i *Instance) start() (err error) {
 	}
 	i.fuelPerRow = int64(m.Limits.FuelPerRow)
 	i.mostFuel = policy.Fuel
-	if i.env.Lane {
+	if i.env.Lane && !m.Command {
 		i.mostFuel = policy.LaneFuel
 	}
 	pages := policy.pages(m, i.env.Lane)
 	if least := int(i.plugin.compiled.ExportedMemories()["memory"].Min()); least > pages {
 		return fmt.Errorf("its memory begins with %d pages, but here it has at most %d", least, pages)
 	}
-	if i.memory, err = mapMemory(pages); err != nil {
+	if i.own, err = mapMemory(pages); err != nil {
 		return err
 	}
+	if m.Command {
+		i.command = &command{args: i.plugin.args}
+	} else {
+		i.memory = i.own
+	}
+	if m.WASI {
+		if err := i.grant(&i.plugin.granted); err != nil {
+			return err
+		}
+	}
 	i.ctx = &instanceContext{context.Background(), i}
-	ctx := experimental.WithMemoryAllocator(i.ctx, experimental.MemoryAllocatorFunc(func(_, _ uint64) experimental.LinearMemory { return i.memory }))
+	ctx := experimental.WithMemoryAllocator(i.ctx, experimental.MemoryAllocatorFunc(func(_, _ uint64) experimental.LinearMemory { return i.own }))
 	i.module, err = i.plugin.host.runtime.InstantiateModule(ctx, i.plugin.compiled, wazero.NewModuleConfig().WithName("").WithStartFunctions())
 	if err != nil {
 		return &Failure{Plugin: m.Name, Version: m.Version, Call: "start", Trap: true, Err: err}
 	}
 	i.fuel = i.module.ExportedGlobal(wasm.FuelName).(api.MutableGlobal)
+	if m.Command {
+		return i.launch(policy.InitFuelWASI)
+	}
 	for k, e := range exports {
 		i.fns[k] = i.module.ExportedFunction(e.name)
 	}
@@ -217,19 +233,28 @@ func (i *Instance) Close() error {
 	}
 	p := i.plugin
 	i.dead = true
+	if i.command != nil {
+		i.command.end()
+	}
 	var err error
 	if i.module != nil {
 		err = i.module.Close(context.Background())
 	}
-	if i.memory != nil {
-		err = errors.Join(err, i.memory.unmap())
+	for _, m := range []*memory{i.memory, i.own} {
+		if m != nil {
+			err = errors.Join(err, m.unmap())
+		}
 	}
+	err = errors.Join(err, i.closeFiles())
 	i.units, i.plugin = nil, nil
 	return errors.Join(err, p.release())
 }
 
 // call calls an export with the arguments in stack and gives its result, negative ones too. Hot path.
 func (i *Instance) call(fn int, fuel int64) (int32, error) {
+	if i.command != nil {
+		return i.callCommand(fn, fuel)
+	}
 	i.fuel.Set(uint64(fuel))
 	err := i.fns[fn].CallWithStack(i.ctx, i.stack[:])
 	left := int64(i.fuel.Get())
@@ -291,12 +316,17 @@ func (i *Instance) errorText() string {
 		return ""
 	}
 	at, n := uint32(i.stack[0]>>32), min(uint32(i.stack[0]), mostText)
-	return strings.Map(func(r rune) rune { // it goes to terminals, logs and SQL: text of one line, and nothing that steers
+	return oneLine(i.memory.view(at, n))
+}
+
+// oneLine is a plugin's text for terminals, logs and SQL: of one line, and nothing that steers.
+func oneLine(b []byte) string {
+	return strings.Map(func(r rune) rune {
 		if unicode.IsControl(r) || r == '\u2028' || r == '\u2029' || unicode.Is(unicode.Bidi_Control, r) {
 			return ' '
 		}
 		return r
-	}, strings.ToValidUTF8(string(i.memory.view(at, n)), "?"))
+	}, strings.ToValidUTF8(string(b[:min(len(b), mostText)]), "?"))
 }
 
 // Health asks whether all is in order; without tw_health it is.

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"log/slog"
 	"sync"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -13,6 +14,7 @@ type keeper struct {
 	reports chan report
 	end     chan struct{}
 	once    sync.Once
+	missing []int // instances, by stage
 	done    chan struct{}
 	err     error // of closing, once done is closed
 }
@@ -23,11 +25,14 @@ type report struct {
 	dead  *Instance
 	err   error
 	out   bool
+	// packet that a parser failed on.
+	packet []byte
 }
 
 func (k *keeper) start(c *Chain) {
 	// A stage has two instances at most: alive, spare, or in a report. So a report never waits.
 	k.reports = make(chan report, 2*len(c.stages))
+	k.missing = make([]int, len(c.stages))
 	k.end, k.done = make(chan struct{}), make(chan struct{})
 	go k.run(c)
 }
@@ -37,15 +42,26 @@ func (k *keeper) report(r report) { k.reports <- r }
 // finish lets the keeper close the chain's instances and end. From any goroutine; the lane must not use the chain any more.
 func (k *keeper) finish() { k.once.Do(func() { close(k.end) }) }
 
+// againAfter is when a stage is given a spare again that none could be made for.
+const againAfter = time.Second
+
 func (k *keeper) run(c *Chain) {
 	defer close(k.done)
+	var again <-chan time.Time
 	for {
 		select {
 		case r := <-k.reports:
-			k.handle(c, r, true)
+			k.handle(c, r)
+			if again == nil && k.replace(c) {
+				again = time.After(againAfter)
+			}
+		case <-again:
+			if again = nil; k.replace(c) {
+				again = time.After(againAfter)
+			}
 		case <-k.end:
 			for len(k.reports) > 0 {
-				k.handle(c, <-k.reports, false)
+				k.handle(c, <-k.reports)
 			}
 			k.err = c.free()
 			return
@@ -53,7 +69,8 @@ func (k *keeper) run(c *Chain) {
 	}
 }
 
-func (k *keeper) handle(c *Chain, r report, again bool) {
+// handle tells of a failure and closes the instance that died of it.
+func (k *keeper) handle(c *Chain, r report) {
 	s := &c.stages[r.stage]
 	text := "plugins: a call failed"
 	if r.out {
@@ -66,21 +83,37 @@ func (k *keeper) handle(c *Chain, r report, again bool) {
 	s.latest.Store(&line)
 	s.plugin.say(slog.LevelError, text, slog.String("error", r.err.Error()))
 	if c.host.dead != nil && r.dead != nil {
-		c.host.dead(Dead{Instance: r.dead, Unit: r.dead.judged, Rows: r.dead.judgedRows, Err: r.err})
+		d := Dead{Instance: r.dead, Unit: r.dead.judged, Rows: r.dead.judgedRows, Packet: r.packet, Err: r.err}
+		if c.reading != nil {
+			d.Unit, d.Rows = c.reading.unit, 0
+		}
+		c.host.dead(d)
 	}
 	if err := r.dead.Close(); err != nil {
 		s.plugin.say(slog.LevelError, "plugins: closing an instance", slog.String("error", err.Error()))
 	}
-	if !again || r.out || s.out.Load() {
-		return
+	k.missing[r.stage]++
+}
+
+// replace makes the instances that stages lack, and says whether some still do. While one of a stage is alive it goes on: only a lane that finds none takes it out.
+func (k *keeper) replace(c *Chain) (more bool) {
+	for n := range k.missing {
+		s := &c.stages[n]
+		for k.missing[n] > 0 && !s.out.Load() {
+			spare, err := s.instance()
+			if err != nil {
+				if !s.barren.Swap(true) {
+					s.plugin.say(slog.LevelError, "plugins: no new instance; the plugin goes on with the one that it has, if any, and is taken out behind it", slog.String("error", err.Error()))
+				}
+				more = true
+				break
+			}
+			s.barren.Store(false) // before: a lane that finds neither waits
+			s.spares <- spare
+			k.missing[n]--
+		}
 	}
-	spare, err := s.instance()
-	if err != nil {
-		s.out.Store(true)
-		s.plugin.say(slog.LevelError, "plugins: no new instance; the plugin is taken out", slog.String("error", err.Error()))
-		return
-	}
-	s.spares <- spare
+	return more
 }
 
 // free closes what the chain has.

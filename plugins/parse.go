@@ -115,6 +115,9 @@ func (i *Instance) Looks(unit int, packet []byte) (int, error) {
 	return sure, err
 }
 
+// HasLooks says that the plugin tells packets of its own from others.
+func (i *Instance) HasLooks() bool { return i.fns[fnLooks] != nil }
+
 // Start tells a parser that a session begins, midnight in ns since the Unix epoch.
 func (i *Instance) Start(unit int, midnight int64) error {
 	_, err := i.unitOf(unit, manifest.Parser)
@@ -125,7 +128,8 @@ func (i *Instance) Start(unit int, midnight int64) error {
 	return i.code(fnStart, i.mostFuel)
 }
 
-// Parse appends the rows of a packet's messages to b, which must have room for Rows(unit) more (ErrRoom). It returns how many.
+// Parse appends the rows of a packet's messages to b, which must have room for Rows(unit) more, and for as many definitions as there are among them (ErrRoom, with
+// which the instance lives). It returns how many.
 // A packet that cannot be read is a *PacketError and leaves b as it was, as a failure does.
 func (i *Instance) Parse(unit int, messages []byte, first uint64, count int, b *tick.Batch) (int, error) {
 	u, err := i.parser(unit, messages)
@@ -146,7 +150,11 @@ func (i *Instance) Parse(unit int, messages []byte, first uint64, count int, b *
 	p := parsed{mem: i.memory.all, n: n}
 	p.find(u)
 	refused, err := p.check(tick.MaxSideRows - b.Sides.Definitions)
-	if err != nil {
+	switch err {
+	case nil:
+	case ErrRoom: // which is nothing that the parser could know
+		return 0, err
+	default:
 		return 0, i.wrong(fnParse, err)
 	}
 	return i.append(u, &p, b, first, refused), nil
@@ -206,7 +214,7 @@ func (p *parsed) check(definitions int) (refused int, err error) {
 			return 0, fmt.Errorf("row %d: kind %d is not for plugins", r, kind)
 		case tick.KindDefinition:
 			if definitions--; definitions < 0 {
-				return 0, fmt.Errorf("row %d: more definitions than a batch has room for", r)
+				return 0, ErrRoom
 			}
 			if p.symbol == 0 || p.mem[p.symbol+r*p.symbolStride] == 0 {
 				return 0, fmt.Errorf("row %d: a definition (kind 12) without a symbol", r)

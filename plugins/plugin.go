@@ -9,6 +9,7 @@ import (
 	"github.com/tetratelabs/wazero"
 
 	"github.com/tickwire/tickwire/plugins/manifest"
+	"github.com/tickwire/tickwire/plugins/sign"
 )
 
 // Plugin is a compiled module, which does nothing until instances are made of it. It may be used from several goroutines.
@@ -17,8 +18,11 @@ type Plugin struct {
 	manifest *manifest.Manifest
 	digest   [32]byte
 	compiled wazero.CompiledModule
+	args     []string // of a command
 	metrics  *metrics
 	limiter  limiter
+	granted  sign.Granted
+	environ  []string // of granted
 
 	mu        sync.Mutex
 	instances int
@@ -33,6 +37,14 @@ func (p *Plugin) Manifest() *manifest.Manifest { return p.manifest }
 
 // Digest is the SHA-256 of the file.
 func (p *Plugin) Digest() [32]byte { return p.digest }
+
+// Granted is what the policy gives it beside its rows.
+func (p *Plugin) Granted() sign.Granted {
+	if !p.manifest.WASI {
+		return sign.Granted{} // it has no way to ask for it
+	}
+	return p.granted
+}
 
 // Metrics are the plugin's own counters (import `metric`), which it shares with other versions of its name that the host loaded.
 func (p *Plugin) Metrics() map[string]int64 { return p.metrics.values() }

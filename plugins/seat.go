@@ -17,8 +17,7 @@ func (s *Seat) Set(next *Chain) {
 	was := s.next.Swap(next)
 	switch {
 	case was == nil || was == next:
-	case was.state.CompareAndSwap(chainNew, chainRetired):
-		was.keeper.finish()
+	case was.Drop():
 	default:
 		go was.finishWhenLeft()
 	}
@@ -36,6 +35,18 @@ func (c *Chain) finishWhenLeft() {
 	c.keeper.finish()
 }
 
+// Drop ends a chain that no lane has taken yet, and says whether that was so. From any goroutine.
+func (c *Chain) Drop() bool {
+	if !c.state.CompareAndSwap(chainNew, chainRetired) {
+		return false
+	}
+	c.keeper.finish()
+	return true
+}
+
+// OnTake has fn called on the lane when it takes the chain: what is to change with it, between the same two passes. Before the chain is set.
+func (c *Chain) OnTake(fn func()) { c.took = fn }
+
 // Take is the lane's chain for the pass to come, nil: none. State moves from the old one to the new one if both versions of a plugin save and restore.
 // Hot path: an atomic load, unless there is a new one; a plugin that has state saves and restores it here, within the fuel of a call each (1 ms at the very most).
 func (s *Seat) Take() *Chain {
@@ -51,6 +62,9 @@ func (s *Seat) swap(next *Chain) {
 	}
 	old := s.have
 	s.have = next
+	if next != nil && next.took != nil {
+		next.took()
+	}
 	if old == nil {
 		return
 	}
@@ -62,7 +76,13 @@ func (s *Seat) swap(next *Chain) {
 
 // follow takes over from a chain what belongs to the plugins' names: figures, symbols, state. The lane's.
 func (c *Chain) follow(old *Chain) {
-	c.symbols.follow(&old.symbols)
+	if r := c.reading; r != nil {
+		old.Settle(old.reading.now)
+		r.now = old.reading.now
+		c.Begin(old.reading.midnight)
+	} else {
+		c.symbols.follow(&old.symbols)
+	}
 	for k := range c.stages {
 		s := &c.stages[k]
 		for j := range old.stages {

@@ -1,6 +1,7 @@
 package plugins
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"sync/atomic"
@@ -21,26 +22,30 @@ type stage struct {
 	live      *Instance      // nil: none
 	spares    chan *Instance // one, unless it is being made. A stage has two instances: each that dies is replaced, so there is room
 	out       atomic.Bool    // taken out after failures
+	barren    atomic.Bool    // no spare can be made just now
+	inRow     int            // batches that failed since one went well
 	failures  []time.Time    // those within the window, oldest first
 	names     *names         // symbols that it writes, nil: it writes none
 	stats     counters
 
-	onTrap      manifest.OnTrap // Stage's
-	maxFailures int
-	latest      atomic.Pointer[string] // failure, by the keeper
+	onTrap       manifest.OnTrap        // Stage's
+	maxFailures  int                    // in a row
+	mostFailures int                    // within the window
+	latest       atomic.Pointer[string] // failure, by the keeper
 }
 
 // build makes a stage with an instance and a spare.
 func (s *stage) build(st Stage, env Env, all *symbols) error {
 	m := st.Plugin.manifest
 	s.plugin, s.env, s.rows = st.Plugin, env, m.Limits.MaxRows
-	s.env.Params, s.env.Lane, s.env.Directory = st.Params, true, all.directory()
+	s.env.Params = st.Params
 	if s.transform >= 0 && writesSymbol(&m.Kinds[s.transform]) {
 		s.names = all.add()
 	}
 	s.onTrap, s.maxFailures = orElse(st.OnTrap, m.OnTrap), orElse(st.MaxFailures, st.Plugin.host.policy.MaxFailures)
 	s.spares = make(chan *Instance, 2)
-	s.failures = make([]time.Time, 0, s.maxFailures)
+	s.mostFailures = max(s.maxFailures, st.Plugin.host.policy.MostFailures)
+	s.failures = make([]time.Time, 0, s.mostFailures)
 	var err error
 	if s.live, err = s.instance(); err != nil {
 		return err
@@ -97,6 +102,7 @@ func (s *stage) pass(c *Chain, k int, b *tick.Batch, now uint64) {
 			s.bypass(c, k, b, from, n, BypassFailed, &did)
 			continue
 		}
+		s.inRow = 0
 		did.rows += n
 		did.batches++
 	}
@@ -138,6 +144,9 @@ func (s *stage) next() *Instance {
 	select {
 	case s.live = <-s.spares:
 	default:
+		if s.barren.Load() {
+			s.out.Store(true)
+		}
 	}
 	return s.live
 }
@@ -163,14 +172,19 @@ func (s *stage) failed(c *Chain, k int, err error) {
 		s.failures = append(s.failures[:0], s.failures[1:]...)
 	}
 	s.failures = append(s.failures, now)
-	out := len(s.failures) >= s.maxFailures
+	s.inRow++
+	out := s.inRow >= s.maxFailures || len(s.failures) >= s.mostFailures
 	if out {
 		s.out.Store(true)
 		s.failures = s.failures[:0]
 	}
 	dead := s.live
 	s.live = nil
-	c.keeper.report(report{stage: k, dead: dead, err: err, out: out})
+	r := report{stage: k, dead: dead, err: err, out: out}
+	if c.reading != nil {
+		r.packet = bytes.Clone(c.reading.packet)
+	}
+	c.keeper.report(r)
 }
 
 // bypass marks rows that the plugin did not handle.

@@ -1,6 +1,7 @@
 package plugins
 
 import (
+	"slices"
 	"unsafe"
 
 	"github.com/tickwire/tickwire/plugins/manifest"
@@ -21,30 +22,25 @@ func (i *Instance) TypeOf(unit int, id uint16) manifest.Type {
 // Params are what the instance was given: JSON as Manifest.Values makes it.
 func (i *Instance) Params() []byte { return i.env.Params }
 
-// Again calls the export of a kind that works on rows with what its columns hold, and takes nothing back: the call without the copies, for tools that measure.
-func (i *Instance) Again(unit, n int) error {
-	if unit < 0 || unit >= len(i.units) {
-		return ErrNoUnit
+// Alone gives a call of an export on what a unit's columns and bytes hold, whose answer is neither checked nor taken: a kind's own code, for tools that measure. args,
+// at most three, are what the export is given behind the unit; rows are what it has fuel for.
+func (i *Instance) Alone(unit int, name string, rows int, args ...uint64) (func() error, error) {
+	fn := slices.IndexFunc(exports[:], func(e export) bool { return e.name == name })
+	if fn < 0 || i.fns[fn] == nil && i.command == nil || len(args) >= len(i.stack) {
+		return nil, ErrNoUnit
 	}
-	fn, ok := overRows[i.units[unit].manifest.Kind]
-	if !ok {
-		return ErrNoUnit
+	if _, err := i.unitOf(unit, exports[fn].kind); err != nil {
+		return nil, err
 	}
-	u, err := i.unitOf(unit, i.units[unit].manifest.Kind)
-	switch {
-	case err != nil:
+	return func() error {
+		if i.dead {
+			return ErrDead
+		}
+		i.stack[0] = uint64(unit)
+		copy(i.stack[1:], args)
+		_, err := i.call(fn, i.budget(rows))
 		return err
-	case n < 0 || n > u.maxRows:
-		return ErrRows
-	}
-	i.stack[0], i.stack[1] = uint64(unit), uint64(n)
-	_, err = i.ask(fn, i.budget(n))
-	return err
-}
-
-var overRows = map[manifest.Kind]int{
-	manifest.Transform: fnTransform, manifest.Validator: fnValidate, manifest.Function: fnFunction, manifest.Serializer: fnSerialize, manifest.Partition: fnPartition,
-	manifest.Codec: fnEncode, manifest.Index: fnIndexBuild,
+	}, nil
 }
 
 // SetCell writes a number as a column of a batch has it; false: it is no number of a row's.

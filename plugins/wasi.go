@@ -12,16 +12,30 @@ import (
 )
 
 // The runtimes of some languages need WASI to start. These functions are what they get: a clock that stands still, seeded random numbers, output to the log; no
-// files, no arguments, no environment, no network, and no code here that could give any.
+// arguments and no network, and no code here that could give any. Files and environment are what the policy grants: none, if it does not (wasifiles.go).
 const wasiModuleName = "wasi_snapshot_preview1"
 
 // Errors of WASI.
 const (
-	wasiOK     = 0
-	wasiBadF   = 8
-	wasiInval  = 28
-	wasiNoSys  = 52
-	wasiIsPipe = 70
+	wasiOK          = 0
+	wasiAcces       = 2
+	wasiBadF        = 8
+	wasiExist       = 20
+	wasiInval       = 28
+	wasiIO          = 29
+	wasiIsDir       = 31
+	wasiLoop        = 32
+	wasiMFile       = 33
+	wasiNameTooLong = 37
+	wasiNoEnt       = 44
+	wasiNoSpc       = 51
+	wasiNoSys       = 52
+	wasiNotDir      = 54
+	wasiNotEmpty    = 55
+	wasiNotSup      = 58
+	wasiOverflow    = 61
+	wasiIsPipe      = 70
+	wasiNotCapable  = 76
 )
 
 // wasiFunctions are all of preview 1, with their signatures.
@@ -39,17 +53,22 @@ var wasiFunctions = map[string]string{
 }
 
 var wasiGiven = map[string]func(*Instance, []uint64){
-	"args_get": wasiNothing, "environ_get": wasiNothing, "sched_yield": wasiNothing, "fd_close": wasiNothing,
-	"args_sizes_get": wasiNone, "environ_sizes_get": wasiNone,
+	"args_get": wasiArgs, "sched_yield": wasiNothing,
+	"args_sizes_get": wasiArgsSizes, "environ_sizes_get": wasiEnvironSizes, "environ_get": wasiEnviron,
 	"clock_res_get":  func(i *Instance, s []uint64) { binary.LittleEndian.PutUint64(i.guest(s[1], 8), 1); s[0] = wasiOK },
 	"clock_time_get": func(i *Instance, s []uint64) { i.putTime(s[2]); s[0] = wasiOK },
 	"fd_fdstat_get":  wasiFdstat,
 	"fd_write":       wasiWrite,
 	"fd_read":        wasiRead,
-	"fd_seek":        func(_ *Instance, s []uint64) { s[0] = wasiIsPipe },
-	"poll_oneoff":    wasiPoll,
-	"random_get":     wasiRandom,
-	"proc_exit":      func(_ *Instance, s []uint64) { panic(fmt.Errorf("it called exit(%d)", int32(s[0]))) },
+	"fd_seek":        wasiSeek,
+	"fd_close":       wasiClose, "fd_fdstat_set_flags": wasiSetFlags, "fd_prestat_get": wasiPrestat, "fd_prestat_dir_name": wasiPrestatName,
+	"fd_pread": wasiFilePread, "fd_pwrite": wasiFilePwrite, "fd_tell": wasiFileTell, "fd_filestat_get": wasiStat, "fd_filestat_set_size": wasiFileSize,
+	"fd_sync": wasiFileSync, "fd_datasync": wasiFileSync, "fd_readdir": wasiReaddir,
+	"path_open": onPath(2, false, wasiPathOpen), "path_filestat_get": wasiPathStat, "path_readlink": wasiReadlink,
+	"path_create_directory": wasiMkdir, "path_remove_directory": wasiRmdir, "path_unlink_file": wasiUnlink, "path_rename": wasiRename,
+	"poll_oneoff": wasiPoll,
+	"random_get":  wasiRandom,
+	"proc_exit":   func(_ *Instance, s []uint64) { panic(fmt.Errorf("it called exit(%d)", int32(s[0]))) },
 }
 
 func wasiInto(ctx context.Context, r wazero.Runtime) error {
@@ -58,8 +77,11 @@ func wasiInto(ctx context.Context, r wazero.Runtime) error {
 		call := wasiGiven[name]
 		if call == nil {
 			refusal := uint64(wasiNoSys)
-			if name[:3] == "fd_" {
+			switch name[:3] {
+			case "fd_":
 				refusal = wasiBadF
+			case "pat", "soc": // links, times, sockets: nobody is granted those
+				refusal = wasiNotCapable
 			}
 			call = func(_ *Instance, s []uint64) { s[0] = refusal }
 		}
@@ -72,34 +94,75 @@ func wasiInto(ctx context.Context, r wazero.Runtime) error {
 // wasiNothing succeeds. Functions without parameters have room for their result.
 func wasiNothing(_ *Instance, s []uint64) { s[0] = wasiOK }
 
-// wasiNone says that there are no arguments or variables, of no bytes.
-func wasiNone(i *Instance, s []uint64) {
-	clear(i.guest(s[0], 4))
-	clear(i.guest(s[1], 4))
-	s[0] = wasiOK
-}
+// Arguments: a command's, others have none.
+func wasiArgsSizes(i *Instance, s []uint64) { i.putSizes(s, i.plugin.args) }
+func wasiArgs(i *Instance, s []uint64)      { i.putTexts(s, i.plugin.args) }
 
 // putTime writes the batch's time. Go's runtime takes 0 for a broken clock.
 func (i *Instance) putTime(at uint64) {
 	binary.LittleEndian.PutUint64(i.guest(at, 8), max(i.Now, 1))
 }
 
-// wasiFdstat says that standard input and outputs are terminals.
+// wasiFdstat says that standard input and outputs are terminals, and what else a descriptor is.
 func wasiFdstat(i *Instance, s []uint64) {
-	if uint32(s[0]) > 2 {
+	f := i.file(s[0])
+	if uint32(s[0]) >= firstFile && f == nil {
 		s[0] = wasiBadF
 		return
 	}
 	b := i.guest(s[1], 24)
 	clear(b)
-	b[0] = 2 // character device
+	switch {
+	case f == nil:
+		b[0] = 2 // character device
+	case f.root != nil:
+		b[0] = fileFolder
+	default:
+		b[0] = filePlain
+	}
+	if f != nil {
+		rights := uint64(allRights)
+		if !f.write {
+			rights &^= rightWrite
+		}
+		if f.appends {
+			b[2] = fdAppend
+		}
+		binary.LittleEndian.PutUint64(b[8:], rights)
+		binary.LittleEndian.PutUint64(b[16:], rights)
+	}
 	s[0] = wasiOK
 }
 
-// wasiWrite writes standard output and error to the log.
+// wasiStat says that standard input and outputs are terminals too, and what is known of a file.
+func wasiStat(i *Instance, s []uint64) {
+	if uint32(s[0]) >= firstFile {
+		wasiFileStat(i, s)
+		return
+	}
+	b := i.guest(s[1], statBytes)
+	clear(b)
+	b[16] = 2 // character device
+	s[0] = wasiOK
+}
+
+// wasiSeek moves within a file. Standard input and outputs are pipes.
+func wasiSeek(i *Instance, s []uint64) {
+	if uint32(s[0]) < firstFile {
+		s[0] = wasiIsPipe
+		return
+	}
+	wasiFileSeek(i, s)
+}
+
+// wasiWrite writes standard output and error to the log, and to files.
 func wasiWrite(i *Instance, s []uint64) {
-	if fd := uint32(s[0]); fd != 1 && fd != 2 {
+	switch fd := uint32(s[0]); {
+	case fd == 0:
 		s[0] = wasiBadF
+		return
+	case fd >= firstFile:
+		wasiFileWrite(i, s)
 		return
 	}
 	i.charge(int64(uint32(s[2])))
@@ -111,7 +174,13 @@ func wasiWrite(i *Instance, s []uint64) {
 	for k := range uint64(uint32(s[2])) {
 		v := i.guest(uint64(uint32(s[1]))+8*k, 8)
 		n := binary.LittleEndian.Uint32(v[4:])
-		i.output(level, i.guest(uint64(binary.LittleEndian.Uint32(v)), uint64(n)))
+		text := i.guest(uint64(binary.LittleEndian.Uint32(v)), uint64(n))
+		if i.command != nil && uint32(s[0]) == 1 {
+			i.chargeBytes(n)
+			i.command.write(text)
+		} else {
+			i.output(level, text)
+		}
 		total += n
 	}
 	binary.LittleEndian.PutUint32(i.guest(s[3], 4), total)
@@ -144,13 +213,24 @@ func (i *Instance) flush(level slog.Level) {
 	i.line = i.line[:0]
 }
 
-// wasiRead finds standard input at its end.
+// wasiRead finds standard input at its end, but for a command, and reads files.
 func wasiRead(i *Instance, s []uint64) {
-	if uint32(s[0]) != 0 {
+	switch fd := uint32(s[0]); {
+	case fd >= firstFile:
+		wasiFileRead(i, s)
+		return
+	case fd != 0:
 		s[0] = wasiBadF
 		return
 	}
-	clear(i.guest(s[3], 4))
+	total := i.guest(s[3], 4)
+	clear(total)
+	if i.command != nil && uint32(s[2]) > 0 {
+		v := i.guest(s[1], 8) // one of several buffers is enough: a read may be short
+		n := i.command.read(i.guest(uint64(binary.LittleEndian.Uint32(v)), uint64(binary.LittleEndian.Uint32(v[4:]))))
+		i.chargeBytes(uint32(n))
+		binary.LittleEndian.PutUint32(total, uint32(n))
+	}
 	s[0] = wasiOK
 }
 

@@ -7,8 +7,10 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"os/signal"
 	"strconv"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -106,7 +108,9 @@ func (f *applyFlags) run(cmd *cobra.Command) error {
 	if err != nil {
 		return err
 	}
-	if !f.dryRun { // what a run before this one left would be taken for the machine's own
+	if !f.dryRun {
+		signal.Ignore(syscall.SIGHUP) // a change that cuts the terminal off must not end the run halfway: its guard decides
+		// What a run before this one left would be taken for the machine's own.
 		u, err := apply.Recover(h, f.Options)
 		if u != nil && !f.asJSON {
 			if _, err := fmt.Fprint(cmd.OutOrStdout(), "a run before this one was interrupted:\n", u.Text()); err != nil {

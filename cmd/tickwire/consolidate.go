@@ -1,9 +1,11 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"log/slog"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -31,6 +33,7 @@ It needs no privileges but the right to read the feeds' rings and to write its o
 				return usageError{errors.New("the configuration has no [consolidate] with feeds to join (--config FILE; see examples/tickwire.toml)")}
 			}
 			log := slog.New(slog.NewTextHandler(cmd.ErrOrStderr(), nil)).With("process", "consolidate")
+			manager := serviceManager(log)
 			p, err := consolidate.Open(consolidate.RunOptions{
 				RingDir: cfg.Instance.RingDir, Instance: cfg.Instance.Name, Group: cfg.Instance.Group, Name: o.Name, Feeds: o.Feeds,
 				Publishers: cfg.Publishers(), StaleAfter: time.Duration(o.StaleAfter), Slots: o.Slots, Log: log,
@@ -39,7 +42,12 @@ It needs no privileges but the right to read the feeds' rings and to write its o
 				return err
 			}
 			log.Info("running", "feeds", strings.Join(o.Feeds, ", "), "ring", o.Name+".0.cbbo")
-			err = p.Run(cmd.Context())
+			ctx, ended := context.WithCancel(cmd.Context())
+			var telling sync.WaitGroup
+			telling.Go(func() { tellManager(ctx, manager, "joins "+strings.Join(o.Feeds, ", "), nil, log) })
+			err = p.Run(ctx)
+			ended()
+			telling.Wait()
 			log.Info("ended")
 			return errors.Join(err, p.Close())
 		},

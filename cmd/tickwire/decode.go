@@ -25,12 +25,15 @@ import (
 func decodeCommand() *cobra.Command {
 	var in input
 	var pretty bool
+	var plugs guests
 	c := &cobra.Command{
 		Use: "decode FILE…", Short: "print every message of captures as JSON, one a line", Args: atLeast(1),
 		Long: `decode prints each message as it is on the wire: integers unscaled, padded text trimmed.
 
 FILE is a pcap or pcapng capture, a BinaryFILE day or a DBN file; plain, .gz or .zst. What it is is told from its bytes, and so is
-the protocol of each packet of a capture, unless --protocol says it.
+the protocol of each packet of a capture, unless --protocol says it. A parser among the plugins (--plugin) is a protocol too; packets of
+none that is known are shown to it, and to the enabled parsers of the installed set. Of such a packet there is a line a row that the
+plugin makes of it: its kind as type, the columns that it writes as fields.
 Each line has: file, frame (1-based; the message or record in files without frames), protocol, sequence, type, length, raw
 (hex), fields.
 
@@ -38,13 +41,16 @@ Bad input does not end the job: what is wrong, and where, goes to standard error
 code is 1.`,
 		Example: `  tickwire decode day.pcap | head
   tickwire decode day.itch.gz | jq 'select(.type=="P") | .fields.price'`,
-		RunE: func(cmd *cobra.Command, paths []string) error {
-			d := &decoder{out: bufio.NewWriterSize(cmd.OutOrStdout(), 1<<16), errs: cmd.ErrOrStderr(), pretty: pretty, version: in.version}
+		RunE: func(cmd *cobra.Command, paths []string) (err error) {
+			if err := plugs.openHere(cmd.ErrOrStderr()); err != nil {
+				return err
+			}
+			defer func() { err = errors.Join(err, plugs.close()) }()
+			d := &decoder{guests: &plugs, out: bufio.NewWriterSize(cmd.OutOrStdout(), 1<<16), errs: cmd.ErrOrStderr(), pretty: pretty, version: in.version}
 			if in.protocol == "dbn" {
 				d.onlyDBN = true
 			} else if in.protocol != "auto" {
-				var err error
-				if d.protocol, err = protocol.Find(in.protocol); err != nil {
+				if d.protocol, err = plugs.protocol(in.protocol); err != nil {
 					return usageError{fmt.Errorf("--protocol: %w, dbn, auto", err)}
 				}
 			}
@@ -65,6 +71,7 @@ code is 1.`,
 			return nil
 		},
 	}
+	plugs.flags(c)
 	in.protocolFlags(c)
 	c.Flags().Lookup("protocol").Usage = strings.Join(protocol.Names(), ", ") + ", dbn, or auto: told from the bytes"
 	c.Flags().BoolVar(&pretty, "pretty", false, "for people: one aligned line a message, without raw bytes")
@@ -77,6 +84,9 @@ type decoder struct {
 	errs        io.Writer
 	protocol    *protocol.Protocol // nil: told from each packet
 	onlyDBN     bool
+	guests      *guests
+	asked       bool               // others were looked for
+	others      []*protocol.Plugin // plugins that may know packets which nobody else does
 	version     string
 	pretty      bool
 	path        string
@@ -160,6 +170,12 @@ func (d *decoder) packet(p *nic.Packet) error {
 	proto := d.protocol
 	if proto == nil {
 		if proto = protocol.Recognise(p.Data, p.Group); proto == nil {
+			var err error
+			if proto, err = d.foreign(p.Data); err != nil {
+				return err
+			}
+		}
+		if proto == nil {
 			d.complain("%s: packet %d to %s: %d bytes of no protocol that is known (%s), beginning % x; skipped", d.path, p.Frame, p.Group,
 				len(p.Data), strings.Join(protocol.Names(), ", "), p.Data[:min(16, len(p.Data))])
 			return nil
@@ -173,6 +189,23 @@ func (d *decoder) packet(p *nic.Packet) error {
 		d.complain("%s: packet %d: %v; the rest of the capture is read on", d.path, p.Frame, err)
 	}
 	return nil
+}
+
+// foreign is the plugin's protocol of a packet that is of none of ours, nil: no plugin claims it.
+func (d *decoder) foreign(packet []byte) (best *protocol.Protocol, err error) {
+	if !d.asked {
+		d.asked = true
+		if d.others, err = d.guests.others(); err != nil {
+			return nil, err
+		}
+	}
+	most := 0
+	for _, p := range d.others {
+		if n := p.Claims(packet); n > most {
+			best, most = &p.Protocol, n
+		}
+	}
+	return best, nil
 }
 
 // message prints one message, and says what is wrong with it.

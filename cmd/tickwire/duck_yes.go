@@ -27,7 +27,7 @@ func engineOver(s *store.Store, threads int, users []string, g *guests) (*duck.E
 	if err != nil {
 		return nil, err
 	}
-	o := duck.Options{Store: s, Threads: threads, Init: statements}
+	o := duck.Options{Store: s, Threads: threads, Init: statements, NoAggregates: g.noAggregates}
 	for _, p := range g.loaded {
 		o.Plugins = append(o.Plugins, duck.Guest{Plugin: p.Plugin, Params: p.params})
 	}

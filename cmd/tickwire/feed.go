@@ -1,11 +1,13 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/spf13/cobra"
 
@@ -33,6 +35,7 @@ privileges but the right to write the folder of the rings, and with source = "af
 				return err
 			}
 			log := slog.New(slog.NewTextHandler(cmd.ErrOrStderr(), nil)).With("process", "feed")
+			manager := serviceManager(log)
 			p, err := process.OpenWith(cfg, f, log, process.Options{CompileHelper: lifecycle.Self(pluginCompile)})
 			if err != nil {
 				return err
@@ -43,8 +46,16 @@ privileges but the right to write the folder of the rings, and with source = "af
 				sources = append(sources, strings.TrimSpace(l.Source+" "+l.Mode))
 			}
 			slices.Sort(sources)
-			log.Info("running", "source", strings.Join(slices.Compact(sources), ", "), "lanes", len(f.Lane), "rings", cfg.Instance.RingDir+"/"+cfg.Instance.Name)
-			err = p.Run(cmd.Context())
+			sources = slices.Compact(sources)
+			log.Info("running", "source", strings.Join(sources, ", "), "lanes", len(f.Lane), "rings", cfg.Instance.RingDir+"/"+cfg.Instance.Name)
+			ctx, ended := context.WithCancel(cmd.Context())
+			var telling sync.WaitGroup
+			telling.Go(func() {
+				tellManager(ctx, manager, fmt.Sprintf("%d lane(s), %s", len(f.Lane), strings.Join(sources, ", ")), p.Alive, log)
+			})
+			err = p.Run(ctx)
+			ended()
+			telling.Wait()
 			log.Info("ended")
 			return errors.Join(err, p.Close())
 		},

@@ -6,6 +6,7 @@ import (
 	"io"
 	"log/slog"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -17,6 +18,7 @@ import (
 	"github.com/tickwire/tickwire/plugins"
 	"github.com/tickwire/tickwire/plugins/deps"
 	"github.com/tickwire/tickwire/plugins/manifest"
+	"github.com/tickwire/tickwire/plugins/store"
 	"github.com/tickwire/tickwire/ringbuf"
 )
 
@@ -26,11 +28,21 @@ type guests struct {
 	paths  []string
 	params []string
 
-	host   *plugins.Host
-	loaded []guest
-	parser *protocol.Plugin // the input's protocol, nil: it is ours
-	chain  *plugins.Chain
-	seat   plugins.Seat // of chain
+	noAggregates bool // in SQL
+
+	host     *plugins.Host
+	loaded   []guest
+	asked    []guest   // installed ones, which are asked whether the input is of their protocol: rows do not pass them
+	speakers []speaker // parsers: the one that is the input's protocol, or all that were asked whether they are
+	errs     io.Writer // of a command without a configuration of its own
+	chain    *plugins.Chain
+	seat     plugins.Seat // of chain
+}
+
+// speaker is a parser that may be the input's protocol.
+type speaker struct {
+	*protocol.Plugin
+	of guest
 }
 
 // guest is a plugin with its parameters.
@@ -38,6 +50,12 @@ type guest struct {
 	*plugins.Plugin
 	params []byte
 	spec   config.Plugin
+	given  bool // the command names it
+}
+
+// stage is the plugin in a chain.
+func (p *guest) stage() plugins.Stage {
+	return plugins.Stage{Plugin: p.Plugin, Params: p.params, MaxFailures: p.spec.MaxFailures, OnTrap: manifest.OnTrap(p.spec.OnTrap)}
 }
 
 func (g *guests) flags(c *cobra.Command) {
@@ -66,6 +84,7 @@ func pluginConfig() (*config.Plugins, error) {
 
 // openHere is open with pluginConfig.
 func (g *guests) openHere(errs io.Writer) error {
+	g.errs = errs
 	if len(g.paths)+len(g.params) == 0 {
 		return nil
 	}
@@ -90,7 +109,7 @@ func (g *guests) open(c *config.Plugins, log *slog.Logger) (err error) {
 			err = errors.Join(err, g.close())
 		}
 	}()
-	if g.host, err = plugins.New(plugins.Options{CacheDir: c.CacheDir, Log: log}); err != nil {
+	if err := g.start(c, log); err != nil {
 		return err
 	}
 	modules := lifecycle.NewModules(c)
@@ -117,15 +136,35 @@ func (g *guests) open(c *config.Plugins, log *slog.Logger) (err error) {
 	return errors.Join(deps.Faults(set)...)
 }
 
-// load reads and compiles one.
+// start makes the host.
+func (g *guests) start(c *config.Plugins, log *slog.Logger) error {
+	trust, err := c.Policy()
+	if err != nil {
+		return usageError{err}
+	}
+	g.host, err = plugins.New(plugins.Options{CacheDir: c.CacheDir, Trust: &trust, Log: log})
+	return err
+}
+
+// load reads and compiles one of the command's.
 func (g *guests) load(modules *lifecycle.Modules, spec config.Plugin, used map[string]bool) (*guest, error) {
-	module, err := modules.Read(&spec)
+	p, err := g.read(modules, spec, used)
 	if err != nil {
 		return nil, err
 	}
+	p.given = true
+	g.loaded = append(g.loaded, p)
+	return &g.loaded[len(g.loaded)-1], nil
+}
+
+func (g *guests) read(modules *lifecycle.Modules, spec config.Plugin, used map[string]bool) (guest, error) {
+	module, err := modules.Read(&spec)
+	if err != nil {
+		return guest{}, err
+	}
 	m, err := manifest.Of(module)
 	if err != nil {
-		return nil, fmt.Errorf("plugin %s: %w", spec.Source(), err)
+		return guest{}, fmt.Errorf("plugin %s: %w", spec.Source(), err)
 	}
 	for _, p := range g.params {
 		key, text, ok := strings.Cut(p, "=")
@@ -141,25 +180,122 @@ func (g *guests) load(modules *lifecycle.Modules, spec config.Plugin, used map[s
 	}
 	params, err := m.Values(spec.Params)
 	if err != nil {
-		return nil, err
+		return guest{}, err
 	}
 	p, err := g.host.Compile(module)
-	if err != nil {
-		return nil, err
-	}
-	g.loaded = append(g.loaded, guest{p, params, spec})
-	return &g.loaded[len(g.loaded)-1], nil
+	return guest{Plugin: p, params: params, spec: spec}, err
 }
 
-// reads makes a parser among the plugins the input's protocol, when it is asked for by name.
-func (g *guests) reads(o *process.CaptureOptions) (err error) {
-	for _, p := range g.loaded {
-		if unit := p.Unit(manifest.Parser, o.Protocol); unit >= 0 {
-			if g.parser, err = protocol.FromPlugin(p.Plugin, unit, p.params, false); err != nil {
+// reads makes a parser among the plugins the input's protocol, when it is asked for by name. When none is, parsers are asked whether it is theirs.
+func (g *guests) reads(o *process.CaptureOptions) error {
+	if o.Protocol == "" || o.Protocol == "auto" {
+		o.Others = g.others
+		return nil
+	}
+	for i := range g.loaded {
+		if unit := g.loaded[i].Unit(manifest.Parser, o.Protocol); unit >= 0 {
+			p, err := g.speak(&g.loaded[i], unit)
+			o.Plugin = p
+			return err
+		}
+	}
+	return nil
+}
+
+// protocol is the one with a name, ours or a plugin's.
+func (g *guests) protocol(name string) (*protocol.Protocol, error) {
+	p, err := protocol.Find(name)
+	if err == nil {
+		return p, nil
+	}
+	for i := range g.loaded {
+		if unit := g.loaded[i].Unit(manifest.Parser, name); unit >= 0 {
+			spoken, err := g.speak(&g.loaded[i], unit)
+			if err != nil {
+				return nil, err
+			}
+			return &spoken.Protocol, nil
+		}
+	}
+	return nil, err
+}
+
+// speak makes a protocol of one of a plugin's parsers.
+func (g *guests) speak(p *guest, unit int) (*protocol.Plugin, error) {
+	out, err := protocol.FromPlugin(p.stage(), unit, false)
+	if err == nil {
+		g.speakers = append(g.speakers, speaker{out, *p})
+	}
+	return out, err
+}
+
+// others are the parsers of the command's plugins, and of those that are enabled in the installed set. What of the set cannot be had is told and left out: nobody asked for it.
+func (g *guests) others() (all []*protocol.Plugin, err error) {
+	if len(g.speakers) == 0 {
+		if err := g.installed(); err != nil {
+			return nil, err
+		}
+		list := append(slices.Clone(g.loaded), g.asked...)
+		for i := range list {
+			for unit, u := range list[i].Manifest().Kinds {
+				if u.Kind != manifest.Parser {
+					continue
+				}
+				if _, err := g.speak(&list[i], unit); err != nil {
+					return nil, err
+				}
+			}
+		}
+	}
+	for _, s := range g.speakers {
+		all = append(all, s.Plugin)
+	}
+	return all, nil
+}
+
+// installed loads the installed parsers.
+func (g *guests) installed() error {
+	c, err := pluginConfig()
+	if err != nil {
+		return err
+	}
+	policy, err := c.Policy()
+	if err != nil {
+		return usageError{err}
+	}
+	entries, err := store.Open(c.Dir, store.Options{Policy: policy}).List()
+	if err != nil {
+		return err
+	}
+	modules := lifecycle.NewModules(c)
+	for _, e := range entries {
+		parses := func(u manifest.Unit) bool { return u.Kind == manifest.Parser }
+		switch {
+		case e.State != store.Enabled || e.Manifest == nil || !slices.ContainsFunc(e.Manifest.Kinds, parses):
+			continue
+		case slices.ContainsFunc(g.loaded, func(p guest) bool { return p.Manifest().Name == e.Name }):
+			continue // the command has its own
+		}
+		if g.host == nil {
+			if err := g.start(c, guestLog(g.errs)); err != nil {
 				return err
 			}
-			o.Plugin = g.parser
-			return nil
+		}
+		p, err := g.read(modules, config.Plugin{Name: e.Name}, map[string]bool{})
+		if err != nil {
+			fmt.Fprintf(g.errs, "tickwire: plugin %s is not asked whose packets these are: %v\n", e.Name, err)
+			continue
+		}
+		g.asked = append(g.asked, p)
+	}
+	return nil
+}
+
+// owner is the plugin whose protocol it is, nil: it is ours.
+func (g *guests) owner(p *protocol.Protocol) *guest {
+	for i := range g.speakers {
+		if &g.speakers[i].Protocol == p {
+			return &g.speakers[i].of
 		}
 	}
 	return nil
@@ -169,9 +305,7 @@ func (g *guests) reads(o *process.CaptureOptions) (err error) {
 func (g *guests) stages() (all []plugins.Stage) {
 	for _, p := range g.loaded {
 		if p.Unit(manifest.Transform, "") >= 0 || p.Unit(manifest.Validator, "") >= 0 {
-			all = append(all, plugins.Stage{
-				Plugin: p.Plugin, Params: p.params, MaxFailures: p.spec.MaxFailures, OnTrap: manifest.OnTrap(p.spec.OnTrap),
-			})
+			all = append(all, p.stage())
 		}
 	}
 	return all
@@ -265,16 +399,16 @@ func (g *guests) leave() error {
 // close frees the plugins. Whoever runs them has ended.
 func (g *guests) close() error {
 	errs := []error{g.leave()}
-	if g.parser != nil {
-		errs = append(errs, g.parser.Close())
+	for _, s := range g.speakers {
+		errs = append(errs, s.Plugin.Close())
 	}
-	for _, p := range g.loaded {
+	for _, p := range append(g.loaded, g.asked...) {
 		errs = append(errs, p.Close())
 	}
 	if g.host != nil {
 		errs = append(errs, g.host.Close())
 	}
-	g.host, g.parser, g.loaded = nil, nil, nil
+	g.host, g.speakers, g.loaded, g.asked = nil, nil, nil, nil
 	return errors.Join(errs...)
 }
 

@@ -17,6 +17,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5"
+
 	"github.com/tickwire/tickwire/internal/config"
 	"github.com/tickwire/tickwire/internal/testguest"
 	"github.com/tickwire/tickwire/nic/pcap"
@@ -306,6 +308,44 @@ func TestParserPlugin(t *testing.T) {
 	if n := strings.Count(out, "\n"); code != exitOK || n < 50 {
 		t.Errorf("convert: exit %d, %d lines\n%s", code, n, errs)
 	}
+	// Its packets are known as its own, also where it is only installed.
+	rows := "SELECT count(*) FROM orders WHERE action = 'A'"
+	code, out, errs = command(t, "sql", "--from", path, "--format", "csv", rows, "--plugin", pluginExamples+"acme")
+	if code != exitOK || out != "count\n50\n" {
+		t.Errorf("told by the plugin: exit %d\n%s%s", code, out, errs)
+	}
+	code, out, errs = command(t, "decode", path, "--plugin", pluginExamples+"acme")
+	if code != exitOK || strings.Count(out, "\n") != 51 || !strings.Contains(out, `"protocol":"acme","sequence":51,"type":"1","length":0,"raw":"","fields":{`) || !strings.Contains(out, `"symbol":"ANVIL"`) {
+		t.Errorf("decode: exit %d\n%s%s", code, out, errs)
+	}
+	for _, c := range [][]string{{"sql", "--from", path, rows}, {"decode", path}} {
+		if code, _, errs = command(t, c...); code == exitOK || !strings.Contains(errs, "of no protocol that is known") && !strings.Contains(errs, "no packet is of a protocol that is known") {
+			t.Errorf("%s, which nobody knows: exit %d\n%s", c[0], code, errs)
+		}
+	}
+	plugin(t, exitOK, "acme 1.0.0 is enabled", "install", pluginExamples+"acme/acme.wasm", "--enable")
+	code, out, errs = command(t, "sql", "--from", path, "--format", "csv", rows)
+	if code != exitOK || out != "count\n50\n" {
+		t.Errorf("told by an installed plugin: exit %d\n%s%s", code, out, errs)
+	}
+	if code, out, errs = command(t, "decode", path, "--protocol", "auto"); code != exitOK || strings.Count(out, `"protocol":"acme"`) != 51 {
+		t.Errorf("decode, told by an installed plugin: exit %d\n%s%s", code, out, errs)
+	}
+	if code, _, errs = command(t, "replay", path, "--pace", "max", "--ring-dir", t.TempDir(), "--instance", "t", "--name", "acme"); code != exitOK {
+		t.Errorf("replay, told by an installed plugin: exit %d\n%s", code, errs)
+	}
+	strange := filepath.Join(t.TempDir(), "strange.pcap")
+	capture, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(strange, bytes.ReplaceAll(capture, []byte("AC\x01\x01"), []byte("XY\x01\x01")), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if code, _, errs = command(t, "sql", "--from", strange, rows); code == exitOK || !strings.Contains(errs, "plugins that were asked: acme): packet 1 to 239.1.1.1:26477, 48 bytes, begins with 58 59") {
+		t.Errorf("packets of nobody's: exit %d\n%s", code, errs)
+	}
+	plugin(t, exitOK, "disabled", "disable", "acme")
 	if code, _, errs := command(t, "sql", "--from", path, "--protocol", "acme", "SELECT 1"); code == exitOK || !strings.Contains(errs, "acme") {
 		t.Errorf("without the plugin: exit %d, %s", code, errs)
 	}
@@ -347,7 +387,7 @@ func TestServePlugins(t *testing.T) {
 	ctx, cancel := context.WithCancel(context.Background())
 	var log bytes.Buffer
 	done := make(chan error, 1)
-	go func() { done <- serve(ctx, cfg, slog.New(slog.NewTextHandler(&log, nil))) }()
+	go func() { done <- serve(ctx, cfg, nil, slog.New(slog.NewTextHandler(&log, nil))) }()
 	defer func() {
 		cancel()
 		if err := <-done; err != nil {
@@ -368,9 +408,42 @@ func TestServePlugins(t *testing.T) {
 			t.Fatalf("no rows: %s%s", out, errs)
 		}
 	}
+	// Another feed comes, whose plugin adds a column that nobody knew: it is there for sessions that begin from now on, and one that was open goes on.
+	open, err := pgx.Connect(t.Context(), "postgres://any@"+addr+"/any")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = open.Close(context.Background()) }()
+	var marks int
+	if err := open.QueryRow(t.Context(), "SELECT count(mark) FROM ticks").Scan(&marks); err != nil || marks != 50 { // with its first statement it has begun
+		t.Fatalf("%d, %v", marks, err)
+	}
+	late := filepath.Join(dir, "late.wasm")
+	if err := os.WriteFile(late, testguest.MarkColumn("late", "1.0.0", "late_mark", 43, 0), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if code, _, errs := command(t, "replay", acmeCapture(t, 30), "--pace", "max", "--ring-dir", dir, "--instance", "t", "--name", "late", "--protocol", "acme",
+		"--plugin", pluginExamples+"acme", "--plugin", late); code != exitOK {
+		t.Fatal(errs)
+	}
+	for end := time.Now().Add(time.Minute); ; time.Sleep(20 * time.Millisecond) {
+		_, out, errs := ask("SELECT count(late_mark), min(late_mark), count(mark) FROM ticks")
+		if out == "count,min,count\n30,43,50\n" {
+			break
+		}
+		if time.Now().After(end) {
+			t.Fatalf("no column that came later: %s%s", out, errs)
+		}
+	}
+	if err := open.QueryRow(t.Context(), "SELECT count(mark) FROM ticks").Scan(&marks); err != nil || marks != 50 {
+		t.Errorf("a session from before: %d, %v", marks, err)
+	}
+	if err := open.QueryRow(t.Context(), "SELECT count(late_mark) FROM ticks").Scan(&marks); err == nil {
+		t.Error("a session from before has the column")
+	}
 	for sql, want := range map[string]string{
 		"SELECT count(*) FILTER (round(raw_price / 100, 9) <> price) AS wrong FROM ticks":                     "wrong\n0\n",
-		"SELECT plugin, name FROM tickwire.custom_fields ORDER BY 1":                                          "plugin,name\nmark,mark\nprice-normaliser,raw_price\n",
+		"SELECT plugin, name FROM tickwire.custom_fields ORDER BY 1":                                          "plugin,name\nlate,late_mark\nmark,mark\nprice-normaliser,raw_price\n",
 		"SELECT symbol, min(mark), max(mark), count(raw_price) FROM ticks WHERE mark IS NOT NULL GROUP BY 1":  "symbol,min,max,count\nANVIL,41,41,0\n",
 		"SELECT vwap(10.5, 3) AS v, microprice(1, 2, 1, 1) AS m":                                              "v,m\n10.500000000,1.500000000\n",
 		"SELECT count(*) AS wrong FROM (SELECT vwap(price, size) v FROM trades GROUP BY symbol) WHERE v <= 0": "wrong\n0\n",

@@ -255,11 +255,14 @@ func printLivePlugins(out io.Writer, s *lifecycle.Status) error {
 	fmt.Fprintln(t, "PLUGIN\tVERSION\tLANE\tROWS\tFLAGGED\tREFUSED\tDROPPED\tBYPASSED\tFAILURES\tNS A ROW\tSINCE")
 	for _, p := range s.Plugins {
 		for _, l := range p.Lanes {
-			each := 0.0
+			each, lane := 0.0, l.Lane
+			if l.Packets {
+				lane += " packets"
+			}
 			if l.Rows > 0 {
 				each = float64(l.LatencySum) / float64(l.Rows)
 			}
-			fmt.Fprintf(t, "%s\t%s\t%s\t%d\t%d\t%d\t%d\t%d\t%d\t%.1f\t%s\n", p.Name, p.Version, l.Lane, l.Rows, l.Flagged, l.Refused, l.Dropped, l.Bypassed,
+			fmt.Fprintf(t, "%s\t%s\t%s\t%d\t%d\t%d\t%d\t%d\t%d\t%.1f\t%s\n", p.Name, p.Version, lane, l.Rows, l.Flagged, l.Refused, l.Dropped, l.Bypassed,
 				l.Errors+l.Traps, each, p.Since.Format(time.DateTime))
 		}
 	}
@@ -268,7 +271,10 @@ func printLivePlugins(out io.Writer, s *lifecycle.Status) error {
 	}
 	for _, p := range s.Plugins {
 		if p.TakenOut {
-			fmt.Fprintf(out, "%s %s: TAKEN OUT: %s\n", p.Name, p.Version, strings.TrimPrefix(p.Note, "taken out "))
+			fmt.Fprintf(out, "%s %s: TAKEN OUT: %s\n", p.Name, p.Version, strings.TrimPrefix(p.Note, "plugin is taken out "))
+		}
+		for _, line := range p.Granted {
+			fmt.Fprintf(out, "%s: granted: %s\n", p.Name, plain(line))
 		}
 		if len(p.Before) > 0 {
 			fmt.Fprintf(out, "%s: before it: %s\n", p.Name, strings.Join(p.Before, ", "))

@@ -87,7 +87,11 @@ Of a folder with source what is in it now is built with names of functions. A mo
 				file = args[1]
 			}
 			log := slog.New(slog.NewTextHandler(cmd.ErrOrStderr(), &slog.HandlerOptions{Level: slog.LevelDebug}))
-			fault, used, result, err := trial.Debug(module, func(p *plugins.Plugin) (*trial.Case, error) { return f.read(p, file, trial.CasesOf(args[0])) }, reduce, log)
+			trust, err := trusted()
+			if err != nil {
+				return err
+			}
+			fault, used, result, err := trial.Debug(module, trust, func(p *plugins.Plugin) (*trial.Case, error) { return f.read(p, file, trial.CasesOf(args[0])) }, reduce, log)
 			if err != nil {
 				return err
 			}
@@ -152,7 +156,11 @@ Of a folder with source what is in it now is built with names of functions. A mo
 			if len(args) > 1 {
 				file = args[1]
 			}
-			pr, err := trial.NewProfile(module, func(p *plugins.Plugin) ([]*trial.Case, error) {
+			trust, err := trusted()
+			if err != nil {
+				return err
+			}
+			pr, err := trial.NewProfile(module, trust, func(p *plugins.Plugin) ([]*trial.Case, error) {
 				k, err := f.read(p, file, trial.CasesOf(args[0]))
 				return []*trial.Case{k}, err
 			}, span)
@@ -203,9 +211,11 @@ func pluginBenchCommand() *cobra.Command {
 	var asJSON bool
 	c := &cobra.Command{
 		Use: "bench DIR|FILE", Short: "ns and fuel a row, in batches of 1 to 1,024 rows", Args: exactly(1),
-		Long: `bench measures each unit of a plugin on generated rows, in batches of 1, 16, 256 and 1,024; a parser on the packets of its cases. Times
-are the least of many rounds. Transforms and validators are measured as a feed calls them, with columns copied, answers checked and rows
-counted; "call alone" is the plugin's own code. Fuel is what the manifest's fuel_per_row must cover (4,096 a call come on top).
+		Long: `bench measures each unit of a plugin on generated rows, in batches of 1, 16, 256 and 1,024; a parser on those packets of its first
+case that it reads. Times are the least of many rounds. Transforms and validators are measured as a feed calls them, with columns
+copied, answers checked and rows counted; other kinds with what they are given and what they answer copied and checked: of a type
+parse, of a codec encode (which the host decodes again and compares), of an aggregate update, of an index build. "Call alone" is the
+plugin's own code. Fuel is what the manifest's fuel_per_row must cover (4,096 a call come on top).
 
 What plugins cost at all, against the same logic in Go: tickwire bench plugin.`,
 		Example: "  tickwire plugin bench ./band --json",
@@ -219,7 +229,11 @@ What plugins cost at all, against the same logic in Go: tickwire bench plugin.`,
 					return err
 				}
 			}
-			p, done, err := compiled(module, plugins.Options{})
+			trust, err := trusted()
+			if err != nil {
+				return err
+			}
+			p, done, err := compiled(module, plugins.Options{Trust: trust})
 			if err != nil {
 				return err
 			}
@@ -239,7 +253,7 @@ What plugins cost at all, against the same logic in Go: tickwire bench plugin.`,
 			t := tabwriter.NewWriter(out, 0, 8, 2, ' ', tabwriter.AlignRight)
 			fmt.Fprintln(t, "rows\tns a batch\tns a row\tcall alone, a row\tfuel a row\tdeclared\t  unit")
 			for _, k := range costs {
-				alone := "-"
+				alone := "-" // of a parser that reads none of the packets
 				if k.CallNs > 0 {
 					alone = fmt.Sprintf("%.2f", k.CallNs)
 				}

@@ -16,22 +16,18 @@ import (
 	"github.com/tickwire/tickwire/plugins"
 	"github.com/tickwire/tickwire/plugins/build"
 	"github.com/tickwire/tickwire/plugins/manifest"
+	"github.com/tickwire/tickwire/plugins/sign"
 	"github.com/tickwire/tickwire/plugins/store"
 	"github.com/tickwire/tickwire/plugins/trial"
 	"github.com/tickwire/tickwire/plugins/wasm"
 )
 
-// templateKinds are the kinds that a new plugin may be of: those that some language has a template of.
-func templateKinds() (kinds []string) {
+// kindNames are the kinds that a plugin may be of. Compiled languages have a template of each.
+func kindNames() (names []string) {
 	for _, k := range manifest.Kinds {
-		for _, lang := range build.Languages() {
-			if slices.Contains(build.Kinds(lang), k) {
-				kinds = append(kinds, string(k))
-				break
-			}
-		}
+		names = append(names, string(k))
 	}
-	return kinds
+	return names
 }
 
 func pluginNewCommand() *cobra.Command {
@@ -49,14 +45,16 @@ The compiler must be on this machine; build says which one is missing and how to
   c, cpp           clang and lld (apt install clang lld)
   rust             rustc with wasm32 (apt install rustc libstd-rust-dev-wasm32, or rustup target add wasm32-unknown-unknown)
   go               Go 1.24 or later
-  assemblyscript   node and npm (npm install in DIR)`,
+  assemblyscript   node and npm (npm install in DIR)
+  javascript       npm, for the engine that becomes part of the plugin (npm install in DIR): interpreted, some 2 µs a row
+  python           npm, for the interpreter (npm install in DIR): for SQL and captures, no feed takes it`,
 		Example: "  tickwire plugin new --lang c --kind validator ./band",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if lang == "" || kind == "" {
-				return usageError{fmt.Errorf("--lang and --kind are needed: one of %s, and one of %s", strings.Join(build.Languages(), ", "), strings.Join(templateKinds(), ", "))}
+				return usageError{fmt.Errorf("--lang and --kind are needed: one of %s, and one of %s", strings.Join(build.Languages(), ", "), strings.Join(kindNames(), ", "))}
 			}
-			if build.Kinds(lang) == nil || !slices.Contains(manifest.Kinds, manifest.Kind(kind)) {
-				return usageError{fmt.Errorf("--lang %s --kind %s: want one of %s, and one of %s", lang, kind, strings.Join(build.Languages(), ", "), strings.Join(templateKinds(), ", "))}
+			if !slices.Contains(build.Languages(), lang) || !slices.Contains(manifest.Kinds, manifest.Kind(kind)) {
+				return usageError{fmt.Errorf("--lang %s --kind %s: want one of %s, and one of %s", lang, kind, strings.Join(build.Languages(), ", "), strings.Join(kindNames(), ", "))}
 			}
 			dir := args[0]
 			if err := build.New(dir, lang, manifest.Kind(kind)); err != nil {
@@ -70,10 +68,10 @@ The compiler must be on this machine; build says which one is missing and how to
 		},
 	}
 	c.Flags().StringVar(&lang, "lang", "", "`LANGUAGE`: "+strings.Join(build.Languages(), ", "))
-	c.Flags().StringVar(&kind, "kind", "", "`KIND`: "+strings.Join(templateKinds(), ", "))
+	c.Flags().StringVar(&kind, "kind", "", "`KIND`: "+strings.Join(kindNames(), ", "))
 	c.Flags().BoolVar(&asJSON, "json", false, "for scripts")
 	_ = c.RegisterFlagCompletionFunc("lang", cobra.FixedCompletions(build.Languages(), cobra.ShellCompDirectiveNoFileComp))
-	_ = c.RegisterFlagCompletionFunc("kind", cobra.FixedCompletions(templateKinds(), cobra.ShellCompDirectiveNoFileComp))
+	_ = c.RegisterFlagCompletionFunc("kind", cobra.FixedCompletions(kindNames(), cobra.ShellCompDirectiveNoFileComp))
 	return c
 }
 
@@ -103,7 +101,7 @@ a feed would, so that what no feed would load does not count as built.`,
 			if err != nil {
 				return err
 			}
-			p, done, err := compiled(module, plugins.Options{})
+			p, done, err := compiled(module, plugins.Options{}) // nothing runs, so nothing is granted
 			if err != nil {
 				return fmt.Errorf("%s is built, but no feed would load it: %w", path, err)
 			}
@@ -129,6 +127,19 @@ func compiled(module []byte, o plugins.Options) (p *plugins.Plugin, done func(),
 		return nil, nil, errors.Join(err, host.Close())
 	}
 	return p, func() { _ = errors.Join(p.Close(), host.Close()) }, nil // the process ends soon
+}
+
+// trusted is the policy of the configuration that the environment names: a plugin that is tried gets what it is to get.
+func trusted() (*sign.Policy, error) {
+	c, err := pluginConfig()
+	if err != nil {
+		return nil, err
+	}
+	policy, err := c.Policy()
+	if err != nil {
+		return nil, usageError{err}
+	}
+	return &policy, nil
 }
 
 // source says whether arg is a folder that a plugin can be built in.
@@ -228,7 +239,8 @@ func pluginTestCommand() *cobra.Command {
   --fuzz 5s   further ones, so long; one that fails is cut down to few rows and written down for plugin debug
 
 Whatever it is given, a plugin may not trap, run out of fuel or answer what cannot be. One that calls itself deterministic must give the
-same rows in calls of 1, 7, 256 and max_rows. --update writes what comes out of each case into its file, to be looked at and kept.
+same rows in calls of 1, 7, 256 and max_rows. And each kind must keep what it promises: a codec's blocks decode elsewhere, an index
+finds what a look at each row finds, types, keys and states agree with themselves (docs/plugin-tools.md). --update writes what comes out of each case into its file, to be looked at and kept.
 
 Of a folder with source what is in it now is built for the test; nothing is written there.`,
 		Example: "  tickwire plugin test ./band --fuzz 5s\n  tickwire plugin test band.wasm --cases ./cases --json",
@@ -240,7 +252,11 @@ Of a folder with source what is in it now is built for the test; nothing is writ
 			if err != nil {
 				return err
 			}
-			p, done, err := compiled(module, plugins.Options{})
+			trust, err := trusted()
+			if err != nil {
+				return err
+			}
+			p, done, err := compiled(module, plugins.Options{Trust: trust})
 			if err != nil {
 				return err
 			}

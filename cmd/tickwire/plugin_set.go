@@ -2,14 +2,17 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"text/tabwriter"
 
 	"github.com/spf13/cobra"
 
 	"github.com/tickwire/tickwire/feed/lifecycle"
+	"github.com/tickwire/tickwire/plugins"
 	"github.com/tickwire/tickwire/plugins/manifest"
 	"github.com/tickwire/tickwire/plugins/sign"
 	"github.com/tickwire/tickwire/plugins/store"
@@ -119,7 +122,7 @@ func pluginInspectCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use: "inspect FILE|NAME[@RANGE]", Short: "what a plugin says of itself, and what is known of it", Args: exactly(1),
 		Long: `inspect shows a module's manifest (what it reads and writes, parameters, limits, what it needs), its digest, who signed it, and
-whether the policy allows it. What has a slash or ends with .wasm is a file, or a folder with one module in it; anything else
+whether the policy allows it and which files and variables it grants it. What has a slash or ends with .wasm is a file, or a folder with one module in it; anything else
 is an installed plugin, the enabled version if no range says otherwise.`,
 		Example: "  tickwire plugin inspect ./band.wasm\n  tickwire plugin inspect band@1.2.0 --json",
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -215,6 +218,22 @@ func printManifest(out io.Writer, r *pluginRow) error {
 	line("on a trap", string(m.OnTrap))
 	if m.WASI {
 		line("imports", "WASI, as stubs")
+		for _, text := range r.Policy.Granted {
+			line("granted", text)
+		}
+		if len(r.Policy.Granted) == 0 {
+			line("granted", "no files, no environment")
+		}
+	}
+	for _, d := range m.Wants.Dirs {
+		how := ""
+		if d.Write {
+			how = ", to write to"
+		}
+		line("wants", "folder "+d.At+how)
+	}
+	for _, name := range m.Wants.Env {
+		line("wants", "environment variable "+name)
 	}
 	return t.Flush()
 }
@@ -319,7 +338,7 @@ func pluginRemoveCommand() *cobra.Command {
 	var set pluginSet
 	c := &cobra.Command{
 		Use: "remove NAME[@VERSION]", Short: "take a version out of the set, or all of a plugin", Args: exactly(1),
-		Long: `remove deletes modules from the set: one version, or all of a plugin. What is enabled is not removed: disable it first. Other
+		Long: `remove deletes modules from the set: one version, or all of a plugin, with their compiled code. What is enabled is not removed: disable it first. Other
 versions than those that were removed can still be gone back to.`,
 		Example: "  tickwire plugin remove band@1.1.0",
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -331,8 +350,15 @@ versions than those that were removed can still be gone back to.`,
 			if err != nil {
 				return err
 			}
+			before, err := s.List()
+			if err != nil {
+				return err
+			}
 			if err := s.Remove(name, version); err != nil {
 				return err
+			}
+			if err := set.uncache(before, name, version); err != nil {
+				fmt.Fprintf(cmd.ErrOrStderr(), "tickwire: its compiled code stays in the cache: %v\n", err) // until it was unused for a month
 			}
 			_, err = fmt.Fprintln(cmd.OutOrStdout(), args[0], "is removed")
 			return err
@@ -340,6 +366,23 @@ versions than those that were removed can still be gone back to.`,
 	}
 	set.flags(c)
 	return c
+}
+
+// uncache takes compiled code of versions that were removed out of the cache, those whose bytes no other entry has.
+func (p *pluginSet) uncache(before []store.Entry, name, version string) error {
+	cfg, err := loadConfig(p.config)
+	if err != nil {
+		return err
+	}
+	var errs []error
+	for _, e := range before {
+		gone := func(e store.Entry) bool { return e.Name == name && (version == "" || e.Version == version) }
+		stays := func(o store.Entry) bool { return o.SHA256 == e.SHA256 && !gone(o) }
+		if gone(e) && e.SHA256 != "" && !slices.ContainsFunc(before, stays) {
+			errs = append(errs, plugins.Uncache(cfg.Plugins.CacheDir, e.SHA256))
+		}
+	}
+	return errors.Join(errs...)
 }
 
 func pluginEnableCommand() *cobra.Command {

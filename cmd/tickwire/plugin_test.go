@@ -97,6 +97,19 @@ func TestPluginInspect(t *testing.T) {
 	if err := json.Unmarshal([]byte(plugin(t, exitOK, "", "inspect", path, "--json")), &v); err != nil || v.Name != "band" || v.Policy.Signature != "unsigned" || v.Manifest.Limits.MemoryPages != 2 || len(v.SHA256) != 64 {
 		t.Errorf("%+v, %v", v, err)
 	}
+	granted := filepath.Join(t.TempDir(), "grants.toml")
+	if err := os.WriteFile(granted, []byte("[[plugins.grant]]\nplugin = \"map\"\nenv = [\"DESK=secret\"]\n[[plugins.grant.dir]]\npath = \"/srv/maps\"\nat = \"/maps\"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	maps := pluginFile(t, t.TempDir(), "map", "1.0.0", `, "wasi": true, "wants": {"dirs": [{"at": "/maps"}], "env": ["DESK"]}`)
+	out = plugin(t, exitOK, "", "inspect", maps, "--config", granted)
+	for _, want := range []string{"folder /maps (here /srv/maps), to read", "environment variable DESK", "wants", "allowed: "} {
+		if !strings.Contains(out, want) || strings.Contains(out, "secret") {
+			t.Errorf("%q is not in, or a value is\n%s", want, out)
+		}
+	}
+	plugin(t, exitOK, "REFUSED: it wants folder /maps to read, which no grant of the policy gives it", "inspect", maps)
+	plugin(t, exitFailed, "it wants folder /maps", "install", maps, "--dir", t.TempDir())
 	plugin(t, exitOK, "band 1.0.0", "inspect", filepath.Dir(path))
 	pluginFile(t, filepath.Dir(path), "band", "1.1.0", "")
 	plugin(t, exitUsage, "has 2 modules", "inspect", filepath.Dir(path))

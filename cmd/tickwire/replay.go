@@ -91,33 +91,19 @@ func (o *replayOptions) intoRings(ctx context.Context, path string, errs io.Writ
 	if err != nil {
 		return err
 	}
-	list, guest, err := o.plugins(errs)
+	of, err := o.records(path, errs)
 	if err != nil {
 		return err
-	}
-	protocol, publisher, dataset := o.input.protocol, o.publisher, o.dataset
-	if !guest {
-		proto, itsPublisher, itsDataset, err := process.RecordsOf(path, o.input.options())
-		if err != nil {
-			return err
-		}
-		protocol = proto.Name
-		if publisher == 0 {
-			publisher = itsPublisher
-		}
-		if dataset == "" {
-			dataset = itsDataset
-		}
 	}
 	cfg := &config.Config{
 		Instance: config.Instance{Name: instance, RingDir: o.at.ringDir},
 		Feed: []config.Feed{{
 			Name: o.name, Source: "file", Path: abs, Pace: o.pace, Date: o.input.date,
-			Protocol: protocol, Version: o.input.version, Product: o.input.product, Prices: o.input.prices, Definitions: o.input.definitions, Schema: o.input.schema,
-			Publisher: publisher, Dataset: dataset, Plugin: list,
+			Protocol: of.protocol, Version: o.input.version, Product: o.input.product, Prices: o.input.prices, Definitions: o.input.definitions, Schema: o.input.schema,
+			Publisher: of.publisher, Dataset: of.dataset, Plugin: of.plugins,
 		}},
 	}
-	if len(list) > 0 {
+	if len(of.plugins) > 0 {
 		c, err := pluginConfig()
 		if err != nil {
 			return err
@@ -136,16 +122,46 @@ func (o *replayOptions) intoRings(ctx context.Context, path string, errs io.Writ
 	return errors.Join(p.Run(ctx), p.Close())
 }
 
-// plugins are those of the feed, as a configuration has them. guest says that one of them is the parser that --protocol names.
-func (o *replayOptions) plugins(errs io.Writer) (list []config.Plugin, guest bool, err error) {
+// played is what a capture is played as.
+type played struct {
+	protocol, dataset string
+	publisher         uint16
+	plugins           []config.Plugin // of the feed, as a configuration has them
+}
+
+// records tells what a capture's records are, where the flags do not say it, and which plugins the feed has.
+func (o *replayOptions) records(path string, errs io.Writer) (of played, err error) {
 	if err := o.guests.openHere(errs); err != nil {
-		return nil, false, err
+		return of, err
 	}
+	defer func() { err = errors.Join(err, o.guests.close()) }() // the feed compiles them for itself
+	of = played{protocol: o.input.protocol, dataset: o.dataset, publisher: o.publisher}
+	guest := false // one of them is the parser that --protocol names
 	for _, p := range o.guests.loaded {
-		list = append(list, p.spec)
+		of.plugins = append(of.plugins, p.spec)
 		guest = guest || p.Unit(manifest.Parser, o.input.protocol) >= 0
 	}
-	return list, guest, o.guests.close() // the feed compiles them for itself
+	if guest {
+		return of, nil
+	}
+	input := o.input.options()
+	if err := o.guests.reads(&input); err != nil {
+		return of, err
+	}
+	proto, publisher, dataset, err := process.RecordsOf(path, input)
+	if err != nil {
+		return of, err
+	}
+	if of.protocol = proto.Name; of.publisher == 0 {
+		of.publisher = publisher
+	}
+	if of.dataset == "" {
+		of.dataset = dataset
+	}
+	if owner := o.guests.owner(proto); owner != nil && !owner.given {
+		of.plugins = append(of.plugins, owner.spec)
+	}
+	return of, nil
 }
 
 // asMulticast sends packets.

@@ -11,6 +11,8 @@ import (
 	"syscall"
 
 	"github.com/spf13/cobra"
+
+	"github.com/tickwire/tickwire/internal/manpage"
 )
 
 // Exit codes, the same for every command.
@@ -101,6 +103,7 @@ Exit codes: 0 done, 1 the job failed or the input was bad, 2 wrong usage or conf
 			root.AddCommand(c)
 		}
 	}
+	root.AddCommand(manpage.Command())
 	root.SetHelpCommandGroupID("tools")
 	root.SetCompletionCommandGroupID("tools")
 	return root

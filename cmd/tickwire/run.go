@@ -23,7 +23,7 @@ func runCommand() *cobra.Command {
 		Use: "run", Short: "every feed of the configuration and the SQL port, supervised", Args: exactly(0),
 		Long: `run starts one process for each [[feed]], one that joins them where [consolidate] says so, and one that serves SQL, and keeps them running: a process that fails is started
 again at once, then after a pause that doubles up to 30 s. They end with this process, however it ends. Under systemd the
-processes are units of their own instead (deploy/systemd in the source tree).`,
+processes may be units of their own instead, with rights of their own (docs/install.md).`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			cfg, err := loadConfig(path)
 			if err != nil {
@@ -49,7 +49,18 @@ processes are units of their own instead (deploy/systemd in the source tree).`,
 			} else {
 				s.log.Warn("this binary was built without cgo: no SQL port")
 			}
-			return s.run(cmd.Context(), jobs)
+			manager := serviceManager(s.log)
+			ctx, ended := context.WithCancel(cmd.Context())
+			var telling sync.WaitGroup
+			s.started.Add(len(jobs))
+			telling.Go(func() {
+				s.started.Wait()
+				tellManager(ctx, manager, fmt.Sprintf("%d processes", len(jobs)), nil, s.log)
+			})
+			err = s.run(ctx, jobs)
+			ended()
+			telling.Wait()
+			return err
 		},
 	}
 	configFlag(c, &path)
@@ -70,8 +81,9 @@ func withoutPreemption(set string) string {
 
 // supervisor keeps jobs running.
 type supervisor struct {
-	errs io.Writer
-	log  *slog.Logger
+	errs    io.Writer
+	log     *slog.Logger
+	started sync.WaitGroup // of jobs that have not been tried to start yet
 }
 
 const (
@@ -99,9 +111,11 @@ func (s *supervisor) run(ctx context.Context, jobs []job) error {
 // keep runs a job until ctx ends, or until it ends well by itself: a file that was read to its end.
 func (s *supervisor) keep(ctx context.Context, j job) error {
 	pause := time.Duration(0)
+	tried := sync.OnceFunc(s.started.Done)
+	defer tried()
 	for {
 		began := time.Now()
-		err := s.once(ctx, j)
+		err := s.once(ctx, j, tried)
 		var exit *exec.ExitError
 		switch {
 		case ctx.Err() != nil:
@@ -125,8 +139,10 @@ func (s *supervisor) keep(ctx context.Context, j job) error {
 	}
 }
 
-// once runs a job to its end. When ctx ends it is told to stop, and killed when it does not.
-func (s *supervisor) once(ctx context.Context, j job) error {
+// once runs a job to its end, and calls tried when it has been started or cannot be. When ctx ends it is told to stop, and killed when
+// it does not.
+func (s *supervisor) once(ctx context.Context, j job, tried func()) error {
+	defer tried()
 	self, err := os.Executable()
 	if err != nil {
 		return err
@@ -134,8 +150,15 @@ func (s *supervisor) once(ctx context.Context, j job) error {
 	c := exec.CommandContext(ctx, self, j.args...)
 	c.Stdout, c.Stderr = s.errs, s.errs
 	c.Env = append(os.Environ(), j.env...)
+	if os.Getenv("GOTRACEBACK") == "" {
+		c.Env = append(c.Env, "GOTRACEBACK=crash") // a crash ends by SIGABRT then: by default it exits with 2, as a wrong configuration does
+	}
 	c.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGTERM, Setpgid: true} // Setpgid: Control-C comes to us alone
 	c.Cancel = func() error { return c.Process.Signal(syscall.SIGTERM) }
 	c.WaitDelay = graceOfStop
-	return c.Run()
+	if err := c.Start(); err != nil {
+		return err
+	}
+	tried()
+	return c.Wait()
 }

@@ -14,6 +14,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -22,8 +23,10 @@ import (
 	"github.com/tickwire/tickwire/internal/buildinfo"
 	"github.com/tickwire/tickwire/internal/config"
 	"github.com/tickwire/tickwire/internal/metrics"
+	"github.com/tickwire/tickwire/internal/sdnotify"
 	"github.com/tickwire/tickwire/plugins/manifest"
 	"github.com/tickwire/tickwire/ringbuf"
+	"github.com/tickwire/tickwire/sqlgw/duck"
 	"github.com/tickwire/tickwire/sqlgw/pgwire"
 	"github.com/tickwire/tickwire/store"
 )
@@ -48,23 +51,26 @@ With serve.metrics it also answers Prometheus, about every process and ring of t
 				return err
 			}
 			log := slog.New(slog.NewTextHandler(cmd.ErrOrStderr(), nil)).With("process", "serve")
-			return serve(cmd.Context(), cfg, log)
+			return serve(cmd.Context(), cfg, serviceManager(log), log)
 		},
 	}
 	configFlag(c, &path)
 	return c
 }
 
-func serve(ctx context.Context, cfg *config.Config, log *slog.Logger) (err error) {
+func serve(ctx context.Context, cfg *config.Config, manager *sdnotify.Manager, log *slog.Logger) (err error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	g := guests{specs: cfg.Serve.Plugin}
+	g := guests{specs: cfg.Serve.Plugin, noAggregates: cfg.Serve.PluginAggregates == config.AggregatesOff}
 	if err := g.open(&cfg.Plugins, log); err != nil {
 		return usageError{err}
 	}
 	defer func() { err = errors.Join(err, g.close()) }()
+	var engine *engines
 	s, err := store.Open(store.Options{
 		Memory: int64(cfg.Serve.Memory), RingDir: cfg.Instance.RingDir, Instance: cfg.Instance.Name, Custom: customOfFeeds(cfg, log),
+		Learn: func() { engine.learn() }, // rows are taken in from where the engine is there
+		Log:   func(text string, c ringbuf.PluginColumn) { log.Warn(text, "column", c.Name, "plugin", c.Plugin) },
 	})
 	if err != nil {
 		return usageError{err}
@@ -73,17 +79,18 @@ func serve(ctx context.Context, cfg *config.Config, log *slog.Logger) (err error
 	if err != nil {
 		return errors.Join(err, s.Close())
 	}
-	engine, err := engineOver(s, cfg.Serve.Threads, names, &g)
+	engine, err = newEngines(func() (*duck.Engine, error) { return engineOver(s, cfg.Serve.Threads, names, &g) }, log)
 	if err != nil {
 		return errors.Join(err, s.Close())
 	}
 	server := &pgwire.Server{Engine: engine, Options: options}
 	scrapes, err := metricsPort(cfg, options.TLS, log)
 	if err != nil {
-		return errors.Join(err, engine.Close(), s.Close())
+		return errors.Join(err, engine.close(), s.Close())
 	}
 	var wg sync.WaitGroup
 	errs := make([]error, 3)
+	wg.Go(func() { engine.run(ctx) })
 	wg.Go(func() {
 		errs[0] = s.Follow(ctx, store.FollowOptions{
 			RingDir: cfg.Instance.RingDir, Instance: cfg.Instance.Name,
@@ -99,7 +106,7 @@ func serve(ctx context.Context, cfg *config.Config, log *slog.Logger) (err error
 		if scrapes != nil {
 			err = errors.Join(err, scrapes.Close())
 		}
-		return errors.Join(err, engine.Close(), s.Close())
+		return errors.Join(err, engine.close(), s.Close())
 	}
 	fix, err := fixPort(cfg, log)
 	if err != nil {
@@ -108,21 +115,23 @@ func serve(ctx context.Context, cfg *config.Config, log *slog.Logger) (err error
 		if scrapes != nil {
 			err = errors.Join(err, scrapes.Close())
 		}
-		return errors.Join(err, l.Close(), engine.Close(), s.Close())
+		return errors.Join(err, l.Close(), engine.close(), s.Close())
 	}
 	log.Info("listening", "sql", l.Addr().String(), "rings", cfg.Instance.RingDir+"/"+cfg.Instance.Name)
-	wg.Go(func() { errs[1] = export(ctx, cfg, s, server, fixValues(fix)) })
+	var turns atomic.Uint64
+	wg.Go(func() { errs[1] = export(ctx, cfg, s, server, fixValues(fix), &turns) })
 	if scrapes != nil {
 		log.Info("listening", "metrics", scrapes.Addr())
 		wg.Go(func() { errs[2] = scrapes.Serve(ctx) })
 	}
+	wg.Go(func() { tellManager(ctx, manager, "SQL on "+l.Addr().String(), moves(&turns), log) })
 	served := server.Serve(ctx, l)
 	cancel()
 	if fix != nil {
 		served = errors.Join(served, fix.Close())
 	}
 	wg.Wait()
-	return errors.Join(append(errs, served, engine.Close(), s.Close())...)
+	return errors.Join(append(errs, served, engine.close(), s.Close())...)
 }
 
 // customOfFeeds are the columns that the feeds' plugins add to ticks: those of their configuration, and those that running feeds say they have. A plugin that cannot
@@ -210,8 +219,21 @@ func portOptions(c *config.Serve, log *slog.Logger) (o pgwire.Options, names []s
 
 const exportEvery = 10 * time.Millisecond
 
-// export shows the process's counters to status and SQL.
-func export(ctx context.Context, cfg *config.Config, s *store.Store, server *pgwire.Server, more []fixValue) error {
+// moves is whether turns has become more since the last call.
+func moves(turns *atomic.Uint64) func() error {
+	before := uint64(0)
+	return func() error {
+		now := turns.Load()
+		if now == before {
+			return errors.New("serve: its counters stand still")
+		}
+		before = now
+		return nil
+	}
+}
+
+// export shows the process's counters to status and SQL, and counts the turns.
+func export(ctx context.Context, cfg *config.Config, s *store.Store, server *pgwire.Server, more []fixValue, turns *atomic.Uint64) error {
 	w, err := ringbuf.CreateStats(ringbuf.SidePath(cfg.Instance.RingDir, cfg.Instance.Name, "serve", "", ringbuf.ExtStats), 0, ringbuf.SideOptions{Group: cfg.Instance.Group})
 	if err != nil {
 		return err
@@ -244,6 +266,7 @@ func export(ctx context.Context, cfg *config.Config, s *store.Store, server *pgw
 			w.Set(handles[i], v.read())
 		}
 		w.Beat()
+		turns.Add(1)
 		select {
 		case <-ctx.Done():
 			return nil

@@ -41,6 +41,9 @@ func versionCommand() *cobra.Command {
 }
 
 func revision() string {
+	if buildinfo.Revision != "" {
+		return buildinfo.Revision
+	}
 	info, ok := debug.ReadBuildInfo()
 	if !ok {
 		return ""

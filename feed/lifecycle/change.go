@@ -34,28 +34,40 @@ type Answer struct {
 	Waiting bool `json:"waiting,omitempty"`
 }
 
-// find is the place of a plugin in the chain, -1: it is not there. It is called with changing held.
-func (s *Set) find(name string) int {
-	return slices.IndexFunc(s.use, func(e *entry) bool { return e.now.name() == name })
+// find is a plugin, and its place in the chain, -1: it is not there. nil: it is not loaded. It is called with changing held.
+func (s *Set) find(name string) (e *entry, at int) {
+	for _, e := range s.all() {
+		if e.now.name() == name {
+			return e, slices.Index(s.use, e)
+		}
+	}
+	return nil, -1
+}
+
+// each calls fn with what a plugin counts on each lane: as one that rows pass, and as the one that reads packets. It is called with mu held.
+func (s *Set) each(e *entry, fn func(l *Lane, packets bool, st plugins.StageStats)) {
+	at := slices.Index(s.use, e)
+	for _, l := range s.lanes {
+		if at >= 0 && l.chain != nil {
+			fn(l, false, l.chain.Stats()[at])
+		}
+		if e == s.speaks && l.reader != nil {
+			fn(l, true, l.reader.Stats()[0])
+		}
+	}
 }
 
 // isOut says that a plugin was taken out after failures: the same bytes again are another try.
-func (s *Set) isOut(e *entry) bool {
+func (s *Set) isOut(e *entry) (out bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for i := range s.use {
-		for _, l := range s.lanes {
-			if s.use[i] == e && l.chain != nil && l.chain.Stats()[i].Out {
-				return true
-			}
-		}
-	}
-	return false
+	s.each(e, func(_ *Lane, _ bool, st plugins.StageStats) { out = out || st.Out })
+	return out
 }
 
 func (s *Set) missing(name string) error {
 	var names []string
-	for _, e := range s.use {
+	for _, e := range s.all() {
 		names = append(names, e.now.name())
 	}
 	if len(names) == 0 {
@@ -83,11 +95,11 @@ func (s *Set) Load(ctx context.Context, r Request) (Answer, error) {
 		return Answer{}, err
 	}
 	e := &entry{spec: spec, now: v}
-	if s.find(v.name()) >= 0 {
+	if there, _ := s.find(v.name()); there != nil {
 		return Answer{}, errors.Join(fmt.Errorf("plugin %s is loaded; `tickwire plugin reload` takes another version", v.name()), v.plugin.Close())
 	}
 	if err = onLane(v.plugin.Manifest()); err == nil {
-		return s.apply(ctx, append(slices.Clone(s.use), e), e, Answer{Plugin: v.name(), Is: v.plugin.Manifest().Version}, v)
+		return s.apply(ctx, append(slices.Clone(s.use), e), s.speaks, e, Answer{Plugin: v.name(), Is: v.plugin.Manifest().Version}, v)
 	}
 	return Answer{}, errors.Join(err, v.plugin.Close())
 }
@@ -96,11 +108,10 @@ func (s *Set) Load(ctx context.Context, r Request) (Answer, error) {
 func (s *Set) Reload(ctx context.Context, r Request) (Answer, error) {
 	s.changing.Lock()
 	defer s.changing.Unlock()
-	at := s.find(r.Name)
-	if at < 0 {
+	old, at := s.find(r.Name)
+	if old == nil {
 		return Answer{}, s.missing(r.Name)
 	}
-	old := s.use[at]
 	spec := old.spec
 	if r.Path != "" {
 		spec.Path, spec.Name, spec.Version = r.Path, "", ""
@@ -117,7 +128,7 @@ func (s *Set) Reload(ctx context.Context, r Request) (Answer, error) {
 	if err := spec.Check(); err != nil {
 		return Answer{}, err
 	}
-	module, params, err := s.read(&spec)
+	module, params, err := s.module(&spec)
 	if err != nil {
 		return Answer{}, err
 	}
@@ -134,7 +145,7 @@ func (s *Set) Reload(ctx context.Context, r Request) (Answer, error) {
 	if v.name() != r.Name {
 		return Answer{}, errors.Join(fmt.Errorf("plugin %s: %s is plugin %s: load that, and unload this one", r.Name, spec.Source(), v.name()), v.plugin.Close())
 	}
-	if err := onLane(v.plugin.Manifest()); err != nil {
+	if err := s.stillFits(v, old, at); err != nil {
 		return Answer{}, errors.Join(err, v.plugin.Close())
 	}
 	e := &entry{spec: spec, now: v, before: append(slices.Clone(old.before), old.now), trial: true}
@@ -142,12 +153,35 @@ func (s *Set) Reload(ctx context.Context, r Request) (Answer, error) {
 	if len(e.before) > mostBefore {
 		forgotten, e.before = e.before[0], e.before[1:]
 	}
-	use := slices.Clone(s.use)
-	use[at] = e
-	if a, err = s.apply(ctx, use, e, a, v); err == nil && forgotten != nil {
+	use, speaks := s.instead(old, e)
+	if a, err = s.apply(ctx, use, speaks, e, a, v); err == nil && forgotten != nil {
 		err = s.drop(forgotten)
 	}
 	return a, err
+}
+
+// stillFits says whether a version can do all that the one before it does.
+func (s *Set) stillFits(v *version, old *entry, at int) error {
+	m := v.plugin.Manifest()
+	if old == s.speaks && s.unit(v) < 0 {
+		return fmt.Errorf("plugin %s %s: it has no parser %s, which is the feed's protocol", m.Name, m.Version, s.o.Protocol)
+	}
+	if at >= 0 {
+		return onLane(m)
+	}
+	return nil
+}
+
+// instead is what there is with an entry in the place of another.
+func (s *Set) instead(old, e *entry) (use []*entry, speaks *entry) {
+	use, speaks = slices.Clone(s.use), s.speaks
+	if at := slices.Index(use, old); at >= 0 {
+		use[at] = e
+	}
+	if speaks == old {
+		speaks = e
+	}
+	return use, speaks
 }
 
 // Rollback goes back to the version before.
@@ -158,21 +192,19 @@ func (s *Set) Rollback(ctx context.Context, name string) (Answer, error) {
 }
 
 func (s *Set) rollback(ctx context.Context, name string) (Answer, error) {
-	at := s.find(name)
-	if at < 0 {
+	old, _ := s.find(name)
+	if old == nil {
 		return Answer{}, s.missing(name)
 	}
-	old := s.use[at]
 	if len(old.before) == 0 {
 		return Answer{}, fmt.Errorf("plugin %s %s: there was no version before it in this process", name, old.now.plugin.Manifest().Version)
 	}
 	back := old.before[len(old.before)-1]
 	e := &entry{spec: back.spec, now: back, before: old.before[:len(old.before)-1]}
 	back.out = false
-	use := slices.Clone(s.use)
-	use[at] = e
+	use, speaks := s.instead(old, e)
 	a := Answer{Plugin: name, Was: old.now.plugin.Manifest().Version, Is: back.plugin.Manifest().Version}
-	a, err := s.apply(ctx, use, nil, a, nil)
+	a, err := s.apply(ctx, use, speaks, nil, a, nil)
 	if err == nil {
 		err = s.drop(old.now)
 	}
@@ -183,13 +215,15 @@ func (s *Set) rollback(ctx context.Context, name string) (Answer, error) {
 func (s *Set) Unload(ctx context.Context, name string) (Answer, error) {
 	s.changing.Lock()
 	defer s.changing.Unlock()
-	at := s.find(name)
-	if at < 0 {
+	old, at := s.find(name)
+	switch {
+	case old == nil:
 		return Answer{}, s.missing(name)
+	case at < 0:
+		return Answer{}, fmt.Errorf("plugin %s is the feed's protocol, and no rows pass it: there is nothing to unload", name)
 	}
-	old := s.use[at]
 	a := Answer{Plugin: name, Was: old.now.plugin.Manifest().Version}
-	a, err := s.apply(ctx, slices.Delete(slices.Clone(s.use), at, at+1), nil, a, nil)
+	a, err := s.apply(ctx, slices.Delete(slices.Clone(s.use), at, at+1), s.speaks, nil, a, nil)
 	if err == nil {
 		for _, v := range append(old.before, old.now) {
 			err = errors.Join(err, s.drop(v))
@@ -198,16 +232,18 @@ func (s *Set) Unload(ctx context.Context, name string) (Answer, error) {
 	return a, err
 }
 
-// drop closes a version that is out of the chain for good. The feed's protocol goes on with the plugin that it began with.
+// drop closes a version that is used no more. A plugin that is the feed's protocol goes on as that when it is out of the chain.
 func (s *Set) drop(v *version) error {
-	if s.parser != nil && v.plugin == s.parser.Plugin {
-		return nil
+	for _, e := range s.all() {
+		if e.now == v || slices.Contains(e.before, v) {
+			return nil
+		}
 	}
 	return v.plugin.Close()
 }
 
 // apply tries what is new and has the lanes take it. When it fails, made is closed and all is as it was. It is called with changing held.
-func (s *Set) apply(ctx context.Context, use []*entry, e *entry, a Answer, made *version) (Answer, error) {
+func (s *Set) apply(ctx context.Context, use []*entry, speaks, e *entry, a Answer, made *version) (Answer, error) {
 	fail := func(err error) (Answer, error) {
 		if made != nil {
 			err = errors.Join(err, made.plugin.Close())
@@ -217,17 +253,22 @@ func (s *Set) apply(ctx context.Context, use []*entry, e *entry, a Answer, made 
 	if s.stopped {
 		return fail(errStopped)
 	}
-	if err := s.fit(use); err != nil {
+	if err := s.fit(use, speaks); err != nil {
 		return fail(err)
 	}
-	if e != nil {
+	if e != nil && e == speaks {
+		if err := s.tryReading(e); err != nil {
+			return fail(err)
+		}
+	}
+	if e != nil && slices.Contains(use, e) {
 		t, err := s.try(ctx, use, e)
 		if err != nil {
 			return fail(err)
 		}
 		a.Trial = &t
 	}
-	if err := s.swap(use); err != nil {
+	if err := s.swap(use, speaks); err != nil {
 		return fail(err)
 	}
 	a.Waiting = !s.taken(ctx)
@@ -241,7 +282,7 @@ type Status struct {
 	Custom  []ringbuf.PluginColumn `json:"custom,omitempty"`
 }
 
-// PluginStatus is one plugin of the chain.
+// PluginStatus is one plugin: of the chain, in order, or behind them the feed's protocol.
 type PluginStatus struct {
 	Name     string         `json:"name"`
 	Version  string         `json:"version"`
@@ -252,11 +293,13 @@ type PluginStatus struct {
 	TakenOut bool           `json:"taken_out,omitempty"`
 	Note     string         `json:"note,omitempty"`
 	Params   map[string]any `json:"params,omitempty"`
+	Granted  []string       `json:"granted,omitempty"` // what the policy gives it beside its rows, in words
 	Lanes    []LaneStatus   `json:"lanes"`
 }
 
 // LaneStatus is what a plugin did on a lane since its chain came into use.
 type LaneStatus struct {
-	Lane string `json:"lane"`
+	Lane    string `json:"lane"`
+	Packets bool   `json:"packets,omitempty"` // as the feed's protocol: batches are packets, and what passed by is messages that were refused
 	plugins.StageStats
 }

@@ -14,6 +14,7 @@ import (
 //
 //	<lane>.plugin.<name>.rows, batches, dropped, flagged, refused, bypassed, errors, traps, cut, fuel, latency_ns
 //	<lane>.plugin.<name>.max_latency_ns, live_taken_out                   gauges
+//	<lane>.parser.<name>.…                                                the same of the plugin that is the feed's protocol: batches are packets
 //	plugin.<name>.<key>                                                   gauges: what the plugin counts itself (import metric)
 type figures struct {
 	handles map[string]int
@@ -109,7 +110,14 @@ func (s *Set) show() {
 			}
 		}
 	}
-	for _, e := range s.use {
+	if e := s.speaks; e != nil {
+		s.each(e, func(l *Lane, packets bool, st plugins.StageStats) {
+			if packets {
+				s.showStage(l.Name+".parser."+e.now.name(), st)
+			}
+		})
+	}
+	for _, e := range s.all() {
 		own := e.now.plugin.Metrics()
 		names := make([]string, 0, len(own))
 		for name := range own {

@@ -27,6 +27,7 @@ const (
 
 // help has another process compile a module into the cache: its memory, its time and its faults are not this one's.
 func (s *Set) help(ctx context.Context, module []byte) error {
+	asked := ctx
 	ctx, end := context.WithTimeout(ctx, helpWithin)
 	defer end()
 	args := append(s.o.Helper[1:len(s.o.Helper):len(s.o.Helper)], s.o.Config.CacheDir)
@@ -40,6 +41,9 @@ func (s *Set) help(ctx context.Context, module []byte) error {
 	err := c.Run()
 	if err == nil {
 		return nil
+	}
+	if asked.Err() != nil {
+		return fmt.Errorf("plugins: compiling it was given up, since whoever asked for it did not wait: %w", context.Cause(asked))
 	}
 	if ctx.Err() != nil {
 		return fmt.Errorf("plugins: compiling it took longer than %v; given up", helpWithin)

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"log/slog"
 	"os"
@@ -25,6 +26,8 @@ import (
 	"github.com/tickwire/tickwire/internal/config"
 	"github.com/tickwire/tickwire/internal/testguest"
 	"github.com/tickwire/tickwire/plugins"
+	"github.com/tickwire/tickwire/plugins/manifest"
+	"github.com/tickwire/tickwire/plugins/sign"
 	"github.com/tickwire/tickwire/plugins/store"
 	"github.com/tickwire/tickwire/plugins/trial"
 	"github.com/tickwire/tickwire/plugins/wasm/wasmtest"
@@ -606,7 +609,7 @@ func TestTakenOut(t *testing.T) {
 		must(t, err)
 		return len(cases) == 2
 	})
-	fault, _, _, err := trial.Debug(testguest.Mark("mark", "1.0.0", 1, 5), func(*plugins.Plugin) (*trial.Case, error) { return cases[0], nil }, false, slog.New(slog.DiscardHandler))
+	fault, _, _, err := trial.Debug(testguest.Mark("mark", "1.0.0", 1, 5), nil, func(*plugins.Plugin) (*trial.Case, error) { return cases[0], nil }, false, slog.New(slog.DiscardHandler))
 	if err != nil || fault == nil || !fault.Trap || fault.Instruction != "unreachable" {
 		t.Errorf("%+v, %v", fault, err)
 	}
@@ -769,15 +772,10 @@ func TestHelperCompiles(t *testing.T) {
 	if st.Mode().Perm() != 0o700 {
 		t.Errorf("the cache has mode %v", st.Mode())
 	}
-	files := 0
-	must(t, filepath.WalkDir(cache, func(_ string, d os.DirEntry, err error) error {
-		if err == nil && !d.IsDir() {
-			files++
-		}
-		return err
-	}))
-	if files == 0 {
-		t.Error("the cache is empty")
+	files, err := filepath.Glob(filepath.Join(cache, "wazero-*", "*"))
+	must(t, err)
+	if len(files) != 1 {
+		t.Errorf("the cache has %q", files)
 	}
 	bad := bytes.Replace(testguest.Mark("mark", "1.1.0", 1, 0), []byte("tw_transform"), []byte("tw_transfxrm"), 1)
 	w.write(t, "m.wasm", bad)
@@ -787,6 +785,39 @@ func TestHelperCompiles(t *testing.T) {
 	w.set.o.Helper = []string{"/bin/sh", "-c", "exit 3"}
 	if _, err := w.set.Reload(t.Context(), Request{Name: "mark"}); err == nil || !strings.Contains(err.Error(), "the process that compiles ended with exit status 3") {
 		t.Errorf("%v", err)
+	}
+	w.set.o.Helper = []string{"/bin/sh", "-c", "exec sleep 60"}
+	impatient, end := context.WithCancelCause(t.Context())
+	time.AfterFunc(50*time.Millisecond, func() { end(errors.New("the client is gone")) })
+	if _, err := w.set.Reload(impatient, Request{Name: "mark"}); err == nil || !strings.Contains(err.Error(), "whoever asked for it did not wait: the client is gone") {
+		t.Errorf("%v", err)
+	}
+}
+
+// TestGranted: status says what the policy gives a plugin beside its rows; one that wants what it is not given does not load, and a reload to it leaves the old one.
+func TestGranted(t *testing.T) {
+	dir := t.TempDir()
+	asks := func(version, wants string) []byte {
+		g := wasmtest.NewGuest(1)
+		g.Layout(1024, 0, 0, wasmtest.Col{ID: 64, Type: 1, Access: 2}, wasmtest.Col{ID: 65, Type: 1, Access: 2})
+		g.Func("tw_validate", "ii:i", "", wasmtest.I32(0))
+		return g.Plugin(`{"name": "asks", "version": "` + version + `", "abi": 1, "wasi": true, "wants": ` + wants + `, "kinds": [{"kind": "validator"}]}`)
+	}
+	grants := func(o *Options) {
+		o.Config.Grant = []sign.Grant{{Plugin: "asks", Dir: []sign.Dir{{Path: dir, At: "/maps"}}, Env: []string{"DESK=secret"}}}
+	}
+	w := newWorld(t, grants, map[string][]byte{"m.wasm": asks("1.0.0", `{"dirs": [{"at": "/maps"}], "env": ["DESK"]}`)}, config.Plugin{Path: "m.wasm"})
+	wait := w.follow(t, func(*ringbuf.Mbp1Slot) {})
+	defer wait()
+	if got, want := fmt.Sprint(w.set.Status().Plugins[0].Granted), "[folder /maps (here "+dir+"), to read environment variable DESK]"; got != want {
+		t.Errorf("granted %s, want %s", got, want)
+	}
+	w.write(t, "m.wasm", asks("1.1.0", `{"dirs": [{"at": "/maps", "write": true}]}`))
+	if _, err := w.set.Reload(t.Context(), Request{Name: "asks"}); err == nil || !strings.Contains(err.Error(), "it wants folder /maps to write to, which no grant") {
+		t.Errorf("%v", err)
+	}
+	if v := w.set.Status().Plugins[0].Version; v != "1.0.0" {
+		t.Errorf("version %s runs", v)
 	}
 }
 
@@ -914,4 +945,15 @@ func TestLanesHaveTheirOwn(t *testing.T) {
 		t.Errorf("%+v", st)
 	}
 	must(t, s.Close())
+}
+
+// A command is refused where a feed is checked, and says where it may go.
+func TestCommandIsNoLanes(t *testing.T) {
+	m, err := manifest.Parse([]byte(`{"name": "c", "version": "1.0.0", "abi": 1, "wasi": true, "command": true, "kinds": [{"kind": "validator", "reads": ["price"]}]}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := onLane(m); err == nil || !strings.Contains(err.Error(), "is a command") {
+		t.Error(err)
+	}
 }

@@ -7,6 +7,7 @@ import (
 	"os"
 	"time"
 
+	"github.com/tickwire/tickwire/plugins"
 	"github.com/tickwire/tickwire/plugins/store"
 )
 
@@ -41,7 +42,7 @@ func (s *Set) look(ctx context.Context) {
 		if ctx.Err() != nil || !s.changing.TryLock() {
 			return // a change is being made: next time
 		}
-		if at := s.find(e.now.name()); at >= 0 && s.use[at] == e {
+		if there, _ := s.find(e.now.name()); there == e {
 			if _, err := s.rollback(ctx, e.now.name()); err != nil {
 				s.log.Error("going back failed: the version stays", "plugin", e.now.name(), "err", err)
 				s.mu.Lock()
@@ -58,20 +59,17 @@ func (s *Set) judge() (back []*entry) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.show()
-	for i, e := range s.use {
+	for _, e := range s.all() {
 		failures, out, why := uint64(0), false, ""
-		for _, l := range s.lanes {
-			if l.chain == nil {
-				continue
-			}
-			if st := l.chain.Stats()[i]; st.Failures > 0 || st.Out {
+		s.each(e, func(_ *Lane, _ bool, st plugins.StageStats) {
+			if st.Failures > 0 || st.Out {
 				failures += st.Failures
 				out, why = out || st.Out, st.LastError
 			}
-		}
+		})
 		m := e.now.plugin.Manifest()
 		if out && !e.now.out {
-			s.log.Error("plugin is taken out: rows pass it by, flagged, until it is reloaded", "plugin", m.Name, "version", m.Version, "failures", failures, "latest", why)
+			s.log.Error(takenOut(e == s.speaks), "plugin", m.Name, "version", m.Version, "failures", failures, "latest", why)
 		}
 		e.now.out = out // a change of the chain is another try for all of it
 		switch {
@@ -84,6 +82,14 @@ func (s *Set) judge() (back []*entry) {
 		}
 	}
 	return back
+}
+
+// takenOut says what that means for the rows, or for the packets if the plugin is the feed's protocol.
+func takenOut(speaks bool) string {
+	if speaks {
+		return "plugin is taken out after failures: packets are refused, and books are suspect, until it is reloaded"
+	}
+	return "plugin is taken out after failures: rows pass it by, flagged, until it is reloaded"
 }
 
 // fileState is what tells that a file is another one.
@@ -99,7 +105,7 @@ func (s *Set) watchFiles(ctx context.Context, seen map[string]fileState) {
 	s.mu.Lock()
 	var names, paths []string
 	var runs [][32]byte // SHA-256 of what runs
-	for _, e := range s.use {
+	for _, e := range s.all() {
 		if e.spec.Path != "" {
 			names, paths, runs = append(names, e.now.name()), append(paths, e.spec.Path), append(runs, e.now.plugin.Digest())
 		}
@@ -160,8 +166,8 @@ func (s *Set) watchInstalled(ctx context.Context, out chan<- store.Change) {
 // follow takes over a change of the installed set.
 func (s *Set) follow(ctx context.Context, c store.Change) {
 	s.mu.Lock()
-	at := s.find(c.Name)
-	ours := at >= 0 && s.use[at].spec.Path == ""
+	e, _ := s.find(c.Name)
+	ours := e != nil && e.spec.Path == ""
 	s.mu.Unlock()
 	switch {
 	case !ours:
@@ -186,24 +192,21 @@ func (s *Set) Status() Status {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	out := Status{Plugins: []PluginStatus{}, Custom: s.told.Custom}
-	for i, e := range s.use {
+	for _, e := range s.all() {
 		m, digest := e.now.plugin.Manifest(), e.now.plugin.Digest()
 		p := PluginStatus{
 			Name: m.Name, Version: m.Version, Source: e.spec.Source(), Digest: "sha256:" + hex.EncodeToString(digest[:]), Since: e.now.since, Params: e.spec.Params,
+			Granted: e.now.plugin.Granted().Lines(),
 		}
 		for _, v := range e.before {
 			p.Before = append(p.Before, v.plugin.Manifest().Version)
 		}
-		for _, l := range s.lanes {
-			if l.chain == nil {
-				continue
-			}
-			st := l.chain.Stats()[i]
+		s.each(e, func(l *Lane, packets bool, st plugins.StageStats) {
 			p.TakenOut = p.TakenOut || st.Out
-			p.Lanes = append(p.Lanes, LaneStatus{l.Name, st})
-		}
+			p.Lanes = append(p.Lanes, LaneStatus{l.Name, packets, st})
+		})
 		if p.TakenOut {
-			p.Note = "taken out after failures: rows pass it by, flagged; `tickwire plugin reload` or `rollback` puts a version in its place"
+			p.Note = takenOut(e == s.speaks) + "; `tickwire plugin reload` or `rollback` puts a version in its place"
 		}
 		out.Plugins = append(out.Plugins, p)
 	}

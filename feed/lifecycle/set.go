@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/tickwire/tickwire/feed/pipeline"
@@ -56,25 +57,25 @@ type Set struct {
 	log     *slog.Logger
 	told    ringbuf.Plugins // what the file has
 	figures figures
-	parser  *Parser // nil: the protocol is not a plugin's
 
 	changing sync.Mutex // one change at a time: it may compile for seconds
 	stopped  bool       // there are none any more; guarded by changing
 
-	mu    sync.Mutex // guards what follows, which changes with changing held too; never held for long
-	use   []*entry   // in the order in which rows pass them
-	lanes []*Lane
-	kept  bool // lanes have copies of their batches
+	mu     sync.Mutex // guards what follows, which changes with changing held too; never held for long
+	use    []*entry   // in the order in which rows pass them
+	speaks *entry     // the plugin that is the feed's protocol, which may be in use too; nil: the protocol is ours
+	lanes  []*Lane
+	kept   bool // lanes have copies of their batches
+	begun  bool // Start has put chains in the seats
 }
 
-// Parser is the plugin that is the feed's protocol.
+// Parser is the plugin that is the feed's protocol, and which of its units.
 type Parser struct {
-	Plugin *plugins.Plugin
-	Unit   int
-	Params []byte
+	plugins.Stage
+	Unit int
 }
 
-// entry is one plugin of the chain.
+// entry is one plugin: of the chain, the feed's protocol, or both.
 type entry struct {
 	spec   config.Plugin
 	now    *version
@@ -101,7 +102,11 @@ type Lane struct {
 	directory plugins.Directory
 	kept      *pipeline.Kept
 	chain     *plugins.Chain   // set last
-	before    []*plugins.Chain // those before it that were not closed yet
+	before    []*plugins.Chain // those before it, and before reader, that were not closed yet
+
+	packets *plugins.Seat  // where the lane finds who reads its packets, nil: no plugin does
+	reader  *plugins.Chain // made last for it
+	wanted  atomic.Pointer[plugins.Chain]
 }
 
 // Open reads and compiles what the configuration names. Lanes are added before Start.
@@ -119,8 +124,9 @@ func Open(o Options) (*Set, error) {
 			continue
 		}
 		m := v.plugin.Manifest()
-		if unit := v.plugin.Unit(manifest.Parser, o.Protocol); unit >= 0 && s.parser == nil {
-			s.parser = &Parser{v.plugin, unit, v.params}
+		e := &entry{spec: spec, now: v}
+		if s.speaks == nil && v.plugin.Unit(manifest.Parser, o.Protocol) >= 0 {
+			s.speaks = e
 			if onLane(m) != nil {
 				continue
 			}
@@ -128,13 +134,13 @@ func Open(o Options) (*Set, error) {
 		if err := onLane(m); err != nil {
 			faults = append(faults, fmt.Errorf("plugin[%d]: %w", i, err))
 		}
-		s.use = append(s.use, &entry{spec: spec, now: v})
+		s.use = append(s.use, e)
 	}
-	if s.parser == nil && len(faults) == 0 && o.Protocol != "" && !slices.Contains(config.Protocols(), o.Protocol) {
+	if s.speaks == nil && len(faults) == 0 && o.Protocol != "" && !slices.Contains(config.Protocols(), o.Protocol) {
 		faults = append(faults, fmt.Errorf("protocol %q is none of ours (%s), and none of the feed's plugins is a parser of this name", o.Protocol, strings.Join(config.Protocols(), ", ")))
 	}
 	if len(faults) == 0 {
-		faults = append(faults, s.fit(s.use))
+		faults = append(faults, s.fit(s.use, s.speaks))
 	}
 	if err := errors.Join(faults...); err != nil {
 		return nil, errors.Join(err, s.Close())
@@ -143,7 +149,25 @@ func Open(o Options) (*Set, error) {
 }
 
 // Parser is the plugin that is the feed's protocol, nil: none of them is.
-func (s *Set) Parser() *Parser { return s.parser }
+func (s *Set) Parser() *Parser {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.speaks == nil {
+		return nil
+	}
+	return &Parser{s.speaks.stage(), s.unit(s.speaks.now)}
+}
+
+// unit of a version that is the feed's protocol, -1: none is.
+func (s *Set) unit(v *version) int { return v.plugin.Unit(manifest.Parser, s.o.Protocol) }
+
+// all are the entries, each once. It is called with mu or changing held.
+func (s *Set) all() []*entry {
+	if s.speaks == nil || slices.Contains(s.use, s.speaks) {
+		return s.use
+	}
+	return append(slices.Clip(s.use), s.speaks)
+}
 
 // Empty says that no rows pass any plugin.
 func (s *Set) Empty() bool {
@@ -168,6 +192,12 @@ func (s *Set) AddLane(name string, kept *pipeline.Kept) (*Lane, error) {
 // SetDirectory says where the lane's symbols are. Before Start; without it there are none.
 func (l *Lane) SetDirectory(d plugins.Directory) { l.directory = d }
 
+// SetReader says where the lane finds who reads its packets, and who does first: the plugin that Parser names. Before Start.
+func (l *Lane) SetReader(seat *plugins.Seat, first *plugins.Chain) {
+	l.packets, l.reader = seat, first
+	l.wanted.Store(first)
+}
+
 // Start puts the chains in the lanes' seats. Lanes do not run yet.
 func (s *Set) Start() error {
 	s.changing.Lock()
@@ -182,11 +212,11 @@ func (s *Set) Start() error {
 			return nil
 		}
 	}
-	return s.swap(s.use)
+	return s.swap(s.use, s.speaks)
 }
 
-// read reads a module, and its parameters as it wants them.
-func (s *Set) read(spec *config.Plugin) (module, params []byte, err error) {
+// module reads a module, and its parameters as it wants them.
+func (s *Set) module(spec *config.Plugin) (module, params []byte, err error) {
 	if module, err = s.modules.Read(spec); err != nil {
 		return nil, nil, err
 	}
@@ -198,9 +228,9 @@ func (s *Set) read(spec *config.Plugin) (module, params []byte, err error) {
 	return module, params, err
 }
 
-// open is read, then compile.
+// open is module, then compile.
 func (s *Set) open(ctx context.Context, spec config.Plugin) (*version, error) {
-	module, params, err := s.read(&spec)
+	module, params, err := s.module(&spec)
 	if err != nil {
 		return nil, err
 	}
@@ -216,7 +246,11 @@ func (s *Set) compile(ctx context.Context, spec config.Plugin, module, params []
 		return nil, errStopped
 	}
 	if s.host == nil { // a feed without plugins needs no folder of theirs
-		o := plugins.Options{CacheDir: s.o.Config.CacheDir, Log: s.log}
+		trust, err := s.o.Config.Policy()
+		if err != nil {
+			return nil, err
+		}
+		o := plugins.Options{CacheDir: s.o.Config.CacheDir, Trust: &trust, Log: s.log}
 		if dir := s.o.Config.KeepFailures; dir != "" {
 			o.OnFailure = trial.Keep(dir, mostKept, s.log)
 		}
@@ -239,7 +273,7 @@ func (s *Set) compile(ctx context.Context, spec config.Plugin, module, params []
 }
 
 // fit says what plugins want of one another and do not get.
-func (s *Set) fit(use []*entry) error {
+func (s *Set) fit(use []*entry, speaks *entry) error {
 	var set []*manifest.Manifest
 	seen := map[string]bool{}
 	for _, e := range use {
@@ -250,8 +284,8 @@ func (s *Set) fit(use []*entry) error {
 		seen[m.Name] = true
 		set = append(set, m)
 	}
-	if s.parser != nil && !seen[s.parser.Plugin.Manifest().Name] {
-		set = append(set, s.parser.Plugin.Manifest())
+	if speaks != nil && !seen[speaks.now.name()] {
+		set = append(set, speaks.now.plugin.Manifest())
 	}
 	return errors.Join(deps.Faults(set)...)
 }
@@ -259,11 +293,13 @@ func (s *Set) fit(use []*entry) error {
 // stages of a chain.
 func stages(use []*entry) (all []plugins.Stage) {
 	for _, e := range use {
-		all = append(all, plugins.Stage{
-			Plugin: e.now.plugin, Params: e.now.params, MaxFailures: e.now.spec.MaxFailures, OnTrap: manifest.OnTrap(e.now.spec.OnTrap),
-		})
+		all = append(all, e.stage())
 	}
 	return all
+}
+
+func (e *entry) stage() plugins.Stage {
+	return plugins.Stage{Plugin: e.now.plugin, Params: e.now.params, MaxFailures: e.now.spec.MaxFailures, OnTrap: manifest.OnTrap(e.now.spec.OnTrap)}
 }
 
 // chain makes a lane's chain, nil when there is nothing in it.
@@ -276,11 +312,23 @@ func (s *Set) chain(l *Lane, use []*entry) (*plugins.Chain, error) {
 	})
 }
 
-// swap makes chains for all lanes, names them to readers, and puts them in the seats. When it fails, everything is as it was.
-func (s *Set) swap(use []*entry) error {
-	chains := make([]*plugins.Chain, len(s.lanes))
+// read makes who reads a lane's packets.
+func (s *Set) read(l *Lane, speaks *entry) (*plugins.Chain, error) {
+	c, err := s.host.NewReader(speaks.stage(), s.unit(speaks.now), plugins.Env{Lane: true, Now: uint64(time.Now().UnixNano())})
+	if err == nil && c.Framed() != l.reader.Framed() {
+		err = errors.Join(fmt.Errorf("plugin %s %s: it reads framing (tw_frame) and the version before does not, or the other way round: that wants a new start of the feed",
+			speaks.now.name(), speaks.now.plugin.Manifest().Version), c.Close())
+		return nil, err
+	}
+	return c, err
+}
+
+// swap makes chains for all lanes, of what changes, names them to readers, and puts them in the seats. When it fails, everything is as it was.
+func (s *Set) swap(use []*entry, speaks *entry) error {
+	rows, packets := !s.begun || !slices.Equal(use, s.use), speaks != s.speaks
+	chains, readers := make([]*plugins.Chain, len(s.lanes)), make([]*plugins.Chain, len(s.lanes))
 	drop := func(err error) error {
-		for _, c := range chains {
+		for _, c := range append(chains, readers...) {
 			if c != nil {
 				err = errors.Join(err, c.Close())
 			}
@@ -289,39 +337,63 @@ func (s *Set) swap(use []*entry) error {
 	}
 	for i, l := range s.lanes {
 		var err error
-		if chains[i], err = s.chain(l, use); err != nil {
+		if rows {
+			chains[i], err = s.chain(l, use)
+		}
+		if err == nil && packets && l.packets != nil {
+			readers[i], err = s.read(l, speaks)
+		}
+		if err != nil {
 			return drop(err)
 		}
 	}
 	next := s.told
-	if len(chains) > 0 {
+	if rows && len(chains) > 0 {
 		next.Follow(describe(chains[0]))
 		if s.o.Replay && next.Generation == 1 {
 			next.Since = 0
 		}
 	}
-	if s.o.Path != "" {
+	if rows && s.o.Path != "" {
 		if err := ringbuf.WritePlugins(s.o.Path, &next, s.o.Side); err != nil {
 			return drop(err)
 		}
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for _, e := range use {
-		if !slices.Contains(s.use, e) || e.now.since.IsZero() {
+	was := s.all()
+	s.use, s.speaks, s.told, s.begun = use, speaks, next, true
+	for _, e := range s.all() {
+		if !slices.Contains(was, e) || e.now.since.IsZero() {
 			e.now.since = time.Now()
 		}
 	}
-	s.told = next
 	for i, l := range s.lanes {
-		s.figures.leave(l, use)
-		if l.leftAll(); l.chain != nil {
-			l.before = append(l.before, l.chain)
+		l.leftAll()
+		if c := readers[i]; c != nil {
+			l.reader.Drop() // the lane may not have taken it yet
+			l.before = append(l.before, l.reader)
+			l.reader = c
+			l.wanted.Store(c)
 		}
-		l.chain = chains[i]
-		l.Seat.Set(chains[i])
+		if rows {
+			s.figures.leave(l, use)
+			if l.chain != nil {
+				l.before = append(l.before, l.chain)
+			}
+			l.chain = chains[i]
+		}
+		switch {
+		case l.packets == nil:
+		case rows && l.chain != nil: // a plugin that is both changes as both between the same two passes
+			l.chain.OnTake(func() { l.packets.Set(l.wanted.Load()) })
+		default:
+			l.packets.Set(l.wanted.Load())
+		}
+		if rows {
+			l.Seat.Set(l.chain)
+		}
 	}
-	s.use = use
 	return nil
 }
 
@@ -357,7 +429,9 @@ func describe(c *plugins.Chain) ringbuf.Plugins {
 }
 
 // settled says that the lane has taken what was set last, and left what was before it.
-func (l *Lane) settled() bool { return l.leftAll() && (l.chain == nil || l.chain.Taken()) }
+func (l *Lane) settled() bool {
+	return l.leftAll() && (l.chain == nil || l.chain.Taken()) && (l.reader == nil || l.reader.Taken())
+}
 
 // leftAll forgets chains that are closed, and says whether all before the present one are.
 func (l *Lane) leftAll() bool {
@@ -404,24 +478,26 @@ func (s *Set) Close() error {
 	for _, l := range s.lanes {
 		l.Seat.Set(nil)
 		l.Seat.Take() // the lane has ended: nobody else does
+		if l.packets != nil {
+			l.reader.Drop()
+			l.packets.Set(nil)
+			l.packets.Take()
+		}
 	}
 	for _, l := range s.lanes { // the host goes behind them
-		for _, c := range append(l.before, l.chain) {
+		for _, c := range append(l.before, l.chain, l.reader) {
 			if c != nil {
 				<-c.Closed()
 			}
 		}
-		l.before, l.chain = nil, nil
+		l.before, l.chain, l.reader = nil, nil, nil
 	}
-	for _, e := range s.use {
+	for _, e := range s.all() {
 		for _, v := range append(e.before, e.now) {
 			errs = append(errs, v.plugin.Close())
 		}
 	}
-	if s.parser != nil && !slices.ContainsFunc(s.use, func(e *entry) bool { return e.now.plugin == s.parser.Plugin }) {
-		errs = append(errs, s.parser.Plugin.Close())
-	}
-	s.use, s.lanes, s.parser = nil, nil, nil
+	s.use, s.lanes, s.speaks = nil, nil, nil
 	if s.host != nil {
 		errs = append(errs, s.host.Close())
 	}

@@ -98,6 +98,9 @@ func (m *Modules) Read(p *config.Plugin) (module []byte, err error) {
 
 // onLane says that a module has something to do on a lane.
 func onLane(m *manifest.Manifest) error {
+	if m.Command {
+		return fmt.Errorf("plugin %s %s is a command, as plugins in Python are: it gets batches by pipes, and a feed's lane waits for nobody. Queries and conversions of captures take it", m.Name, m.Version)
+	}
 	for _, u := range m.Kinds {
 		if u.Kind == manifest.Transform || u.Kind == manifest.Validator {
 			return nil

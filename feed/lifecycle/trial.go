@@ -2,6 +2,7 @@ package lifecycle
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -67,6 +68,25 @@ func (s *Set) try(ctx context.Context, use []*entry, e *entry) (Trial, error) {
 		t.NsPerRow = float64(st.LatencySum) / float64(st.Rows)
 	}
 	return t, err
+}
+
+// tryReading starts a new version of the feed's protocol as a lane would. There are no packets to try it on: what it does with the first ones decides whether it stays.
+func (s *Set) tryReading(e *entry) error {
+	now := time.Now()
+	c, err := s.host.NewReader(e.stage(), s.unit(e.now), plugins.Env{Lane: true, Now: uint64(now.UnixNano()), Trial: true})
+	if err != nil {
+		return err
+	}
+	c.Begin(now.Truncate(24 * time.Hour).UnixNano())
+	err = c.Health()
+	_ = c.Close() // the keeper has told then
+	if st := c.Stats()[0]; err == nil && st.Failures > 0 {
+		err = errors.New(st.LastError)
+	}
+	if err != nil {
+		return fmt.Errorf("plugin %s %s: not taken: it fails when a session begins: %w", e.now.name(), e.now.plugin.Manifest().Version, err)
+	}
+	return nil
 }
 
 // eachKept calls fn with copies of batches of all lanes. Lanes that keep none yet, since nothing ran on them, are asked to.

@@ -56,5 +56,8 @@ type lossDecoder interface {
 	Lost(fn func(id uint32, symbol string) bool)
 }
 
+// passDecoder is a decoder that wants to know when a pass has ended, at now in ns since the Unix epoch: what it changes of itself holds from the next one on.
+type passDecoder interface{ EndPass(now uint64) }
+
 // sentDecoder is a decoder that wants to know when the venue sent the packet whose messages come next, ns since the Unix epoch; 0: not known.
 type sentDecoder interface{ SetSendTime(ns uint64) }

@@ -109,7 +109,8 @@ type Lane struct {
 	batch     *tick.Batch
 	staged    staging
 	main      Stream
-	streams   int     // main included
+	streams   int // main included
+	passes    []passDecoder
 	current   *Stream // whose rows the batch has
 	counters  Counters
 	midnight  func(uint64) (uint64, error)
@@ -278,6 +279,9 @@ func (l *Lane) EndPass() {
 	}
 	if l.guests.seat != nil {
 		l.takePlugins()
+	}
+	for _, d := range l.passes { // behind the chain: a plugin that is both changes as both
+		d.EndPass(l.now)
 	}
 	if l.rebuild != nil && l.rebuild.active {
 		l.rebuildPass()

@@ -46,6 +46,9 @@ func (l *Lane) stream(decoder Decoder, channelID uint8) Stream {
 	sent, _ := decoder.(sentDecoder)
 	naming, _ := decoder.(namingDecoder)
 	losing, _ := decoder.(lossDecoder)
+	if d, ok := decoder.(passDecoder); ok {
+		l.passes = append(l.passes, d)
+	}
 	return Stream{l: l, decoder: decoder, plain: plain, strict: strict, sent: sent, naming: naming, losing: losing, id: channelID}
 }
 

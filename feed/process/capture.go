@@ -59,6 +59,9 @@ type CaptureOptions struct {
 	Market uint16
 	// Plugin is the protocol where a plugin speaks it, in the place of Protocol. It stays the caller's. The default is none.
 	Plugin *protocol.Plugin
+	// Others are asked for when no protocol of ours knows the packets and none was named: plugins that may. The one that is surest of the first packet that any claims is
+	// the protocol. They stay the caller's. The default is none.
+	Others func() ([]*protocol.Plugin, error)
 }
 
 // OpenCapture opens a file.
@@ -71,7 +74,11 @@ func OpenCapture(path string, o CaptureOptions) (*Capture, error) {
 	var product string
 	switch {
 	case o.Plugin == nil:
-		if c.proto, product, err = protocolOf(path, kind, o.Protocol); err != nil {
+		c.proto, product, err = protocolOf(path, kind, o.Protocol)
+		if unknown := (*unknownError)(nil); errors.As(err, &unknown) && o.Others != nil {
+			c.proto, err = unknown.ask(path, o.Others)
+		}
+		if err != nil {
 			return nil, fmt.Errorf("%s: %w", path, err)
 		}
 	case kind != nic.FilePcap && kind != nic.FilePcapNG && kind != nic.FileEmpty:
@@ -179,7 +186,45 @@ func protocolOf(path string, kind nic.FileKind, name string) (p *protocol.Protoc
 	case first == "": // whoever plays it says what is wrong, or that nothing is in it
 		return protocol.ITCH, "", nil
 	}
-	return nil, "", fmt.Errorf("no packet is of a protocol that is known (%s): %s; --protocol says which it is", strings.Join(protocol.Names(), ", "), first)
+	return nil, "", &unknownError{first: first}
+}
+
+// unknownError is a capture whose first packets are of no protocol that is known.
+type unknownError struct {
+	first string   // what the first of them begins with
+	asked []string // plugins that did not know it either
+}
+
+func (e *unknownError) Error() string {
+	text := fmt.Sprintf("no packet is of a protocol that is known (%s", strings.Join(protocol.Names(), ", "))
+	if len(e.asked) > 0 {
+		text += "; plugins that were asked: " + strings.Join(e.asked, ", ")
+	}
+	return text + "): " + e.first + "; --protocol says which it is"
+}
+
+// ask asks plugins: the first packet that one claims is the surest one's.
+func (e *unknownError) ask(path string, others func() ([]*protocol.Plugin, error)) (best *protocol.Protocol, err error) {
+	all, err := others()
+	if err != nil {
+		return nil, err
+	}
+	err = firstPackets(path, func(k *nic.Packet) bool {
+		most := 0
+		for _, p := range all {
+			if n := p.Claims(k.Data); n > most {
+				best, most = &p.Protocol, n
+			}
+		}
+		return best == nil
+	})
+	if best != nil || err != nil {
+		return best, err
+	}
+	for _, p := range all {
+		e.asked = append(e.asked, p.Name)
+	}
+	return nil, e
 }
 
 // firstPackets calls fn with a capture's first packets until it returns false.

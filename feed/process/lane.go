@@ -59,6 +59,7 @@ type laneRunner struct {
 	losses    losses        // the housekeeping's
 	undrained bool          // its definitions file could not be written just now: the beat's
 	export    exporter      // of what the lane counts: it copies the values itself
+	turned    uint64        // export.turns as Alive saw them: its caller's
 	kernel    exporter      // of what the kernel counts: the housekeeping's
 }
 
@@ -126,6 +127,9 @@ func (r *laneRunner) open(c *config.Config, f *config.Feed, number int, p *Proce
 		return err
 	}
 	r.plugins.SetDirectory(r.lane.Directory())
+	if r.guest != nil {
+		r.plugins.SetReader(r.guest.Seat(), r.guest.Reader())
+	}
 	r.export.file, r.kernel.file = p.stats, p.stats
 	r.export.also(r.lane.ShowCounters)
 	lost := r.export.word(r.name+".lane.definitions_dropped", ringbuf.StatCounter, &r.shared.out.Definitions.Dropped)
@@ -163,7 +167,7 @@ func (r *laneRunner) protocol(f *config.Feed, parser *lifecycle.Parser) (p *prot
 		}
 		return p, err
 	}
-	if r.guest, err = protocol.FromPlugin(parser.Plugin, parser.Unit, parser.Params, true); err != nil {
+	if r.guest, err = protocol.FromPlugin(parser.Stage, parser.Unit, true); err != nil {
 		return nil, err
 	}
 	return &r.guest.Protocol, nil

@@ -1,6 +1,7 @@
 package process
 
 import (
+	"bytes"
 	"context"
 	"encoding/binary"
 	"fmt"
@@ -275,6 +276,104 @@ func TestPluginProtocolOfAFeed(t *testing.T) {
 	}
 }
 
+// TestPluginProtocolChanges: the plugin that is a feed's protocol is reloaded while packets come, taken back when it fails while it is new, taken out when it fails on, with
+// status and counters saying so, and is there again with a version that works.
+func TestPluginProtocolChanges(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, "m.wasm")
+	write := func(version string, price int64) {
+		must(t, os.WriteFile(path, testguest.PacketsOf("plain", version, price), 0o600))
+	}
+	write("1.0.0", 1)
+	f := runPluginFeed(t, dir, fmt.Sprintf("protocol = \"plain\"\n[[feed.plugin]]\npath = %q", path))
+	good, bad := func(uint64) []byte { return []byte("a") }, func(uint64) []byte { return []byte("!") }
+	best := func(price int64) func(*ringbuf.Mbp1Slot) bool {
+		return func(r *ringbuf.Mbp1Slot) bool { return r.Levels[0].BidPx == price*tick.PriceScale }
+	}
+	f.rowsUntil(t, "version 1", good, best(1))
+	client := control.NewClient(control.Path(dir, "nq"))
+	reload := func() (a lifecycle.Answer) {
+		t.Helper()
+		must(t, client.Do(t.Context(), "POST", "/plugins/reload", lifecycle.Request{Name: "plain"}, &a))
+		return a
+	}
+	status := func() lifecycle.PluginStatus {
+		t.Helper()
+		var s lifecycle.Status
+		must(t, client.Do(t.Context(), "GET", "/plugins", nil, &s))
+		if len(s.Plugins) != 1 || len(s.Plugins[0].Lanes) != 1 || !s.Plugins[0].Lanes[0].Packets {
+			t.Fatalf("%+v", s)
+		}
+		return s.Plugins[0]
+	}
+	until := func(what string, packet func(uint64) []byte, is func(lifecycle.PluginStatus) bool) {
+		t.Helper()
+		for end := time.Now().Add(time.Minute); !is(status()); time.Sleep(time.Millisecond) {
+			if time.Now().After(end) {
+				t.Fatalf("%s: not within a minute: %+v\n%s", what, status(), f.log.text())
+			}
+			_, err := f.line.Send([][]byte{packet(0)})
+			must(t, err)
+		}
+	}
+	write("1.1.0", 2)
+	if a := reload(); a.Was != "1.0.0" || a.Is != "1.1.0" || a.Waiting {
+		t.Errorf("%+v", a)
+	}
+	f.rowsUntil(t, "version 2", good, best(2))
+	if st := status(); st.Lanes[0].Rows == 0 || st.Lanes[0].Version != "1.1.0" || st.Lanes[0].LatencySum == 0 {
+		t.Errorf("%+v", st)
+	}
+	until("going back", bad, func(s lifecycle.PluginStatus) bool { return s.Version == "1.0.0" })
+	until("it being out", bad, func(s lifecycle.PluginStatus) bool { return s.TakenOut })
+	if st := status(); !strings.Contains(st.Note, "packets are refused") || st.Lanes[0].Failures != 3 {
+		t.Errorf("%+v", st)
+	}
+	write("1.2.0", 3)
+	reload()
+	f.rowsUntil(t, "version 3", good, best(3))
+	var a lifecycle.Answer
+	if err := client.Do(t.Context(), "POST", "/plugins/unload", lifecycle.Request{Name: "plain"}, &a); err == nil || !strings.Contains(err.Error(), "is the feed's protocol") {
+		t.Errorf("unloading it: %v", err)
+	}
+	must(t, os.WriteFile(path, testguest.PacketsOf("plain", "2.0.0", 4)[:60], 0o600))
+	if err := client.Do(t.Context(), "POST", "/plugins/reload", lifecycle.Request{Name: "plain"}, &a); err == nil {
+		t.Errorf("a broken module is taken: %+v", a)
+	}
+	must(t, os.WriteFile(path, renamed(t, testguest.PacketsOf("other", "2.0.0", 4), "other", "plain", 1), 0o600))
+	if err := client.Do(t.Context(), "POST", "/plugins/reload", lifecycle.Request{Name: "plain"}, &a); err == nil || !strings.Contains(err.Error(), "has no parser plain") {
+		t.Errorf("a version that speaks something else: %v, %+v", err, a)
+	}
+	stats, err := ringbuf.OpenStats(ringbuf.SidePath(dir, "t", "nq", "", ringbuf.ExtStats))
+	must(t, err)
+	defer stats.Close()
+	var got map[string]uint64
+	for end := time.Now().Add(time.Minute); got["0.parser.plain.traps"] < 4 || got["0.parser.plain.rows"] == 0 || got["0.parser.plain.live_taken_out"] != 0; time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("counters: %v", got)
+		}
+		got = map[string]uint64{}
+		for _, c := range stats.Append(nil) {
+			got[c.Name] = c.Value
+		}
+	}
+}
+
+// renamed is a module in whose bytes a word, the n-th time that it is there, is another one as long.
+func renamed(t *testing.T, module []byte, from, to string, n int) []byte {
+	t.Helper()
+	at := 0
+	for ; n > 0; n-- {
+		k := bytes.Index(module[at:], []byte(from))
+		if k < 0 || len(from) != len(to) {
+			t.Fatalf("%q is not there", from)
+		}
+		at += k + len(from)
+	}
+	copy(module[at-len(from):], to)
+	return module
+}
+
 // TestPluginProtocolOfACapture: a capture of a plugin's protocol, two groups with the same packets, one of which lacks some, becomes each order once.
 func TestPluginProtocolOfACapture(t *testing.T) {
 	module, err := os.ReadFile("../../plugins/examples/acme/acme.wasm")
@@ -285,7 +384,7 @@ func TestPluginProtocolOfACapture(t *testing.T) {
 	p, err := h.Compile(module)
 	must(t, err)
 	defer func() { must(t, p.Close()) }()
-	proto, err := protocol.FromPlugin(p, p.Unit(manifest.Parser, "acme"), nil, false)
+	proto, err := protocol.FromPlugin(plugins.Stage{Plugin: p}, p.Unit(manifest.Parser, "acme"), false)
 	must(t, err)
 	defer func() { must(t, proto.Close()) }()
 	path := filepath.Join(t.TempDir(), "20260105.acme.pcap")

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"path/filepath"
+	"strings"
 	"sync"
 	"sync/atomic"
 
@@ -164,6 +165,23 @@ func (p *Process) Run(ctx context.Context) error {
 		}
 	}
 	return errors.Join(errs...)
+}
+
+// Alive is an error that names the lanes which have made no turn since it was called last; an idle lane makes turns too. It is meant
+// for a watchdog: called seconds apart, by one goroutine, while Run runs. Lanes of files are not looked at: they wait as their pace says.
+func (p *Process) Alive() error {
+	var still []string
+	for _, r := range p.lanes {
+		turns := r.export.turns.Load()
+		if turns == r.turned && r.capture == nil {
+			still = append(still, r.name)
+		}
+		r.turned = turns
+	}
+	if len(still) > 0 {
+		return fmt.Errorf("feed %s: no turn of lane %s since the last look", p.feed.Name, strings.Join(still, ", "))
+	}
+	return nil
 }
 
 // Close gives shared memory and sockets back; rings say that they have stopped.

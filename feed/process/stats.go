@@ -6,6 +6,7 @@ import (
 	"reflect"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"unicode"
 
 	"github.com/tickwire/tickwire/feed/session"
@@ -24,6 +25,7 @@ type exporter struct {
 	hists   []*hist.Export
 	refresh []func() // bring counters up to date that are not plain words
 	next    uint64
+	turns   atomic.Uint64 // times that export copied: where a lane does it, its sign of life
 }
 
 type exported struct {
@@ -111,6 +113,7 @@ func (e *exporter) export(now uint64) {
 		return
 	}
 	e.next = now + exportEveryNs
+	e.turns.Add(1)
 	for _, f := range e.refresh {
 		f()
 	}

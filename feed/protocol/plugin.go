@@ -1,15 +1,16 @@
 package protocol
 
 import (
+	"bytes"
 	"errors"
 	"net/netip"
+	"strconv"
 	"strings"
-	"sync"
-	"sync/atomic"
 
 	"github.com/tickwire/tickwire/feed/pipeline"
 	"github.com/tickwire/tickwire/feed/session"
 	"github.com/tickwire/tickwire/plugins"
+	"github.com/tickwire/tickwire/plugins/manifest"
 	"github.com/tickwire/tickwire/tick"
 )
 
@@ -20,8 +21,8 @@ import (
 // Only the plugin can cut its packets, so what the session carries is whole packets: the framing hands out the packet with its header, and the decoder reads it
 // again. A packet of which the first messages came already is parsed whole, and the rows of those are left out, by their sequence.
 //
-// An instance that failed is replaced by a spare one, which a goroutine makes; while there is none packets are refused, which makes books suspect as any
-// message does that could not be taken.
+// An instance that failed is replaced by a spare one; while there is none, or when the plugin was taken out, packets are refused, which makes books suspect as any
+// message does that could not be taken. Another version waits in the seat, and is taken between two passes: a packet is read by one of them, wholly.
 
 // Errors of packets.
 var (
@@ -29,27 +30,24 @@ var (
 	errNoParser = errors.New("protocol: the plugin failed, and another instance is not there yet")
 )
 
-// mostDefined bounds the instruments that a packet may name outside of rows.
-const mostDefined = 64
-
 // Plugin is a protocol that a plugin speaks, for one lane, or one capture: its functions belong to one goroutine at a time.
 type Plugin struct {
 	Protocol
 	guest *parserGuest
 }
 
-// FromPlugin makes a protocol of a plugin's parser: unit is its place in the manifest, params as Manifest.Values gives them, lane says whose limits its calls have. Close
-// it behind the lane. Products are what its rows are: orders (default), levels, or both.
-func FromPlugin(p *plugins.Plugin, unit int, params []byte, lane bool) (*Plugin, error) {
-	u := &p.Manifest().Kinds[unit]
-	g := &parserGuest{plugin: p, unit: unit, midnight: -1}
-	g.env = plugins.Env{Params: params, Lane: lane, Define: g.define}
-	first, err := p.Instance(g.env)
+// FromPlugin makes a protocol of a plugin's parser: unit is its place in the manifest, lane says whose limits its calls have. Close it behind the lane. Products are what
+// its rows are: orders (default), levels, or both.
+func FromPlugin(st plugins.Stage, unit int, lane bool) (*Plugin, error) {
+	p := st.Plugin
+	first, err := p.Host().NewReader(st, unit, plugins.Env{Lane: lane})
 	if err != nil {
 		return nil, err
 	}
-	g.live = first
-	g.keep()
+	g := &parserGuest{framed: first.Framed()}
+	g.seat.Set(first)
+	g.reader = g.seat.Take()
+	u := &p.Manifest().Kinds[unit]
 	title := u.Title
 	if title == "" {
 		title = "plugin " + p.Manifest().Name + " " + p.Manifest().Version
@@ -57,10 +55,11 @@ func FromPlugin(p *plugins.Plugin, unit int, params []byte, lane bool) (*Plugin,
 	out := &Plugin{guest: g, Protocol: Protocol{
 		Name: u.Name, Title: title, Versions: []string{p.Manifest().Version}, Zone: "UTC",
 		Publisher: tick.PublisherPlugin, Dataset: Dataset(u.Name), Generated: tick.PublisherPlugin, GenSet: Dataset(u.Name),
-		Transports: []string{"udp"}, Framing: g, Unnumbered: !first.HasFrame(),
+		Transports: []string{"udp"}, Framing: g, Unnumbered: !g.framed,
 		New:   func(Options) (pipeline.Decoder, error) { return &guestDecoder{g: g, ids: map[uint32]struct{}{}}, nil },
 		Looks: g.looks,
 	}}
+	out.Each = func(packet []byte, _ string, fn func(Message) bool) error { return g.each(u, packet, fn) }
 	out.BooksOf = func(product string) Books {
 		switch product {
 		case "levels":
@@ -76,101 +75,52 @@ func FromPlugin(p *plugins.Plugin, unit int, params []byte, lane bool) (*Plugin,
 // Dataset is the name of a plugin protocol's records.
 func Dataset(name string) string { return "PLUGIN." + strings.ToUpper(name[:min(len(name), 8)]) }
 
+// Seat is where another version of the plugin is put, which must read framing if the first one does. The lane takes it between two passes.
+func (p *Plugin) Seat() *plugins.Seat { return &p.guest.seat }
+
+// Reader is the chain that reads now. The lane's.
+func (p *Plugin) Reader() *plugins.Chain { return p.guest.reader }
+
 // Close ends its instances. The lane has ended.
-func (p *Plugin) Close() error { return p.guest.close() }
+func (p *Plugin) Close() error {
+	last := p.guest.reader
+	p.guest.seat.Set(nil)
+	p.guest.seat.Take()
+	err := last.Close()
+	if b := p.guest.shown; b != nil {
+		p.guest.shown = nil
+		err = errors.Join(err, b.Free())
+	}
+	return err
+}
 
-// parserGuest is the instance that reads a lane's packets, with a spare.
+// parserGuest is the parser that reads a lane's packets.
 type parserGuest struct {
-	plugin   *plugins.Plugin
-	unit     int
-	env      plugins.Env
-	live     *plugins.Instance // nil: it failed
-	midnight int64             // of the session, -1: none began
-	number   uint64            // of the packet that came last, where packets have none
-	defined  []tick.Definition // what the present packet names outside of rows
-
-	spare  atomic.Pointer[plugins.Instance]
-	wake   chan struct{} // a spare is wanted
-	done   chan struct{}
-	closed sync.WaitGroup
+	seat   plugins.Seat
+	reader *plugins.Chain
+	framed bool
+	number uint64      // of the packet that came last, where packets have none
+	shown  *tick.Batch // of each
 }
 
-// keep has a goroutine make a spare whenever there is none.
-func (g *parserGuest) keep() {
-	g.wake, g.done = make(chan struct{}, 1), make(chan struct{})
-	g.wake <- struct{}{}
-	g.closed.Go(func() {
-		for {
-			select {
-			case <-g.done:
-				return
-			case <-g.wake:
-			}
-			if g.spare.Load() == nil {
-				if i, err := g.plugin.Instance(g.env); err == nil {
-					g.spare.Store(i)
-				}
-			}
-		}
-	})
-}
-
-func (g *parserGuest) close() error {
-	close(g.done)
-	g.closed.Wait()
-	var errs []error
-	for _, i := range []*plugins.Instance{g.live, g.spare.Swap(nil)} {
-		if i != nil {
-			errs = append(errs, i.Close())
+// endPass takes another version, if there is one.
+func (g *parserGuest) endPass(now uint64) {
+	if g.reader.Settle(now); g.seat.Waiting() {
+		if next := g.seat.Take(); next != nil {
+			g.reader = next
 		}
 	}
-	g.live = nil
-	return errors.Join(errs...)
-}
-
-// instance is one that lives, nil: there is none just now.
-func (g *parserGuest) instance() *plugins.Instance {
-	if g.live != nil && !g.live.Dead() {
-		return g.live
-	}
-	if g.live != nil {
-		_ = g.live.Close() // frees its memory: a failure is no time to save one
-		g.live = nil
-	}
-	if g.live = g.spare.Swap(nil); g.live != nil && g.midnight >= 0 {
-		g.plugin.Tell(g.live.Start(g.unit, g.midnight)) // one that fails is dead, and noticed by whoever calls it next
-	}
-	select {
-	case g.wake <- struct{}{}:
-	default:
-	}
-	return g.live
-}
-
-// define takes an instrument that the plugin names outside of rows.
-func (g *parserGuest) define(instrument uint32, symbol []byte) bool {
-	var d tick.Definition
-	if len(g.defined) == mostDefined || len(symbol) == 0 || len(symbol) >= len(d.RawSymbol) {
-		return false
-	}
-	d = tick.UndefDefinition
-	d.InstrumentID, d.RawInstrumentID, d.DisplayFactor = instrument, uint64(instrument), tick.PriceScale
-	copy(d.RawSymbol[:], symbol)
-	g.defined = append(g.defined, d)
-	return true
 }
 
 func (g *parserGuest) frame(p []byte) (plugins.Framing, error) {
-	i := g.instance()
-	if i == nil {
-		return plugins.Framing{}, errNoParser
+	f, err := g.reader.Frame(p)
+	switch err {
+	case nil:
+		return f, nil
+	case plugins.ErrNoInstance:
+		return f, errNoParser
 	}
-	f, err := i.Frame(g.unit, p)
-	if err != nil {
-		g.plugin.Tell(err)
-		return f, errUnread
-	}
-	return f, nil
+	return f, errUnread
 }
 
 // Parse is session.Framing's. blocks is the packet.
@@ -180,7 +130,7 @@ func (g *parserGuest) Parse(p []byte) (h session.Header, blocks []byte, err erro
 		return h, nil, err
 	}
 	h = session.Header{Session: f.Session, Sequence: f.Sequence, Count: uint16(min(f.Count, 1<<16-1))}
-	if g.live != nil && !g.live.HasFrame() {
+	if !g.framed {
 		g.number++
 		h.Sequence, h.Count = g.number, 1
 		return h, p, nil
@@ -206,7 +156,7 @@ func (g *parserGuest) Parse(p []byte) (h session.Header, blocks []byte, err erro
 // Walk is session.Framing's: a packet has all its messages or, for fewer than it has, cannot be cut.
 func (g *parserGuest) Walk(blocks []byte, count int) (whole, used int) {
 	total := 1
-	if !g.unnumbered() {
+	if g.framed {
 		f, err := g.frame(blocks)
 		if err != nil {
 			return 0, 0
@@ -219,62 +169,122 @@ func (g *parserGuest) Walk(blocks []byte, count int) (whole, used int) {
 	return total, len(blocks)
 }
 
-func (g *parserGuest) unnumbered() bool { return g.live != nil && !g.live.HasFrame() }
-
 func (g *parserGuest) looks(payload []byte, _ netip.AddrPort) int {
-	i := g.instance()
-	if i == nil {
-		return 0
-	}
-	n, err := i.Looks(g.unit, payload)
-	if err != nil {
-		g.plugin.Tell(err)
-		return 0
-	}
-	if n == 0 { // it does not say, or no: what it can frame may be its own
-		if f, err := i.Frame(g.unit, payload); err == nil && (i.HasFrame() && f.Kind != plugins.FrameBeside || !i.HasFrame()) {
+	n, err := g.reader.Looks(payload)
+	if err == nil && n == 0 { // it does not say, or no: what it can frame may be its own
+		if f, err := g.reader.Frame(payload); err == nil && (!g.framed || f.Kind != plugins.FrameBeside) {
 			return 1
 		}
 	}
 	return n
 }
 
-// guestDecoder is a pipeline.Decoder.
-type guestDecoder struct {
-	g       *parserGuest
-	refused uint64
-	ids     map[uint32]struct{}
+// Claims says how sure the plugin itself is that a packet is its own, 0 to 100: what tw_looks says, 0 without it.
+func (p *Plugin) Claims(payload []byte) int {
+	n, err := p.guest.reader.Looks(payload)
+	if err != nil {
+		return 0
+	}
+	return n
 }
 
-// Append takes whole packets: all messages that are left of one, or none, however many that are.
-func (d *guestDecoder) Append(blocks []byte, first uint64, _ int, out *tick.Batch) (used, messages int) {
-	g := d.g
-	i := g.instance()
-	if i == nil {
-		return d.refuse(blocks, 1)
+// each gives a packet's rows for people: what the parser writes of them, by the columns' names. A row's type is its kind, and of the wire's bytes nobody knows which are
+// its own.
+func (g *parserGuest) each(u *manifest.Unit, packet []byte, fn func(Message) bool) (err error) {
+	if g.shown == nil {
+		if g.shown, err = tick.NewBatch(); err != nil {
+			return err
+		}
 	}
+	b := g.shown
+	b.Reset()
+	g.number++
+	f := plugins.Framing{Sequence: g.number, Count: 1}
+	if g.framed {
+		if f, err = g.reader.Frame(packet); err != nil || f.Kind == plugins.FrameHeartbeat || f.Kind == plugins.FrameEnd {
+			return err
+		}
+	}
+	if _, err := g.reader.Parse(packet, f.At, f.Sequence, int(f.Count), b); err != nil {
+		return err
+	}
+	for r := range b.N {
+		m := Message{Sequence: b.Sequence[r], Type: strconv.Itoa(int(b.Kind[r])), Fields: appendRow(nil, u, b, r)}
+		if !fn(m) {
+			break
+		}
+	}
+	return nil
+}
+
+// appendRow writes what a parser wrote of a row as a JSON object.
+func appendRow(dst []byte, u *manifest.Unit, b *tick.Batch, r int) []byte {
+	dst = append(dst, '{')
+	for _, name := range u.Writes {
+		c, ok := manifest.ColumnNamed(name)
+		v, there := plugins.Cell(b, r, c.ID)
+		if !ok || c.Hidden || !there && name != "symbol" || name == "symbol" && b.Kind[r] != tick.KindDefinition {
+			continue
+		}
+		if len(dst) > 1 {
+			dst = append(dst, ',')
+		}
+		dst = append(strconv.AppendQuote(dst, name), ':')
+		switch {
+		case name == "symbol":
+			first, _ := tick.SplitSideRows(b.Aux[r])
+			text, _, _ := bytes.Cut(b.Definitions[first].RawSymbol[:], []byte{0})
+			dst = strconv.AppendQuote(dst, string(text)) // printable ASCII
+		case name == "side":
+			dst = strconv.AppendQuote(dst, string(rune(v)))
+		case c.Type == manifest.I64 || c.Type == manifest.Price:
+			dst = strconv.AppendInt(dst, int64(v), 10)
+		default:
+			dst = strconv.AppendUint(dst, v, 10)
+		}
+	}
+	return append(dst, '}')
+}
+
+// guestDecoder is a pipeline.Decoder.
+type guestDecoder struct {
+	g        *parserGuest
+	midnight uint64 // of the session
+	refused  uint64
+	ids      map[uint32]struct{}
+}
+
+// EndPass is between two passes, at now.
+func (d *guestDecoder) EndPass(now uint64) { d.g.endPass(now) }
+
+// Append takes whole packets: all messages that are left of one, or none, however many that are. Of one whose framing cannot be read again it refuses as many as it was asked
+// for: what is left of them comes without bytes.
+func (d *guestDecoder) Append(blocks []byte, first uint64, most int, out *tick.Batch) (used, messages int) {
+	g := d.g
 	f := plugins.Framing{Sequence: first, Count: 1}
-	if i.HasFrame() {
+	if g.framed {
+		if len(blocks) == 0 { // behind a packet that could not be read: more of its messages
+			return d.refuse(blocks, most)
+		}
 		var err error
 		if f, err = g.frame(blocks); err != nil || first < f.Sequence || first >= f.Sequence+uint64(f.Count) {
-			return d.refuse(blocks, 1)
+			return d.refuse(blocks, most)
 		}
 	}
 	left := int(f.Sequence + uint64(f.Count) - first)
 	from := out.N
-	if room := i.Rows(g.unit) + mostDefined; out.N != 0 && (tick.MaxRows-out.N < room || out.Sides.Definitions != 0) { // any row may be a definition
+	if room := g.reader.MostRows() + plugins.MostDefined; out.N != 0 && (tick.MaxRows-out.N < room || out.Sides.Definitions != 0) { // any row may be a definition
 		return 0, 0 // behind what is there already
 	}
-	g.defined = g.defined[:0]
-	if _, err := i.Parse(g.unit, blocks[f.At:], f.Sequence, int(f.Count), out); err != nil {
-		g.plugin.Tell(err)
+	if _, err := g.reader.Parse(blocks, f.At, f.Sequence, int(f.Count), out); err != nil {
 		return d.refuse(blocks, left)
 	}
 	if first > f.Sequence {
 		d.drop(out, from, first)
 	}
-	for k := range g.defined {
-		d.tell(out, &g.defined[k], first)
+	defined := g.reader.Defined()
+	for k := range defined {
+		d.tell(out, &defined[k], first)
 	}
 	for r := from; r < out.N; r++ {
 		id := out.Instrument[r&tick.RowMask]
@@ -313,7 +323,7 @@ func (d *guestDecoder) tell(b *tick.Batch, def *tick.Definition, sequence uint64
 		return
 	}
 	i, k := b.N&tick.RowMask, b.Sides.Definitions
-	now := uint64(max(d.g.midnight, 0))
+	now := d.midnight
 	if b.N > 0 {
 		now = b.TsEvent[(b.N-1)&tick.RowMask]
 	}
@@ -328,11 +338,9 @@ func (d *guestDecoder) tell(b *tick.Batch, def *tick.Definition, sequence uint64
 
 // Start begins a session.
 func (d *guestDecoder) Start(midnight uint64) {
-	d.g.midnight = int64(midnight)
+	d.midnight = midnight
 	clear(d.ids)
-	if i := d.g.instance(); i != nil {
-		d.g.plugin.Tell(i.Start(d.g.unit, int64(midnight))) // one that fails is dead, and another one starts
-	}
+	d.g.reader.Begin(int64(midnight))
 }
 
 // Refused is how many messages could not be taken.

@@ -3,10 +3,14 @@ package protocol
 import (
 	"bytes"
 	"encoding/binary"
+	"fmt"
 	"io"
 	"log/slog"
 	"net/netip"
 	"os"
+	"runtime"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -40,7 +44,7 @@ func spoken(t testing.TB, module []byte, name string) *Plugin {
 	if err != nil {
 		t.Fatal(err)
 	}
-	out, err := FromPlugin(p, p.Unit(manifest.Parser, name), nil, true)
+	out, err := FromPlugin(plugins.Stage{Plugin: p}, p.Unit(manifest.Parser, name), true)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -199,6 +203,100 @@ func TestPluginWithoutFraming(t *testing.T) {
 	}
 }
 
+// TestPluginReloadsUnderLoad: versions change a thousand times while packets are read. No packet is lost or comes twice, each pass is read by one version, and versions come
+// in order.
+func TestPluginReloadsUnderLoad(t *testing.T) {
+	reloads := 1000
+	if testing.Short() {
+		reloads = 100
+	}
+	h, err := plugins.New(plugins.Options{Log: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer h.Close()
+	version := func(n int) plugins.Stage {
+		p, err := h.Compile(testguest.PacketsOf("plain", fmt.Sprintf("1.0.%d", n), int64(1+n)))
+		if err != nil {
+			t.Error(err)
+		}
+		return plugins.Stage{Plugin: p}
+	}
+	p, err := FromPlugin(version(0), 0, true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	d, err := p.New(Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	d.Start(acmeMidnight)
+	var ready sync.WaitGroup
+	var passes atomic.Uint64
+	done := make(chan struct{})
+	ready.Go(func() {
+		defer close(done)
+		for n := 1; n <= reloads; n++ {
+			c, err := h.NewReader(version(n), 0, plugins.Env{Lane: true})
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			p.Seat().Set(c)
+			for from := passes.Load(); passes.Load() < from+2; {
+				runtime.Gosched()
+			}
+		}
+	})
+	b, next, last, versions := batch(t), uint64(1), int64(1), 1
+	for n, running := 0, true; running; n++ {
+		select {
+		case <-done:
+			running = false // one pass more
+		default:
+		}
+		b.Reset()
+		for range 1 + n%9 {
+			head, blocks, err := p.Framing.Parse([]byte("a"))
+			if err != nil || head.Sequence != next {
+				t.Fatalf("packet %d is number %d, %v", next, head.Sequence, err)
+			}
+			if used, messages := d.Append(blocks, head.Sequence, 64, b); used != 1 || messages != 1 {
+				t.Fatalf("packet %d: used %d, %d messages", next, used, messages)
+			}
+			next++
+		}
+		for r := range b.N {
+			price := b.Price[r] / tick.PriceScale
+			if b.OrderID[r] != next-uint64(b.N)+uint64(r) || price != b.Price[0]/tick.PriceScale || price < last {
+				t.Fatalf("row %d of %d: order %d of version %d, the pass before of %d", r, b.N, b.OrderID[r], price, last)
+			}
+		}
+		if b.N != 1+n%9 {
+			t.Fatalf("%d rows of %d packets", b.N, 1+n%9)
+		}
+		if is := b.Price[0] / tick.PriceScale; is != last {
+			last = is
+			versions++
+		}
+		d.(interface{ EndPass(uint64) }).EndPass(uint64(n))
+		passes.Add(1)
+		if n%16 == 0 {
+			runtime.Gosched()
+		}
+	}
+	ready.Wait()
+	if d.Refused() != 0 || versions != reloads+1 {
+		t.Errorf("%d packets refused, %d versions of %d", d.Refused(), versions, reloads+1)
+	}
+	if st := p.Reader().Stats()[0]; st.Rows != next-1 || st.Traps+st.Errors+st.Bypassed != 0 {
+		t.Errorf("%+v, but %d packets", st, next-1)
+	}
+	if err := p.Close(); err != nil {
+		t.Error(err)
+	}
+}
+
 // TestPluginAllocatesNothing: framing and decoding, once warm.
 func TestPluginAllocatesNothing(t *testing.T) {
 	p := acme(t)
@@ -274,7 +372,7 @@ func TestParserFailureIsTold(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	spoken, err := FromPlugin(p, p.Unit(manifest.Parser, "raw"), nil, true)
+	spoken, err := FromPlugin(plugins.Stage{Plugin: p}, p.Unit(manifest.Parser, "raw"), true)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -15,8 +15,10 @@
 //	[consolidate]         name, feeds, stale_after, slots
 //	[plugins]             dir, cache_dir, watch, keep_failures, unsigned
 //	[[plugins.key]]       name, public, plugins
+//	[[plugins.grant]]     plugin, signer, env
+//	[[plugins.grant.dir]] path, at, write
 //	[serve.fix]           address, sender, clients, …
-//	[serve]               sql, metrics, memory, threads
+//	[serve]               sql, metrics, memory, threads, plugin_aggregates
 //	[[serve.plugin]]      path, name, version, params
 //
 // A variable TICKWIRE_SERVE__SQL overrides serve.sql; two underscores go one level down, a number picks from a list:
@@ -284,12 +286,21 @@ type Serve struct {
 	FIX ServeFIX `toml:"fix"`
 	// Plugin are those whose functions and aggregates SQL has. The default is none.
 	Plugin []Plugin `toml:"plugin"`
+	// PluginAggregates is "on" (default) or "off": their aggregates are left out. Where there are some, statements may not have query() and some blanks, since by DuckDB's C
+	// interface an aggregate cannot refuse what it does not support.
+	PluginAggregates string `toml:"plugin_aggregates"`
 	// Users may log in; without any, whoever reaches the port may ask. Passwords are SCRAM verifiers or read from a file.
 	Users []User `toml:"user"`
 	// TLSCert and TLSKey are PEM files. Without them the port speaks clear text.
 	TLSCert string `toml:"tls_cert"`
 	TLSKey  string `toml:"tls_key"`
 }
+
+// Values of Serve.PluginAggregates.
+const (
+	AggregatesOn  = "on"
+	AggregatesOff = "off"
+)
 
 // User may log in at the SQL port.
 type User struct {

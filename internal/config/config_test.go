@@ -88,6 +88,8 @@ func TestFaults(t *testing.T) {
 			[]string{"hold_max = 50ms leaves no time", `servers[1] = "nobody"`, `snapshot = "nowhere"`, "more than 6 characters", `snapshot_session = "mine"`}},
 		{"snapshots of two channels", "[[feed]]\nname=\"a\"\nrecovery.snapshot=\"10.0.0.1:5\"\n[[feed.channel]]\n[[feed.channel]]\n", nil, []string{`lane "0" has 2`}},
 		{"queue and vlan", "[[feed]]\nname=\"a\"\n[[feed.channel]]\n[[feed.channel.line]]\nqueue=-2\nvlan=4095\n", nil, []string{"queue = -2", "vlan = 4095"}},
+		{"grants", "[[plugins.grant]]\nplugin = \"a\"\nsigner = \"b\"\n[[plugins.grant.dir]]\npath = \"maps\"\n", nil, []string{`grant[0] (a): signer "b"`, `path "maps" is no absolute path`}},
+		{"aggregates of plugins", "[serve]\nplugin_aggregates = \"no\"\n", nil, []string{`serve.plugin_aggregates = "no"`}},
 		{"plugins of serve", "[[serve.plugin]]\n[[serve.plugin]]\npath = \"/x\"\non_trap = \"pass\"\n[[serve.plugin]]\npath = \"/x\"\nmax_failures = 2\n", nil,
 			[]string{"serve.plugin[0] has neither path nor name", "serve.plugin[1] has max_failures or on_trap", "serve.plugin[2] is plugin[1] again", "serve.plugin[2] has max_failures"}},
 		{"environment", "", []string{"TICKWIRE_FEED__5__NAME=x"}, []string{"TICKWIRE_FEED__5__NAME", "no number 5"}},

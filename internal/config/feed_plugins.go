@@ -16,7 +16,7 @@ type Plugin struct {
 	Name    string         `toml:"name"`
 	Version string         `toml:"version"`
 	Params  map[string]any `toml:"params"` // as its manifest names them
-	// MaxFailures within a minute take it out. The default is 3.
+	// MaxFailures is how many batches in a row it may fail on before it is taken out. The default is 3.
 	MaxFailures int `toml:"max_failures"`
 	// OnTrap is what becomes of a batch whose call failed: pass, drop_output or stop_feed. The default is the manifest's.
 	OnTrap string `toml:"on_trap"`
@@ -82,6 +82,7 @@ func validatePlugins(fs *faults, key string, list []Plugin) {
 
 // validatePlugins of the server: what goes wrong in SQL is an error of the query, so there is nothing to set about it.
 func (s *Serve) validatePlugins(fs *faults) {
+	oneOf(fs, "serve.plugin_aggregates", s.PluginAggregates, "", AggregatesOn, AggregatesOff)
 	validatePlugins(fs, "serve", s.Plugin)
 	for i := range s.Plugin {
 		if s.Plugin[i].MaxFailures != 0 || s.Plugin[i].OnTrap != "" {

@@ -25,6 +25,8 @@ type Plugins struct {
 	Unsigned string `toml:"unsigned"`
 	// Key are those whose signatures count, each with the names of plugins that it may sign. The default is none.
 	Key []sign.Key `toml:"key"`
+	// Grant is which plugins get folders and environment variables. The default is none: plugins have neither.
+	Grant []sign.Grant `toml:"grant"`
 }
 
 func (p *Plugins) defaults() {
@@ -34,14 +36,18 @@ func (p *Plugins) defaults() {
 	orString(&p.CacheDir, defaultPluginDir("/var/cache/tickwire/plugins", "XDG_CACHE_HOME", ".cache"))
 }
 
-// Policy is who may sign what, its keys read.
+// Policy is who may sign what and what plugins get, its keys read.
 func (p *Plugins) Policy() (sign.Policy, error) {
-	policy := sign.Policy{Unsigned: p.Unsigned, Keys: p.Key}
+	policy := p.policy()
 	return policy, policy.Validate()
 }
 
+func (p *Plugins) policy() sign.Policy {
+	return sign.Policy{Unsigned: p.Unsigned, Keys: p.Key, Grants: p.Grant}
+}
+
 func (p *Plugins) validate(fs *faults) {
-	policy := sign.Policy{Unsigned: p.Unsigned, Keys: p.Key}
+	policy := p.policy()
 	for _, fault := range policy.Faults() {
 		fs.add("plugins", "%w", fault)
 	}

@@ -78,7 +78,10 @@ func Count(name, version string) []byte {
 
 // Packets is a parser without framing: each packet is an add of one share at 1, its number the packet's. It traps on one that begins with '!', and cannot read one that
 // begins with '?'.
-func Packets(name string) []byte {
+func Packets(name string) []byte { return PacketsOf(name, "1.0.0", 1) }
+
+// PacketsOf is Packets of a version whose orders are at another price.
+func PacketsOf(name, version string, price int64) []byte {
 	g := w.NewGuest(2)
 	p := g.Layout(16, 4096, 0, w.Col{ID: 1, Type: 1, Access: 2}, w.Col{ID: 3, Type: 1, Access: 2}, w.Col{ID: 5, Type: 3, Access: 2}, w.Col{ID: 9, Type: 4, Access: 2},
 		w.Col{ID: 11, Type: 6, Access: 2}, w.Col{ID: 12, Type: 4, Access: 2})
@@ -87,10 +90,10 @@ func Packets(name string) []byte {
 	}
 	g.Func("tw_parse", "iili:i", "", first('!', w.Unreachable), first('?', w.I32(-1), w.Return),
 		w.I32(0), w.I32(1), w.Store(w.I32Store8, p.Col[1]), w.I32(0), w.I32('B'), w.Store(w.I32Store8, p.Col[3]), w.I32(0), w.I32(7), w.Store(w.I32Store, p.Col[5]),
-		w.I32(0), w.LocalGet(2), w.Store(w.I64Store, p.Col[9]), w.I32(0), w.I64(1_000_000_000), w.Store(w.I64Store, p.Col[11]), w.I32(0), w.I64(1), w.Store(w.I64Store, p.Col[12]), w.I32(1))
+		w.I32(0), w.LocalGet(2), w.Store(w.I64Store, p.Col[9]), w.I32(0), w.I64(price*1_000_000_000), w.Store(w.I64Store, p.Col[11]), w.I32(0), w.I64(1), w.Store(w.I64Store, p.Col[12]), w.I32(1))
 	g.Func("tw_start", "il:i", "", w.I32(0))
-	return g.Plugin(fmt.Sprintf(`{"name": %q, "version": "1.0.0", "abi": 1, "limits": {"max_rows": 16, "memory_pages": 2}, "kinds": [
-		{"kind": "parser", "name": %q, "writes": ["kind", "side", "instrument_id", "order_id", "price", "size"]}]}`, name, name))
+	return g.Plugin(fmt.Sprintf(`{"name": %q, "version": %q, "abi": 1, "limits": {"max_rows": 16, "memory_pages": 2}, "kinds": [
+		{"kind": "parser", "name": %q, "writes": ["kind", "side", "instrument_id", "order_id", "price", "size"]}]}`, name, version, name))
 }
 
 // Requiring is a validator that does nothing and needs another plugin.

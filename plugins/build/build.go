@@ -73,7 +73,7 @@ func build(dir, to string, named bool) (path string, err error) {
 	}
 	defer os.RemoveAll(temp)
 	out := filepath.Join(temp, "plugin.wasm")
-	if err := lang.compile(job{dir: abs, temp: temp, sources: sources, out: out, named: named}); err != nil {
+	if err := lang.compile(job{dir: abs, temp: temp, sources: sources, out: out, named: named, manifest: m}); err != nil {
 		return "", err
 	}
 	module, err := os.ReadFile(out)
@@ -142,7 +142,7 @@ func detect(dir string) (*language, []string, error) {
 		}
 	}
 	if found == nil {
-		return nil, nil, fmt.Errorf("build: %s has no source: want one of .c, .cpp, .cc, .rs, .go, .ts", dir)
+		return nil, nil, fmt.Errorf("build: %s has no source: want one of .c, .cpp, .cc, .rs, .go, .ts, .js, .py", dir)
 	}
 	if found.main != nil {
 		for _, name := range found.main {

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/tickwire/tickwire/plugins/manifest"
 	"github.com/tickwire/tickwire/plugins/sdk"
 )
 
@@ -26,6 +27,8 @@ var languages = []language{
 	{name: "cpp", extensions: []string{".cpp", ".cc", ".cxx"}, sdk: []string{"tickwire.h", "tickwire.hpp"}, compile: compileCPP},
 	{name: "rust", extensions: []string{".rs"}, sdk: []string{"tickwire.rs"}, main: []string{"plugin.rs", "lib.rs"}, compile: compileRust},
 	{name: "go", extensions: []string{".go"}, compile: compileGo},
+	{name: "javascript", extensions: []string{".js"}, main: []string{"plugin.js", "index.js"}, compile: compileJavaScript},
+	{name: "python", extensions: []string{".py"}, main: []string{"plugin.py", "main.py"}, compile: compilePython},
 	{name: "assemblyscript", extensions: []string{".ts"}, sdk: []string{"tickwire.ts"}, main: []string{"plugin.ts", "index.ts"}, compile: compileAssemblyScript},
 }
 
@@ -43,6 +46,7 @@ type job struct {
 	dir, temp, out string
 	sources        []string
 	named          bool // names of functions stay in the module
+	manifest       *manifest.Manifest
 }
 
 // strip is one of two flags: with names, and without.

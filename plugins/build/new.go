@@ -86,14 +86,12 @@ const (
 	goVersion = "1.24"
 	goModule  = "module " + templateName + "\n\ngo " + goVersion + "\n\nrequire " + goSDK + " v0.0.0\n\nreplace " + goSDK + " => ./tickwire\n"
 	goVendor  = "module " + goSDK + "\n\ngo " + goVersion + "\n"
-	npmModule = `{
-  "private": true,
-  "devDependencies": {
-    "assemblyscript": "` + AssemblyScriptVersion + `"
-  }
-}
-`
 )
+
+// npmModule is what npm reads to get a package.
+func npmModule(name, version string) string {
+	return "{\n  \"private\": true,\n  \"devDependencies\": {\n    \"" + name + "\": \"" + version + "\"\n  }\n}\n"
+}
 
 // filesOf gives the files of a new plugin by their paths.
 func filesOf(lang string, kind manifest.Kind) (map[string]string, error) {
@@ -121,8 +119,14 @@ func filesOf(lang string, kind manifest.Kind) (map[string]string, error) {
 	case "rust":
 		return files, take("tickwire.rs", "rust/tickwire.rs")
 	case "assemblyscript":
-		files["package.json"] = npmModule
+		files["package.json"] = npmModule("assemblyscript", AssemblyScriptVersion)
 		return files, take("tickwire.ts", "assemblyscript/tickwire.ts")
+	case "javascript":
+		files["package.json"] = npmModule(quickJSPackage, QuickJSVersion)
+		return files, take("tickwire.d.ts", "javascript/tickwire.d.ts")
+	case "python":
+		files["package.json"] = npmModule(pythonPackage, PythonVersion)
+		return files, nil
 	case "go":
 		files["go.mod"], files["tickwire/go.mod"] = goModule, goVendor
 		sources, err := fs.Glob(sdk.Files, "go/*.go")

@@ -156,3 +156,13 @@ func ColumnNamed(name string) (Column, bool) {
 	}
 	return Column{}, false
 }
+
+// ColumnName is the name of a column of rows, "": it is none.
+func ColumnName(id uint16) string {
+	for _, c := range Columns {
+		if c.ID == id {
+			return c.Name
+		}
+	}
+	return ""
+}

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"path"
 	"regexp"
 	"slices"
 	"strings"
@@ -43,6 +44,8 @@ type Manifest struct {
 	OnTrap        OnTrap        `json:"on_trap,omitempty"`
 	Requires      []Requirement `json:"requires,omitempty"`
 	WASI          bool          `json:"wasi,omitempty"`
+	Wants         Wants         `json:"wants,omitzero"`
+	Command       bool          `json:"command,omitempty"`
 	Deterministic bool          `json:"deterministic,omitempty"`
 }
 
@@ -117,7 +120,43 @@ type Requirement struct {
 	Version string `json:"version"`
 }
 
+// Wants is what a module does not load without, beside its rows: it says by which names, and a policy what stands behind them.
+type Wants struct {
+	Dirs []WantedDir `json:"dirs,omitempty"`
+	Env  []string    `json:"env,omitempty"` // names of variables
+}
+
+// WantedDir is a folder.
+type WantedDir struct {
+	At    string `json:"at"` // as the module calls it, absolute
+	Write bool   `json:"write,omitempty"`
+}
+
+// mostWants of each sort.
+const mostWants = 64
+
+func (w *Wants) check(wasi bool) error {
+	switch {
+	case len(w.Dirs)+len(w.Env) > 0 && !wasi:
+		return errors.New("files and environment come by WASI, but wasi is not true")
+	case len(w.Dirs) > mostWants || len(w.Env) > mostWants:
+		return fmt.Errorf("%d folders and %d variables, but at most %d of each", len(w.Dirs), len(w.Env), mostWants)
+	}
+	for i, d := range w.Dirs {
+		if !path.IsAbs(d.At) || path.Clean(d.At) != d.At {
+			return fmt.Errorf("dirs[%d]: at %q is no absolute path without dots and doubled slashes", i, d.At)
+		}
+	}
+	for i, name := range w.Env {
+		if !variable.MatchString(name) {
+			return fmt.Errorf("env[%d]: %q is no variable's name", i, name)
+		}
+	}
+	return nil
+}
+
 var (
+	variable   = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
 	pluginName = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,62}$`)
 	unitName   = regexp.MustCompile(`^[a-z][a-z0-9_]{0,62}$`)
 )
@@ -161,6 +200,12 @@ func Parse(text []byte) (*Manifest, error) {
 	return &m, nil
 }
 
+// ArgsSection is the custom section with a command's arguments: a JSON array of texts, the program's name first.
+const ArgsSection = "tickwire.args.v1"
+
+// commandKinds have columns only.
+var commandKinds = []Kind{Transform, Validator, Function, Partition}
+
 func (m *Manifest) defaults() {
 	if m.Limits.MaxRows == 0 {
 		m.Limits.MaxRows = 1024
@@ -194,6 +239,8 @@ func (m *Manifest) check() error {
 		return fmt.Errorf("limits.fuel_per_row %d is not within 1 and 2^30", l.FuelPerRow)
 	case !slices.Contains([]OnTrap{Pass, DropOutput, StopFeed}, m.OnTrap):
 		return fmt.Errorf("on_trap %q is none of pass, drop_output, stop_feed", m.OnTrap)
+	case m.Command && !m.WASI:
+		return errors.New("a command has its standard input and output by WASI, but wasi is not true")
 	case len(m.Kinds) == 0:
 		return errors.New("kinds: there is none, so the module does nothing")
 	case len(m.Kinds) > MostKinds:
@@ -204,6 +251,9 @@ func (m *Manifest) check() error {
 		u := &m.Kinds[i]
 		if err := u.check(); err != nil {
 			return fmt.Errorf("kinds[%d] (%s): %w", i, u.Kind, err)
+		}
+		if m.Command && !slices.Contains(commandKinds, u.Kind) {
+			return fmt.Errorf("kinds[%d]: a command cannot be a %s, only one of %v", i, u.Kind, commandKinds)
 		}
 		key := string(u.Kind) + " " + u.Name
 		if seen[key] {
@@ -234,6 +284,9 @@ func (m *Manifest) check() error {
 			return fmt.Errorf("requires[%d]: a second %s; bounds of one range stand in one text", i, r.Name)
 		}
 		needs[r.Name] = true
+	}
+	if err := m.Wants.check(m.WASI); err != nil {
+		return fmt.Errorf("wants: %w", err)
 	}
 	return nil
 }

@@ -51,7 +51,7 @@ func TestRoundTrip(t *testing.T) {
 		{"kind": "codec", "name": "c", "type": "u32"},
 		{"kind": "index", "name": "i", "type": "i64", "strategies": ["bloom"]},
 		{"kind": "partition", "name": "k", "reads": ["symbol"]}],
-		"limits": {"max_rows": 1, "memory_pages": 65536, "fuel_per_row": 1}, "on_trap": "stop_feed", "wasi": true, "unknown": {"a": [{}, 1]}}`
+		"limits": {"max_rows": 1, "memory_pages": 65536, "fuel_per_row": 1}, "on_trap": "stop_feed", "wasi": true, "wants": {"dirs": [{"at": "/maps", "write": true}], "env": ["DESK"]}, "unknown": {"a": [{}, 1]}}`
 	m, err := Parse([]byte(text))
 	if err != nil {
 		t.Fatal(err)
@@ -117,6 +117,11 @@ func TestRefused(t *testing.T) {
 		{"a type of prices", kind(`{"kind": "type", "name": "t", "base": "price"}`), "base price"},
 		{"a codec of text", kind(`{"kind": "codec", "name": "c", "type": "str"}`), "type is missing"},
 		{"an index of no strategy", kind(`{"kind": "index", "name": "i", "type": "i64"}`), "strategies"},
+		{"files without wasi", with("wants", `{"dirs": [{"at": "/maps"}]}`), "but wasi is not true"},
+		{"a folder by dots", strings.Replace(with("wants", `{"dirs": [{"at": "/maps/.."}]}`), "{", `{"wasi": true, `, 1), `wants: dirs[0]: at "/maps/.."`},
+		{"a command without WASI", with("command", `true`), "wasi is not true"},
+		{"a command of bytes", strings.Replace(with("kinds", `[{"kind": "codec", "name": "c", "type": "i64"}]`), "{", `{"wasi": true, "command": true, `, 1), "a command cannot be a codec"},
+		{"a variable with its value", strings.Replace(with("wants", `{"env": ["A=b"]}`), "{", `{"wasi": true, `, 1), `wants: env[0]: "A=b"`},
 		{"an empty reason", strings.Replace(least, `"validator"`, `"validator", "reasons": [""]`, 1), "reasons[0]"},
 		{"rows no power of two", with("limits", `{"max_rows": 1000}`), "max_rows 1000"},
 		{"rows below zero", with("limits", `{"max_rows": -1}`), "max_rows -1"},

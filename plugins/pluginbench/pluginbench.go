@@ -7,11 +7,13 @@ package pluginbench
 import (
 	"context"
 	"fmt"
+	"runtime"
 	"slices"
 	"time"
 
 	"github.com/tetratelabs/wazero"
 	"github.com/tetratelabs/wazero/api"
+	"golang.org/x/sys/unix"
 
 	"github.com/tickwire/tickwire/plugins"
 	"github.com/tickwire/tickwire/plugins/wasm"
@@ -35,13 +37,18 @@ type Figures struct {
 	KernelRow   float64 `json:"kernel_row_ns"`    // a row of 1,024, three columns touched, copies, checks and counters included
 	NativeRow   float64 `json:"native_row_ns"`    // the same in Go
 	OverNative  float64 `json:"over_native_row_ns"`
+	WideRow     float64 `json:"wide_row_ns"` // as KernelRow, through a plugin that uses 128-bit instructions
+	WideOver    float64 `json:"wide_over_native_row_ns"`
 	OneRow      float64 `json:"one_row_batch_ns"` // a pass of one row through the kernel
+	CopyRow     float64 `json:"copies_row_ns"`    // of KernelRow: price and size into the guest, price back, row_ctl cleared
 	FuelRow     float64 `json:"call_with_fuel_row_ns"`
 	NoFuelRow   float64 `json:"call_without_fuel_row_ns"` // the call alone, of the module as it was before it was instrumented
-	SwapP50     float64 `json:"swap_p50_ns"`              // a pass's way to a new chain, while passes go on
+	SwapP50     float64 `json:"swap_p50_ns"`              // a pass's way to a new chain, while passes go on: of those in which the thread kept its core
 	SwapP99     float64 `json:"swap_p99_ns"`
 	SwapMax     float64 `json:"swap_max_ns"`
-	PassMax     float64 `json:"pass_max_ns"` // the longest pass while chains are swapped: with what the machine takes for others
+	SwapWall    float64 `json:"swap_wall_ns"` // the longest of all, with what the kernel gave others meanwhile
+	Disturbed   int     `json:"disturbed"`    // swaps in which the thread lost its core
+	PassMax     float64 `json:"pass_max_ns"`  // the longest pass while chains are swapped: with what the machine takes for others
 	Swaps       int     `json:"swaps"`
 }
 
@@ -73,6 +80,11 @@ func Run(o Options) (f Figures, err error) {
 		return f, err
 	}
 	defer kernel.Close()
+	wide, err := host.Compile(wasmtest.WideKernel())
+	if err != nil {
+		return f, err
+	}
+	defer wide.Close()
 
 	chain, err := host.NewChain([]plugins.Stage{{Plugin: empty}}, plugins.Env{})
 	if err != nil {
@@ -98,6 +110,29 @@ func Run(o Options) (f Figures, err error) {
 	if s := chain.Stats()[0]; s.Traps+s.Errors+s.Bypassed > 0 {
 		return f, fmt.Errorf("pluginbench: the kernel failed: %+v", s)
 	}
+	wideChain, err := host.NewChain([]plugins.Stage{{Plugin: wide}}, plugins.Env{})
+	if err != nil {
+		return f, err
+	}
+	defer wideChain.Close()
+	Fill(b, Rows)
+	native := 0.0
+	f.WideRow, native = beside(o.Time, func() { wideChain.Pass(b, 1) }, func() { Native(b, verdict) })
+	f.WideRow, f.WideOver = f.WideRow/Rows, (f.WideRow-native)/Rows
+	if s := wideChain.Stats()[0]; s.Traps+s.Errors+s.Bypassed > 0 {
+		return f, fmt.Errorf("pluginbench: the wide kernel failed: %+v", s)
+	}
+	guest := new(struct {
+		price [Rows]int64
+		size  [Rows]uint64
+		ctl   [Rows]byte
+	})
+	f.CopyRow = least(o.Time, func() {
+		clear(guest.ctl[:])
+		copy(guest.price[:], b.Price[:Rows])
+		copy(guest.size[:], b.Size[:Rows])
+		copy(b.Price[:Rows], guest.price[:])
+	}) / Rows
 	if f.FuelRow, f.NoFuelRow, err = fuel(o.Time); err != nil {
 		return f, err
 	}
@@ -206,7 +241,9 @@ func (f *Figures) swaps(host *plugins.Host, kernel *plugins.Plugin, b *tick.Batc
 	}()
 	var have *plugins.Chain
 	took := make([]time.Duration, 0, n)
-	longest := time.Duration(0)
+	longest, wall := time.Duration(0), time.Duration(0)
+	runtime.LockOSThread() // the kernel counts by thread
+	defer runtime.UnlockOSThread()
 	finish := func() {
 		seat.Set(nil)
 		seat.Take()
@@ -215,16 +252,21 @@ func (f *Figures) swaps(host *plugins.Host, kernel *plugins.Plugin, b *tick.Batc
 		}
 	}
 	for {
-		at := time.Now()
-		c := seat.Take()
-		if c != have {
-			took = append(took, time.Since(at))
-			have = c
+		if seat.Waiting() {
+			before := switches()
+			at := time.Now()
+			have = seat.Take()
+			pause := time.Since(at)
+			if wall = max(wall, pause); switches() == before {
+				took = append(took, pause)
+			} else {
+				f.Disturbed++
+			}
 			set <- struct{}{}
-			at = time.Now()
 		}
-		if c != nil {
-			c.Pass(b, 1)
+		if have != nil {
+			at := time.Now()
+			have.Pass(b, 1)
 			longest = max(longest, time.Since(at))
 		}
 		select {
@@ -234,11 +276,20 @@ func (f *Figures) swaps(host *plugins.Host, kernel *plugins.Plugin, b *tick.Batc
 				return err
 			}
 			slices.Sort(took)
-			f.Swaps = len(took)
+			f.Swaps, f.SwapWall, f.PassMax = len(took)+f.Disturbed, float64(wall), float64(longest)
+			if len(took) == 0 { // in each one the core was gone
+				took = append(took, wall)
+			}
 			f.SwapP50, f.SwapP99, f.SwapMax = float64(took[len(took)/2]), float64(took[len(took)*99/100]), float64(took[len(took)-1])
-			f.PassMax = float64(longest)
 			return nil
 		default:
 		}
 	}
+}
+
+// switches is how often the kernel took this thread's core away, or it gave it up.
+func switches() int64 {
+	var use unix.Rusage
+	_ = unix.Getrusage(unix.RUSAGE_THREAD, &use) // it has no errors that could be
+	return use.Nvcsw + use.Nivcsw
 }

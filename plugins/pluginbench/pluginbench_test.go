@@ -2,6 +2,8 @@ package pluginbench
 
 import (
 	"encoding/json"
+	"math"
+	"slices"
 	"testing"
 	"time"
 
@@ -25,7 +27,7 @@ func TestRun(t *testing.T) {
 		t.Fatal(err)
 	}
 	for name, v := range all {
-		if v <= 0 && name != "over_native_row_ns" {
+		if v <= 0 && name != "disturbed" && name != "over_native_row_ns" && name != "wide_over_native_row_ns" {
 			t.Errorf("%s is %v", name, v)
 		}
 	}
@@ -36,13 +38,21 @@ func TestRun(t *testing.T) {
 
 // Both sides of the comparison do the same.
 func TestNativeIsTheKernel(t *testing.T) {
-	a, b := batch(t), batch(t)
-	chain := chain(t, wasmtest.Kernel())
-	verdict := new([tick.MaxRows]plugins.Verdict)
-	chain.Pass(a, 1)
-	Native(b, verdict)
-	if *a.Price != *b.Price || *a.Flags != *b.Flags || *chain.Verdict != *verdict {
-		t.Error("the kernel and its twin in Go differ")
+	for name, module := range map[string][]byte{"kernel": wasmtest.Kernel(), "wide kernel": wasmtest.WideKernel()} {
+		chain := chain(t, module)
+		for _, n := range []int{1, 7, 8, 9, 1023, Rows} {
+			a, b := batch(t), batch(t)
+			for _, batch := range []*tick.Batch{a, b} {
+				batch.N = n
+				batch.Size[0], batch.Size[1], batch.Price[0], batch.Price[1] = 1<<63, 99, math.MinInt64, -1
+			}
+			verdict := new([tick.MaxRows]plugins.Verdict)
+			chain.Pass(a, 1)
+			Native(b, verdict)
+			if *a.Price != *b.Price || *a.Flags != *b.Flags || !slices.Equal(chain.Verdict[:n], verdict[:n]) {
+				t.Errorf("%s, %d rows: it and its twin in Go differ", name, n)
+			}
+		}
 	}
 }
 

@@ -7,7 +7,6 @@ import (
 	"github.com/tickwire/tickwire/plugins"
 	"github.com/tickwire/tickwire/plugins/build"
 	"github.com/tickwire/tickwire/plugins/internal/exercise"
-	"github.com/tickwire/tickwire/plugins/internal/toolchain"
 	"github.com/tickwire/tickwire/plugins/sdk/conformance"
 	"github.com/tickwire/tickwire/tick"
 )
@@ -184,9 +183,7 @@ func BenchmarkLanguages(b *testing.B) {
 	const rows = 1024
 	for _, lang := range build.Languages() {
 		b.Run(lang, func(b *testing.B) {
-			if lang == "assemblyscript" {
-				toolchain.AssemblyScript(b, build.AssemblyScriptVersion)
-			}
+			engines(b, lang)
 			plugin, err := host.Compile(built(b, filepath.Join(examples[lang], "price-normaliser")))
 			if err != nil {
 				b.Fatal(err)

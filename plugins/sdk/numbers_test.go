@@ -7,12 +7,14 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/tickwire/tickwire/plugins"
+	"github.com/tickwire/tickwire/plugins/build"
 	"github.com/tickwire/tickwire/plugins/manifest"
 	"github.com/tickwire/tickwire/plugins/sdk"
 	"github.com/tickwire/tickwire/tick"
 )
 
-// Columns and kinds of row have the same numbers in all SDKs as they have here. Names are compared without underscores and capitals.
+// Columns, kinds of row and operations of types have the same numbers in all SDKs as they have here. Names are compared without underscores and capitals.
 func TestNumbers(t *testing.T) {
 	want := map[string]int{"custom": manifest.ColumnCustom, "earlier": manifest.ColumnEarlier, "arg": manifest.ColumnArg, "group": manifest.ColumnGroup,
 		"argnull": manifest.ColumnArgNull, "result": manifest.ColumnResult, "resultnull": manifest.ColumnNull}
@@ -27,11 +29,13 @@ func TestNumbers(t *testing.T) {
 	if len(kinds) != int(tick.KindCount)-1 {
 		t.Errorf("this test has %d kinds of row, tick has %d", len(kinds), tick.KindCount-1)
 	}
-	for _, s := range []struct{ file, prefix, columns, kinds string }{ // where the blocks of each begin
-		{"c/tickwire.h", "TW_", "/* Numbers of columns. */\nenum {", "/* Kinds of row: what the columns of each mean is written at tick.Kind. */\nenum {"},
-		{"rust/tickwire.rs", "", "pub mod column {", "pub mod kind {"},
-		{"go/columns.go", "", "\nconst (", "// Kinds of row: what the columns of each mean is written at tick.Kind.\nconst ("},
-		{"assemblyscript/tickwire.ts", "", "export namespace COLUMN {", "export namespace KIND {"},
+	operations := map[string]int{"validate": int(plugins.TypeValidate), "normalise": int(plugins.TypeNormalise), "parse": int(plugins.TypeParse),
+		"format": int(plugins.TypeFormat), "compare": int(plugins.TypeCompare), "hash": int(plugins.TypeHash)}
+	for _, s := range []struct{ file, prefix, columns, kinds, operations string }{ // where the blocks of each begin
+		{"c/tickwire.h", "TW_", "/* Numbers of columns. */\nenum {", "/* Kinds of row: what the columns of each mean is written at tick.Kind. */\nenum {", "/* Operations of tw_type. */\nenum {"},
+		{"rust/tickwire.rs", "", "pub mod column {", "pub mod kind {", "pub mod op {"},
+		{"go/columns.go", "", "\nconst (", "// Kinds of row: what the columns of each mean is written at tick.Kind.\nconst (", "// Operations of tw_type.\nconst ("},
+		{"assemblyscript/tickwire.ts", "", "export namespace COLUMN {", "export namespace KIND {", "export namespace OP {"},
 	} {
 		if got := numbers(t, s.file, s.columns, s.prefix); !maps.Equal(got, want) {
 			t.Errorf("%s has columns\n%v\nwant\n%v", s.file, got, want)
@@ -43,12 +47,53 @@ func TestNumbers(t *testing.T) {
 		if !maps.Equal(got, kinds) {
 			t.Errorf("%s has kinds of row\n%v\nwant\n%v", s.file, got, kinds)
 		}
+		got = map[string]int{}
+		for name, n := range numbers(t, s.file, s.operations, s.prefix) {
+			got[strings.TrimPrefix(name, "op")] = n
+		}
+		if !maps.Equal(got, operations) {
+			t.Errorf("%s has operations of types\n%v\nwant\n%v", s.file, got, operations)
+		}
+	}
+}
+
+// Each language's README tells what it has for which of its kinds.
+func TestReadmesTellKinds(t *testing.T) {
+	for _, lang := range build.Languages() {
+		readme := string(read(t, lang+"/README.md"))
+		kinds := build.Kinds(lang)
+		for _, kind := range kinds {
+			told := strings.Contains(readme, "\n| `"+string(kind)+"` | `tw_")
+			if len(kinds) < len(manifest.Kinds) { // scripts, of few kinds, for which functions of the SDK make the calls
+				told = strings.Contains(readme, "\n* Kinds: ") && strings.Contains(readme, "`"+string(kind))
+			}
+			if !told {
+				t.Errorf("%s/README.md says nothing of a %s", lang, kind)
+			}
+		}
+	}
+}
+
+// The kinds of row that scripts in JavaScript see.
+func TestKindsOfJavaScript(t *testing.T) {
+	b, err := sdk.Files.ReadFile("javascript/tickwire.js")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, block, _ := strings.Cut(string(b), "KIND: Object.freeze({")
+	block, _, _ = strings.Cut(block, "}")
+	got := map[string]int{}
+	for _, m := range regexp.MustCompile(`([A-Z_]+): (\d+)`).FindAllStringSubmatch(block, -1) {
+		got[plain(m[1])], _ = strconv.Atoi(m[2])
+	}
+	if want := numbers(t, "assemblyscript/tickwire.ts", "export namespace KIND {", ""); !maps.Equal(got, want) {
+		t.Errorf("kinds of row\n%v\nwant\n%v", got, want)
 	}
 }
 
 func plain(name string) string { return strings.ToLower(strings.ReplaceAll(name, "_", "")) }
 
-var constant = regexp.MustCompile(`([A-Z][A-Za-z_]*)(?::? ?u?int\d+|: u\d+)?(?: +(?:uint16 |uint8 )?= ?(1 \+ iota|\d+))?\s*[,;\n]`)
+var constant = regexp.MustCompile(`([A-Z][A-Za-z_]*)(?::? ?u?int\d+|: [iu]\d+)?(?: +(?:uint16 |uint8 )?= ?(1 \+ iota|iota|\d+))?\s*[,;\n]`)
 
 // numbers reads the constants of a block: those with a number, and those without one that go on counting.
 func numbers(t *testing.T, file, begin, prefix string) map[string]int {
@@ -68,6 +113,8 @@ func numbers(t *testing.T, file, begin, prefix string) map[string]int {
 		switch {
 		case m[2] == "1 + iota":
 			next = 1
+		case m[2] == "iota":
+			next = 0
 		case m[2] != "":
 			next, _ = strconv.Atoi(m[2])
 		}

@@ -5,8 +5,8 @@
 //	rust            tickwire.rs
 //	go              package tickwire
 //	assemblyscript  tickwire.ts
-//	javascript      not yet: its README says what is in the way
-//	python          the same
+//	javascript      tickwire.js, which stands before a script, and tickwire.d.ts: interpreted, hundreds of times slower
+//	python          tickwire.py, which runs before a script: by pipes, off the lanes
 //
 // Templates are under <language>/template/<kind>. conformance has the rows on which the three examples of all languages must give the same.
 package sdk
@@ -16,5 +16,5 @@ import "embed"
 // Files are the SDKs' own and their templates.
 //
 //go:embed c/tickwire.h c/template cpp/tickwire.hpp cpp/template rust/tickwire.rs rust/template go/*.go go/template
-//go:embed assemblyscript/tickwire.ts assemblyscript/template
+//go:embed assemblyscript/tickwire.ts assemblyscript/template javascript/tickwire.js javascript/tickwire.d.ts javascript/template python/tickwire.py python/template
 var Files embed.FS

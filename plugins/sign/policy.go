@@ -32,6 +32,8 @@ type Policy struct {
 	Unsigned string `toml:"unsigned" json:"unsigned,omitempty"`
 	// Keys are those whose signatures count. The default is none.
 	Keys []Key `toml:"key" json:"keys,omitempty"`
+	// Grants are what plugins get beside their rows. The default is nothing: no files, no environment.
+	Grants []Grant `toml:"grant" json:"grants,omitempty"`
 
 	loaded []ed25519.PublicKey // of Keys, by Validate; nil: that one could not be read
 }
@@ -77,6 +79,11 @@ func (p *Policy) Faults() (faults []error) {
 			}
 		}
 	}
+	for i := range p.Grants {
+		for _, err := range p.Grants[i].faults(p.Keys) {
+			faults = append(faults, fmt.Errorf("grant[%d] (%s): %w", i, p.Grants[i].Plugin, err))
+		}
+	}
 	return faults
 }
 
@@ -88,10 +95,28 @@ type Verdict struct {
 	Signer  string `json:"signer,omitempty"` // the key's name, if the policy has it
 	Allowed bool   `json:"allowed"`
 	Reason  string `json:"reason"` // of either answer
+	// Granted says in words what it gets beside its rows: Granted.Lines.
+	Granted []string `json:"granted,omitempty"`
 }
 
-// Check says whether a module may load, and why. The policy must have been validated; the zero value allows all that is not broken.
+// Check says whether a module may load, and why: whose it is, and whether it gets what its manifest wants. The policy must have been validated; the zero value
+// allows all that is not broken and wants nothing.
 func (p *Policy) Check(module []byte) Verdict {
+	v := p.trust(module)
+	m, err := manifest.Of(module)
+	if !v.Allowed || err != nil {
+		return v
+	}
+	granted := p.grants(m.Name, v.Signer)
+	v.Granted = granted.Lines()
+	if err := granted.lacks(&m.Wants); err != nil {
+		v.Allowed, v.Reason = false, err.Error()
+	}
+	return v
+}
+
+// trust says whether a module's signature, or the want of one, lets it load.
+func (p *Policy) trust(module []byte) Verdict {
 	key, state, why := Verify(module)
 	v := Verdict{State: state}
 	if state == Broken {

@@ -335,6 +335,60 @@ func TestPolicyValidate(t *testing.T) {
 	}
 }
 
+// TestGrants: a module gets what grants to its name and its signer say, and does not load without what it wants.
+func TestGrants(t *testing.T) {
+	t.Setenv("TICKWIRE_TEST_REGION", "east")
+	p := Policy{Unsigned: Allow, Keys: []Key{{Name: "release", Public: Word(Public(key(1)))}}, Grants: []Grant{
+		{Plugin: "map-*", Dir: []Dir{{Path: "/srv/maps", At: "/maps"}}, Env: []string{"DESK=ny", "TICKWIRE_TEST_REGION", "TICKWIRE_TEST_NOT_THERE"}},
+		{Plugin: "map-?", Signer: "release", Dir: []Dir{{Path: "/srv/out", Write: true}, {Path: "/elsewhere", At: "/maps", Write: true}}, Env: []string{"DESK=second"}},
+	}}
+	if err := p.Validate(); err != nil {
+		t.Fatal(err)
+	}
+	bare := module("map-a", "1.0.0")
+	if g := p.Granted(bare); len(g.Dirs) != 1 || g.Dirs[0] != (Dir{"/srv/maps", "/maps", false}) || fmt.Sprint(g.Environ()) != "[DESK=ny TICKWIRE_TEST_REGION=east]" {
+		t.Errorf("unsigned: %+v, %q", g, g.Environ())
+	}
+	if g := p.Granted(signed(t, bare, key(2))); len(g.Dirs) != 1 {
+		t.Errorf("a stranger's: %+v", g)
+	}
+	if g := p.Granted(append(signed(t, bare, key(1)), 0)); len(g.Dirs) != 0 {
+		t.Errorf("a broken signature: %+v", g)
+	}
+	v := p.Check(signed(t, bare, key(1)))
+	if want := "[folder /maps (here /srv/maps), to read folder /srv/out (here /srv/out), to read and write environment variable DESK environment variable TICKWIRE_TEST_REGION, as this process has it environment variable TICKWIRE_TEST_NOT_THERE, as this process has it]"; !v.Allowed || fmt.Sprint(v.Granted) != want {
+		t.Errorf("signed: %+v", v)
+	}
+	if g := p.Granted(module("other", "1.0.0")); len(g.Dirs)+len(g.Env) != 0 {
+		t.Errorf("another name: %+v", g)
+	}
+	for wants, want := range map[string]string{
+		`{"dirs": [{"at": "/maps"}], "env": ["DESK"]}`: "",
+		`{"dirs": [{"at": "/maps", "write": true}]}`:   "it wants folder /maps to write to, which no grant",
+		`{"dirs": [{"at": "/other"}]}`:                 "it wants folder /other to read, which no grant",
+		`{"env": ["SECRET"]}`:                          "it wants environment variable SECRET, which no grant",
+	} {
+		m := wasm.AppendCustom([]byte("\x00asm\x01\x00\x00\x00"), manifest.SectionName,
+			[]byte(`{"name": "map-a", "version": "1.0.0", "abi": 1, "wasi": true, "kinds": [{"kind": "validator"}], "wants": `+wants+`}`))
+		if v := p.Check(m); v.Allowed != (want == "") || !strings.Contains(v.Reason, want) {
+			t.Errorf("%s: %+v", wants, v)
+		}
+	}
+	bad := Policy{Grants: []Grant{
+		{}, {Plugin: "[a", Signer: "nobody"}, {Plugin: "a", Dir: []Dir{{Path: "maps"}, {Path: "/x", At: "/a/../b"}, {Path: "/x", At: "/y"}, {Path: "/z", At: "/y"}}, Env: []string{"=x", "A=1", "A=2", "B=\x00"}},
+		{Plugin: "b", Dir: make([]Dir, MostDirs+1)},
+	}}
+	err := fmt.Sprint(bad.Validate())
+	for _, want := range []string{
+		"grant[0] (): plugin is missing", `grant[1] ([a): "[a" is no pattern`, `signer "nobody" is no key`, `dir[0]: path "maps"`, `dir[1]: at "/a/../b"`, "dir[3]: a second folder at /y", "env[0]: want NAME",
+		"env[2]: a second A", "env[3]: want NAME", "17 folders",
+	} {
+		if !strings.Contains(err, want) {
+			t.Errorf("%q is not in\n%s", want, err)
+		}
+	}
+}
+
 // FuzzVerify: of bytes that nobody signed only those that key 1 signed are good, and nothing panics. What verifies can be signed again.
 func FuzzVerify(f *testing.F) {
 	good := signed(f, module("price-band", "1.0.0"), key(1))

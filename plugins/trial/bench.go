@@ -2,6 +2,7 @@ package trial
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/tickwire/tickwire/plugins"
@@ -14,7 +15,7 @@ type Cost struct {
 	Rows     int     `json:"rows"` // or packets, of which one is one call
 	BatchNs  float64 `json:"batch_ns"`
 	RowNs    float64 `json:"row_ns"`
-	CallNs   float64 `json:"call_row_ns"` // the call alone, a row: without columns copied and checked, 0: not told apart
+	CallNs   float64 `json:"call_row_ns"` // the plugin's own code, a row: nothing copied and nothing checked; 0: a parser that reads none of the packets
 	FuelRow  float64 `json:"fuel_per_row"`
 	FuelMost int     `json:"fuel_per_row_declared"`
 }
@@ -22,8 +23,10 @@ type Cost struct {
 // BenchRows are the sizes of batches that Bench measures.
 var BenchRows = []int{1, 16, 256, 1024}
 
-// Bench measures each unit on generated rows (a parser: on the packets of its cases), d a size. Transforms and validators are measured as a feed calls them: by a
-// chain, with counters. Columns of other kinds are filled before, but for serializers and partitions.
+// Bench measures each unit on generated rows (a parser: on those packets of its first case that it reads), d a size. Transforms and validators are measured as a feed
+// calls them: by a chain, with counters; the others with what they are given copied to the plugin's memory and what they answer copied from it, checked as the host
+// checks it. Of types the operation is parse, of codecs encode (the host decodes what it gave and compares, which counts as a check), of aggregates update, of indexes
+// build.
 func Bench(p *plugins.Plugin, cases []*Case, d time.Duration) ([]Cost, error) {
 	var all []Cost
 	for unit := range p.Manifest().Kinds {
@@ -58,18 +61,20 @@ func bench(p *plugins.Plugin, unit, n int, cases []*Case, d time.Duration) (*Cos
 				break
 			}
 		}
-		n = len(c.Packets)
 	}
 	r, err := newRunner(p, c)
 	if err != nil {
 		return nil, err
 	}
 	defer r.close()
-	cost := &Cost{Unit: unitName(u), Rows: n, FuelMost: p.Manifest().Limits.FuelPerRow}
 	call, alone, err := r.calls(n)
 	if err != nil {
 		return nil, err
 	}
+	if u.Kind == manifest.Parser {
+		n = alone.rows
+	}
+	cost := &Cost{Unit: unitName(u), Rows: n, FuelMost: p.Manifest().Limits.FuelPerRow}
 	fuel := func() uint64 { return r.i.Fuel() }
 	var fine func() error // a chain does not return errors
 	if u.Kind == manifest.Transform || u.Kind == manifest.Validator {
@@ -90,9 +95,6 @@ func bench(p *plugins.Plugin, unit, n int, cases []*Case, d time.Duration) (*Cos
 			return nil
 		}
 	}
-	if call == nil {
-		return nil, fmt.Errorf("no way to measure a %s", u.Kind)
-	}
 	before := fuel()
 	if err := call(); err != nil {
 		return nil, err
@@ -107,13 +109,11 @@ func bench(p *plugins.Plugin, unit, n int, cases []*Case, d time.Duration) (*Cos
 		}
 	}
 	cost.RowNs = cost.BatchNs / float64(n)
-	if alone != nil && n <= r.i.Rows(unit) {
-		ns, err := least(d/2, n, alone)
-		if err != nil {
-			return nil, err
-		}
-		cost.CallNs = ns / float64(n)
+	ns, err := alone.least(d / 2)
+	if err != nil {
+		return nil, err
 	}
+	cost.CallNs = ns / float64(alone.rows)
 	return cost, nil
 }
 
@@ -130,58 +130,199 @@ func (r *runner) chain(p *plugins.Plugin) (*plugins.Chain, error) {
 	return host.NewChain([]plugins.Stage{{Plugin: p, Params: params}}, plugins.Env{Directory: r, Publisher: r.c.Publisher})
 }
 
-// calls are one batch of a kind as its host calls it, and the call alone. Columns are filled once.
-func (r *runner) calls(n int) (call, alone func() error, err error) {
-	if !onRows(r.c.Unit) && r.c.Unit != manifest.Parser {
+// own is a plugin's own code for so many rows (or packets): calls that are measured one by one. prepare puts what a call works on in place.
+type own struct {
+	rows  int
+	calls []ownCall
+}
+
+type ownCall struct {
+	prepare func()
+	call    func() error
+}
+
+// least is the time of all calls in ns.
+func (o *own) least(d time.Duration) (sum float64, err error) {
+	for _, c := range o.calls {
+		if c.prepare != nil {
+			c.prepare()
+		}
+		ns, err := least(d/time.Duration(len(o.calls)), o.rows, c.call)
+		if err != nil {
+			return 0, err
+		}
+		sum += ns
+	}
+	return sum, nil
+}
+
+// calls are one batch of a kind as its host calls it (nil for those of chains), and the plugin's own code for as many of its rows as it takes at once.
+func (r *runner) calls(n int) (call func() error, alone *own, err error) {
+	if r.c.Unit == manifest.Parser {
+		return r.parserCalls()
+	}
+	few := min(n, r.i.Rows(r.unit))
+	if !onRows(r.c.Unit) {
 		if err := r.put(0, n); err != nil {
 			return nil, nil, err
 		}
 	}
-	again := func() error { return r.i.Again(r.unit, n) }
+	export, args := "", []uint64{uint64(few)}
 	switch r.c.Unit {
 	case manifest.Transform:
-		return nil, again, r.i.Transform(r.unit, r.b, 0, min(n, r.i.Rows(r.unit)), &r.sides)
+		export, err = "tw_transform", r.i.Transform(r.unit, r.b, 0, few, &r.sides)
 	case manifest.Validator:
-		_, err := r.i.Validate(r.unit, r.b, 0, min(n, r.i.Rows(r.unit)), &r.sides)
-		return nil, again, err
+		export = "tw_validate"
+		_, err = r.i.Validate(r.unit, r.b, 0, few, &r.sides)
 	case manifest.Serializer:
-		return func() error { _, err := r.i.Serialize(r.unit, r.b, 0, n, &r.sides); return err }, again, nil
+		export = "tw_serialize"
+		out := make([]byte, len(r.i.Out(r.unit)))
+		call = func() error {
+			b, err := r.i.Serialize(r.unit, r.b, 0, n, &r.sides)
+			copy(out, b)
+			return err
+		}
 	case manifest.Partition:
-		return func() error { _, err := r.i.Partition(r.unit, r.b, 0, n); return err }, again, nil
+		export = "tw_partition"
+		out := make([]uint64, n)
+		call = func() error {
+			keys, err := r.i.Partition(r.unit, r.b, 0, n)
+			copy(out, keys)
+			return err
+		}
 	case manifest.Function:
-		return func() error { return r.i.Function(r.unit, n) }, nil, nil
+		export = "tw_function"
+		call = r.carried(n, func() error { return r.i.Function(r.unit, n) }, manifest.ColumnResult, manifest.ColumnNull)
 	case manifest.Aggregate:
+		export = "tw_agg_update"
 		groups := min(8, r.i.AggGroups(r.unit))
+		args = append(args, uint64(groups))
 		if err := r.i.AggStart(r.unit, groups); err != nil {
 			return nil, nil, err
 		}
-		return func() error { return r.i.AggUpdate(r.unit, n, groups) }, nil, nil
+		update := r.carried(n, func() error { return r.i.AggUpdate(r.unit, n, groups) })
+		states := slices.Clone(r.i.Out(r.unit)[:groups*r.m.StateBytes])
+		call = func() error { // states are with the caller too
+			copy(r.i.Out(r.unit), states)
+			err := update()
+			copy(states, r.i.Out(r.unit))
+			return err
+		}
 	case manifest.TypeKind:
-		return func() error { return r.i.Type(r.unit, plugins.TypeParse, n) }, nil, nil
-	case manifest.Codec: // with the decoding that compares
-		return func() error { _, err := r.i.Encode(r.unit, n); return err }, again, nil
+		export, args = "tw_type", []uint64{uint64(plugins.TypeParse), uint64(n)}
+		call = r.carried(n, func() error { return r.i.Type(r.unit, plugins.TypeParse, n) }, typeA, manifest.ColumnNull)
+	case manifest.Codec:
+		export = "tw_encode"
+		out := make([]byte, len(r.i.Out(r.unit)))
+		call = r.carried(n, func() error {
+			block, err := r.i.Encode(r.unit, n)
+			copy(out, block)
+			return err
+		})
 	case manifest.Index:
-		return func() error { _, err := r.i.IndexBuild(r.unit, n); return err }, again, nil
-	case manifest.Parser:
-		if err := r.i.Start(r.unit, int64(r.c.Now)); err != nil {
+		export = "tw_index_build"
+		out := make([]byte, len(r.i.Out(r.unit)))
+		call = r.carried(n, func() error {
+			b, err := r.i.IndexBuild(r.unit, n)
+			copy(out, b)
+			return err
+		})
+	default:
+		err = fmt.Errorf("no way to measure a %s", r.c.Unit)
+	}
+	if err == nil && call != nil {
+		err = call() // columns hold what the call alone works on
+	}
+	if err != nil {
+		return nil, nil, err
+	}
+	code, err := r.i.Alone(r.unit, export, few, args...)
+	return call, &own{few, []ownCall{{nil, code}}}, err
+}
+
+// carried is a call with the case's columns copied to the plugin's memory before it, as they are there now, and those of its answer copied from it.
+func (r *runner) carried(n int, call func() error, answers ...uint16) func() error {
+	type column struct{ mine, guests []byte }
+	var given, taken []column
+	view := func(id uint16) []byte {
+		v, stride := r.i.Column(r.unit, id)
+		return v[:n*stride] // nil: there is none
+	}
+	for _, in := range inputsOf(r.m) {
+		given = append(given, column{slices.Clone(view(in.id)), view(in.id)})
+		if nulls := in.id + manifest.ColumnArgNull - manifest.ColumnArg; len(r.m.Args) > 0 && in.id != manifest.ColumnGroup {
+			given = append(given, column{slices.Clone(view(nulls)), view(nulls)})
+		}
+	}
+	for _, id := range answers {
+		taken = append(taken, column{make([]byte, len(view(id))), view(id)})
+	}
+	return func() error {
+		for _, c := range given {
+			copy(c.guests, c.mine)
+		}
+		if err := call(); err != nil {
+			return err
+		}
+		for _, c := range taken {
+			copy(c.mine, c.guests)
+		}
+		return nil
+	}
+}
+
+// parserCalls are the packets of a case that the parser reads, framed and parsed, and each of its calls alone. If it reads none, they are all packets.
+func (r *runner) parserCalls() (call func() error, alone *own, err error) {
+	if err := r.i.Start(r.unit, int64(r.c.Now)); err != nil {
+		return nil, nil, err
+	}
+	parse := func(packet []byte) (f plugins.Framing, messages bool, err error) {
+		r.b.Reset()
+		if f, err = r.i.Frame(r.unit, packet); err == nil && f.Kind != plugins.FrameHeartbeat && f.Kind != plugins.FrameEnd {
+			messages = true
+			_, err = r.i.Parse(r.unit, packet[f.At:], f.Sequence, int(f.Count), r.b)
+		}
+		return f, messages, err
+	}
+	alone = &own{}
+	read := *r.c
+	read.Packets = nil
+	code := func(b []byte, export string, args ...uint64) error {
+		call, err := r.i.Alone(r.unit, export, len(b)/16+1, append([]uint64{uint64(len(b))}, args...)...)
+		alone.calls = append(alone.calls, ownCall{func() { copy(r.i.In(r.unit), b) }, call})
+		return err
+	}
+	for _, packet := range r.c.Packets {
+		f, messages, err := parse(packet)
+		switch {
+		case r.i.Dead():
+			return nil, nil, err
+		case err != nil:
+			continue
+		}
+		read.Packets = append(read.Packets, packet)
+		if r.i.HasFrame() {
+			err = code(packet, "tw_frame")
+		}
+		if messages && err == nil {
+			err = code(packet[f.At:], "tw_parse", f.Sequence, uint64(f.Count))
+		}
+		if err != nil {
 			return nil, nil, err
 		}
-		return func() error {
-			r.out.Lines = r.out.Lines[:0]
-			for _, packet := range r.c.Packets {
-				r.b.Reset()
-				f, err := r.i.Frame(r.unit, packet)
-				if err == nil && f.Kind != plugins.FrameHeartbeat && f.Kind != plugins.FrameEnd {
-					_, err = r.i.Parse(r.unit, packet[f.At:], f.Sequence, int(f.Count), r.b)
-				}
-				if err != nil && r.i.Dead() {
-					return err
-				}
-			}
-			return nil
-		}, nil, nil
 	}
-	return nil, nil, nil
+	if len(read.Packets) == 0 {
+		read.Packets = r.c.Packets
+	}
+	alone.rows = len(read.Packets)
+	return func() error {
+		for _, packet := range read.Packets {
+			if _, _, err := parse(packet); err != nil && r.i.Dead() {
+				return err
+			}
+		}
+		return nil
+	}, alone, nil
 }
 
 // least is the shortest time of a call in ns, over rounds that are long enough for the clock.

@@ -75,7 +75,8 @@ var sizes = []int{0, 1, 7, 256}
 // CheckAll runs a plugin on its cases and on generated ones. An error is one of the tool's: what the plugin does wrong is in the checks.
 //
 // A case must give what it expects. Whatever it is given, a plugin may not trap, run out of fuel, or answer what cannot be. If its manifest says deterministic, two
-// instances must give the same, and rows of one case the same in calls of 1, 7, 256 and max_rows; of an aggregate also in two parts that are merged.
+// instances must give the same, and rows of one case the same in calls of 1, 7, 256 and max_rows; of an aggregate also in two parts that are merged. And each kind must
+// keep what it promises.
 func CheckAll(p *plugins.Plugin, dir string, o Options) ([]Check, error) {
 	cases, err := ReadCases(dir)
 	if err != nil {
@@ -111,6 +112,9 @@ func CheckAll(p *plugins.Plugin, dir string, o Options) ([]Check, error) {
 			}
 			all = append(all, *k)
 		}
+		if kinds[unit].Kind == manifest.Serializer {
+			all = append(all, room(p, unit, cases))
+		}
 		if o.Fuzz > 0 {
 			k, err := fuzz(p, unit, o.Fuzz/time.Duration(len(kinds)), max(o.Seed, 1), cases)
 			if err != nil {
@@ -120,6 +124,28 @@ func CheckAll(p *plugins.Plugin, dir string, o Options) ([]Check, error) {
 		}
 	}
 	return all, nil
+}
+
+// fillers are what symbols of rows that are as long as can be are made of: what formats escape, and in how many bytes.
+const fillers = "\"\\\xff"
+
+// room sees that a serializer has room, and fuel, for as many rows as it takes.
+func room(p *plugins.Plugin, unit int, cases []*Case) Check {
+	k := Check{Name: "rows as long as can be", Unit: unitName(&p.Manifest().Kinds[unit]), Ok: true}
+	for _, filler := range []byte(fillers) {
+		c := longest(p, unit, filler)
+		if c.Params = paramsFor(c, cases); len(c.In.Columns) == 0 {
+			continue // it reads nothing that has a length
+		}
+		r, err := Run(p, c, 0)
+		if err != nil {
+			k.Ok, k.What, k.Case = false, problem(err), c
+			return k
+		}
+		k.Rows += len(c.In.Rows)
+		k.Fuel = max(k.Fuel, float64(r.Fuel)/float64(len(c.In.Rows)))
+	}
+	return k
 }
 
 func generated(p *plugins.Plugin, unit int, seed uint64, n int, cases []*Case) (*Check, error) {
@@ -213,13 +239,10 @@ func checkCase(p *plugins.Plugin, c *Case) Check {
 	}
 	for at, rows := range runs {
 		r, err := Run(p, c, rows)
-		var f *plugins.Failure
-		switch {
-		case errors.As(err, &f):
-			k.What = fmt.Sprintf("in %s: %s", calls(rows), f.Line())
-			return k
-		case err != nil:
-			k.What = err.Error()
+		if err != nil {
+			if k.What = problem(err); errors.As(err, new(*plugins.Failure)) {
+				k.What = fmt.Sprintf("in %s: %s", calls(rows), k.What)
+			}
 			return k
 		}
 		k.Rows += n
@@ -240,8 +263,21 @@ func checkCase(p *plugins.Plugin, c *Case) Check {
 			}
 		}
 	}
-	k.Ok, k.Fuel = true, float64(fuel)/float64(max(k.Rows, 1))
+	k.Fuel = float64(fuel) / float64(max(k.Rows, 1))
+	if kept := promises[c.Unit]; kept != nil {
+		if err := kept(p, c, first); err != nil {
+			k.What = problem(err)
+			return k
+		}
+	}
+	k.Ok = true
 	return k
+}
+
+// problem tells an error in one line: a failure without the stack.
+func problem(err error) string {
+	line, _, _ := strings.Cut(err.Error(), "\n")
+	return line
 }
 
 func calls(rows int) string {

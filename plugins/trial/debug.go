@@ -9,6 +9,7 @@ import (
 	"text/tabwriter"
 
 	"github.com/tickwire/tickwire/plugins"
+	"github.com/tickwire/tickwire/plugins/sign"
 	"github.com/tickwire/tickwire/plugins/wasm"
 )
 
@@ -24,9 +25,9 @@ type Fault struct {
 	Case        *Case    `json:"-"`                     // with which it happens
 }
 
-// Debug runs a case on a module, and says where it fails. Reduce leaves out rows with which it fails all the same. A fault that is nil goes with a result.
-func Debug(module []byte, read func(*plugins.Plugin) (*Case, error), reduce bool, log *slog.Logger) (*Fault, *Case, *Result, error) {
-	host, err := plugins.New(plugins.Options{Mark: true, Log: log})
+// Debug runs a case on a module, which gets what trust grants it (nil: nothing), and says where it fails. Reduce leaves out rows with which it fails all the same. A fault that is nil goes with a result.
+func Debug(module []byte, trust *sign.Policy, read func(*plugins.Plugin) (*Case, error), reduce bool, log *slog.Logger) (*Fault, *Case, *Result, error) {
+	host, err := plugins.New(plugins.Options{Mark: true, Trust: trust, Log: log})
 	if err != nil {
 		return nil, nil, nil, err
 	}

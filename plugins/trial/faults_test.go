@@ -122,7 +122,7 @@ func TestDebug(t *testing.T) {
 		return ParseCase("small", text)
 	}
 	for _, reduce := range []bool{false, true} {
-		fault, _, _, err := Debug(module, read, reduce, slog.New(slog.DiscardHandler))
+		fault, _, _, err := Debug(module, nil, read, reduce, slog.New(slog.DiscardHandler))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -138,7 +138,7 @@ func TestDebug(t *testing.T) {
 			t.Error(out.String())
 		}
 	}
-	fault, c, r, err := Debug(module, func(p *plugins.Plugin) (*Case, error) {
+	fault, c, r, err := Debug(module, nil, func(p *plugins.Plugin) (*Case, error) {
 		return ParseCase("fine", []byte("unit transform\nin\nprice\n1\n-\n"))
 	}, false, slog.New(slog.DiscardHandler))
 	if err != nil || fault != nil || !slices.Equal(r.Lines, []string{"price", "1", "-"}) {
@@ -157,7 +157,7 @@ func TestProfile(t *testing.T) {
 		return Seq(I32(0), Call(bang), Drop)
 	})
 	text := []byte("unit transform\nin\nprice\n1\n2\n3\n")
-	pr, err := NewProfile(module, func(*plugins.Plugin) ([]*Case, error) {
+	pr, err := NewProfile(module, nil, func(*plugins.Plugin) ([]*Case, error) {
 		c, err := ParseCase("three", text)
 		return []*Case{c}, err
 	}, time.Millisecond)
@@ -178,7 +178,7 @@ func TestProfile(t *testing.T) {
 	if lines := strings.Split(string(pr.Folded(false)), "\n"); len(lines) != 3 || !strings.HasPrefix(lines[0], "run ") || !strings.HasPrefix(lines[1], "run;bang ") {
 		t.Errorf("%q", lines)
 	}
-	if _, err := NewProfile(traps(t), func(*plugins.Plugin) ([]*Case, error) {
+	if _, err := NewProfile(traps(t), nil, func(*plugins.Plugin) ([]*Case, error) {
 		c, err := ParseCase("bad", []byte("unit transform\nin\nprice\n-1\n"))
 		return []*Case{c}, err
 	}, time.Millisecond); err == nil || !strings.Contains(err.Error(), "divide by zero") {
@@ -192,16 +192,20 @@ func TestBench(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	packet, err := ParseCase("acme", []byte("unit parser acme\npackets\n4143010101000000 0100000000000000 44180000 05000000 0000000000000000 8403000000000000\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
 	kinds := map[string]bool{}
 	for _, path := range paths {
-		costs, err := Bench(load(t, plugins.Options{}, path), nil, time.Millisecond)
+		costs, err := Bench(load(t, plugins.Options{}, path), []*Case{packet}, time.Millisecond)
 		if err != nil {
 			t.Errorf("%s: %v", path, err)
 		}
 		for _, c := range costs {
 			kind, _, _ := strings.Cut(c.Unit, " ")
 			kinds[kind] = true
-			if c.RowNs <= 0 || c.FuelRow <= 0 || c.Rows == 1024 && c.FuelRow > float64(c.FuelMost) {
+			if c.RowNs <= 0 || c.CallNs <= 0 || c.FuelRow <= 0 || c.Rows == 1024 && c.FuelRow > float64(c.FuelMost) {
 				t.Errorf("%s: %+v", path, c)
 			}
 		}

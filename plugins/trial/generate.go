@@ -17,12 +17,7 @@ func Generate(p *plugins.Plugin, unit int, seed uint64, n int, seeds []*Case) (*
 	u := &p.Manifest().Kinds[unit]
 	c := &Case{Name: fmt.Sprintf("seed %d", seed), Unit: u.Kind, UnitName: u.Name, Params: map[string]any{}, Now: 1_700_000_000_000_000_000, Publisher: tick.PublisherSimItch}
 	g := generator{rand.New(rand.NewPCG(seed, 0x74776972))}
-	for _, s := range seeds { // parameters without a default have a value in the vectors
-		if s.Unit == u.Kind && s.UnitName == u.Name {
-			c.Params = s.Params
-			break
-		}
-	}
+	c.Params = paramsFor(c, seeds)
 	params, err := p.Manifest().Values(c.Params)
 	if err != nil {
 		return nil, fmt.Errorf("%w; generated batches take the parameters of the first case of their unit", err)
@@ -62,6 +57,16 @@ func Generate(p *plugins.Plugin, unit int, seed uint64, n int, seeds []*Case) (*
 		}
 	}
 	return c, nil
+}
+
+// paramsFor are the parameters of the first case of the same unit: those without a default have a value in the vectors.
+func paramsFor(c *Case, cases []*Case) map[string]any {
+	for _, s := range cases {
+		if s.Unit == c.Unit && s.UnitName == c.UnitName {
+			return s.Params
+		}
+	}
+	return map[string]any{}
 }
 
 type generator struct{ *rand.Rand }

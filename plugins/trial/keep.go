@@ -30,6 +30,10 @@ func CaseOf(d plugins.Dead) (*Case, error) {
 	}
 	line, _, _ := strings.Cut(d.Err.Error(), "\n")
 	c.notes = []string{"# " + oneLine(line)}
+	if u.Kind == manifest.Parser {
+		c.Packets = append(c.Packets, d.Packet)
+		return c, nil
+	}
 	r := runner{c: c, i: d.Instance, unit: d.Unit, m: u}
 	type from struct {
 		id uint16

@@ -74,7 +74,7 @@ func TestKeep(t *testing.T) {
 		!strings.HasPrefix(string(text), "# plugin faulty 1.2.0: tw_transform: ") || !strings.Contains(string(text), "# side may be what the plugin wrote") {
 		t.Errorf("%s", text)
 	}
-	fault, small, _, err := Debug(module, func(*plugins.Plugin) (*Case, error) { return c, nil }, true, slog.New(slog.DiscardHandler))
+	fault, small, _, err := Debug(module, nil, func(*plugins.Plugin) (*Case, error) { return c, nil }, true, slog.New(slog.DiscardHandler))
 	if err != nil || fault == nil || fault.Instruction != "unreachable" || len(small.In.Rows) != 1 || small.In.Rows[0][0] != "101" {
 		t.Errorf("%+v, %+v, %v", fault, small, err)
 	}

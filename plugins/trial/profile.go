@@ -13,6 +13,7 @@ import (
 	"github.com/tetratelabs/wazero/experimental"
 
 	"github.com/tickwire/tickwire/plugins"
+	"github.com/tickwire/tickwire/plugins/sign"
 	"github.com/tickwire/tickwire/plugins/wasm"
 )
 
@@ -38,14 +39,14 @@ type Function struct {
 	TotalNs   int64  `json:"ns_with_called"`
 }
 
-// NewProfile gives the profile of a module on cases, again and again for a time. A module without names of functions has their numbers.
-func NewProfile(module []byte, cases func(*plugins.Plugin) ([]*Case, error), d time.Duration) (*Profile, error) {
+// NewProfile gives the profile of a module, which gets what trust grants it (nil: nothing), on cases, again and again for a time. A module without names of functions has their numbers.
+func NewProfile(module []byte, trust *sign.Policy, cases func(*plugins.Plugin) ([]*Case, error), d time.Duration) (*Profile, error) {
 	t := &tracer{epoch: time.Now(), stacks: map[string]*Function{}}
 	var err error
 	if t.functions, err = wasm.FunctionCount(module); err != nil {
 		return nil, err
 	}
-	host, err := plugins.New(plugins.Options{Trace: t})
+	host, err := plugins.New(plugins.Options{Trace: t, Trust: trust})
 	if err != nil {
 		return nil, err
 	}

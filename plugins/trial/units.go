@@ -29,46 +29,62 @@ func (r *runner) function(rows int) error {
 	})
 }
 
-func (r *runner) aggregate(rows int, parts bool) error {
+// groups is how many groups the case's rows are of.
+func (r *runner) groups() (int, error) {
 	groups := 1
 	for row, cells := range r.c.In.Rows {
 		at := slices.Index(r.c.In.Columns, "group")
 		if at < 0 {
-			return fmt.Errorf("%s: column group is missing", r.c.Name)
+			return 0, fmt.Errorf("%s: column group is missing", r.c.Name)
 		}
 		g, err := strconv.ParseUint(cells[at], 10, 16)
 		if err != nil || int(g) >= r.i.AggGroups(r.unit) {
-			return fmt.Errorf("%s: row %d: group %s: the plugin holds %d", r.c.Name, row+1, cells[at], r.i.AggGroups(r.unit))
+			return 0, fmt.Errorf("%s: row %d: group %s: the plugin holds %d", r.c.Name, row+1, cells[at], r.i.AggGroups(r.unit))
 		}
 		groups = max(groups, int(g)+1)
 	}
-	part := func(from, to int) error {
-		if err := r.i.AggStart(r.unit, groups); err != nil {
+	return groups, nil
+}
+
+// part makes the states of groups out of rows from … to-1.
+func (r *runner) part(from, to, groups, rows int) error {
+	if err := r.i.AggStart(r.unit, groups); err != nil {
+		return err
+	}
+	return r.slices(to-from, rows, func(at, n int) error {
+		if err := r.put(from+at, n); err != nil {
 			return err
 		}
-		return r.slices(to-from, rows, func(at, n int) error {
-			if err := r.put(from+at, n); err != nil {
-				return err
-			}
-			return r.i.AggUpdate(r.unit, n, groups)
-		})
+		return r.i.AggUpdate(r.unit, n, groups)
+	})
+}
+
+func (r *runner) aggregate(rows int, parts bool) error {
+	groups, err := r.groups()
+	if err != nil {
+		return err
 	}
 	all := len(r.c.In.Rows)
 	if parts { // the later rows are added to the earlier ones
-		if err := part(all/2, all); err != nil {
+		if err := r.part(all/2, all, groups, rows); err != nil {
 			return err
 		}
 		states := slices.Clone(r.i.Out(r.unit)[:groups*r.m.StateBytes])
-		if err := part(0, all/2); err != nil {
+		if err := r.part(0, all/2, groups, rows); err != nil {
 			return err
 		}
 		copy(r.i.In(r.unit), states)
 		if err := r.i.AggMerge(r.unit, groups); err != nil {
 			return err
 		}
-	} else if err := part(0, all); err != nil {
+	} else if err := r.part(0, all, groups, rows); err != nil {
 		return err
 	}
+	return r.results(groups)
+}
+
+// results tells what comes of the states.
+func (r *runner) results(groups int) error {
 	if err := r.i.AggResult(r.unit, groups); err != nil {
 		return err
 	}

@@ -120,6 +120,20 @@ func WithoutCustom(module []byte, name string) ([]byte, error) {
 	return out, nil
 }
 
+// Bare is the module without custom sections.
+func Bare(module []byte) ([]byte, error) {
+	out := append(make([]byte, 0, len(module)), header[:]...)
+	for s, err := range Sections(module) {
+		if err != nil {
+			return nil, err
+		}
+		if s.ID != customID {
+			out = append(out, module[s.At:s.End]...)
+		}
+	}
+	return out, nil
+}
+
 // uvarint32 reads an unsigned LEB128 of at most 32 bits and the bytes it takes, 0: there is none.
 func uvarint32(b []byte) (uint32, int) {
 	v, n := binary.Uvarint(b[:min(len(b), 5)])

@@ -31,6 +31,8 @@ type Options struct {
 	Init []string
 	// Plugins whose functions and aggregates statements may use. The default is none.
 	Plugins []Guest
+	// NoAggregates leaves the plugins' aggregates out, and with them what statements may not have because of them (unfit.go). The default is that they are there.
+	NoAggregates bool
 }
 
 // Engine is one DuckDB database. It implements sqlgw.Engine.
@@ -120,7 +122,7 @@ func (e *Engine) prepare(o *Options) error {
 	if err := c.runAll(statements); err != nil {
 		return err
 	}
-	if err := e.invite(c, o.Plugins); err != nil {
+	if err := e.invite(c, o.Plugins, o.NoAggregates); err != nil {
 		return fmt.Errorf("duck: %w", err)
 	}
 	// Nothing behind this line can be undone by a session.

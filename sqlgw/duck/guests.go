@@ -106,7 +106,7 @@ func (g *guest) wrong(format string, a ...any) error {
 }
 
 // invite registers what the guests have. A name that SQL has already is refused: it would change what statements mean.
-func (e *Engine) invite(c *Conn, guests []Guest) error {
+func (e *Engine) invite(c *Conn, guests []Guest, noAggregates bool) error {
 	for _, g := range guests {
 		p := newPool(g, e.threads)
 		e.pools = append(e.pools, p)
@@ -117,6 +117,9 @@ func (e *Engine) invite(c *Conn, guests []Guest) error {
 			switch one.u.Kind {
 			case manifest.Function:
 			case manifest.Aggregate:
+				if noAggregates {
+					continue
+				}
 				register = e.registerAggregate
 			default:
 				continue

@@ -110,6 +110,11 @@ var sameTypes = []struct {
 // guestEngine is an engine without tables, with plugins.
 func guestEngine(t testing.TB, threads int, modules ...[]byte) (*Engine, error) {
 	t.Helper()
+	return guestEngineWith(t, func(*Options) {}, threads, modules...)
+}
+
+func guestEngineWith(t testing.TB, change func(*Options), threads int, modules ...[]byte) (*Engine, error) {
+	t.Helper()
 	h, err := plugins.New(plugins.Options{})
 	must(t, err)
 	t.Cleanup(func() { must(t, h.Close()) })
@@ -120,7 +125,9 @@ func guestEngine(t testing.TB, threads int, modules ...[]byte) (*Engine, error) 
 		t.Cleanup(func() { must(t, p.Close()) })
 		guests = append(guests, Guest{Plugin: p})
 	}
-	e, err := Open(Options{Threads: threads, Plugins: guests})
+	o := Options{Threads: threads, Plugins: guests}
+	change(&o)
+	e, err := Open(o)
 	if err == nil {
 		t.Cleanup(func() { must(t, e.Close()) })
 	}
@@ -244,6 +251,18 @@ func TestUnfitAggregates(t *testing.T) {
 	want(t, c, "SELECT total(i), sum(i ORDER BY i), '(' FROM range(9) r(i) GROUP BY i < 0 ORDER BY 1", "36,36,(")
 	want(t, c, "SELECT total(i) FILTER (i < 3), max(sum(i)) OVER (), total(i) + 1 FROM range(9) r(i)", "3,36,37")
 	want(t, c, "SELECT total(i) AS \"größe\u00a0x\", length('\u00a0' || $$\u2003$$) AS größe /* \u00a0 */ FROM range(9) r(i) -- \u2003", "36,2")
+}
+
+// TestWithoutAggregates: without aggregates of plugins nothing of what they do not support is refused, and functions are there.
+func TestWithoutAggregates(t *testing.T) {
+	e, err := guestEngineWith(t, func(o *Options) { o.NoAggregates = true }, 1, mathModule())
+	must(t, err)
+	c := (&world{e: e}).conn(t)
+	want(t, c, "SELECT plus(40, 2)", "42")
+	want(t, c, "FROM query('SELECT sum(i) FROM range(9) r(i)')", "36")
+	if _, err := ask(c, "SELECT total(i) FROM range(9) r(i)"); err == nil || !strings.Contains(err.Error(), "total") {
+		t.Errorf("an aggregate that was left out: %v", err)
+	}
 }
 
 // TestGuestsFail: a trap or a loop ends the query, with the plugin's name, and nothing else; again and again, beside queries that go well.

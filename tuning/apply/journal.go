@@ -286,10 +286,8 @@ func (j *journal) pending(boot string) int {
 		if !r.Guarded || r.Confirmed || r.Boot != boot || r.Ended != "kept" {
 			continue
 		}
-		for _, e := range j.of(r.ID) {
-			if e.Guarded {
-				return r.ID
-			}
+		if !j.done(r.ID) {
+			return r.ID
 		}
 	}
 	return 0

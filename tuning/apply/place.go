@@ -260,7 +260,7 @@ func (p *kernelPlace) same(a, b Value) bool {
 	switch base := path.Base(p.name); {
 	case strings.HasSuffix(base, "_list"), base == "watchdog_cpumask", strings.HasPrefix(base, "cpuset."):
 		parse = tuning.ParseCPUs
-	case strings.HasSuffix(base, "cpumask"), strings.HasSuffix(base, "_cpus"), strings.HasSuffix(base, "smp_affinity"), base == "xps_rxqs":
+	case strings.HasSuffix(base, "cpumask"), strings.HasSuffix(base, "_cpus"), strings.HasSuffix(base, "smp_affinity"), base == "xps_rxqs", base == "rps_default_mask":
 	default:
 		x, err1 := strconv.ParseInt(a.Text, 0, 64)
 		y, err2 := strconv.ParseInt(b.Text, 0, 64)

@@ -8,8 +8,6 @@ import (
 	"slices"
 	"strings"
 
-	"golang.org/x/sys/unix"
-
 	"github.com/tickwire/tickwire/tuning"
 )
 
@@ -149,7 +147,7 @@ func (m *machine) weigh(s *Step, v *rivals) {
 		return
 	}
 	if s.Was, err = s.place.read(); err != nil {
-		if errors.Is(err, unix.ESRCH) {
+		if _, task := s.place.(interface{ born() (string, error) }); task && gone(err) {
 			s.State, s.Reason = Already, taskGone
 			return
 		}

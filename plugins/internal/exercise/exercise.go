@@ -24,13 +24,19 @@ func Module(t *testing.T, module []byte) {
 		t.Fatal(err)
 	}
 	defer plugin.Close()
+	Plugin(t, plugin)
+}
+
+// Plugin exercises a plugin that is compiled.
+func Plugin(t *testing.T, plugin *plugins.Plugin) {
+	t.Helper()
 	b, err := tick.NewBatch()
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer b.Free()
 	for unit, u := range plugin.Manifest().Kinds {
-		if err := one(host, plugin, unit, u.Kind, b); err != nil {
+		if err := one(plugin.Host(), plugin, unit, u.Kind, b); err != nil {
 			t.Errorf("%s %s: %v", u.Kind, u.Name, err)
 		}
 	}

@@ -107,6 +107,16 @@ export namespace COLUMN {
   export const RESULT_NULL: u16 = 769;
 }
 
+/** Operations of tw_type. */
+export namespace OP {
+  export const VALIDATE: i32 = 0;
+  export const NORMALISE: i32 = 1;
+  export const PARSE: i32 = 2;
+  export const FORMAT: i32 = 3;
+  export const COMPARE: i32 = 4;
+  export const HASH: i32 = 5;
+}
+
 /** A column of u8, u16, u32, u64, i32, i64 or f64: static memory that is read and written as an array. Rows are not checked: use the first n. */
 @unmanaged
 export class Column<T> {
@@ -188,6 +198,71 @@ export class Layout {
     store<u32>(entry, 0, 12);
     this.columns++;
   }
+}
+
+/** What tw_frame writes to bytes out: static memory of BYTES bytes. */
+@unmanaged
+export class Frame {
+  static readonly BYTES: i32 = 40;
+
+  /** Of the first message. */
+  sequence: u64;
+  /** Messages. */
+  count: u32;
+  /** 0 messages, 1 heartbeat, 2 end of session, 3 beside the sequence. */
+  kind: u32;
+  /** Where the messages begin. */
+  at: u32;
+  zero: u32;
+  /** Ten bytes, of which these are the first eight and the last two. */
+  session: u64;
+  sessionEnd: u16;
+}
+
+let said: string = "";
+
+/** Keeps an error's text for the host and gives the negative number to return. The text is a literal of ASCII, of which 256 characters are told. */
+export function fail(text: string): i32 {
+  said = text;
+  return -1;
+}
+
+const saidBytes = memory.data(256);
+
+/** Exported by plugins that fail with words: export { tw_abi, tw_error } from "./tickwire". */
+export function tw_error(): i64 {
+  const n = min(said.length, 256);
+  for (let i = 0; i < n; i++) store<u8>(saidBytes + <usize>i, <u8>said.charCodeAt(i));
+  return (<i64>saidBytes << 32) | n;
+}
+
+// Bytes out: each returns where it ended.
+
+/** A literal of ASCII. */
+export function put(to: usize, text: string): usize {
+  for (let i = 0; i < text.length; i++) store<u8>(to++, <u8>text.charCodeAt(i));
+  return to;
+}
+
+/** Digits, 20 at most. */
+export function putU64(to: usize, v: u64): usize {
+  let n = 1;
+  for (let rest = v / 10; rest > 0; rest /= 10) n++;
+  for (let i = n - 1; i >= 0; i--) {
+    store<u8>(to + <usize>i, <u8>(0x30 + (v % 10)));
+    v /= 10;
+  }
+  return to + <usize>n;
+}
+
+/** A price as a decimal number with nine decimals, 21 bytes at most. */
+export function putPrice(to: usize, px: i64): usize {
+  if (px < 0) store<u8>(to++, 0x2d);
+  const v = px < 0 ? 0 - <u64>px : <u64>px;
+  to = putU64(to, v / 1000000000);
+  store<u8>(to++, 0x2e);
+  for (let unit: u64 = 100000000; unit > 0; unit /= 10) store<u8>(to++, <u8>(0x30 + ((v / unit) % 10)));
+  return to;
 }
 
 // What the host gives, imported when used. Texts are bytes in memory, such as memory.data<u8>([…]). plugins/ABI.md, Imports, says what each does.

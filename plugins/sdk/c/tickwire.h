@@ -170,6 +170,15 @@ TW_IMPORT(now) int64_t tw_now(void);
 TW_IMPORT(lookup) int32_t tw_lookup(int32_t instrument, char *to, int32_t room);
 TW_IMPORT(define) int32_t tw_define(int32_t instrument, const char *symbol, int32_t len);
 
+/* ---- errors with words -------------------------------------------------------------------------------------------------------------------------- */
+
+/* Once in a plugin; then TW_FAIL("what is wrong") is what a call returns, and the host asks for the text. */
+#define TW_ERRORS \
+	static const char *tw_said; \
+	static uint32_t tw_said_len; \
+	int64_t tw_error(void) { return tw_bytes(tw_said, tw_said_len); }
+#define TW_FAIL(text) (tw_said = (text), tw_said_len = sizeof(text) - 1, -1)
+
 /* ---- parameters and state --------------------------------------------------------------------------------------------------------------------- */
 
 /* Bytes as tw_save and tw_error return them. */
@@ -213,6 +222,37 @@ static inline int tw_param_bool(const char *params, int32_t len, const char *key
 {
 	const char *p = tw_param(params, len, key);
 	return p && *p == 't';
+}
+
+/* ---- bytes out: each returns where it ended ----------------------------------------------------------------------------------------------------- */
+
+/* A literal, without its NUL. */
+#define TW_PUT(to, literal) ((uint8_t *)__builtin_memcpy(to, literal, sizeof(literal) - 1) + sizeof(literal) - 1)
+
+/* Digits, 20 at most. */
+static inline uint8_t *tw_put_u64(uint8_t *to, uint64_t v)
+{
+	uint8_t digits[20];
+	int n = 0;
+	do
+		digits[n++] = (uint8_t)('0' + v % 10);
+	while ((v /= 10) != 0);
+	while (n > 0)
+		*to++ = digits[--n];
+	return to;
+}
+
+/* A price as a decimal number with nine decimals, 21 bytes at most. */
+static inline uint8_t *tw_put_price(uint8_t *to, int64_t px)
+{
+	uint64_t v = px < 0 ? 0 - (uint64_t)px : (uint64_t)px, part = v % 1000000000;
+	if (px < 0)
+		*to++ = '-';
+	to = tw_put_u64(to, v / 1000000000);
+	*to++ = '.';
+	for (int i = 8; i >= 0; i--, part /= 10)
+		to[i] = (uint8_t)('0' + part % 10);
+	return to + 9;
 }
 
 #ifdef __cplusplus

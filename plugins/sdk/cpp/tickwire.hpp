@@ -63,6 +63,13 @@ template <class T, size_t Rows> struct alignas(64) column {
 // Room for bytes in or out, and for what the host hands over once (TICKWIRE_ROOM).
 template <size_t Bytes> using room = column<uint8_t, Bytes>;
 
+// Room for values of the plugin's own in or out: states of groups, zones of an index. Of a struct without pointers and without constructors.
+template <class T, size_t N> struct alignas(64) table {
+	T row[N];
+
+	T &operator[](int32_t i) { return row[i]; }
+};
+
 // A layout of columns, and bytes in and out where a kind has them.
 template <size_t Columns> struct layout {
 	uint32_t magic = 0x31505754, max_rows;
@@ -74,18 +81,19 @@ template <size_t Columns> struct layout {
 
 	template <class... C> constexpr explicit layout(uint32_t rows, C... c) : max_rows(rows), list{c...} {}
 
-	template <class T, size_t N> constexpr layout input(const column<T, N> &r) const
+	// Where bytes in are (parsers, decoders, indexes, merged states), and where bytes out (serializers, encoders, indexes, states): a room, a table or a struct.
+	template <class Room> constexpr layout input(const Room &r) const
 	{
 		layout l = *this;
-		l.in = r.row;
-		l.in_bytes = sizeof r.row;
+		l.in = &r;
+		l.in_bytes = sizeof r;
 		return l;
 	}
-	template <class T, size_t N> constexpr layout output(const column<T, N> &r) const
+	template <class Room> constexpr layout output(const Room &r) const
 	{
 		layout l = *this;
-		l.out = r.row;
-		l.out_bytes = sizeof r.row;
+		l.out = &r;
+		l.out_bytes = sizeof r;
 		return l;
 	}
 };

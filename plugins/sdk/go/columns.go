@@ -78,5 +78,15 @@ const (
 	Flag   uint8 = 2
 )
 
+// Operations of tw_type.
+const (
+	OpValidate int32 = iota
+	OpNormalise
+	OpParse
+	OpFormat
+	OpCompare
+	OpHash
+)
+
 // UndefPrice is no price.
 const UndefPrice int64 = 1<<63 - 1

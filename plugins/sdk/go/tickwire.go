@@ -94,6 +94,21 @@ func BothTexts(l *Layout, id uint16, stride int) Texts  { return texts(l, id, 3,
 func (l *Layout) In(bytes int) []byte  { return l.io(8, bytes) }
 func (l *Layout) Out(bytes int) []byte { return l.io(16, bytes) }
 
+// Frame is what tw_frame writes to bytes out.
+type Frame struct {
+	Sequence uint64 // of the first message
+	Count    uint32 // messages
+	Kind     uint32 // 0 messages, 1 heartbeat, 2 end of session, 3 beside the sequence
+	At       uint32 // where the messages begin
+	_        uint32
+	Session  [10]byte
+}
+
+// Frame is room for a parser's framing, as bytes out.
+func (l *Layout) Frame() *Frame {
+	return (*Frame)(unsafe.Pointer(unsafe.SliceData(l.Out(int(unsafe.Sizeof(Frame{}))))))
+}
+
 func (l *Layout) io(at, bytes int) []byte {
 	b := aligned[byte](bytes)
 	l.keep = append(l.keep, b)
@@ -137,6 +152,19 @@ func aligned[T Number](n int) []T {
 }
 
 func address[T Number](b []T) uint32 { return uint32(uintptr(unsafe.Pointer(unsafe.SliceData(b)))) }
+
+// AppendPrice appends a price as a decimal number with nine decimals, 21 bytes at most.
+func AppendPrice(dst []byte, px int64) []byte {
+	v := uint64(px)
+	if px < 0 {
+		dst, v = append(dst, '-'), -v
+	}
+	dst = append(strconv.AppendUint(dst, v/1e9, 10), '.')
+	for unit := uint64(1e8); unit > 0; unit /= 10 {
+		dst = append(dst, '0'+byte(v/unit%10))
+	}
+	return dst
+}
 
 // Params are the parameters by name, defaults filled in: int64 (prices too, in 1e-9), float64, bool or string.
 type Params map[string]any

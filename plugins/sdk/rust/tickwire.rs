@@ -110,6 +110,16 @@ pub mod column {
     pub const RESULT_NULL: u16 = 769;
 }
 
+/// Operations of tw_type.
+pub mod op {
+    pub const VALIDATE: i32 = 0;
+    pub const NORMALISE: i32 = 1;
+    pub const PARSE: i32 = 2;
+    pub const FORMAT: i32 = 3;
+    pub const COMPARE: i32 = 4;
+    pub const HASH: i32 = 5;
+}
+
 /// What a column may hold. Texts are [u8; stride], filled up with NUL, the stride a multiple of 8 to 256.
 pub trait Value: Copy {
     const TYPE: u8;
@@ -167,6 +177,89 @@ impl<T: Value, const ROWS: usize> Column<T, ROWS> {
 
 /// Room for bytes in or out, and for tables of the plugin's own: of any type that is copied, Room::filled(…).
 pub type Room<T, const N: usize> = Column<T, N>;
+
+/// What tw_frame writes to bytes out: static FRAME: Room<Frame, 1> = Room::filled(Frame::NONE).
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct Frame {
+    /// Of the first message.
+    pub sequence: u64,
+    /// Messages.
+    pub count: u32,
+    /// 0 messages, 1 heartbeat, 2 end of session, 3 beside the sequence.
+    pub kind: u32,
+    /// Where the messages begin.
+    pub at: u32,
+    pub zero: u32,
+    pub session: [u8; 10],
+}
+
+impl Frame {
+    pub const NONE: Frame = Frame { sequence: 0, count: 0, kind: 0, at: 0, zero: 0, session: [0; 10] };
+}
+
+/// Little-endian numbers in bytes.
+pub fn u32_at(b: &[Cell<u8>], at: usize) -> u32 {
+    u32::from_le_bytes([b[at].get(), b[at + 1].get(), b[at + 2].get(), b[at + 3].get()])
+}
+pub fn u64_at(b: &[Cell<u8>], at: usize) -> u64 {
+    (u32_at(b, at + 4) as u64) << 32 | u32_at(b, at) as u64
+}
+
+/// Writes bytes out, one behind the other. It traps where there is no more room.
+pub struct Writer {
+    to: &'static [Cell<u8>],
+    len: usize,
+}
+
+impl Writer {
+    pub fn new<const N: usize>(room: &'static Room<u8, N>) -> Writer {
+        Writer { to: room.rows(N as i32), len: 0 }
+    }
+    /// Bytes so far, which is what a call returns.
+    pub fn len(&self) -> i32 {
+        self.len as i32
+    }
+    #[inline(always)]
+    pub fn byte(&mut self, b: u8) {
+        self.to[self.len].set(b);
+        self.len += 1;
+    }
+    pub fn text(&mut self, text: &str) {
+        for b in text.bytes() {
+            self.byte(b);
+        }
+    }
+    /// Digits, 20 at most.
+    pub fn u64(&mut self, mut v: u64) {
+        let (mut digits, mut n) = ([0; 20], 0);
+        loop {
+            digits[n] = b'0' + (v % 10) as u8;
+            n += 1;
+            v /= 10;
+            if v == 0 {
+                break;
+            }
+        }
+        for digit in digits[..n].iter().rev() {
+            self.byte(*digit);
+        }
+    }
+    /// A price as a decimal number with nine decimals, 21 bytes at most.
+    pub fn price(&mut self, px: i64) {
+        if px < 0 {
+            self.byte(b'-');
+        }
+        let v = px.unsigned_abs();
+        self.u64(v / 1_000_000_000);
+        self.byte(b'.');
+        let mut unit = 100_000_000;
+        while unit > 0 {
+            self.byte(b'0' + (v / unit % 10) as u8);
+            unit /= 10;
+        }
+    }
+}
 
 /// What the host sees of a column.
 #[repr(C)]
@@ -306,6 +399,19 @@ impl<T: Copy> Global<T> {
 /// Bytes as tw_save and tw_error return them.
 pub fn bytes(b: &'static [u8]) -> i64 {
     (b.as_ptr() as usize as i64) << 32 | b.len() as i64
+}
+
+static SAID: Global<&'static str> = Global::new("");
+
+/// Keeps an error's text for the host, which asks tw_error for it, and gives the negative number to return.
+pub fn fail(text: &'static str) -> i32 {
+    SAID.set(text);
+    -1
+}
+
+#[no_mangle]
+extern "C" fn tw_error() -> i64 {
+    bytes(SAID.get().as_bytes())
 }
 
 mod host {

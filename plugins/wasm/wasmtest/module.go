@@ -222,6 +222,23 @@ func BrIf(depth int) Code        { return cat([]byte{0x0d}, u(depth)) }
 func Load(op byte, at int) Code  { return cat([]byte{op, 0}, u(at)) }
 func Store(op byte, at int) Code { return cat([]byte{op, 0}, u(at)) }
 
+// Wide is a 128-bit instruction by its number (WebAssembly's fixed-width SIMD), with its immediates.
+func Wide(op int, immediates ...byte) Code { return cat([]byte{0xfd}, u(op), immediates) }
+
+// WideLoad and WideStore move 16 bytes, WideStore8 the first 8 of them.
+func WideLoad(at int) Code   { return Wide(0x00, cat([]byte{0}, u(at))...) }
+func WideStore(at int) Code  { return Wide(0x0b, cat([]byte{0}, u(at))...) }
+func WideStore8(at int) Code { return Wide(0x5b, cat([]byte{0}, u(at), []byte{0})...) }
+
+// WideI64 has the same value twice.
+func WideI64(v int64) Code {
+	b := binary.LittleEndian.AppendUint64(nil, uint64(v))
+	return Wide(0x0c, append(b, b...)...)
+}
+
+// MemoryInit copies from a passive segment.
+func MemoryInit(segment int) Code { return cat([]byte{0xfc, 8}, u(segment), []byte{0}) }
+
 // Block, Loop and If without results.
 func Block(c ...Code) Code { return cat([]byte{0x02, 0x40}, cat(c...), []byte{0x0b}) }
 func Loop(c ...Code) Code  { return cat([]byte{0x03, 0x40}, cat(c...), []byte{0x0b}) }
@@ -253,10 +270,17 @@ var (
 	I32Shl      = Op(0x74)
 	I64Add      = Op(0x7c)
 	I64Mul      = Op(0x7e)
+	I32And      = Op(0x71)
+	I64Or       = Op(0x84)
+	I64Shl      = Op(0x86)
 	I64ExtendU  = Op(0xad)
 	I32Wrap     = Op(0xa7)
-	MemoryCopy  = Op(0xfc, 10, 0, 0)
-	MemoryFill  = Op(0xfc, 11, 0)
-	MemoryGrow  = Op(0x40, 0)
-	MemorySize  = Op(0x3f, 0)
+	// Conversions of an f64: to the nearest i32, of a signed i32.
+	I32TruncSat   = Op(0xfc, 2)
+	F64ConvertI32 = Op(0xb7)
+
+	MemoryCopy = Op(0xfc, 10, 0, 0)
+	MemoryFill = Op(0xfc, 11, 0)
+	MemoryGrow = Op(0x40, 0)
+	MemorySize = Op(0x3f, 0)
 )
