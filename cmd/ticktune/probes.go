@@ -65,7 +65,7 @@ func measureToo(ctx context.Context, h *tuning.Host, length time.Duration) {
 		return all, nil
 	}
 	h.Probes.Skew = func(cores tuning.CPUs) (tuning.Skew, error) {
-		r, err := measure.Clock(ctx, measure.ClockOptions{Cores: cores, For: length, PairFor: 100 * time.Millisecond})
+		r, err := measure.Clock(ctx, measure.ClockOptions{Cores: cores, For: length})
 		if err != nil {
 			return tuning.Skew{}, err
 		}
