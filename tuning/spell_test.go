@@ -244,6 +244,23 @@ func TestSlicesOfARunningFeed(t *testing.T) {
 	}
 }
 
+// TestTuned: who reads a remedy is told that another sets the same things.
+func TestTuned(t *testing.T) {
+	h := ownMachine(t, "mlx5")
+	set(t, h, "/etc/tuned/active_profile", "network-latency\n")
+	h.Refresh(noon)
+	if got := outcome(t, h, "kern.services"); strings.Contains(got.Effective.Raw, "tuned") {
+		t.Errorf("it does not run, and %s", got.Effective.Raw)
+	}
+	dir := "/proc/4242/task/4242/"
+	set(t, h, dir+"stat", "4242 (tuned) S"+strings.Repeat(" 0", 50)+"\n")
+	set(t, h, dir+"status", "Name:\ttuned\nCpus_allowed_list:\t0\n")
+	h.Refresh(noon)
+	if got := outcome(t, h, "kern.services"); !strings.Contains(got.Effective.Raw, "tuned keeps profile network-latency") || !strings.Contains(got.Reason, "includes network-latency") {
+		t.Errorf("%s %s: %s", got.Status, got.Effective.Raw, got.Reason)
+	}
+}
+
 // TestConfinedWatchdog: a detector that leaves HOT alone is as good at boot as at run time.
 func TestConfinedWatchdog(t *testing.T) {
 	h := ownMachine(t, "mlx5")
