@@ -38,6 +38,7 @@ type Host struct {
 	tasksErr error
 	boot     *bootConfig
 	sysctls  map[string]string
+	ptp      *ptpAnswer
 }
 
 type answer struct {
