@@ -217,7 +217,9 @@ func lookXDP(h *Host, nic string) Finding {
 	text, want := strings.Join(has, " "), "basic redirect zero-copy"
 	if x.Attached {
 		text += fmt.Sprintf(", program %d attached", x.Program)
-		if len(h.Running(lanes...)) == 0 {
+		if _, err := h.Tasks(); err != nil {
+			text += ", whose is not known"
+		} else if len(h.Running(lanes...)) == 0 {
 			wrong = append(wrong, fmt.Sprintf("a foreign program (%d) is attached", x.Program))
 		}
 	}

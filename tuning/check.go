@@ -45,6 +45,11 @@ const (
 func (r Risk) String() string               { return "r" + string('0'+rune(min(r, R4))) }
 func (r Risk) MarshalText() ([]byte, error) { return []byte(r.String()), nil }
 
+func (r *Risk) UnmarshalText(text []byte) (err error) {
+	*r, err = ParseRisk(string(text))
+	return err
+}
+
 // ParseRisk reads one of r0 to r4.
 func ParseRisk(s string) (Risk, error) {
 	if len(s) == 2 && s[0] == 'r' && s[1] >= '0' && s[1] <= '4' {
@@ -94,6 +99,7 @@ type Check struct {
 	// Bare: only bare metal. Contained: a container sees its host's, and cannot judge it. Planned: cores must be named.
 	// NICs: interfaces must be named. Run answers for these, and does not call Look.
 	Bare, Uncontained, Planned, NICs bool
+	measured                         bool // where Probes measure, a guest is as good as bare metal
 	valid                            func(want string) error
 	Look                             func(*Host) Finding
 }
@@ -158,6 +164,7 @@ const (
 	Ethtool     Kind = "ethtool"  // Key (group.field of Devices) of the interface Target gets Value
 	Affinity    Kind = "affinity" // the task Target (a thread's number; Key its name, to be sure of it) may run on Value
 	Link        Kind = "link"     // Key = Value in the .link file of the interface Target
+	Tuned       Kind = "tuned"    // Key (section.name) = Value in tuned's child profile Target; without a Key: Target is the active profile's name. apply makes these.
 )
 
 // Change is one thing that apply can do.
@@ -194,11 +201,11 @@ func setFile(path, value, old string, risk Risk) Change {
 
 // setSysctl is a sysctl for now and for the next boot. key has dots.
 func setSysctl(key, value, old string, risk Risk) []Change {
-	file := "/etc/sysctl.d/90-feed-" + strings.ReplaceAll(strings.ReplaceAll(key, "/", "-"), ".", "-") + ".conf"
+	const file = "/etc/sysctl.d/90-feed-ticktune.conf"
 	now := setFile(sysctlPath(key), value, old, risk)
 	now.Command, now.Undo = "sysctl -w "+quote(key+"="+value), "sysctl -w "+quote(key+"="+old)
 	return []Change{now, {Kind: Sysctl, Target: key, Value: value, Persistent: true, Risk: risk,
-		Command: "echo " + quote(key+" = "+value) + " > " + file, Undo: "rm " + file}}
+		Command: "echo " + quote(key+" = "+value) + " >> " + file, Undo: "sed -i " + quote(`\|^`+key+" = |d") + " " + file}}
 }
 
 // sysctlPath is where the kernel has one. Names of interfaces have dots of their own: those are written with a slash.
@@ -221,14 +228,9 @@ func setTmpfile(path, value string, risk Risk) Change {
 		Undo:    "sed -i " + quote(`\|^w `+path+" |d") + " /etc/tmpfiles.d/90-feed-ticktune.conf"}
 }
 
-// setBoot is a parameter of the kernel's command line. The command is the one of grubby: apply uses the boot loader's own.
+// setBoot is a parameter of the kernel's command line. spell writes its commands.
 func setBoot(name, value string, risk Risk) Change {
-	arg := name
-	if value != "" {
-		arg += "=" + value
-	}
-	return Change{Kind: CommandLine, Target: name, Value: value, Persistent: true, Risk: max(risk, R3), Reboot: true,
-		Command: "grubby --update-kernel=ALL --args=" + quote(arg), Undo: "grubby --update-kernel=ALL --remove-args=" + quote(arg)}
+	return Change{Kind: CommandLine, Target: name, Value: value, Persistent: true, Risk: max(risk, R3), Reboot: true}
 }
 
 // setNIC is one setting of a driver: group and field as Devices names them, by `ethtool flag IF args`.
@@ -237,11 +239,9 @@ func setNIC(nic, key, value, old, flag, args, undo string, risk Risk) Change {
 		Command: "ethtool " + flag + " " + nic + " " + args, Undo: "ethtool " + flag + " " + nic + " " + undo}
 }
 
-// setLink is a setting of the interface's .link file, for the next boot.
+// setLink is a setting of the interface's .link file, for the next boot. spell writes its commands.
 func setLink(nic, key, value string, risk Risk) Change {
-	file := "/etc/systemd/network/90-feed-" + nic + ".link"
-	return Change{Kind: Link, Target: nic, Key: key, Value: value, Persistent: true, Risk: risk,
-		Command: "printf '[Match]\\nOriginalName=" + nic + "\\n[Link]\\n" + key + "=" + value + "\\n' >> " + file, Undo: "sed -i '/^" + key + "=/d' " + file}
+	return Change{Kind: Link, Target: nic, Key: key, Value: value, Persistent: true, Risk: risk}
 }
 
 // setUdev writes an attribute of a device each time that it appears.

@@ -39,9 +39,12 @@ var groups = map[string]struct{ source string }{
 	"queues":   {"netdev-genl QUEUE_GET"},
 	"napis":    {"netdev-genl NAPI_GET"},
 	"filters":  {"rtnetlink, filters and qdiscs"},
+	"face":     {"rtnetlink link"},
+	"hash":     {"ethtool -n rx-flow-hash udp4 (0x29)"},
 	"adjtimex": {"adjtimex"},
 	"audit":    {"audit netlink AUDIT_GET"},
 	"phc":      {"PTP_SYS_OFFSET_EXTENDED"},
+	"ptp4l":    {"ptp4l, domain"},
 }
 
 // Driver is group "driver".
@@ -136,8 +139,9 @@ func (r RSS) Queues() map[int]int {
 // Rule is one of group "rules": an exact UDP flow where Group is not empty.
 type Rule struct {
 	Location int    `json:"location"`
-	Queue    int    `json:"queue"` // -1: drop
-	Group    string `json:"group"` // group:port; empty: another kind of rule
+	Queue    int    `json:"queue"`          // -1: drop
+	Group    string `json:"group"`          // group:port; empty: another kind of rule
+	Text     string `json:"text,omitempty"` // what it takes, in words
 }
 
 // Rules is group "rules".

@@ -98,6 +98,10 @@ func (kernel) Ask(nic, group string, into any) error {
 		}
 		*v = HWTstamp{TxType: int(t.Tx_type), RxFilter: int(t.Rx_filter)}
 		return nil
+	case *Face:
+		return askFace(nic, v)
+	case *Hash:
+		return e.hash(v)
 	case *XDP:
 		return askXDP(nic, v)
 	case *[]Queue:
@@ -343,7 +347,7 @@ func (e ethtool) rules(v *Rules) error {
 
 // parseRule reads struct ethtool_rx_flow_spec, which has at least 168 bytes.
 func parseRule(spec []byte, location int) Rule {
-	r := Rule{Location: location, Queue: -1}
+	r := Rule{Location: location, Queue: -1, Text: ruleText(spec)}
 	if cookie := binary.NativeEndian.Uint64(spec[specCookie:]); cookie != 1<<64-1 {
 		r.Queue = int(cookie & 0xffffffff) // above it: a virtual function
 	}

@@ -9,6 +9,7 @@
 //
 //	cpus.go     sets of cores, lists and masks        plan.go       what a person decided for this machine
 //	host.go     all reading goes through it           devices.go    what is asked of drivers and the kernel by call
+//	                                                  devices_set.go  what apply sets by call
 //	check.go    Check, Finding, Change                run.go        the catalogue over a host: a Report
 //	cat_*.go    the catalogue, one file a group       report_*.go   how a Report is shown
 //

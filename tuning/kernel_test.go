@@ -5,6 +5,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -60,12 +61,26 @@ func TestKernelAnswers(t *testing.T) {
 		if err := k.Ask(nic, "stamping", &ts); err != nil || ts.PHC != -1 {
 			t.Errorf("stamping %+v, %v", ts, err)
 		}
+		var face Face
+		if err := k.Ask(nic, "face", &face); err != nil || face.Kind != "veth" || face.Index == 0 || face.MTU != 1500 || !face.Up || len(face.MAC) != 17 {
+			t.Errorf("face %+v, %v", face, err)
+		}
+		if err := k.Ask("nosuch0", "face", &face); !errors.Is(err, unix.ENODEV) {
+			t.Errorf("face of no interface: %v, want ENODEV", err)
+		}
+		h, err := Open("/", nil)
+		if err != nil {
+			return err
+		}
+		if all, err := h.Faces(); err != nil || !slices.Contains(all, nic) || !slices.Contains(all, "lo") {
+			t.Errorf("faces %q, %v", all, err)
+		}
 		var q Filters
 		if err := k.Ask(nic, "filters", &q); err != nil || q.Ingress != 0 {
 			t.Errorf("filters %+v, %v", q, err)
 		}
 		for group, into := range map[string]any{"rings": new(Rings), "eee": new(EEE), "fec": new(FEC), "rss": new(RSS), "rules": new(Rules), "hwtstamp": new(HWTstamp), "coalesce": new(Coalesce), "pause": new(Pause),
-			"private": new(Private), "link": new(LinkMode), "queues": new([]Queue), "napis": new([]NAPI)} {
+			"private": new(Private), "link": new(LinkMode), "queues": new([]Queue), "napis": new([]NAPI), "hash": new(Hash)} {
 			if err := k.Ask(nic, group, into); err != nil && !errors.Is(err, unix.EOPNOTSUPP) && !errors.Is(err, unix.EINVAL) {
 				t.Errorf("%s: %v", group, err)
 			}
@@ -92,13 +107,51 @@ func TestParseRule(t *testing.T) {
 	copy(spec[specMasks+4:], []byte{255, 255, 255, 255})
 	copy(spec[specMasks+10:], []byte{255, 255})
 	binary.NativeEndian.PutUint64(spec[specCookie:], 5)
-	if got, want := parseRule(spec, 9), (Rule{9, 5, "233.54.12.11:26477"}); got != want {
+	if got, want := parseRule(spec, 9), (Rule{9, 5, "233.54.12.11:26477", "udp4 dst 233.54.12.11 dst-port 26477"}); got != want {
 		t.Errorf("%+v, want %+v", got, want)
 	}
 	spec[specMasks+10] = 0 // half a port: another kind of rule
 	binary.NativeEndian.PutUint64(spec[specCookie:], 1<<64-1)
-	if got, want := parseRule(spec, 9), (Rule{9, -1, ""}); got != want {
+	if got, want := parseRule(spec, 9), (Rule{9, -1, "", "udp4 dst 233.54.12.11 dst-port 26477 mask 00ff"}); got != want {
 		t.Errorf("%+v, want %+v", got, want)
+	}
+}
+
+// TestRuleText: what rules of other kinds take is told, and that a part of a field is masked.
+func TestRuleText(t *testing.T) {
+	put := func(spec []byte, at int, b ...byte) {
+		copy(spec[specValues+at:], b)
+		for i := range b {
+			spec[specMasks+at+i] = 0xff
+		}
+	}
+	for _, tc := range []struct {
+		kind uint32
+		fill func([]byte)
+		want string
+	}{
+		{18, func(s []byte) { put(s, 0, 1, 0, 0x5e, 0x36, 0x0c, 0x0b); put(s, 12, 8, 0) }, "ether dst-mac 01:00:5e:36:0c:0b ethertype 0x0800"},
+		{2 | flowExt, func(s []byte) { put(s, 4, 233, 54, 12, 11); put(s, extVLAN, 0, 100) }, "udp4 dst 233.54.12.11 vlan 100"},
+		{6 | flowMACExt, func(s []byte) { put(s, 34, 0x67, 0x6d); put(s, extMAC, 2, 0, 0, 0, 0, 1) }, "udp6 dst-port 26477 dst-mac 02:00:00:00:00:01"},
+		{1 | flowRSS, func(s []byte) { put(s, 0, 10, 0, 0, 1) }, "tcp4 src 10.0.0.1 spread by RSS"},
+		{99, func([]byte) {}, "type 0x63"},
+	} {
+		spec := make([]byte, 168)
+		binary.NativeEndian.PutUint32(spec, tc.kind)
+		tc.fill(spec)
+		if got := ruleText(spec); got != tc.want {
+			t.Errorf("%q, want %q", got, tc.want)
+		}
+	}
+}
+
+// TestHashFields names the bits of the usual setting and of none.
+func TestHashFields(t *testing.T) {
+	if got := strings.Join(Hash{0xf0}.Fields(), " "); got != "src-ip dst-ip src-port dst-port" {
+		t.Error(got)
+	}
+	if got := (Hash{}).Fields(); got != nil {
+		t.Error(got)
 	}
 }
 

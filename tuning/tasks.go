@@ -19,6 +19,7 @@ type Task struct {
 	LastCPU  int
 	Policy   int // 0 other, 1 fifo, 2 rr
 	Priority int // of real time, 1 to 99
+	Nice     int // of the others, -20 to 19
 	Allowed  CPUs
 }
 
@@ -48,11 +49,12 @@ func parseStat(text string) (t Task, err error) {
 	cpu, err2 := strconv.Atoi(f[39-3])
 	prio, err3 := strconv.Atoi(f[40-3])
 	policy, err4 := strconv.Atoi(f[41-3])
-	if errors.Join(err1, err2, err3, err4) != nil {
+	nice, err5 := strconv.Atoi(f[19-3])
+	if errors.Join(err1, err2, err3, err4, err5) != nil {
 		return t, errStat
 	}
 	t.Kernel, t.Fixed = flags&pfKthread != 0, flags&pfNoSetaffinity != 0
-	t.LastCPU, t.Priority, t.Policy = cpu, prio, policy
+	t.LastCPU, t.Priority, t.Policy, t.Nice = cpu, prio, policy, nice
 	return t, nil
 }
 
@@ -78,8 +80,44 @@ func (h *Host) Tasks() ([]Task, error) {
 	return h.tasks, h.tasksErr
 }
 
-func (h *Host) readTasks() (tasks []Task, err error) {
-	dirs, _ := filepath.Glob(h.path("/proc/[0-9]*/task/[0-9]*"))
+// TasksOf are the threads of one process that still were there; none: there is no such process. They are read afresh.
+func (h *Host) TasksOf(pid int) ([]Task, error) {
+	dir := fmt.Sprintf("/proc/%d/task", pid)
+	tasks, err := h.tasksAt(dir + "/[0-9]*")
+	if errors.Is(err, fs.ErrNotExist) {
+		err = nil
+	}
+	h.record(dir+"/*/{stat,status}", fmt.Sprintf("%d threads", len(tasks)), err)
+	return tasks, err
+}
+
+// CgroupOf is the cgroup (v2) that a process is in, below the mount.
+func (h *Host) CgroupOf(pid int) (string, error) {
+	name := fmt.Sprintf("/proc/%d/cgroup", pid)
+	text, err := h.fresh(name)
+	h.record(name, text, err)
+	if err != nil {
+		return "", err
+	}
+	for line := range strings.Lines(text) {
+		if group, ok := strings.CutPrefix(strings.TrimSpace(line), "0::"); ok {
+			return group, nil
+		}
+	}
+	return "", &fs.PathError{Op: "read", Path: name, Err: fs.ErrNotExist}
+}
+
+// readTasks refuses a look that shows only some: where /proc is mounted with hidepid, what nobody sees would pass for not running.
+func (h *Host) readTasks() ([]Task, error) {
+	tasks, err := h.tasksAt("/proc/[0-9]*/task/[0-9]*")
+	if err == nil && tasks[0].PID != 1 && len(tasks) < maxTasks {
+		return nil, &fs.PathError{Op: "read", Path: "/proc/1 (hidepid)", Err: fs.ErrPermission}
+	}
+	return tasks, err
+}
+
+func (h *Host) tasksAt(pattern string) (tasks []Task, err error) {
+	dirs, _ := filepath.Glob(h.path(pattern))
 	for _, full := range dirs {
 		tid := filepath.Base(full)
 		pid := filepath.Base(filepath.Dir(filepath.Dir(full)))
@@ -148,6 +186,9 @@ func ParseInterrupts(text string) (*Interrupts, error) {
 		n, err := strconv.Atoi(strings.TrimPrefix(word, "CPU"))
 		if err != nil || !strings.HasPrefix(word, "CPU") || n < 0 || n >= maxCPU {
 			return nil, fmt.Errorf("/proc/interrupts: head %q", short(word))
+		}
+		if k := len(in.CPUs); k > 0 && n <= in.CPUs[k-1] {
+			return nil, fmt.Errorf("/proc/interrupts: core %d comes after %d", n, in.CPUs[k-1])
 		}
 		in.CPUs = append(in.CPUs, n)
 	}

@@ -70,6 +70,10 @@ memory, the NIC, time and limits. It says what is wrong, what to do, and what do
   ticktune check --nic eth2 --cores 4-7          with lanes on cores 4 to 7, packets by eth2
   ticktune check --plan feed.toml --strict       with a plan file, warnings count
   ticktune explain cpu.governor                  what a check is about, and what was read
+  ticktune apply --plan feed.toml                make it so: shown first, journalled, all or nothing
+  ticktune revert --all                          and as it was
+  ticktune jitter --cores 4-7 --for 60s          what the cores of lanes take from who spins on them
+  ticktune top --cores 4-7 --nic eth2            what cores, interfaces and feeds do and lose, live
 
 Exit codes: 0 nothing fails, 1 a check fails, 2 only warnings and --strict, 3 something could not be seen and nothing
 fails, 64 usage, 65 bad plan, 69 not supported here, 70 internal, 77 needs privilege.`,
@@ -89,7 +93,15 @@ fails, 64 usage, 65 bad plan, 69 not supported here, 70 internal, 77 needs privi
 		return usage(fmt.Errorf("%w (see: %s --help)", err, cmd.CommandPath()))
 	})
 	root.AddCommand(checkCommands()...)
+	root.AddCommand(applyCommands()...)
+	root.AddCommand(irqCommands()...)
+	root.AddCommand(nicCommands()...)
+	root.AddCommand(ptpCommands()...)
+	root.AddCommand(numaCommands()...)
+	root.AddCommand(isolateCommands()...)
 	root.AddCommand(manpage.Command())
+	root.AddCommand(jitterCommand())
+	root.AddCommand(topCommand())
 	return root
 }
 

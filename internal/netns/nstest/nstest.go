@@ -36,3 +36,23 @@ func Pair(t testing.TB, o netns.Options) *netns.Pair {
 	})
 	return p
 }
+
+// Inside runs f on a thread inside a namespace, with a /sys of its own: that of the machine goes on showing the interfaces of the
+// namespace in which it was mounted. The mount ends with the thread.
+func Inside(t testing.TB, n *netns.NS, f func() error) {
+	t.Helper()
+	if err := n.Do(func() error {
+		if err := unix.Unshare(unix.CLONE_NEWNS); err != nil {
+			return err
+		}
+		if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""); err != nil {
+			return err
+		}
+		if err := unix.Mount("sysfs", "/sys", "sysfs", 0, ""); err != nil {
+			return err
+		}
+		return f()
+	}); err != nil {
+		t.Fatal(err)
+	}
+}
