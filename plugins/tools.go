@@ -26,7 +26,7 @@ func (i *Instance) Params() []byte { return i.env.Params }
 // at most three, are what the export is given behind the unit; rows are what it has fuel for.
 func (i *Instance) Alone(unit int, name string, rows int, args ...uint64) (func() error, error) {
 	fn := slices.IndexFunc(exports[:], func(e export) bool { return e.name == name })
-	if fn < 0 || i.fns[fn] == nil || len(args) >= len(i.stack) {
+	if fn < 0 || i.fns[fn] == nil && i.command == nil || len(args) >= len(i.stack) {
 		return nil, ErrNoUnit
 	}
 	if _, err := i.unitOf(unit, exports[fn].kind); err != nil {

@@ -16,6 +16,12 @@ type Engine interface {
 	Connect(ctx context.Context) (Conn, error)
 }
 
+// Changing is an Engine in whose place another may come, with other tables. All connections of one client are to be of the same: what it was told of a table holds for it.
+type Changing interface {
+	// Present is the engine for a client that begins now. Connect of one that has gone since is os.ErrClosed; one that has connections stays.
+	Present() Engine
+}
+
 // Conn is a session: one statement at a time. Not for use by several goroutines at once, but for Interrupt.
 type Conn interface {
 	// Prepare parses and binds one statement, without running it. Parameter types that the client gave (PostgreSQL

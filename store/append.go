@@ -38,9 +38,10 @@ func (f *follower) begin(x *series, h *tick.Header, recv uint64, channel uint32)
 // beginAs is begin of a row whose symbol is known.
 func (f *follower) beginAs(x *series, h *tick.Header, recv uint64, channel, symbol uint32) (r row, ok bool) {
 	c := x.live
-	if c == nil || c.filled == chunkRows {
+	if c == nil || c.filled == chunkRows || c.layout != x.l.Load() {
 		if c != nil {
 			c.show()
+			c.sealed.Store(true)
 		}
 		if c = f.s.grow(x, f.venue); c == nil {
 			f.s.NoMemory.Add(1)
@@ -202,7 +203,7 @@ func (f *follower) tick(m *ringbuf.Mbp1Slot, number uint64) {
 		f.price(r, ticksLastPx, last.price)
 	}
 	r.maybe(ticksLastSz, last.size, traded)
-	if len(f.s.options.Custom) > 0 {
+	if f.custom.all != nil {
 		f.customRow(r, m)
 	}
 	f.saturated(tick.RingMbp1, number, m.Size, r, ticksSize)

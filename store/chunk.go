@@ -36,6 +36,8 @@ type chunk struct {
 	loCode, hiCode uint32
 	word           []uint64 // by column: validity of the rows of the word that is being filled
 
+	sealed atomic.Bool // no row comes any more, though there is room
+
 	dead      []atomic.Uint64 // bit set: the row is no more (a broken trade); nil: this table has none
 	deadCount atomic.Int64
 
@@ -128,7 +130,7 @@ func (s *spares) close() {
 	s.free = map[*layout][][]byte{}
 }
 
-func (c *chunk) full() bool { return c.rows.Load() == chunkRows }
+func (c *chunk) full() bool { return c.rows.Load() == chunkRows || c.sealed.Load() }
 
 // Columns as slices of the whole chunk.
 func (c *chunk) i64(col int) *[chunkRows]int64 { return (*[chunkRows]int64)(c.ptr(col)) }
@@ -198,6 +200,9 @@ func (b *Block) Column(col int) Vector {
 		return b.made[col]
 	}
 	c, from, to := b.c, b.from, b.from+b.Rows
+	if col >= len(c.kept) { // a plugin's, which nobody knew when the chunk was begun
+		return Vector{I64: make([]int64, b.Rows), Valid: make([]uint64, (b.Rows+63)/64)}
+	}
 	switch c.kept[col] {
 	case keptI64:
 		v := Vector{I64: c.i64(col)[from:to:to]}

@@ -194,7 +194,7 @@ func (s *Store) newFollower(ringDir string, e ringbuf.Entry, private bool) *foll
 	f := &follower{
 		s: s, ringDir: ringDir, entry: e, names: newSymbolTable(), before: newSymbolTable(), lastTrades: map[uint32]lastTrade{},
 		pending: map[exactKey]exactPlace{},
-		orders:  s.newSeries(ordersLayout), ticks: s.newSeries(s.ticks), trades: s.newSeries(tradesLayout), depth: s.newSeries(depthLayout),
+		orders:  s.newSeries(ordersLayout), ticks: s.newSeries(ticksLayout), trades: s.newSeries(tradesLayout), depth: s.newSeries(depthLayout),
 		status: s.newSeries(statusLayout), imbalances: s.newSeries(imbalancesLayout), statistics: s.newSeries(statisticsLayout),
 		definitions: s.newSeries(definitionsLayout), gaps: s.newSeries(gapsLayout),
 		implied: s.newSeries(impliedLayout), cbbo: s.newSeries(cbboLayout), cbboVenues: s.newSeries(cbboVenuesLayout),
@@ -422,7 +422,7 @@ func (f *follower) take(x *ringFollow, buf []uint64, log func(string, error)) (t
 				f.restarted()
 			}
 			f.awaitRoll(x, log)
-			if x.kind == ringbuf.KindMbp1 && len(f.s.options.Custom) > 0 {
+			if x.kind == ringbuf.KindMbp1 && (f.s.options.Learn != nil || len(f.s.options.Custom) > 0) {
 				f.lookCustom(log)
 			}
 			f.records(x, unsafe.Pointer(&buf[0]), n, first)

@@ -34,7 +34,7 @@ func (s *Store) Scan(table string, b Bounds) (*Scan, error) {
 		return s.scanCustom(), nil
 	}
 	var l *layout
-	for _, x := range s.layouts {
+	for _, x := range layouts {
 		if x.Name == table {
 			l = x
 		}
@@ -57,7 +57,7 @@ func (s *Store) take(l *layout, b Bounds) *Scan {
 	scan := &Scan{}
 	s.mu.Lock()
 	for _, x := range s.series {
-		if x.l != l {
+		if x.l.Load().base != l {
 			continue
 		}
 		for _, c := range x.chunks {
@@ -193,23 +193,23 @@ func (s *Store) scanCounters() (*Scan, error) {
 
 // scanTables says what is in memory.
 func (s *Store) scanTables() *Scan {
-	n := len(s.layouts)
+	n := len(layouts)
 	names := make([]uint32, n)
 	rows, bytes, oldest, newest, evicted := make([]int64, n), make([]int64, n), make([]int64, n), make([]int64, n), make([]int64, n)
 	valid := make([]uint64, (n+63)/64)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for i, l := range s.layouts {
+	for i, l := range layouts {
 		names[i] = s.dict.add(l.Name)
 		evicted[i] = s.evicted[l].Load()
 		oldest[i], newest[i] = 1<<63-1, -1<<63
 		for _, x := range s.series {
-			if x.l != l {
+			if x.l.Load().base != l {
 				continue
 			}
 			for _, c := range x.chunks {
 				rows[i] += c.rows.Load() - c.deadCount.Load()
-				bytes[i] += int64(l.size)
+				bytes[i] += int64(c.size)
 				oldest[i], newest[i] = min(oldest[i], c.minTs.Load()), max(newest[i], c.maxTs.Load())
 			}
 		}

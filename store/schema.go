@@ -20,11 +20,12 @@ var keptBytes = [...]int{keptI64: 8, keptU32: 4, keptU8: 1, keptByte: 1, keptCod
 type layout struct {
 	Table
 	kept     []storage
-	at       []int // offset of a column's values in a chunk
-	null     []int // offset of its validity bitmap, -1: every row has a value
-	size     int   // bytes of a chunk
-	nullable []int // columns with a bitmap
-	tsNs     int   // column ts_ns
+	at       []int   // offset of a column's values in a chunk
+	null     []int   // offset of its validity bitmap, -1: every row has a value
+	size     int     // bytes of a chunk
+	nullable []int   // columns with a bitmap
+	tsNs     int     // column ts_ns
+	base     *layout // the table's without columns of plugins: what it is known by
 }
 
 // chunkRows is the rows of a chunk: large enough that a query's work is in the rows, small enough to leave one by one.
@@ -69,6 +70,7 @@ func head() []spec {
 
 func newLayout(name, comment string, columns ...spec) *layout {
 	l := &layout{Table: Table{Name: name, Comment: comment}}
+	l.base = l
 	at := 0
 	place := func(bytes int) int {
 		here := at

@@ -33,6 +33,11 @@ type Options struct {
 	// Custom are columns that plugins fill, behind ticks' own. Those whose name and type a feed's plugins have (ringbuf.Plugins) get its values, the rest NULL. Names
 	// must differ from each other's and from ticks' columns; at most MostCustom. The default is none.
 	Custom []ringbuf.PluginColumn
+	// Learn has columns of feeds' plugins that are not among Custom added when they come. It is called when some were, on a goroutine that takes in rows: it must not wait.
+	// The default is that there are those of Custom alone.
+	Learn func()
+	// Log is told why a column is not learned. It must be given with Learn.
+	Log func(text string, column ringbuf.PluginColumn)
 	// RingDir and Instance are where table tickwire.counters looks. Instance empty: all. The default is none.
 	RingDir, Instance string
 }
@@ -44,8 +49,7 @@ type Store struct {
 	options Options
 	dict    *Dict
 	wanted  map[*layout]bool
-	layouts []*layout // of all tables
-	ticks   *layout   // ticksLayout, or that with columns of plugins
+	custom  atomic.Pointer[custom]
 
 	mu        sync.Mutex
 	series    []*series
@@ -75,9 +79,9 @@ type Counters struct {
 
 // series is the chunks of one table and one lane, oldest first.
 type series struct {
-	l      *layout
-	chunks []*chunk // guarded by the store's mu
-	live   *chunk   // the appender's
+	l      atomic.Pointer[layout] // of the next chunk
+	chunks []*chunk               // guarded by the store's mu
+	live   *chunk                 // the appender's
 	spare  *spares
 }
 
@@ -93,15 +97,16 @@ func Open(o Options) (*Store, error) {
 		options: o, dict: newDict(), wanted: map[*layout]bool{}, nextSeq: map[*layout]int64{}, evicted: map[*layout]*atomic.Int64{},
 		spare: spares{free: map[*layout][][]byte{}},
 	}
-	if err := s.addCustom(); err != nil {
+	all, err := newCustom(o.Custom)
+	if err != nil {
 		return nil, err
 	}
-	for _, l := range s.layouts {
+	s.custom.Store(all)
+	for _, l := range layouts {
 		s.wanted[l] = len(o.Tables) == 0 || slices.Contains(o.Tables, l.Name)
 		s.nextSeq[l] = 1
 		s.evicted[l] = new(atomic.Int64)
 	}
-	s.wanted[ticksLayout] = s.wanted[s.ticks]
 	for _, name := range o.Tables {
 		if !slices.ContainsFunc(Tables(), func(t *Table) bool { return t.Name == name }) {
 			return nil, fmt.Errorf("store: there is no table %q", name)
@@ -150,8 +155,12 @@ func (s *Store) newSeries(l *layout) *series {
 	if !s.wanted[l] {
 		return nil
 	}
-	x := &series{l: l, spare: &s.spare}
+	x := &series{spare: &s.spare}
 	s.mu.Lock()
+	if l == ticksLayout {
+		l = s.custom.Load().ticks
+	}
+	x.l.Store(l)
 	s.series = append(s.series, x)
 	s.mu.Unlock()
 	return x
@@ -161,14 +170,15 @@ func (s *Store) newSeries(l *layout) *series {
 func (s *Store) grow(x *series, venue uint32) *chunk {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for s.bytes+int64(x.l.size) > s.options.Memory && s.evict() {
+	l := x.l.Load()
+	for s.bytes+int64(l.size) > s.options.Memory && s.evict() {
 	}
-	c, err := newChunk(x.l, s.nextSeq[x.l], venue, x)
+	c, err := newChunk(l, s.nextSeq[l.base], venue, x)
 	if err != nil {
 		return nil
 	}
-	s.nextSeq[x.l] += chunkRows
-	s.bytes += int64(x.l.size)
+	s.nextSeq[l.base] += chunkRows
+	s.bytes += int64(l.size)
 	s.order = append(s.order, c)
 	x.chunks = append(x.chunks, c)
 	x.live = c
@@ -186,7 +196,7 @@ func (s *Store) evict() bool {
 		s.bytes -= int64(c.size)
 		n := c.rows.Load()
 		s.Evicted.Add(uint64(n))
-		s.evicted[c.layout].Add(n)
+		s.evicted[c.base].Add(n)
 		c.release()
 		return true
 	}

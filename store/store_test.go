@@ -128,12 +128,6 @@ func follow(t testing.TB, l *lane, o Options) *Store {
 // rows reads a table as text, one line a row: the columns that are named.
 func rows(t testing.TB, s *Store, table string, b Bounds, columns ...string) (lines []string) {
 	t.Helper()
-	var def *Table
-	for _, x := range s.Tables() {
-		if x.Name == table {
-			def = x
-		}
-	}
 	s.mu.Lock()
 	followers := s.followers
 	s.mu.Unlock()
@@ -142,6 +136,12 @@ func rows(t testing.TB, s *Store, table string, b Bounds, columns ...string) (li
 		f.flush.Store(true)
 		for f.flush.Load() {
 			time.Sleep(100 * time.Microsecond)
+		}
+	}
+	var def *Table
+	for _, x := range s.Tables() {
+		if x.Name == table {
+			def = x
 		}
 	}
 	scan, err := s.Scan(table, b)
@@ -319,6 +319,63 @@ func TestCustom(t *testing.T) {
 			t.Errorf("%s: taken", what)
 			_ = s.Close()
 		}
+	}
+}
+
+// TestLearnCustom: columns that a feed's plugins bring while it runs stand behind those that are there, NULL in rows before them; rows, sequence numbers and the columns of
+// another feed stay what they are.
+func TestLearnCustom(t *testing.T) {
+	l := newLane(t, 1<<12)
+	learned := 0
+	var left []string
+	s := follow(t, l, Options{
+		Custom: []ringbuf.PluginColumn{{Name: "fair", Type: "price", Plugin: "a"}},
+		Learn:  func() { learned++ }, Log: func(_ string, c ringbuf.PluginColumn) { left = append(left, c.Name) },
+	})
+	path := ringbuf.SidePath(l.dir, "t", "f", "", ringbuf.ExtPlugins)
+	tell := func(since uint64, columns ...ringbuf.PluginColumn) {
+		must(t, ringbuf.WritePlugins(path, &ringbuf.Plugins{Since: since, Custom: columns}, ringbuf.SideOptions{}))
+	}
+	slot := func(at uint64, words ...uint64) ringbuf.Mbp1Slot {
+		m := ringbuf.Mbp1Slot{Mbp1: tick.Mbp1{Trade: tick.Trade{
+			Header: tick.Header{Length: 20, RType: tick.RTypeMbp1, PublisherID: 2, InstrumentID: 7, TsEvent: testDay}, Action: 'A', Side: 'B', TsRecv: testDay,
+		}}, TsPublish: testDay + at}
+		copy(m.Plugin[:], words)
+		return m
+	}
+	tell(testDay, ringbuf.PluginColumn{Name: "fair", Type: "price"})
+	publish(l, ringbuf.KindMbp1, slot(settleNs, 5), slot(settleNs, 6))
+	check(t, "before", rows(t, s, "ticks", Bounds{}, "seq", "fair"), []string{"1 5", "2 6"})
+	before, err := s.Scan("ticks", Bounds{})
+	must(t, err)
+	defer before.Close()
+	count, mean := ringbuf.PluginColumn{Name: "count", Type: "i64", Plugin: "b"}, ringbuf.PluginColumn{Name: "mean", Type: "f64", Plugin: "b"}
+	const next = 3 * settleNs
+	tell(testDay+next, count, ringbuf.PluginColumn{Name: "fair", Type: "price"}, ringbuf.PluginColumn{Name: "bid_px", Type: "i64"}, mean)
+	half := math.Float64bits(0.5)
+	publish(l, ringbuf.KindMbp1, slot(next+settleNs, 7, 8, 9, half))
+	check(t, "behind", rows(t, s, "ticks", Bounds{}, "fair", "count", "mean", "sequence"), []string{"5 NULL NULL 0", "6 NULL NULL 0", fmt.Sprint("8 7 ", half, " 0")})
+	if b := before.Next(); b == nil || b.Column(len(ticksLayout.Columns)).I64[1] != 6 {
+		t.Error("a scan from before sees other rows now")
+	}
+	if learned != 1 || !slices.Equal(left, []string{"bid_px"}) || len(s.Custom()) != 3 {
+		t.Errorf("learned %d times, left out %q, %v", learned, left, s.Custom())
+	}
+	tell(testDay+2*next, count) // known
+	publish(l, ringbuf.KindMbp1, slot(2*next+settleNs, 3))
+	check(t, "known ones", rows(t, s, "ticks", Bounds{}, "fair", "count", "mean")[3:], []string{"NULL 3 NULL"})
+	if learned != 1 {
+		t.Errorf("learned %d times", learned)
+	}
+	check(t, "numbers", rows(t, s, "ticks", Bounds{}, "seq"), []string{"1", "2", fmt.Sprint(1 + chunkRows), fmt.Sprint(2 + chunkRows)})
+	check(t, "custom_fields", rows(t, s, "tickwire.custom_fields", Bounds{}, "name", "type", "plugin"), []string{"fair price a", "count i64 b", "mean f64 b"})
+	check(t, "tables", rows(t, s, "tickwire.tables", Bounds{}, "name", "rows")[1:2], []string{"ticks 4"})
+	// A chunk that was left half full leaves as others do.
+	s.mu.Lock()
+	evicted := s.evict()
+	s.mu.Unlock()
+	if !evicted || s.Evicted.Load() != 2 {
+		t.Errorf("evicted %v, %d rows", evicted, s.Evicted.Load())
 	}
 }
 

@@ -15,7 +15,7 @@ func cmdlineChecks() []*Check {
 	return []*Check{
 		{ID: "cmdline.isolcpus", Section: section, Title: "cores out of load balancing", Severity: Crit, Risk: R3, Uncontained: true, Planned: true,
 			Why:   "the scheduler puts other programs on cores that are not isolated, and a lane waits while they run",
-			Human: "without a reboot: a cpuset partition of cgroup v2 (cpuset.cpus, then isolated into cpuset.cpus.partition); only its members may then run there",
+			Human: "without a reboot: ticktune isolate --cgroup NAME puts a running feed into a cpuset partition of cgroup v2; only its members may then run there",
 			Refs:  []string{"Documentation/admin-guide/kernel-parameters.txt", "Documentation/admin-guide/cgroup-v2.rst"}, Look: lookIsolcpus},
 		{ID: "cmdline.nohz_full", Section: section, Title: "no scheduler tick on HOT", Severity: Major, Risk: R3, Uncontained: true, Planned: true,
 			Why: "the tick takes the core 100 to 1000 times a second", Look: lookNohz, Refs: []string{"Documentation/timers/no_hz.rst"}},
@@ -84,7 +84,14 @@ func lookIsolcpus(h *Host) Finding {
 	isolated, need := boot.Union(group), h.Plan.Busy()
 	value, _, lineErr := h.Param("isolcpus")
 	want := need.String() + " isolated, with managed_irq"
-	change := setBoot("isolcpus", "domain,managed_irq,"+need.String(), R3)
+	// Cores that others have isolated stay so, and so do the flags that they gave.
+	others, flags := h.bootCores("isolcpus")
+	for _, flag := range []string{"domain", "managed_irq"} {
+		if !slices.Contains(flags, flag) {
+			flags = append(flags, flag)
+		}
+	}
+	change := setBoot("isolcpus", strings.Join(flags, ",")+","+need.Union(others).String(), R3)
 	good := h.covers(need)
 	f := pass(isolated, want)
 	if left := need.Without(isolated); len(left) > 0 {
@@ -98,6 +105,19 @@ func lookIsolcpus(h *Host) Finding {
 	}
 	h.persist(&f, "isolcpus", good)
 	return f
+}
+
+// bootCores is what a parameter's set of cores and flags are, at the next boot where that is known, else now.
+func (h *Host) bootCores(name string) (CPUs, []string) {
+	value, _, known := h.NextParam(name)
+	if !known {
+		value, _, _ = h.Param(name)
+	}
+	set, flags, err := ParseBootCPUs(value, h.Possible())
+	if err != nil {
+		return nil, nil // the kernel does not take it either
+	}
+	return set, flags
 }
 
 func lookNohz(h *Host) Finding {
@@ -115,7 +135,8 @@ func lookNohz(h *Host) Finding {
 	}
 	f := pass(set, "HOT ("+need.String()+")")
 	if left := need.Without(set); len(left) > 0 {
-		f = deviates(set, f.Want, "with a tick: "+left.String(), setBoot("nohz_full", need.String(), R3))
+		others, _ := h.bootCores("nohz_full")
+		f = deviates(set, f.Want, "with a tick: "+left.String(), setBoot("nohz_full", need.Union(others).String(), R3))
 	} else if both := set.And(h.Plan.NAPI); len(both) > 0 {
 		f = Finding{Status: Warn, Effective: valueOf(set), Want: f.Want, Reason: "NAPI cores are in it too (" + both.String() + "): each interrupt there gets slower", Human: "take them out of nohz_full"}
 	}
@@ -172,7 +193,8 @@ func lookRCU(h *Host) Finding {
 	want := need.String()
 	f := pass(set, want)
 	if left := need.Without(set); len(left) > 0 {
-		f = deviates(set, want, "callbacks run on "+left.String(), setBoot("rcu_nocbs", need.String(), R3))
+		others, _ := h.bootCores("rcu_nocbs")
+		f = deviates(set, want, "callbacks run on "+left.String(), setBoot("rcu_nocbs", need.Union(others).String(), R3))
 	}
 	tasks, _ := h.Tasks()
 	var near []string
@@ -381,7 +403,8 @@ func lookLockup(h *Host) Finding {
 		if err != nil && unread(err).Status == Error {
 			return unread(err)
 		}
-		if err == nil && n != 0 {
+		_, confined := h.watchdogConfined()
+		if err == nil && n != 0 && !(name == "soft_watchdog" && confined) {
 			on = append(on, name)
 		}
 	}
@@ -444,6 +467,26 @@ func lookIOMMU(h *Host) Finding {
 	})
 }
 
+// bootPages is how many pages of 2 MiB a command line sets aside: "hugepages" is about the size named last before it, else about
+// the default's. sizes are those that it names.
+func bootPages(params []Param, size string) (pages int, sizes []string) {
+	for _, p := range params {
+		switch {
+		case sameParam(p.Name, "default_hugepagesz"), sameParam(p.Name, "hugepagesz"):
+			size = strings.ToUpper(p.Value)
+			sizes = append(sizes, size)
+		case sameParam(p.Name, "hugepages") && size == "2M":
+			pages = 0                                          // said twice, the last counts
+			for _, part := range strings.Split(p.Value, ",") { // of each node apart: 0:64,1:64
+				if n, err := number(part[strings.LastIndexByte(part, ':')+1:]); err == nil {
+					pages += n
+				}
+			}
+		}
+	}
+	return pages, sizes
+}
+
 func lookCmdHuge(h *Host) Finding {
 	pages, ok, err := h.Param("hugepages")
 	if err != nil {
@@ -455,18 +498,52 @@ func lookCmdHuge(h *Host) Finding {
 	if need == 0 {
 		return skip("no plan: how many follow from the queues of its interfaces")
 	}
-	want := fmt.Sprintf("hugepagesz=2M hugepages=%d, or sysctl vm.nr_hugepages", need)
-	enough := func(v string, ok bool) bool {
-		n, err := number(v[strings.LastIndexByte(v, ':')+1:])
-		return ok && err == nil && n >= need
+	usual := "" // the kernel's default, where it is not 2 MiB
+	if info, err := h.quiet("/proc/meminfo"); err != nil || statusField(info, "Hugepagesize") == "2048 kB" {
+		usual = "2M"
 	}
-	if v, _, configured := h.NextSysctl("vm.nr_hugepages"); enough(pages, ok) || enough(v, configured) {
-		f := pass(text, want)
-		h.persist(&f, "hugepages", func(b string, ok bool) bool { return enough(b, ok) || enough(v, configured) })
-		return f
+	want := fmt.Sprintf("%d of 2 MiB by hugepages=, or sysctl vm.nr_hugepages", need)
+	line, _ := h.quiet("/proc/cmdline")
+	now, sizes := bootPages(ParseCommandLine(line), usual)
+	sysctl := false
+	if v, _, configured := h.NextSysctl("vm.nr_hugepages"); configured && usual == "2M" {
+		n, err := number(v)
+		sysctl = err == nil && n >= need
 	}
-	f := deviates(text, want, "none are set aside at boot", setBoot("hugepagesz", "2M", R3), setBoot("hugepages", strconv.Itoa(need), R3))
-	h.persist(&f, "hugepages", enough)
+	next, known := 0, false
+	if b := h.nextBoot(); b != nil {
+		var more []string
+		next, more = bootPages(b.params, usual)
+		sizes, known = append(sizes, more...), true
+	}
+	f := pass(text, want)
+	if now < need && !sysctl {
+		reason := "none are set aside at boot"
+		if now > 0 {
+			reason = fmt.Sprintf("%d of 2 MiB are set aside at boot", now)
+		} else if ok {
+			reason = "those that are set aside at boot are not of 2 MiB"
+		}
+		f = deviates(text, want, reason)
+		other := slices.ContainsFunc(sizes, func(s string) bool { return s != "2M" })
+		if !other && (usual == "2M" || len(sizes) > 0) {
+			f.Changes = []Change{setBoot("hugepages", strconv.Itoa(need), R3)}
+		} else {
+			f.Human = fmt.Sprintf("hugepagesz=2M hugepages=%d on the command line, one right after the other, and after what it says of other sizes", need)
+		}
+	}
+	if nextGood := next >= need || sysctl; known {
+		switch {
+		case f.bad && nextGood:
+			f.Persistence = Pending
+		case !f.bad && nextGood:
+			f.Persistence = Kept
+		case !f.bad:
+			f.Persistence = Lost
+		}
+		value, there, _ := h.NextParam("hugepages")
+		f.Configured = Value{Raw: paramText("hugepages", value, there)}
+	}
 	return f
 }
 

@@ -1,7 +1,7 @@
 package tuning
 
 import (
-	"encoding/binary"
+	"encoding/hex"
 	"fmt"
 	"path"
 	"slices"
@@ -30,7 +30,7 @@ func cpuChecks() []*Check {
 			Why: "on gives the lowest median, off a constant frequency: site policy", Look: lookTurbo},
 		{ID: "cpu.uncore", Section: section, Title: "uncore frequency", Severity: Major, Risk: R1, Bare: true,
 			Why: "latency of L3, mesh and PCIe follows it, and idle sockets drop it", Human: "for good: BIOS, uncore frequency scaling disabled, or a unit", Look: lookUncore},
-		{ID: "cpu.freq", Section: section, Title: "frequency as it is", Severity: Major, Bare: true, Planned: true,
+		{ID: "cpu.freq", Section: section, Title: "frequency as it is", Severity: Major, Bare: true, measured: true, Planned: true,
 			Why: "what counts is the clock under the real load", Look: lookFreq},
 		{ID: "cpu.pmqos", Section: section, Title: "limit on wake-up latency", Severity: Major, Risk: R1, Bare: true, Want: "<=2", valid: validNumbers,
 			Why:   "a deep idle state adds 20 to 50 µs to each wake-up",
@@ -109,7 +109,40 @@ func lookUncore(h *Host) Finding {
 	return h.settings(list...)
 }
 
+// freqLimit is what a core may lose of its frequency under load, in millionths.
+const freqLimit = 10_000
+
+// freqProbed judges what cores ran at when they were loaded.
+func freqProbed(cores []CoreFrequency) Finding {
+	var shown, wrong []string
+	for _, c := range cores {
+		text := fmt.Sprintf("%d: %.0f MHz", c.Core, c.MHz)
+		shown = append(shown, text)
+		if c.SpreadPPM > freqLimit {
+			wrong = append(wrong, fmt.Sprintf("core %d fell to %.0f of %.0f MHz", c.Core, c.LeastMHz, c.MHz))
+		}
+	}
+	const want = "within 1 % under load"
+	if len(wrong) > 0 {
+		return deviates(strings.Join(shown, ", "), want, someOf(wrong))
+	}
+	return pass(strings.Join(shown, ", "), want)
+}
+
 func lookFreq(h *Host) Finding {
+	if h.Probes.Frequency != nil {
+		cores, err := h.Probes.Frequency(h.Plan.Hot)
+		h.record("measured: dependent instructions on "+h.Plan.Hot.String(), fmt.Sprint(cores), err)
+		if err != nil {
+			return Finding{Status: Error, Reason: err.Error()}
+		}
+		f := freqProbed(cores)
+		if kind := h.Virt(); kind != "" && f.bad {
+			f.bad, f.Status, f.Human = false, Warn, "look at its host"
+			f.Reason += "; in a virtual machine (" + kind + ")"
+		}
+		return f
+	}
 	low, high, seen := 0, 0, 0
 	for _, cpu := range h.Plan.Hot {
 		khz, err := h.Int(fmt.Sprintf("%scpu%d/cpufreq/scaling_cur_freq", cpuDir, cpu))
@@ -204,7 +237,7 @@ func lookCstates(h *Host) Finding {
 		text = append(text, fmt.Sprintf("%s (%s µs) on %s", s.name, s.latency, deep[s]))
 	}
 	shown := strings.Join(text, ", ")
-	if limit, err := h.latencyLimit(); err == nil && limit <= 2 {
+	if limit, err := h.latencyLimit(); err == nil && meets(strconv.Itoa(int(limit)), h.want) {
 		f := pass(shown, want)
 		f.Reason = fmt.Sprintf("PM QoS allows %d µs: they are not entered", limit)
 		return f
@@ -324,23 +357,32 @@ func lookOnline(h *Host) Finding {
 }
 
 func lookThermal(h *Host) Finding {
-	total, seen := 0, 0
+	total, newly, seen := 0, 0, 0
 	for _, name := range slices.Concat(h.Glob(cpuDir+"cpu[0-9]*/thermal_throttle/core_throttle_count"), h.Glob(cpuDir+"cpu[0-9]*/thermal_throttle/package_throttle_count")) {
 		n, err := h.Int(name)
 		if err != nil {
 			return unread(err)
 		}
-		total += n
+		total, newly = total+n, newly+h.wentUp(name, n)
 		seen++
 	}
 	if seen == 0 {
 		return skip("not present: thermal_throttle")
+	}
+	if over := h.interval(); over != "" {
+		if newly > 0 {
+			return deviates(newly, "0", fmt.Sprintf("%d times in %s, over all cores", newly, over))
+		}
+		return pass(0, "0 in "+over)
 	}
 	if total > 0 {
 		return Finding{Status: Warn, Effective: valueOf(total), Want: "0", Reason: strconv.Itoa(total) + " times since boot, over all cores; a test wants no more of them", Human: h.check.Human}
 	}
 	return pass(total, "0 since boot")
 }
+
+// smiRegister is MSR_SMI_COUNT.
+const smiRegister = 0x34
 
 func lookSMI(h *Host) Finding {
 	cpu := 0
@@ -350,7 +392,8 @@ func lookSMI(h *Host) Finding {
 	if info, err := h.quiet("/proc/cpuinfo"); err == nil && cpuField(info, "vendor_id") != "GenuineIntel" {
 		return skip("not counted on this processor from here (AMD: perf event ls_smi_rx)")
 	}
-	b, err := h.ReadAt(fmt.Sprintf("/dev/cpu/%d/msr", cpu), 0x34, 8)
+	name := fmt.Sprintf("/dev/cpu/%d/msr", cpu)
+	b, err := h.ReadAt(name, smiRegister, 8)
 	if err != nil {
 		f := unread(err)
 		if f.Status == Skip {
@@ -358,7 +401,14 @@ func lookSMI(h *Host) Finding {
 		}
 		return f
 	}
-	n := uint32(binary.LittleEndian.Uint64(b))
+	n := smis(b)
+	if was, err := hex.DecodeString(h.wasCall(readAt(name, smiRegister, 8))); err == nil && len(was) == 8 {
+		over := h.interval()
+		if more := n - smis(was); more > 0 {
+			return deviates(more, "0", fmt.Sprintf("%d in %s", more, over))
+		}
+		return pass(0, "0 in "+over)
+	}
 	return note(n, "since boot; ten minutes without a new one are wanted")
 }
 

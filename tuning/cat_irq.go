@@ -43,6 +43,9 @@ func lookIRQBalance(h *Host) Finding {
 	if len(running) == 0 && !h.installed("irqbalance.service") {
 		return skip("not installed")
 	}
+	if _, err := h.Tasks(); err != nil {
+		return unread(err)
+	}
 	if len(running) == 0 {
 		f := pass("not running", "stopped and masked")
 		if !h.unitMasked("irqbalance.service") && len(h.Glob("/etc/systemd/system/*.wants/irqbalance.service")) > 0 {
@@ -98,7 +101,7 @@ func lookIRQHot(h *Host) Finding {
 	feeds := h.feedIRQs(in)
 	var wrong []string
 	var changes []Change
-	fired, seen := 0, 0
+	seen := 0
 	for _, row := range in.Rows {
 		if _, err := number(row.Name); err != nil {
 			continue
@@ -125,7 +128,6 @@ func lookIRQHot(h *Host) Finding {
 				n += row.Counts[i]
 			}
 		}
-		fired += n
 		h.record(dir+"/effective_affinity_list", set.String(), nil)
 		wrong = append(wrong, fmt.Sprintf("%s (%s) on %s, %d times since boot", row.Name, short(row.What), on, n))
 		old, _ := h.quiet(dir + "/smp_affinity_list")
@@ -135,8 +137,23 @@ func lookIRQHot(h *Host) Finding {
 	if seen == 0 {
 		return unread(&missingError{"/proc/irq"})
 	}
-	if len(wrong) > 0 {
+	spared := map[string]bool{}
+	if h.Plan.Layout == LayoutB {
+		spared = feeds
+	}
+	over, watched := h.hotOver(in, spared)
+	switch {
+	case len(wrong) > 0 && watched:
+		f := deviates(text+"; "+over.Effective.Raw, "none", someOf(wrong), changes...)
+		if over.Reason != "" {
+			f.Reason += "; " + over.Reason
+		}
+		return f
+	case len(wrong) > 0:
 		return deviates(text, "none", someOf(wrong), changes...)
+	case watched:
+		over.Effective.Raw = text + "; " + over.Effective.Raw
+		return over
 	}
 	return pass(text, "none")
 }
@@ -292,11 +309,27 @@ func lookRPS(h *Host) Finding {
 			if len(set) > 0 {
 				queue := path.Base(path.Dir(name))
 				wrong = append(wrong, queue+" to "+set.String())
-				changes = append(changes, setFile(name, "0", set.Mask(), R1), setUdev(name, `SUBSYSTEM=="net", KERNEL=="`+nic+`"`, "queues/"+queue+"/rps_cpus", "0", R1))
+				changes = append(changes, setFile(name, "0", set.Mask(), R1), setUdev(name, h.netMatch(nic), "queues/"+queue+"/rps_cpus", "0", R1))
 			}
 		}
 		if seen == 0 {
 			return unread(&missingError{"rps_cpus"})
+		}
+		// Steering by flow takes both: a table of sockets, and places in it for a queue.
+		const flows = "net.core.rps_sock_flow_entries"
+		if n, err := h.Int(sysctlPath(flows)); err == nil && n > 0 {
+			for _, name := range h.Glob("/sys/class/net/" + nic + "/queues/rx-*/rps_flow_cnt") {
+				count, err := h.Int(name)
+				if err == nil && count > 0 {
+					queue := path.Base(path.Dir(name))
+					wrong = append(wrong, fmt.Sprintf("%s steers %d flows to their readers", queue, count))
+					changes = append(changes, setFile(name, "0", strconv.Itoa(count), R1), setUdev(name, h.netMatch(nic), "queues/"+queue+"/rps_flow_cnt", "0", R1))
+				}
+			}
+		}
+		if set, err := h.Mask("/proc/sys/net/core/rps_default_mask"); err == nil && len(set) > 0 {
+			wrong = append(wrong, "new queues to "+set.String())
+			changes = append(changes, setSysctl("net.core.rps_default_mask", "0", set.Mask(), R1)...)
 		}
 		if len(wrong) > 0 {
 			return deviates(strings.Join(wrong, ", "), "0 for every queue", someOf(wrong), changes...)

@@ -167,9 +167,8 @@ func lookTimerMigration(h *Host) Finding {
 
 func lookWatchdog(h *Host) Finding {
 	list := []setting{{sysctl: "kernel.nmi_watchdog", want: "0"}}
-	mask, err := h.List("/proc/sys/kernel/watchdog_cpumask")
 	on, errOn := h.Int("/proc/sys/kernel/watchdog")
-	confined := err == nil && h.Plan.Named() && len(mask.And(h.Plan.Busy())) == 0
+	mask, confined := h.watchdogConfined()
 	if errOn == nil && on != 0 && !confined {
 		list = append(list, setting{sysctl: "kernel.watchdog", want: "0"})
 	}
@@ -179,6 +178,12 @@ func lookWatchdog(h *Host) Finding {
 		f.Reason = "watchdog on " + mask.String() + " only"
 	}
 	return f
+}
+
+// watchdogConfined says whether the soft lockup detector leaves HOT and NAPI alone.
+func (h *Host) watchdogConfined() (mask CPUs, yes bool) {
+	mask, err := h.List("/proc/sys/kernel/watchdog_cpumask")
+	return mask, err == nil && h.Plan.Named() && len(mask.And(h.Plan.Busy())) == 0
 }
 
 func lookRTThrottle(h *Host) Finding {
@@ -238,10 +243,27 @@ func lookServices(h *Host) Finding {
 		}
 	}
 	text := fmt.Sprintf("%d of them enabled", len(on))
+	f := pass(text, "none in market hours")
 	if len(on) > 0 {
-		return deviates(text, "none in market hours", someOf(on), changes...)
+		f = deviates(text, "none in market hours", someOf(on), changes...)
 	}
-	return pass(text, "none in market hours")
+	if profile := h.tunedProfile(); profile != "" {
+		f.Effective.Raw += ", tuned keeps profile " + profile
+		f.Reason = strings.TrimPrefix(f.Reason+"; what tuned sets it sets again: change it in a profile of your own that includes "+profile+", as ticktune apply does", "; ")
+	}
+	return f
+}
+
+// tunedProfile is the profile that a running tuned keeps the machine at; empty: there is none.
+func (h *Host) tunedProfile() string {
+	if len(h.Running("tuned")) == 0 {
+		return ""
+	}
+	text, err := h.Read("/etc/tuned/active_profile")
+	if err != nil {
+		return ""
+	}
+	return strings.Join(strings.Fields(text), " ")
 }
 
 func lookCPUAffinity(h *Host) Finding {
@@ -283,6 +305,13 @@ func lookCPUAffinity(h *Host) Finding {
 		}
 	}
 	text := "manager " + valueOf(manager).Raw
+	const apart = "the feed's unit has to be in a slice of its own beside these (Slice=tickwire.slice), or its lanes lose their cores"
+	restrict := func(f Finding) Finding {
+		if f.Human = apart; h.feedIsIn("/system.slice/") {
+			f.Changes, f.Human = nil, "a feed runs in system.slice, and would lose its cores: first "+apart
+		}
+		return f
+	}
 	switch {
 	case len(manager) > 0 && len(manager.And(busy)) == 0:
 		return pass(text, "within "+hk.String())
@@ -297,7 +326,18 @@ func lookCPUAffinity(h *Host) Finding {
 		for _, slice := range []string{"system.slice", "user.slice"} {
 			f.Changes = append(f.Changes, setUnit(slice, "Slice", "AllowedCPUs", hk.String(), R3))
 		}
-		return f
+		return restrict(f)
 	}
-	return deviates(text, "within "+hk.String(), someOf(wrong), changes...)
+	return restrict(deviates(text, "within "+hk.String(), someOf(wrong), changes...))
+}
+
+// feedIsIn says whether a running feed is below a cgroup.
+func (h *Host) feedIsIn(part string) bool {
+	for _, t := range h.Running(lanes...) {
+		if text, err := h.quiet(fmt.Sprintf("/proc/%d/cgroup", t.PID)); err == nil && strings.Contains(text, part) {
+			h.record(fmt.Sprintf("/proc/%d/cgroup", t.PID), text, nil)
+			return true
+		}
+	}
+	return false
 }

@@ -1,6 +1,7 @@
 package tuning
 
 import (
+	"encoding/json"
 	"fmt"
 	"path"
 	"slices"
@@ -187,7 +188,7 @@ func lookLink(h *Host, nic string) Finding {
 	if carrier != 1 {
 		return deviates("no carrier", "up", "no carrier")
 	}
-	h.Read(dir + "carrier_changes")
+	changes, changesErr := h.Int(dir + "carrier_changes")
 	plan := h.Plan.Interface(nic)
 	speed := -1
 	if n, err := h.Int(dir + "speed"); err == nil {
@@ -215,6 +216,11 @@ func lookLink(h *Host, nic string) Finding {
 			if fecName(fec.Active) != plan.FEC {
 				wrong = append(wrong, "FEC "+fecName(fec.Active))
 			}
+		}
+	}
+	if over := h.interval(); over != "" && changesErr == nil {
+		if n := h.wentUp(dir+"carrier_changes", changes); n > 0 {
+			wrong = append(wrong, fmt.Sprintf("the carrier changed %d times in %s", n, over))
 		}
 	}
 	if len(wrong) > 0 {
@@ -415,18 +421,23 @@ var dropCounters = []string{"crc_errors", "symbol_err", "discards_phy", "buf_dis
 func lookDrops(h *Host, nic string) Finding {
 	counts := Stats{}
 	for _, name := range []string{"rx_crc_errors", "rx_missed_errors", "rx_fifo_errors", "rx_over_errors", "rx_dropped", "rx_errors"} {
-		if n, err := h.Int("/sys/class/net/" + nic + "/statistics/" + name); err == nil && n > 0 {
+		if n, err := h.Int(statistics(nic, name)); err == nil && n > 0 {
 			counts[name] = uint64(n)
 		}
 	}
 	var all Stats
 	if err := h.Devices.Ask(nic, "stats", &all); err == nil {
+		text, _ := json.Marshal(all)
+		h.calls[nic+" stats"] = string(text) // all of it would be too much of evidence
 		for name, n := range all {
 			if n > 0 && slices.ContainsFunc(dropCounters, func(part string) bool { return strings.Contains(name, part) }) {
 				counts[name] = n
 				h.record(nic+": "+groups["stats"].source+", "+name, strconv.FormatUint(n, 10), nil)
 			}
 		}
+	}
+	if over := h.interval(); over != "" {
+		return h.dropsOver(nic, over, counts)
 	}
 	if len(counts) == 0 {
 		return pass("none since boot", "none")
@@ -440,8 +451,33 @@ func lookDrops(h *Host, nic string) Finding {
 	for _, n := range names {
 		shown = append(shown, fmt.Sprintf("%s %d", n, counts[n]))
 	}
-	// Since when, nobody knows: the link may have been set up then. What happens from now on is for --watch.
-	return Finding{Status: Warn, Effective: Value{Raw: strings.Join(shown, ", ")}, Want: "none", Reason: someOf(shown) + " since boot; --watch tells new ones", Human: h.check.Human}
+	// Since when, nobody knows: the link may have been set up then. What happens from now on is for --for and --watch.
+	return Finding{Status: Warn, Effective: Value{Raw: strings.Join(shown, ", ")}, Want: "none", Reason: someOf(shown) + " since boot; --for tells new ones", Human: h.check.Human}
+}
+
+func statistics(nic, name string) string { return "/sys/class/net/" + nic + "/statistics/" + name }
+
+// dropsOver judges counters of loss by what they went up by.
+func (h *Host) dropsOver(nic, over string, counts Stats) Finding {
+	var old Stats
+	_ = json.Unmarshal([]byte(h.wasCall(nic+" stats")), &old) // none: it answers for the first time
+	var shown []string
+	for name, n := range counts {
+		was, known := old[name]
+		if text, ok := h.wasText(statistics(nic, name)); ok && !known {
+			var err error
+			was, err = strconv.ParseUint(text, 10, 64)
+			known = err == nil
+		}
+		if known && n > was {
+			shown = append(shown, fmt.Sprintf("%s %d", name, n-was))
+		}
+	}
+	slices.Sort(shown)
+	if len(shown) == 0 {
+		return pass("none in "+over, "none")
+	}
+	return deviates(strings.Join(shown, ", "), "none", someOf(shown)+" in "+over)
 }
 
 func lookMaster(file, kind string) func(*Host, string) Finding {

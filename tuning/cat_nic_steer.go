@@ -31,8 +31,12 @@ func lookChannels(h *Host, nic string) Finding {
 	if plan.Channels > max(c.MaxCombined, c.MaxRx) {
 		return deviates(text, want, fmt.Sprintf("the driver can no more than %d", max(c.MaxCombined, c.MaxRx)))
 	}
-	return deviates(text, want, text, setNIC(nic, "channels.combined", want, strconv.Itoa(c.Combined), "-L", "combined "+want, "combined "+strconv.Itoa(c.Combined), R2),
-		setLink(nic, "CombinedChannels", want, R2))
+	kind, key, have := "combined", "CombinedChannels", c.Combined
+	if c.MaxCombined == 0 { // some drivers have queues for one direction only
+		kind, key, have = "rx", "RxChannels", c.Rx
+	}
+	return deviates(text, want, text, setNIC(nic, "channels."+kind, want, strconv.Itoa(have), "-L", kind+" "+want, kind+" "+strconv.Itoa(have), R2),
+		setLink(nic, key, want, R2))
 }
 
 func lookRSS(h *Host, nic string) Finding {
@@ -217,7 +221,9 @@ func lookXDP(h *Host, nic string) Finding {
 	text, want := strings.Join(has, " "), "basic redirect zero-copy"
 	if x.Attached {
 		text += fmt.Sprintf(", program %d attached", x.Program)
-		if len(h.Running(lanes...)) == 0 {
+		if _, err := h.Tasks(); err != nil {
+			text += ", whose is not known"
+		} else if len(h.Running(lanes...)) == 0 {
 			wrong = append(wrong, fmt.Sprintf("a foreign program (%d) is attached", x.Program))
 		}
 	}

@@ -159,12 +159,23 @@ func lookPayload(h *Host) Finding {
 	})
 }
 
+// aerTotal is the line "TOTAL_ERR_COR 7" of a device's counters.
+func aerTotal(text string) (n uint64) {
+	for line := range strings.Lines(text) {
+		if f := strings.Fields(line); len(f) == 2 && strings.HasPrefix(f[0], "TOTAL") {
+			n, _ = strconv.ParseUint(f[1], 10, 64)
+		}
+	}
+	return n
+}
+
 func lookAER(h *Host) Finding {
 	return h.eachPCI(func(nic, bdf string) Finding {
-		var wrong []string
+		var wrong, newly []string
 		seen := 0
 		for _, kind := range []string{"correctable", "nonfatal", "fatal"} {
-			text, err := h.Read(pciDir + bdf + "/aer_dev_" + kind)
+			name := pciDir + bdf + "/aer_dev_" + kind
+			text, err := h.Read(name)
 			if err != nil {
 				if unread(err).Status == Error {
 					return unread(err)
@@ -172,19 +183,28 @@ func lookAER(h *Host) Finding {
 				continue
 			}
 			seen++
-			for line := range strings.Lines(text) {
-				f := strings.Fields(line)
-				if len(f) == 2 && strings.HasPrefix(f[0], "TOTAL") && f[1] != "0" {
-					wrong = append(wrong, kind+" "+f[1])
-				}
+			n := aerTotal(text)
+			if n > 0 {
+				wrong = append(wrong, fmt.Sprintf("%s %d", kind, n))
+			}
+			if was, ok := h.wasText(name); ok && n > aerTotal(was) {
+				newly = append(newly, fmt.Sprintf("%s %d", kind, n-aerTotal(was)))
 			}
 		}
 		if seen == 0 {
 			return unread(&missingError{"aer_dev_correctable"})
 		}
 		slices.Sort(wrong)
+		if over := h.interval(); over != "" {
+			slices.Sort(newly)
+			if len(newly) > 0 {
+				return deviates(strings.Join(newly, ", "), "none", strings.Join(newly, ", ")+" in "+over)
+			}
+			return pass("none in "+over, "none")
+		}
 		if len(wrong) > 0 {
-			return deviates(strings.Join(wrong, ", "), "none", strings.Join(wrong, ", ")+" since boot")
+			// As with lost packets: since when, nobody knows.
+			return Finding{Status: Warn, Effective: Value{Raw: strings.Join(wrong, ", ")}, Want: "none", Reason: strings.Join(wrong, ", ") + " since boot; --for tells new ones", Human: h.check.Human}
 		}
 		return pass("none since boot", "none")
 	})

@@ -161,18 +161,39 @@ func lookBacklog(h *Host) Finding {
 		return f
 	}
 	var dropped, squeezed uint64
-	for line := range strings.Lines(text) {
-		if w := strings.Fields(line); len(w) >= 3 {
-			d, _ := strconv.ParseUint(w[1], 16, 32)
-			s, _ := strconv.ParseUint(w[2], 16, 32)
-			dropped, squeezed = dropped+d, squeezed+s
-		}
+	rows := parseSoftnet(text)
+	for _, s := range rows {
+		dropped, squeezed = dropped+s.dropped, squeezed+s.squeezed
 	}
 	h.record("/proc/net/softnet_stat", fmt.Sprintf("dropped %d, squeezed %d", dropped, squeezed), nil)
 	if f.Status == Skip {
 		return f
 	}
+	if was, ok := h.wasText("/proc/net/softnet_stat"); ok {
+		return h.backlogOver(f, softnetOver(parseSoftnet(was), rows))
+	}
 	f.Effective.Raw += fmt.Sprintf(", %d dropped, %d squeezed since boot", dropped, squeezed)
+	return f
+}
+
+// backlogOver adds to a finding what pollers dropped, and where they ran out of their budget: of NAPI cores, if some are planned.
+func (h *Host) backlogOver(f Finding, over []softnet) Finding {
+	var wrong []string
+	var dropped, squeezed uint64
+	for _, s := range over {
+		dropped, squeezed = dropped+s.dropped, squeezed+s.squeezed
+		if s.dropped > 0 {
+			wrong = append(wrong, fmt.Sprintf("CPU %d dropped %d", s.cpu, s.dropped))
+		}
+		if s.squeezed > 0 && (len(h.Plan.NAPI) == 0 || h.Plan.NAPI.Has(s.cpu)) {
+			wrong = append(wrong, fmt.Sprintf("CPU %d was squeezed %d times", s.cpu, s.squeezed))
+		}
+	}
+	f.Effective.Raw += fmt.Sprintf(", %d dropped, %d squeezed in %s", dropped, squeezed, h.interval())
+	if len(wrong) > 0 {
+		f.bad = true
+		f.Reason = strings.TrimPrefix(f.Reason+"; "+someOf(wrong), "; ")
+	}
 	return f
 }
 

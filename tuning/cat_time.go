@@ -1,10 +1,14 @@
 package tuning
 
 import (
+	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"strconv"
 	"strings"
+
+	"golang.org/x/sys/unix"
 )
 
 func timeChecks() []*Check {
@@ -37,8 +41,8 @@ func timeChecks() []*Check {
 			Why: "without it there are no hardware stamps", Human: "a NIC with a PTP hardware clock that stamps all packets", Look: lookPHC},
 		{ID: "ptp.rxfilter", Section: section, Title: "all packets are stamped", Severity: Crit, Risk: R2, NICs: true,
 			Why: "a filter for PTP only leaves market data without stamps", Human: "for good: hwts_filter full in ptp4l.conf", Look: lookRxFilter},
-		{ID: "ptp.ptp4l", Section: section, Title: "ptp4l", Severity: Crit, Risk: R2, NICs: true,
-			Why: "somebody has to keep the NIC's clock", Human: "start ptp4l for the interface; pmc -u -b 0 'GET TIME_STATUS_NP' tells how it does", Look: lookPTP4L},
+		{ID: "ptp.ptp4l", Section: section, Title: "ptp4l", Severity: Crit, Risk: R2, NICs: true, Want: "<=200", valid: validNumbers,
+			Why: "somebody has to keep the NIC's clock", Human: "start ptp4l for the interface; ticktune ptp tells how it does", Look: lookPTP4L},
 		{ID: "ptp.phc2sys", Section: section, Title: "NIC's clock and the system's", Severity: Major, Risk: R2, NICs: true,
 			Why: "stamps and the lane's clock have to be comparable", Human: "phc2sys -a -r, or chrony with the PHC as reference", Look: lookPHC2Sys},
 		{ID: "ptp.tai", Section: section, Title: "offset of TAI", Severity: Crit, Risk: R1, Uncontained: true, Want: "37", valid: validNumbers,
@@ -109,13 +113,45 @@ func lookTSCSync(h *Host) Finding {
 		f = deviates(text, want, "this TSC changes its pace")
 	case others != "" && !slices.Contains(strings.Fields(others), "tsc"):
 		f = deviates(text, want, "the kernel found it unstable: it is no clock source any more")
+	case h.Probes.Skew != nil:
+		return h.skewProbed(text)
 	default:
-		f.Reason = "by its flags; the skew is not measured"
+		f.Reason = "by its flags; the skew is measured with --measure"
 	}
 	if f.bad && h.Virt() != "" {
 		f.bad, f.Status = false, Warn
 	}
 	return f
+}
+
+// skewLimitNs is how far counters of two cores may be apart.
+const skewLimitNs = 50
+
+// skewProbed judges counters by what cores told each other: the plan's, or all.
+func (h *Host) skewProbed(flags string) Finding {
+	cores := h.Plan.Busy()
+	if len(cores) < 2 {
+		cores = h.Online()
+	}
+	if len(cores) < 2 {
+		return pass(flags+", one core", "one core agrees with itself")
+	}
+	s, err := h.Probes.Skew(cores)
+	h.record("measured: counters of "+cores.String(), fmt.Sprintf("%.0f ns apart, %.0f for certain, %d times backwards", s.MaxNs, s.CertainNs, s.Backwards), err)
+	if err != nil {
+		return Finding{Status: Error, Reason: err.Error()}
+	}
+	text, want := fmt.Sprintf("%s, %.0f ns apart", flags, s.MaxNs), fmt.Sprintf("less than %d ns apart, never backwards", skewLimitNs)
+	switch {
+	case s.Backwards > 0:
+		return deviates(text, want, fmt.Sprintf("%d times a core's counter was behind another's where it cannot have been", s.Backwards))
+	case s.CertainNs >= skewLimitNs:
+		return deviates(text, want, fmt.Sprintf("%.0f ns apart for certain", s.CertainNs))
+	case s.MaxNs >= skewLimitNs:
+		return Finding{Status: Warn, Effective: Value{Raw: text}, Want: want, Human: "measure again when nothing else runs on these cores (in a virtual machine: on its host)",
+			Reason: fmt.Sprintf("certain are %.0f ns only: lines between these cores were too slow to tell", s.CertainNs)}
+	}
+	return pass(text, want)
 }
 
 // steering are daemons that may steer CLOCK_REALTIME.
@@ -253,6 +289,45 @@ func lookRxFilter(h *Host) Finding {
 	})
 }
 
+// ptp4l asks it, by the means that this host has: once a look, whatever the interfaces.
+func (h *Host) ptp4l() (PTP4L, error) {
+	if h.ptp == nil {
+		said, err := h.askPTP4L()
+		h.ptp = &ptpAnswer{said, err}
+	}
+	return h.ptp.said, h.ptp.err
+}
+
+type ptpAnswer struct {
+	said PTP4L
+	err  error
+}
+
+func (h *Host) askPTP4L() (PTP4L, error) {
+	said, err := Ask[PTP4L](h, "", "ptp4l:"+strconv.Itoa(h.Plan.PTPDomain))
+	if errors.Is(err, unix.EOPNOTSUPP) && h.Probes.PTP4L != nil {
+		said, err = h.Probes.PTP4L(h.Plan.PTPDomain)
+		text, _ := json.Marshal(said)
+		h.record(fmt.Sprintf("ptp4l, domain %d: TIME_STATUS_NP, PARENT_DATA_SET, PORT_DATA_SET", h.Plan.PTPDomain), string(text), err)
+	}
+	return said, err
+}
+
+// judgePTP4L wants a port that follows a grandmaster, near enough: limit is in ns.
+func judgePTP4L(limit string, said PTP4L) Finding {
+	text := fmt.Sprintf("ports %s, grandmaster %s, %+d ns", strings.Join(said.Ports, " "), said.Grandmaster, said.OffsetNs)
+	want := "a port SLAVE, a grandmaster, offset " + limit + " ns"
+	switch {
+	case !slices.Contains(said.Ports, "SLAVE"):
+		return deviates(text, want, "no port is SLAVE: it follows nobody")
+	case !said.GMPresent:
+		return deviates(text, want, "no grandmaster is present")
+	case !meets(strconv.FormatInt(abs(said.OffsetNs), 10), limit):
+		return deviates(text, want, fmt.Sprintf("%+d ns off its master", said.OffsetNs))
+	}
+	return pass(text, want)
+}
+
 func lookPTP4L(h *Host) Finding {
 	return h.eachNIC(func(nic string) Finding {
 		if _, f := h.stamped(nic); f != nil {
@@ -264,6 +339,12 @@ func lookPTP4L(h *Host) Finding {
 		found := h.Running("ptp4l", "timemaster", "sfptpd")
 		if len(found) == 0 {
 			return deviates("not running", "running, port SLAVE", "nobody keeps the NIC's clock")
+		}
+		if said, err := h.ptp4l(); err == nil {
+			return judgePTP4L(h.want, said)
+		} else if f := unread(err); f.Status != Skip {
+			f.Effective, f.Want = valueOf(found[0].Name+" runs"), "running, port SLAVE"
+			return f
 		}
 		f := note(found[0].Name+" runs", "whether its port is SLAVE it has to be asked itself: pmc -u -b 0 'GET TIME_STATUS_NP' 'GET PORT_DATA_SET'")
 		f.Want = "running, port SLAVE"

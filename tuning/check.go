@@ -99,6 +99,7 @@ type Check struct {
 	// Bare: only bare metal. Contained: a container sees its host's, and cannot judge it. Planned: cores must be named.
 	// NICs: interfaces must be named. Run answers for these, and does not call Look.
 	Bare, Uncontained, Planned, NICs bool
+	measured                         bool // where Probes measure, a guest is as good as bare metal
 	valid                            func(want string) error
 	Look                             func(*Host) Finding
 }
@@ -227,14 +228,9 @@ func setTmpfile(path, value string, risk Risk) Change {
 		Undo:    "sed -i " + quote(`\|^w `+path+" |d") + " /etc/tmpfiles.d/90-feed-ticktune.conf"}
 }
 
-// setBoot is a parameter of the kernel's command line. The command is the one of grubby: apply uses the boot loader's own.
+// setBoot is a parameter of the kernel's command line. spell writes its commands.
 func setBoot(name, value string, risk Risk) Change {
-	arg := name
-	if value != "" {
-		arg += "=" + value
-	}
-	return Change{Kind: CommandLine, Target: name, Value: value, Persistent: true, Risk: max(risk, R3), Reboot: true,
-		Command: "grubby --update-kernel=ALL --args=" + quote(arg), Undo: "grubby --update-kernel=ALL --remove-args=" + quote(arg)}
+	return Change{Kind: CommandLine, Target: name, Value: value, Persistent: true, Risk: max(risk, R3), Reboot: true}
 }
 
 // setNIC is one setting of a driver: group and field as Devices names them, by `ethtool flag IF args`.
@@ -243,11 +239,9 @@ func setNIC(nic, key, value, old, flag, args, undo string, risk Risk) Change {
 		Command: "ethtool " + flag + " " + nic + " " + args, Undo: "ethtool " + flag + " " + nic + " " + undo}
 }
 
-// setLink is a setting of the interface's .link file, for the next boot.
+// setLink is a setting of the interface's .link file, for the next boot. spell writes its commands.
 func setLink(nic, key, value string, risk Risk) Change {
-	file := "/etc/systemd/network/90-feed-" + nic + ".link"
-	return Change{Kind: Link, Target: nic, Key: key, Value: value, Persistent: true, Risk: risk,
-		Command: "printf '[Match]\\nOriginalName=" + nic + "\\n[Link]\\n" + key + "=" + value + "\\n' >> " + file, Undo: "sed -i '/^" + key + "=/d' " + file}
+	return Change{Kind: Link, Target: nic, Key: key, Value: value, Persistent: true, Risk: risk}
 }
 
 // setUdev writes an attribute of a device each time that it appears.

@@ -44,6 +44,7 @@ var groups = map[string]struct{ source string }{
 	"adjtimex": {"adjtimex"},
 	"audit":    {"audit netlink AUDIT_GET"},
 	"phc":      {"PTP_SYS_OFFSET_EXTENDED"},
+	"ptp4l":    {"ptp4l, domain"},
 }
 
 // Driver is group "driver".

@@ -25,9 +25,12 @@ type Host struct {
 	Plan    *Plan
 	Devices Devices
 	Now     time.Time
+	Probes  Probes // that were asked for
 
 	evidence []Evidence
 	read     map[string]answer // a file is read once: checks agree with each other, and a look stays fast
+	calls    map[string]string // what calls answered, by how evidence names them
+	earlier  *earlier          // the look at the beginning of an interval; nil: there is none
 	refuse   map[string]syscall.Errno
 	check    *Check // that is being made
 	want     string // its want, with the plan's override
@@ -35,6 +38,7 @@ type Host struct {
 	tasksErr error
 	boot     *bootConfig
 	sysctls  map[string]string
+	ptp      *ptpAnswer
 }
 
 type answer struct {
@@ -51,7 +55,7 @@ func Open(root string, plan *Plan) (*Host, error) {
 	if err := plan.Validate(); err != nil {
 		return nil, err
 	}
-	h := &Host{Root: root, Plan: plan, Now: time.Now(), read: map[string]answer{}}
+	h := &Host{Root: root, Plan: plan, Now: time.Now(), read: map[string]answer{}, calls: map[string]string{}}
 	if filepath.Clean(root) == "/" {
 		h.Devices = kernel{}
 		return h, nil
@@ -130,7 +134,7 @@ func (h *Host) fresh(name string) (string, error) {
 
 // ReadAt reads n bytes of a file at an offset: registers and configuration space.
 func (h *Host) ReadAt(name string, offset int64, n int) ([]byte, error) {
-	source := fmt.Sprintf("%s, %d bytes at 0x%x", name, n, offset)
+	source := readAt(name, offset, n)
 	b := make([]byte, n)
 	err := func() error {
 		if e := h.refuse[name]; e != 0 {
@@ -144,8 +148,12 @@ func (h *Host) ReadAt(name string, offset int64, n int) ([]byte, error) {
 		_, err = f.ReadAt(b, offset)
 		return err
 	}()
-	h.record(source, fmt.Sprintf("%x", b), err)
+	h.called(source, fmt.Sprintf("%x", b), err)
 	return b, err
+}
+
+func readAt(name string, offset int64, n int) string {
+	return fmt.Sprintf("%s, %d bytes at 0x%x", name, n, offset)
 }
 
 // maxEvidence bounds one value of evidence, in bytes.
@@ -160,6 +168,14 @@ func (h *Host) record(source, value string, err error) {
 	}
 	if !slices.Contains(h.evidence, e) {
 		h.evidence = append(h.evidence, e)
+	}
+}
+
+// called records what a call answered, and keeps it for a look that comes after an interval.
+func (h *Host) called(source, value string, err error) {
+	h.record(source, value, err)
+	if err == nil {
+		h.calls[source] = value
 	}
 }
 
@@ -296,7 +312,7 @@ func Ask[T any](h *Host, nic, group string) (T, error) {
 		source = nic + ": " + source
 	}
 	text, _ := json.Marshal(v)
-	h.record(source, string(text), err)
+	h.called(source, string(text), err)
 	return v, err
 }
 
@@ -346,12 +362,17 @@ func (h *Host) Isolated() CPUs {
 	return boot.Union(group)
 }
 
-// HK is housekeeping: as planned, or the online cores that are neither HOT nor NAPI.
+// HK is housekeeping: as planned, or the online cores that are neither HOT nor NAPI. Nothing is moved to cores that somebody else
+// has isolated, unless there are no others.
 func (h *Host) HK() CPUs {
 	if len(h.Plan.HK) > 0 {
 		return h.Plan.HK
 	}
-	return h.Online().Without(h.Plan.Busy())
+	rest := h.Online().Without(h.Plan.Busy())
+	if free := rest.Without(h.Isolated()); len(free) > 0 {
+		return free
+	}
+	return rest
 }
 
 // Nodes are the NUMA nodes.

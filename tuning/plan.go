@@ -39,6 +39,7 @@ const (
 //	napi = "8"                  # cores that run the driver's poller for the feed queues
 //	housekeeping = "0-3"        # the rest. The default is all others that are online.
 //	hardware_time = true        # stamps of the NIC are wanted
+//	ptp_domain = 24             # that ptp4l is asked about. The default is the one that it was started with.
 //
 //	[[interface]]
 //	name = "eth2"
@@ -66,6 +67,7 @@ type Plan struct {
 	NAPI         CPUs                `toml:"napi,omitempty" json:"napi,omitempty"`
 	HK           CPUs                `toml:"housekeeping,omitempty" json:"housekeeping,omitempty"`
 	HardwareTime bool                `toml:"hardware_time,omitempty" json:"hardware_time,omitempty"`
+	PTPDomain    int                 `toml:"ptp_domain,omitempty" json:"ptp_domain,omitempty"`
 	Firmware     map[string]string   `toml:"firmware,omitempty" json:"firmware,omitempty"` // golden versions: by driver, "bios", "microcode"
 	Interfaces   []Interface         `toml:"interface,omitempty" json:"interface,omitempty"`
 	Waivers      []Waiver            `toml:"waiver,omitempty" json:"waiver,omitempty"`
@@ -166,6 +168,9 @@ func (p *Plan) Validate() error {
 		if len(both.set) > 0 {
 			fault("cores %s are in %s", both.set, both.name)
 		}
+	}
+	if p.PTPDomain < 0 || p.PTPDomain > 255 {
+		fault("ptp_domain = %d, want 0 to 255", p.PTPDomain)
 	}
 	seen := map[string]bool{}
 	for i := range p.Interfaces {

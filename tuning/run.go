@@ -26,6 +26,7 @@ type Report struct {
 	PlanDigest  string    `json:"plan_digest"`
 	Started     time.Time `json:"started"`
 	DurationMs  float64   `json:"duration_ms"`
+	IntervalMs  float64   `json:"interval_ms,omitempty"` // that counters were watched for; 0: a single look
 	Checks      []Result  `json:"checks"`
 	Summary     Summary   `json:"summary"`
 }
@@ -162,7 +163,7 @@ func (h *Host) Run(s Select) *Report {
 
 // Refresh forgets what was read, for another look.
 func (h *Host) Refresh(now time.Time) {
-	h.Now, h.read, h.tasks, h.tasksErr, h.boot, h.sysctls = now, map[string]answer{}, nil, nil, nil, nil
+	h.Now, h.read, h.calls, h.tasks, h.tasksErr, h.boot, h.sysctls, h.ptp = now, map[string]answer{}, map[string]string{}, nil, nil, nil, nil, nil
 }
 
 // Look makes one check.
@@ -198,6 +199,9 @@ func (h *Host) Look(c *Check) Result {
 		res.Configured = &f.Configured
 	}
 	if f.bad || f.Status == Warn || f.Status == Fail {
+		for i := range f.Changes {
+			h.spell(&f.Changes[i])
+		}
 		res.Remediation = remedy(c, f)
 		if w := h.Plan.waiver(c.ID, h.Now); w != nil {
 			res.Status, res.Waiver = Waived, w
@@ -249,7 +253,7 @@ func (h *Host) applies(c *Check, over Override) Finding {
 			return skip("in a container (%s): look at its host", kind)
 		}
 	}
-	if c.Bare {
+	if c.Bare && !(c.measured && h.Probes.Frequency != nil) {
 		if kind := h.Virt(); kind != "" {
 			return skip("a virtual machine (%s): look at its host", kind)
 		}

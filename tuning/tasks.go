@@ -107,7 +107,14 @@ func (h *Host) CgroupOf(pid int) (string, error) {
 	return "", &fs.PathError{Op: "read", Path: name, Err: fs.ErrNotExist}
 }
 
-func (h *Host) readTasks() ([]Task, error) { return h.tasksAt("/proc/[0-9]*/task/[0-9]*") }
+// readTasks refuses a look that shows only some: where /proc is mounted with hidepid, what nobody sees would pass for not running.
+func (h *Host) readTasks() ([]Task, error) {
+	tasks, err := h.tasksAt("/proc/[0-9]*/task/[0-9]*")
+	if err == nil && tasks[0].PID != 1 && len(tasks) < maxTasks {
+		return nil, &fs.PathError{Op: "read", Path: "/proc/1 (hidepid)", Err: fs.ErrPermission}
+	}
+	return tasks, err
+}
 
 func (h *Host) tasksAt(pattern string) (tasks []Task, err error) {
 	dirs, _ := filepath.Glob(h.path(pattern))

@@ -225,7 +225,7 @@ func (h *Host) settings(list ...setting) Finding {
 				}
 			}
 		}
-		if s.want[0] == '<' || s.want[0] == '>' {
+		if strings.HasPrefix(s.want, "<") || strings.HasPrefix(s.want, ">") {
 			wanted = append(wanted, label+" "+wantText(s.want))
 		} else {
 			wanted = append(wanted, label+"="+wantText(s.want))

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -88,7 +89,8 @@ type checkFlags struct {
 	tuning.Select
 	asJSON, lines, junit, quiet, strict bool
 	sort, explain                       string
-	watch                               time.Duration
+	watch, length                       time.Duration
+	measure                             bool
 }
 
 func checkCommands() []*cobra.Command {
@@ -101,7 +103,7 @@ Cores are never guessed: what depends on them is skipped until --cores or a plan
 
 A status is PASS, WARN, FAIL, INFO (told, not judged), SKIP (does not apply), ERROR (could not be seen) or WAIVED (somebody
 answers for it, in the plan). In the profile colo what is major or crit fails; in lab and vm only crit does.`,
-		Example: "  ticktune check --nic eth2 --cores 4-7\n  ticktune check --only 'nic.*' --json\n  ticktune check --plan feed.toml --watch 10s",
+		Example: "  ticktune check --nic eth2 --cores 4-7\n  ticktune check --only 'nic.*' --json\n  ticktune check --plan feed.toml --for 60s --measure\n  ticktune check --plan feed.toml --watch 10s",
 		Args:    arguments(0, 0),
 		RunE:    func(cmd *cobra.Command, _ []string) error { return f.run(cmd) },
 	}
@@ -117,6 +119,8 @@ answers for it, in the plan). In the profile colo what is major or crit fails; i
 	fl.BoolVar(&f.lines, "jsonl", false, "one JSON object a line and check, the summary last")
 	fl.BoolVar(&f.junit, "junit", false, "a JUnit test suite")
 	fl.StringVar(&f.explain, "explain", "", "all about one check `id`, and what was read for it here")
+	fl.DurationVar(&f.length, "for", 0, "look twice, so far apart (100ms to 1h): counters are judged by what they went up by in between")
+	fl.BoolVar(&f.measure, "measure", false, "measure the frequency of HOT under load (cpu.freq) and the skew of counters (time.tsc_sync): it loads those cores for --for, at least 500ms")
 	fl.DurationVar(&f.watch, "watch", 0, "look again each `interval` (at least 1s), and tell only what changes")
 
 	var ef planFlags
@@ -149,6 +153,7 @@ parameters that checks are about. Its exit code tells only whether it could be w
 			if err != nil {
 				return err
 			}
+			askPTP(cmd.Context(), h)
 			r := h.Run(tuning.Select{})
 			if out == "" {
 				return r.JSON(cmd.OutOrStdout())
@@ -178,6 +183,7 @@ func explainOne(cmd *cobra.Command, p *planFlags, id string) error {
 	if err != nil {
 		return err
 	}
+	askPTP(cmd.Context(), h)
 	res := h.Look(c)
 	return c.Explain(cmd.OutOrStdout(), &res)
 }
@@ -219,11 +225,24 @@ func (f *checkFlags) run(cmd *cobra.Command) error {
 	if cmd.Flags().Changed("watch") && f.watch < time.Second {
 		return usage(fmt.Errorf("--watch %s is less than 1s", f.watch))
 	}
+	if cmd.Flags().Changed("for") && (f.length < 100*time.Millisecond || f.length > time.Hour) {
+		return usage(fmt.Errorf("--for %s, want 100ms to 1h", f.length))
+	}
 	h, err := f.host()
 	if err != nil {
 		return err
 	}
-	r := h.Run(f.Select)
+	askPTP(cmd.Context(), h)
+	if f.measure {
+		if f.root != "/" {
+			return usage(errors.New("--measure is of this machine only"))
+		}
+		measureToo(cmd.Context(), h, f.length)
+	}
+	r, err := f.look(cmd.Context(), h)
+	if err != nil {
+		return err
+	}
 	if f.sort == "severity" {
 		r.BySeverity()
 	}
@@ -238,6 +257,14 @@ func (f *checkFlags) run(cmd *cobra.Command) error {
 		return exitError{code: code}
 	}
 	return nil
+}
+
+// look is one look, or one over an interval.
+func (f *checkFlags) look(ctx context.Context, h *tuning.Host) (*tuning.Report, error) {
+	if f.length == 0 {
+		return h.Run(f.Select), ctx.Err()
+	}
+	return h.RunOver(ctx, f.Select, f.length)
 }
 
 func (f *checkFlags) show(w io.Writer, r *tuning.Report) error {
@@ -268,6 +295,7 @@ func (f *checkFlags) follow(cmd *cobra.Command, h *tuning.Host, before *tuning.R
 			return nil
 		case now := <-tick.C:
 			h.Refresh(now)
+			h.Probes.Frequency, h.Probes.Skew = nil, nil // measured once: a watch disturbs nobody
 			after := h.Run(f.Select)
 			for _, t := range tuning.Transitions(before, after) {
 				if _, err := fmt.Fprintln(cmd.OutOrStdout(), now.UTC().Format(time.RFC3339), t); err != nil {

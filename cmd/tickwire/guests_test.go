@@ -17,6 +17,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5"
+
 	"github.com/tickwire/tickwire/internal/config"
 	"github.com/tickwire/tickwire/internal/testguest"
 	"github.com/tickwire/tickwire/nic/pcap"
@@ -344,6 +346,19 @@ func TestParserPlugin(t *testing.T) {
 		t.Errorf("packets of nobody's: exit %d\n%s", code, errs)
 	}
 	plugin(t, exitOK, "disabled", "disable", "acme")
+	// One that traps on each packet is taken out, and that is told.
+	traps := filepath.Join(t.TempDir(), "traps.wasm")
+	if err := os.WriteFile(traps, testguest.Packets("traps"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	bad := filepath.Join(t.TempDir(), "20260105.pcap")
+	if err := os.WriteFile(bad, bytes.ReplaceAll(capture, []byte("AC\x01\x01"), []byte("!!\x01\x01")), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	code, out, errs = command(t, "sql", "--from", bad, "--format", "csv", rows, "--protocol", "traps", "--plugin", traps)
+	if !strings.Contains(errs, "plugin traps 1.0.0: 0 packets read, ") || !strings.Contains(errs, "calls failed: plugin traps 1.0.0: ") || !strings.Contains(errs, "unreachable") {
+		t.Errorf("a parser that traps: exit %d\n%s%s", code, out, errs)
+	}
 	if code, _, errs := command(t, "sql", "--from", path, "--protocol", "acme", "SELECT 1"); code == exitOK || !strings.Contains(errs, "acme") {
 		t.Errorf("without the plugin: exit %d, %s", code, errs)
 	}
@@ -406,9 +421,42 @@ func TestServePlugins(t *testing.T) {
 			t.Fatalf("no rows: %s%s", out, errs)
 		}
 	}
+	// Another feed comes, whose plugin adds a column that nobody knew: it is there for sessions that begin from now on, and one that was open goes on.
+	open, err := pgx.Connect(t.Context(), "postgres://any@"+addr+"/any")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = open.Close(context.Background()) }()
+	var marks int
+	if err := open.QueryRow(t.Context(), "SELECT count(mark) FROM ticks").Scan(&marks); err != nil || marks != 50 { // with its first statement it has begun
+		t.Fatalf("%d, %v", marks, err)
+	}
+	late := filepath.Join(dir, "late.wasm")
+	if err := os.WriteFile(late, testguest.MarkColumn("late", "1.0.0", "late_mark", 43, 0), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if code, _, errs := command(t, "replay", acmeCapture(t, 30), "--pace", "max", "--ring-dir", dir, "--instance", "t", "--name", "late", "--protocol", "acme",
+		"--plugin", pluginExamples+"acme", "--plugin", late); code != exitOK {
+		t.Fatal(errs)
+	}
+	for end := time.Now().Add(time.Minute); ; time.Sleep(20 * time.Millisecond) {
+		_, out, errs := ask("SELECT count(late_mark), min(late_mark), count(mark) FROM ticks")
+		if out == "count,min,count\n30,43,50\n" {
+			break
+		}
+		if time.Now().After(end) {
+			t.Fatalf("no column that came later: %s%s", out, errs)
+		}
+	}
+	if err := open.QueryRow(t.Context(), "SELECT count(mark) FROM ticks").Scan(&marks); err != nil || marks != 50 {
+		t.Errorf("a session from before: %d, %v", marks, err)
+	}
+	if err := open.QueryRow(t.Context(), "SELECT count(late_mark) FROM ticks").Scan(&marks); err == nil {
+		t.Error("a session from before has the column")
+	}
 	for sql, want := range map[string]string{
 		"SELECT count(*) FILTER (round(raw_price / 100, 9) <> price) AS wrong FROM ticks":                     "wrong\n0\n",
-		"SELECT plugin, name FROM tickwire.custom_fields ORDER BY 1":                                          "plugin,name\nmark,mark\nprice-normaliser,raw_price\n",
+		"SELECT plugin, name FROM tickwire.custom_fields ORDER BY 1":                                          "plugin,name\nlate,late_mark\nmark,mark\nprice-normaliser,raw_price\n",
 		"SELECT symbol, min(mark), max(mark), count(raw_price) FROM ticks WHERE mark IS NOT NULL GROUP BY 1":  "symbol,min,max,count\nANVIL,41,41,0\n",
 		"SELECT vwap(10.5, 3) AS v, microprice(1, 2, 1, 1) AS m":                                              "v,m\n10.500000000,1.500000000\n",
 		"SELECT count(*) AS wrong FROM (SELECT vwap(price, size) v FROM trades GROUP BY symbol) WHERE v <= 0": "wrong\n0\n",

@@ -22,7 +22,7 @@ import (
 	"github.com/tickwire/tickwire/plugins/wasm"
 )
 
-// kindNames are the kinds that a plugin may be of, each of which has a template in each language.
+// kindNames are the kinds that a plugin may be of. Compiled languages have a template of each.
 func kindNames() (names []string) {
 	for _, k := range manifest.Kinds {
 		names = append(names, string(k))

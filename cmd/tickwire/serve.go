@@ -26,6 +26,7 @@ import (
 	"github.com/tickwire/tickwire/internal/sdnotify"
 	"github.com/tickwire/tickwire/plugins/manifest"
 	"github.com/tickwire/tickwire/ringbuf"
+	"github.com/tickwire/tickwire/sqlgw/duck"
 	"github.com/tickwire/tickwire/sqlgw/pgwire"
 	"github.com/tickwire/tickwire/store"
 )
@@ -65,8 +66,11 @@ func serve(ctx context.Context, cfg *config.Config, manager *sdnotify.Manager, l
 		return usageError{err}
 	}
 	defer func() { err = errors.Join(err, g.close()) }()
+	var engine *engines
 	s, err := store.Open(store.Options{
 		Memory: int64(cfg.Serve.Memory), RingDir: cfg.Instance.RingDir, Instance: cfg.Instance.Name, Custom: customOfFeeds(cfg, log),
+		Learn: func() { engine.learn() }, // rows are taken in from where the engine is there
+		Log:   func(text string, c ringbuf.PluginColumn) { log.Warn(text, "column", c.Name, "plugin", c.Plugin) },
 	})
 	if err != nil {
 		return usageError{err}
@@ -75,17 +79,18 @@ func serve(ctx context.Context, cfg *config.Config, manager *sdnotify.Manager, l
 	if err != nil {
 		return errors.Join(err, s.Close())
 	}
-	engine, err := engineOver(s, cfg.Serve.Threads, names, &g)
+	engine, err = newEngines(func() (*duck.Engine, error) { return engineOver(s, cfg.Serve.Threads, names, &g) }, log)
 	if err != nil {
 		return errors.Join(err, s.Close())
 	}
 	server := &pgwire.Server{Engine: engine, Options: options}
 	scrapes, err := metricsPort(cfg, options.TLS, log)
 	if err != nil {
-		return errors.Join(err, engine.Close(), s.Close())
+		return errors.Join(err, engine.close(), s.Close())
 	}
 	var wg sync.WaitGroup
 	errs := make([]error, 3)
+	wg.Go(func() { engine.run(ctx) })
 	wg.Go(func() {
 		errs[0] = s.Follow(ctx, store.FollowOptions{
 			RingDir: cfg.Instance.RingDir, Instance: cfg.Instance.Name,
@@ -101,7 +106,7 @@ func serve(ctx context.Context, cfg *config.Config, manager *sdnotify.Manager, l
 		if scrapes != nil {
 			err = errors.Join(err, scrapes.Close())
 		}
-		return errors.Join(err, engine.Close(), s.Close())
+		return errors.Join(err, engine.close(), s.Close())
 	}
 	fix, err := fixPort(cfg, log)
 	if err != nil {
@@ -110,7 +115,7 @@ func serve(ctx context.Context, cfg *config.Config, manager *sdnotify.Manager, l
 		if scrapes != nil {
 			err = errors.Join(err, scrapes.Close())
 		}
-		return errors.Join(err, l.Close(), engine.Close(), s.Close())
+		return errors.Join(err, l.Close(), engine.close(), s.Close())
 	}
 	log.Info("listening", "sql", l.Addr().String(), "rings", cfg.Instance.RingDir+"/"+cfg.Instance.Name)
 	var turns atomic.Uint64
@@ -126,7 +131,7 @@ func serve(ctx context.Context, cfg *config.Config, manager *sdnotify.Manager, l
 		served = errors.Join(served, fix.Close())
 	}
 	wg.Wait()
-	return errors.Join(append(errs, served, engine.Close(), s.Close())...)
+	return errors.Join(append(errs, served, engine.close(), s.Close())...)
 }
 
 // customOfFeeds are the columns that the feeds' plugins add to ticks: those of their configuration, and those that running feeds say they have. A plugin that cannot

@@ -6,10 +6,12 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/tickwire/tickwire/plugins"
 	"github.com/tickwire/tickwire/plugins/internal/toolchain"
 	"github.com/tickwire/tickwire/plugins/manifest"
+	"github.com/tickwire/tickwire/plugins/trial"
 	"github.com/tickwire/tickwire/tick"
 )
 
@@ -123,6 +125,34 @@ func TestPython(t *testing.T) {
 		for r := range keys {
 			if want := b.TsEvent[r]/day*16 + uint64(b.Instrument[r]*2654435769>>28); keys[r] != want {
 				t.Errorf("row %d: key %d, want %d", r, keys[r], want)
+			}
+		}
+	})
+	t.Run("function, by tools", func(t *testing.T) { // a command has no exports that they could call themselves
+		dir := filepath.Join(t.TempDir(), "my-plugin")
+		if err := errors.Join(New(dir, "python", manifest.Function), trial.WriteTemplate(dir, manifest.Function)); err != nil {
+			t.Fatal(err)
+		}
+		i, err := instance(t, dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		checks, err := trial.CheckAll(i.Plugin(), filepath.Join(dir, trial.Folder), trial.Options{})
+		if err != nil || len(checks) < 5 {
+			t.Fatal(checks, err)
+		}
+		for _, k := range checks {
+			if !k.Ok {
+				t.Errorf("%s: %s", k.Name, k.What)
+			}
+		}
+		costs, err := trial.Bench(i.Plugin(), nil, time.Millisecond)
+		if err != nil || len(costs) == 0 {
+			t.Fatal(costs, err)
+		}
+		for _, c := range costs {
+			if c.RowNs <= 0 || c.CallNs <= 0 {
+				t.Errorf("%+v", c)
 			}
 		}
 	})

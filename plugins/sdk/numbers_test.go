@@ -57,12 +57,17 @@ func TestNumbers(t *testing.T) {
 	}
 }
 
-// Each language's README tells what it has for which kind.
-func TestReadmesTellAllKinds(t *testing.T) {
+// Each language's README tells what it has for which of its kinds.
+func TestReadmesTellKinds(t *testing.T) {
 	for _, lang := range build.Languages() {
 		readme := string(read(t, lang+"/README.md"))
-		for _, kind := range manifest.Kinds {
-			if !strings.Contains(readme, "\n| `"+string(kind)+"` | `tw_") {
+		kinds := build.Kinds(lang)
+		for _, kind := range kinds {
+			told := strings.Contains(readme, "\n| `"+string(kind)+"` | `tw_")
+			if len(kinds) < len(manifest.Kinds) { // scripts, of few kinds, for which functions of the SDK make the calls
+				told = strings.Contains(readme, "\n* Kinds: ") && strings.Contains(readme, "`"+string(kind))
+			}
+			if !told {
 				t.Errorf("%s/README.md says nothing of a %s", lang, kind)
 			}
 		}

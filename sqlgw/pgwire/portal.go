@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"slices"
 	"strconv"
 	"time"
@@ -180,13 +181,30 @@ func (s *session) lease(ctx context.Context) (*lease, error) {
 		return nil, &sqlgw.Error{State: "53400", Message: fmt.Sprintf("%d cursors or portals are in the middle of their results", maxConns),
 			Hint: "Close some of them."}
 	}
-	c, err := s.srv.Engine.Connect(ctx)
+	c, err := s.connect(ctx)
 	if err != nil {
 		return nil, err
 	}
 	l := &lease{conn: c}
 	s.conns = append(s.conns, l)
 	return l, nil
+}
+
+// connect makes a connection, of the engine that the session's first one is of.
+func (s *session) connect(ctx context.Context) (sqlgw.Conn, error) {
+	changing, ok := s.srv.Engine.(sqlgw.Changing)
+	if !ok {
+		return s.srv.Engine.Connect(ctx)
+	}
+	for {
+		if len(s.conns) == 0 {
+			s.engine = changing.Present()
+		}
+		c, err := s.engine.Connect(ctx)
+		if len(s.conns) != 0 || !errors.Is(err, os.ErrClosed) || changing.Present() == s.engine {
+			return c, err
+		}
+	}
 }
 
 // portal is a statement with its parameters, and as much of its result as was not fetched yet.

@@ -31,6 +31,7 @@ type session struct {
 	settings *settings
 	run      running
 
+	engine     sqlgw.Engine // of conns, where it may change
 	conns      []*lease
 	statements map[string]*prepared
 	portals    map[string]*portal

@@ -61,11 +61,11 @@ cp "$here/probe.sh" "$root/run/probe.sh"
 cat >"$root/etc/systemd/system/boot.target" <<X
 [Unit]
 Requires=basic.target
-Wants=tickwire-feed@f.service tickwire-serve.service probe.service
+Wants=tickwire-feed@f.service tickwire-serve.service tickwire-consolidate.service probe.service
 X
 cat >"$root/etc/systemd/system/probe.service" <<X
 [Unit]
-After=tickwire-feed@f.service tickwire-serve.service
+After=tickwire-feed@f.service tickwire-serve.service tickwire-consolidate.service
 [Service]
 Type=oneshot
 ExecStart=/bin/bash /run/probe.sh

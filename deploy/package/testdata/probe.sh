@@ -4,9 +4,9 @@ exec >/run/out/found 2>/run/out/errors
 trap 'journalctl --no-pager -o cat >/run/out/journal; echo end; systemctl --force poweroff' EXIT
 say() { printf '%s\t%s\n' "$1" "$(tr '\n' ' ' <<<"$2" | sed 's/ *$//')"; }
 show() { systemctl show -p "$2" --value "$1"; }
-feed=tickwire-feed@f serve=tickwire-serve
+feed=tickwire-feed@f serve=tickwire-serve join=tickwire-consolidate
 
-for unit in $feed $serve; do
+for unit in $feed $serve $join; do
 	pid=$(show $unit MainPID)
 	say $unit.state "$(show $unit ActiveState)"
 	say $unit.status "$(show $unit StatusText)"
@@ -49,9 +49,17 @@ systemctl restart $serve && say wrong.started yes
 until [ "$(show $serve ActiveState)" = failed ]; do sleep 0.1; done
 say wrong.code "$(show $serve ExecMainStatus)"
 say wrong.restarts "$(show $serve NRestarts)"
-# Removal ends what runs.
+# All in one unit: it takes the place of the others, and they of it.
 cp /run/good.toml /etc/tickwire/tickwire.toml
 systemctl start $feed $serve
+systemctl start tickwire-run
+say run.state "$(show tickwire-run ActiveState)"
+say run.status "$(show tickwire-run StatusText)"
+say run.others "$(show $feed ActiveState) $(show $serve ActiveState) $(show $join ActiveState)"
+until tickwire sql 'SELECT 1' >/dev/null 2>&1; do sleep 0.1; done
+systemctl start $feed $serve
+say run.after "$(show tickwire-run ActiveState) $(show $feed ActiveState)"
+# Removal ends what runs.
 say removal.before "$(pgrep -c -x tickwire)"
 dpkg -P tickwire ticktune >/run/out/purge 2>&1
 say removal.after "$(pgrep -c -x tickwire)"
