@@ -480,7 +480,7 @@ func TestOtherSys(t *testing.T) {
 	}
 }
 
-// TestVanish deletes and makes an interface again and again while it is looked at: each look is whole, or ErrGone.
+// TestVanish deletes and makes an interface again and again while it is looked at, until it was gone at least once: each look is whole, or ErrGone.
 func TestVanish(t *testing.T) {
 	p := nstest.Pair(t, netns.Options{})
 	stop, ended := make(chan struct{}), make(chan error, 1)
@@ -510,7 +510,7 @@ func TestVanish(t *testing.T) {
 		if err != nil {
 			return err
 		}
-		for range 300 {
+		for looks := 0; looks < 300 || gone == 0; looks++ {
 			h.Refresh(h.Now)
 			switch in, err := Look(h, "gone0"); {
 			case errors.Is(err, ErrGone):
@@ -530,9 +530,7 @@ func TestVanish(t *testing.T) {
 	if err := <-ended; err != nil {
 		t.Error(err)
 	}
-	if gone == 0 {
-		t.Errorf("it never was gone (%d looks)", seen)
-	}
+	t.Logf("there at %d looks, gone at %d", seen, gone)
 }
 
 // FuzzSet: no setting is taken that apply would not understand, and none panics.

@@ -27,8 +27,8 @@ type Server struct {
 	Ports   []Port          `json:"ports,omitempty"`
 }
 
-// patience is how long an answer may take: ptp4l answers between two packets.
-const patience = time.Second
+// patience is how long an answer may take: ptp4l answers between two packets, and its machine may be busy.
+const patience = 3 * time.Second
 
 // maxPorts bounds how many answers are waited for.
 const maxPorts = 256
