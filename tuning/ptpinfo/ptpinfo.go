@@ -21,12 +21,13 @@ type Report struct {
 	Schema  string   `json:"schema"`
 	Virtual bool     `json:"virtual_machine"` // a hypervisor may keep the time
 	System  System   `json:"system"`
-	Clocks  []Clock  `json:"clocks"`  // the PTP hardware clocks
-	NICs    []NIC    `json:"nics"`    // that can stamp, or were asked for
-	Servers []Server `json:"servers"` // ptp4l, by its sockets
-	Daemons []Daemon `json:"daemons"` // that keep clocks
-	Lines   []Line   `json:"log"`     // what they said last
-	Notes   []string `json:"notes"`   // what is not as it should be
+	Clocks  []Clock  `json:"clocks"`                  // the PTP hardware clocks
+	NICs    []NIC    `json:"nics"`                    // that can stamp, or were asked for
+	Servers []Server `json:"servers"`                 // ptp4l, by its sockets
+	Daemons []Daemon `json:"daemons"`                 // that keep clocks
+	Unseen  string   `json:"daemons_error,omitempty"` // why other users' processes cannot be seen
+	Lines   []Line   `json:"log"`                     // what they said last
+	Notes   []string `json:"notes"`                   // what is not as it should be
 }
 
 // System is CLOCK_REALTIME.
@@ -222,6 +223,10 @@ type config struct {
 }
 
 func (r *Report) daemons(h *tuning.Host) (c config) {
+	if _, err := h.Tasks(); err != nil {
+		r.Unseen = tuning.Reason(err)
+		return c
+	}
 	for _, t := range h.Running(keepers...) {
 		d := Daemon{Name: t.Name, PID: t.PID}
 		if text, err := h.Read(fmt.Sprintf("/proc/%d/cmdline", t.PID)); err == nil {
@@ -342,7 +347,7 @@ func (r *Report) judge() {
 	for _, d := range r.Daemons {
 		names[d.Name] = true
 	}
-	if len(r.Clocks) > 0 && !names["ptp4l"] && !names["timemaster"] && !names["sfptpd"] && len(r.Servers) == 0 {
+	if len(r.Clocks) > 0 && r.Unseen == "" && !names["ptp4l"] && !names["timemaster"] && !names["sfptpd"] && len(r.Servers) == 0 {
 		note("no ptp4l runs: the NICs' clocks follow nobody")
 	}
 	if names["phc2sys"] && (names["chronyd"] || names["ntpd"] || names["systemd-timesyncd"]) && !names["timemaster"] {

@@ -279,6 +279,9 @@ func TestNothing(t *testing.T) {
 	if err != nil || len(r.Servers) != 0 || len(r.Clocks) != 0 || r.System.Error == "" {
 		t.Errorf("%+v, %v", r, err)
 	}
+	if r.Unseen == "" {
+		t.Error("processes that cannot be seen are not none")
+	}
 	r, err = Look(context.Background(), h, Options{Sockets: []string{"/run/none"}})
 	if err != nil || len(r.Servers) != 1 || r.Servers[0].Error == "" {
 		t.Errorf("a socket that was asked for: %+v, %v", r, err)
@@ -367,18 +370,19 @@ func TestRealPTP4L(t *testing.T) {
 	}
 	master := start(p.Tx, "gen0", "--priority1=10")
 	slave := start(p.Rx, "feed0", "--slaveOnly=1")
-	wait := func(socket, state string) *Server {
+	// steps: so many from the grandmaster, which is told once a sync came.
+	wait := func(socket, state string, steps int) *Server {
 		t.Helper()
 		for end := time.Now().Add(2 * time.Minute); time.Now().Before(end); time.Sleep(100 * time.Millisecond) {
 			s, err := Ask(context.Background(), socket, 24)
-			if err == nil && len(s.Ports) == 1 && s.Ports[0].State == state {
+			if err == nil && len(s.Ports) == 1 && s.Ports[0].State == state && s.Current != nil && s.Current.Steps == steps {
 				return s
 			}
 		}
 		t.Fatalf("%s did not become %s", socket, state)
 		return nil
 	}
-	m, s := wait(master, "MASTER"), wait(slave, "UNCALIBRATED")
+	m, s := wait(master, "MASTER", 0), wait(slave, "UNCALIBRATED", 1)
 	if m.Default.Priority1 != 10 || m.Default.Domain != 24 || m.Ports[0].Interface != "gen0" || m.Ports[0].Stamping != "software" {
 		t.Errorf("master %+v %+v", m.Default, m.Ports)
 	}

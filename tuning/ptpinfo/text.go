@@ -66,6 +66,9 @@ func (r *Report) Text(w io.Writer) error {
 	for _, d := range r.Daemons {
 		line("daemon   %s, process %d  %s", d.Name, d.PID, strings.Join(d.Args, " "))
 	}
+	if r.Unseen != "" {
+		line("daemon   not told: %s", r.Unseen)
+	}
 	for _, l := range r.Lines {
 		switch {
 		case l.State != "":
