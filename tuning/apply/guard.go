@@ -71,8 +71,8 @@ func startGuard(m *machine, o *Options) (stop func(), err error) {
 		_ = cmd.Process.Kill()
 		<-exited
 	}
-	const patience = 20 * time.Second // a loaded machine takes long to start a program, but not so long
-	if err := ready.SetReadDeadline(time.Now().Add(patience)); err != nil {
+	const most = 20 * time.Second // a loaded machine takes long to start a program, but not so long
+	if err := ready.SetReadDeadline(time.Now().Add(most)); err != nil {
 		stop()
 		return nil, err
 	}
@@ -133,7 +133,10 @@ func Guard(args []string) error {
 
 	// The time begins when the run is over, or was killed.
 	for ; ; time.Sleep(look) {
-		j, err := m.open()
+		if j, err := m.readJournal(); err == nil && j.over(run) {
+			break // without the lock, which others may want now
+		}
+		j, err := m.open(0)
 		if err == nil {
 			if err := j.close(); err != nil {
 				return err
@@ -141,9 +144,6 @@ func Guard(args []string) error {
 			break
 		} else if !errors.Is(err, ErrBusy) {
 			return err
-		}
-		if j, err = m.readJournal(); err == nil && j.over(run) {
-			break
 		}
 	}
 	size := int64(-1)
@@ -161,7 +161,7 @@ func Guard(args []string) error {
 		if j, err := m.readJournal(); err == nil && j.done(run) {
 			return nil
 		}
-		j, err := m.open()
+		j, err := m.open(0)
 		if errors.Is(err, ErrBusy) {
 			time.Sleep(look)
 			continue
@@ -189,7 +189,7 @@ func Confirm(h *tuning.Host, o Options) (run int, err error) {
 	if err != nil {
 		return 0, err
 	}
-	j, err := m.open()
+	j, err := m.open(patience)
 	if err != nil {
 		return 0, err
 	}
