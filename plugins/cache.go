@@ -20,7 +20,8 @@ import (
 // The folder of compiled modules has a file a module, whose name only the engine can tell. Beside them stands whose they are, so that what nobody uses can go:
 //
 //	<cache>/wazero-…/<key>                   compiled code
-//	<cache>/used/<SHA-256 of the module>     the engine's version and the code's place; its time is that of the last use
+//	<cache>/used/<SHA-256 of the module>     the engine's version and the code's place; its time is that of the last use. Of commands, which share an interpreter, it is
+//	                                         the interpreter's
 //	<cache>/.lock                            held by who compiles: what is new in the folder then is the module's
 //
 // It is a cache: whatever is taken away is compiled again when it is wanted.

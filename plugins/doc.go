@@ -17,9 +17,12 @@
 //	keeper (a goroutine of the chain's) ◄── dead instances ──────┘
 //	     └─ logs, closes, makes spares, takes a plugin out after failures
 //
+// A chain of NewReader reads packets in the place of passing rows: a parser, with the same spare, keeper, seat and figures.
+//
 // Promises, each with its test:
 //   - A pass neither allocates nor waits nor takes a lock while plugins behave (TestSteadyState).
 //   - A call that fails in whatever way leaves the batch as it was but for the mark (TestFailures).
 //   - A batch is handled by one version of a plugin, whatever is reloaded meanwhile (TestReloadUnderLoad).
+//   - What the policy does not grant a plugin of files and environment is not there for it, and no path leaves a folder (TestGrantedFolder, FuzzFiles).
 //   - How long a call may run is bounded by fuel (package wasm, FuzzInstrument; TestBudget).
 package plugins

@@ -221,17 +221,18 @@ func (h *Host) Compile(module []byte) (*Plugin, error) {
 	if h.trace != nil {
 		ctx = experimental.WithFunctionListenerFactory(ctx, h.trace)
 	}
-	code := module
+	code, noted := module, p.digest
 	if m.Command { // interpreters are large, and the same in all plugins but for such sections: the cache has them once
 		if code, err = wasm.Bare(module); err != nil {
 			return fail(err)
 		}
+		noted = sha256.Sum256(code) // which no plugin that is removed takes along
 	}
 	code, err = instrument(code)
 	if err != nil {
 		return fail(err)
 	}
-	if p.compiled, err = h.compileModule(ctx, code, p.digest); err != nil {
+	if p.compiled, err = h.compileModule(ctx, code, noted); err != nil {
 		return fail(err)
 	}
 	if err := p.check(); err != nil {

@@ -84,7 +84,14 @@ func lookIsolcpus(h *Host) Finding {
 	isolated, need := boot.Union(group), h.Plan.Busy()
 	value, _, lineErr := h.Param("isolcpus")
 	want := need.String() + " isolated, with managed_irq"
-	change := setBoot("isolcpus", "domain,managed_irq,"+need.String(), R3)
+	// Cores that others have isolated stay so, and so do the flags that they gave.
+	others, flags := h.bootCores("isolcpus")
+	for _, flag := range []string{"domain", "managed_irq"} {
+		if !slices.Contains(flags, flag) {
+			flags = append(flags, flag)
+		}
+	}
+	change := setBoot("isolcpus", strings.Join(flags, ",")+","+need.Union(others).String(), R3)
 	good := h.covers(need)
 	f := pass(isolated, want)
 	if left := need.Without(isolated); len(left) > 0 {
@@ -98,6 +105,19 @@ func lookIsolcpus(h *Host) Finding {
 	}
 	h.persist(&f, "isolcpus", good)
 	return f
+}
+
+// bootCores is what a parameter's set of cores and flags are, at the next boot where that is known, else now.
+func (h *Host) bootCores(name string) (CPUs, []string) {
+	value, _, known := h.NextParam(name)
+	if !known {
+		value, _, _ = h.Param(name)
+	}
+	set, flags, err := ParseBootCPUs(value, h.Possible())
+	if err != nil {
+		return nil, nil // the kernel does not take it either
+	}
+	return set, flags
 }
 
 func lookNohz(h *Host) Finding {
@@ -115,7 +135,8 @@ func lookNohz(h *Host) Finding {
 	}
 	f := pass(set, "HOT ("+need.String()+")")
 	if left := need.Without(set); len(left) > 0 {
-		f = deviates(set, f.Want, "with a tick: "+left.String(), setBoot("nohz_full", need.String(), R3))
+		others, _ := h.bootCores("nohz_full")
+		f = deviates(set, f.Want, "with a tick: "+left.String(), setBoot("nohz_full", need.Union(others).String(), R3))
 	} else if both := set.And(h.Plan.NAPI); len(both) > 0 {
 		f = Finding{Status: Warn, Effective: valueOf(set), Want: f.Want, Reason: "NAPI cores are in it too (" + both.String() + "): each interrupt there gets slower", Human: "take them out of nohz_full"}
 	}
@@ -172,7 +193,8 @@ func lookRCU(h *Host) Finding {
 	want := need.String()
 	f := pass(set, want)
 	if left := need.Without(set); len(left) > 0 {
-		f = deviates(set, want, "callbacks run on "+left.String(), setBoot("rcu_nocbs", need.String(), R3))
+		others, _ := h.bootCores("rcu_nocbs")
+		f = deviates(set, want, "callbacks run on "+left.String(), setBoot("rcu_nocbs", need.Union(others).String(), R3))
 	}
 	tasks, _ := h.Tasks()
 	var near []string

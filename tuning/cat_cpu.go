@@ -237,7 +237,7 @@ func lookCstates(h *Host) Finding {
 		text = append(text, fmt.Sprintf("%s (%s µs) on %s", s.name, s.latency, deep[s]))
 	}
 	shown := strings.Join(text, ", ")
-	if limit, err := h.latencyLimit(); err == nil && limit <= 2 {
+	if limit, err := h.latencyLimit(); err == nil && meets(strconv.Itoa(int(limit)), h.want) {
 		f := pass(shown, want)
 		f.Reason = fmt.Sprintf("PM QoS allows %d µs: they are not entered", limit)
 		return f

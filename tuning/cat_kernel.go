@@ -243,10 +243,27 @@ func lookServices(h *Host) Finding {
 		}
 	}
 	text := fmt.Sprintf("%d of them enabled", len(on))
+	f := pass(text, "none in market hours")
 	if len(on) > 0 {
-		return deviates(text, "none in market hours", someOf(on), changes...)
+		f = deviates(text, "none in market hours", someOf(on), changes...)
 	}
-	return pass(text, "none in market hours")
+	if profile := h.tunedProfile(); profile != "" {
+		f.Effective.Raw += ", tuned keeps profile " + profile
+		f.Reason = strings.TrimPrefix(f.Reason+"; what tuned sets it sets again: change it in a profile of your own that includes "+profile+", as ticktune apply does", "; ")
+	}
+	return f
+}
+
+// tunedProfile is the profile that a running tuned keeps the machine at; empty: there is none.
+func (h *Host) tunedProfile() string {
+	if len(h.Running("tuned")) == 0 {
+		return ""
+	}
+	text, err := h.Read("/etc/tuned/active_profile")
+	if err != nil {
+		return ""
+	}
+	return strings.Join(strings.Fields(text), " ")
 }
 
 func lookCPUAffinity(h *Host) Finding {

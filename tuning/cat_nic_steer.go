@@ -31,8 +31,12 @@ func lookChannels(h *Host, nic string) Finding {
 	if plan.Channels > max(c.MaxCombined, c.MaxRx) {
 		return deviates(text, want, fmt.Sprintf("the driver can no more than %d", max(c.MaxCombined, c.MaxRx)))
 	}
-	return deviates(text, want, text, setNIC(nic, "channels.combined", want, strconv.Itoa(c.Combined), "-L", "combined "+want, "combined "+strconv.Itoa(c.Combined), R2),
-		setLink(nic, "CombinedChannels", want, R2))
+	kind, key, have := "combined", "CombinedChannels", c.Combined
+	if c.MaxCombined == 0 { // some drivers have queues for one direction only
+		kind, key, have = "rx", "RxChannels", c.Rx
+	}
+	return deviates(text, want, text, setNIC(nic, "channels."+kind, want, strconv.Itoa(have), "-L", kind+" "+want, kind+" "+strconv.Itoa(have), R2),
+		setLink(nic, key, want, R2))
 }
 
 func lookRSS(h *Host, nic string) Finding {

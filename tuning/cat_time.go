@@ -289,8 +289,21 @@ func lookRxFilter(h *Host) Finding {
 	})
 }
 
-// ptp4l asks it, by the means that this host has.
+// ptp4l asks it, by the means that this host has: once a look, whatever the interfaces.
 func (h *Host) ptp4l() (PTP4L, error) {
+	if h.ptp == nil {
+		said, err := h.askPTP4L()
+		h.ptp = &ptpAnswer{said, err}
+	}
+	return h.ptp.said, h.ptp.err
+}
+
+type ptpAnswer struct {
+	said PTP4L
+	err  error
+}
+
+func (h *Host) askPTP4L() (PTP4L, error) {
 	said, err := Ask[PTP4L](h, "", "ptp4l:"+strconv.Itoa(h.Plan.PTPDomain))
 	if errors.Is(err, unix.EOPNOTSUPP) && h.Probes.PTP4L != nil {
 		said, err = h.Probes.PTP4L(h.Plan.PTPDomain)

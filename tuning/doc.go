@@ -12,6 +12,7 @@
 //	                                                  devices_set.go  what apply sets by call
 //	check.go    Check, Finding, Change                run.go        the catalogue over a host: a Report
 //	cat_*.go    the catalogue, one file a group       report_*.go   how a Report is shown
+//	over.go     counters over an interval             spell.go      changes as commands that are right here
 //
 // Promises, each with its test:
 //   - Looking changes nothing, needs no root for most, and says what it could not see (TestUnprivileged, TestRefusals).

@@ -38,6 +38,7 @@ type Host struct {
 	tasksErr error
 	boot     *bootConfig
 	sysctls  map[string]string
+	ptp      *ptpAnswer
 }
 
 type answer struct {
@@ -361,12 +362,17 @@ func (h *Host) Isolated() CPUs {
 	return boot.Union(group)
 }
 
-// HK is housekeeping: as planned, or the online cores that are neither HOT nor NAPI.
+// HK is housekeeping: as planned, or the online cores that are neither HOT nor NAPI. Nothing is moved to cores that somebody else
+// has isolated, unless there are no others.
 func (h *Host) HK() CPUs {
 	if len(h.Plan.HK) > 0 {
 		return h.Plan.HK
 	}
-	return h.Online().Without(h.Plan.Busy())
+	rest := h.Online().Without(h.Plan.Busy())
+	if free := rest.Without(h.Isolated()); len(free) > 0 {
+		return free
+	}
+	return rest
 }
 
 // Nodes are the NUMA nodes.

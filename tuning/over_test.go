@@ -283,6 +283,7 @@ func TestPTP4L(t *testing.T) {
 	} {
 		p := good
 		tc.said(&p)
+		h.Refresh(noon)
 		h.Probes.PTP4L = func(domain int) (PTP4L, error) { return p, tc.err }
 		if got := outcome(t, h, "ptp.ptp4l"); got.Status != tc.want || !strings.Contains(got.Reason, tc.part) {
 			t.Errorf("%s: %s %q, want %s with %q", tc.name, got.Status, got.Reason, tc.want, tc.part)

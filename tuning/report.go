@@ -148,8 +148,9 @@ func (r *Report) JSONLines(w io.Writer) error {
 		Host        HostFacts `json:"host"`
 		PlanDigest  string    `json:"plan_digest"`
 		DurationMs  float64   `json:"duration_ms"`
+		IntervalMs  float64   `json:"interval_ms,omitempty"`
 		Summary     Summary   `json:"summary"`
-	}{r.Schema, r.ToolVersion, r.Host, r.PlanDigest, r.DurationMs, r.Summary}
+	}{r.Schema, r.ToolVersion, r.Host, r.PlanDigest, r.DurationMs, r.IntervalMs, r.Summary}
 	return e.Encode(head)
 }
 

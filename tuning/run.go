@@ -163,7 +163,7 @@ func (h *Host) Run(s Select) *Report {
 
 // Refresh forgets what was read, for another look.
 func (h *Host) Refresh(now time.Time) {
-	h.Now, h.read, h.calls, h.tasks, h.tasksErr, h.boot, h.sysctls = now, map[string]answer{}, map[string]string{}, nil, nil, nil, nil
+	h.Now, h.read, h.calls, h.tasks, h.tasksErr, h.boot, h.sysctls, h.ptp = now, map[string]answer{}, map[string]string{}, nil, nil, nil, nil, nil
 }
 
 // Look makes one check.

@@ -1,6 +1,7 @@
 package tuning
 
 import (
+	"encoding/json"
 	"errors"
 	"os"
 	"os/exec"
@@ -164,6 +165,53 @@ func TestHiddenProcesses(t *testing.T) {
 	}
 }
 
+// TestIsolatedByOthers: what somebody else has isolated stays isolated, and nothing is moved there.
+func TestIsolatedByOthers(t *testing.T) {
+	h := ownMachine(t, "ice")
+	busy := h.Plan.Busy()
+	other := h.HK()[len(h.HK())-1]
+	set(t, h, "/proc/cmdline", "isolcpus=nohz,domain,"+number2(other)+" nohz_full="+number2(other)+" rcu_nocbs="+number2(other)+"\n")
+	set(t, h, "/sys/devices/system/cpu/isolated", number2(other)+"\n")
+	if err := os.RemoveAll(h.path("/boot/loader")); err != nil {
+		t.Fatal(err)
+	}
+	h.Refresh(noon)
+	if h.HK().Has(other) || len(h.HK()) == 0 {
+		t.Errorf("housekeeping on %s, core %d is isolated", h.HK(), other)
+	}
+	all := busy.Union(CPUs{other})
+	for id, want := range map[string]string{"cmdline.isolcpus": "nohz,domain,managed_irq," + all.String(), "cmdline.nohz_full": h.Plan.Hot.Union(CPUs{other}).String(), "cmdline.rcu_nocbs": all.String()} {
+		got := outcome(t, h, id)
+		if got.Remediation == nil || len(got.Remediation.Changes) == 0 || got.Remediation.Changes[0].Value != want {
+			t.Errorf("%s: %s %s %+v, want %s", id, got.Status, got.Reason, got.Remediation, want)
+		}
+	}
+}
+
+func TestChannelsOfOneDirection(t *testing.T) {
+	h := ownMachine(t, "ice")
+	file := h.path("/fake/nic/eth2.json")
+	text, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var groups map[string]any
+	if err := json.Unmarshal(text, &groups); err != nil {
+		t.Fatal(err)
+	}
+	groups["channels"] = Channels{MaxRx: 16, MaxTx: 16, Rx: 9, Tx: 9}
+	if text, err = json.Marshal(groups); err == nil {
+		err = os.WriteFile(file, text, 0o644)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := outcome(t, h, "nic.channels")
+	if got.Remediation == nil || len(got.Remediation.Changes) != 2 || got.Remediation.Changes[0].Key != "channels.rx" || got.Remediation.Changes[1].Key != "RxChannels" {
+		t.Errorf("%s %s %+v", got.Status, got.Reason, got.Remediation)
+	}
+}
+
 func TestSteeringByFlow(t *testing.T) {
 	h := ownMachine(t, "mlx5")
 	if got := outcome(t, h, "rps.off"); got.Status != Pass {
@@ -193,6 +241,23 @@ func TestSlicesOfARunningFeed(t *testing.T) {
 	h.Refresh(noon)
 	if got := outcome(t, h, "sys.cpuaffinity"); len(got.Remediation.Changes) != 0 || !strings.Contains(got.Remediation.Human, "would lose its cores") {
 		t.Errorf("%s %+v", got.Status, got.Remediation)
+	}
+}
+
+// TestTuned: who reads a remedy is told that another sets the same things.
+func TestTuned(t *testing.T) {
+	h := ownMachine(t, "mlx5")
+	set(t, h, "/etc/tuned/active_profile", "network-latency\n")
+	h.Refresh(noon)
+	if got := outcome(t, h, "kern.services"); strings.Contains(got.Effective.Raw, "tuned") {
+		t.Errorf("it does not run, and %s", got.Effective.Raw)
+	}
+	dir := "/proc/4242/task/4242/"
+	set(t, h, dir+"stat", "4242 (tuned) S"+strings.Repeat(" 0", 50)+"\n")
+	set(t, h, dir+"status", "Name:\ttuned\nCpus_allowed_list:\t0\n")
+	h.Refresh(noon)
+	if got := outcome(t, h, "kern.services"); !strings.Contains(got.Effective.Raw, "tuned keeps profile network-latency") || !strings.Contains(got.Reason, "includes network-latency") {
+		t.Errorf("%s %s: %s", got.Status, got.Effective.Raw, got.Reason)
 	}
 }
 

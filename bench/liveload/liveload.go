@@ -47,7 +47,13 @@ const (
 
 // New loads the program, in the namespace that has gen0. frame is sent again and again with its number at an offset, 8 bytes, big-endian, from 1 on; or, with
 // packets, their payloads, which have one length, are played one after the other, at that offset. It needs CAP_BPF, CAP_NET_ADMIN and CAP_SYS_ADMIN.
-func New(ns *netns.NS, frame []byte, at int, packets [][]byte) (l *Load, err error) {
+func New(ns *netns.NS, frame []byte, at int, packets [][]byte) (*Load, error) {
+	return On("gen0", ns.Do, frame, at, packets)
+}
+
+// On is New by another interface: frames leave by it, and come in at the other end of its cable. A driver that cannot send what a program redirects
+// drops them, and nobody says so. inside runs a function where the interface is.
+func On(name string, inside func(func() error) error, frame []byte, at int, packets [][]byte) (l *Load, err error) {
 	_ = rlimit.RemoveMemlock() // kernels before 5.11 count maps against it
 	l = &Load{frame: frame, at: at}
 	if at < 0 || at+8 > len(frame) {
@@ -67,8 +73,8 @@ func New(ns *netns.NS, frame []byte, at int, packets [][]byte) (l *Load, err err
 		}
 	}
 	var index int
-	if err := ns.Do(func() error {
-		face, err := net.InterfaceByName("gen0")
+	if err := inside(func() error {
+		face, err := net.InterfaceByName(name)
 		if err == nil {
 			index = face.Index
 		}

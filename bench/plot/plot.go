@@ -10,6 +10,7 @@
 package plot
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"html"
@@ -56,6 +57,7 @@ func FromHistogram(name string, h *hdrhistogram.Histogram, dashed bool) Series {
 type Plot struct {
 	Title  string
 	Note   string // below, in small: the machine
+	Of     string // what the percentiles are of. The default is "messages".
 	Series []Series
 }
 
@@ -105,7 +107,7 @@ func (p *Plot) Write(w io.Writer) error {
 	fmt.Fprintf(&b, `<svg xmlns="http://www.w3.org/2000/svg" width="%d" height="%d" viewBox="0 0 %d %d" font-family="sans-serif" font-size="13" fill="#222">`+"\n", width, height, width, height)
 	fmt.Fprintf(&b, `<title>%s</title><rect width="100%%" height="100%%" fill="#fff"/>`+"\n", html.EscapeString(p.Title))
 	text(&b, left, 30, "start", 18, p.Title)
-	axes(&b, &sc)
+	axes(&b, &sc, cmp.Or(p.Of, "messages"))
 	for i, s := range p.Series {
 		line(&b, &sc, s, colours[i%len(colours)])
 	}
@@ -123,7 +125,7 @@ func text(b *strings.Builder, x, y int, anchor string, size int, s string) {
 }
 
 // axes draws grid, ticks and names.
-func axes(b *strings.Builder, sc *scale) {
+func axes(b *strings.Builder, sc *scale, of string) {
 	x0, x1, y0, y1 := float64(left), float64(left)+sc.plotW, float64(top)+sc.plH, float64(top)
 	grid := func(xa, ya, xb, yb float64, colour string) {
 		fmt.Fprintf(b, `<line x1="%.1f" y1="%.1f" x2="%.1f" y2="%.1f" stroke="%s"/>`+"\n", xa, ya, xb, yb, colour)
@@ -148,7 +150,7 @@ func axes(b *strings.Builder, sc *scale) {
 	}
 	grid(x0, y0, x1, y0, "#222")
 	grid(x0, y0, x0, y1, "#222")
-	text(b, left+int(sc.plotW)/2, int(y0)+42, "middle", 14, "percentile of messages (each mark to the right: a tenth of those that are left)")
+	text(b, left+int(sc.plotW)/2, int(y0)+42, "middle", 14, "percentile of "+of+" (each mark to the right: a tenth of those that are left)")
 	fmt.Fprintf(b, `<text transform="translate(22 %d) rotate(-90)" text-anchor="middle" font-size="14">latency</text>`+"\n", top+int(sc.plH)/2)
 }
 

@@ -12,8 +12,8 @@ import (
 	"github.com/tickwire/tickwire/tuning/ptpinfo"
 )
 
-// ptpPatience is how long check waits for a ptp4l: it answers between two packets, or not at all.
-const ptpPatience = 200 * time.Millisecond
+// ptpPatience is how long check looks for a ptp4l and waits for what it says: it answers between two packets, or not at all.
+const ptpPatience = 2 * time.Second
 
 // askPTP lets check ask ptp4l. The plan's domain 0 is the one that ptp4l was started with.
 func askPTP(ctx context.Context, h *tuning.Host) {
@@ -65,7 +65,7 @@ func measureToo(ctx context.Context, h *tuning.Host, length time.Duration) {
 		return all, nil
 	}
 	h.Probes.Skew = func(cores tuning.CPUs) (tuning.Skew, error) {
-		r, err := measure.Clock(ctx, measure.ClockOptions{Cores: cores, For: length, PairFor: 100 * time.Millisecond})
+		r, err := measure.Clock(ctx, measure.ClockOptions{Cores: cores, For: length})
 		if err != nil {
 			return tuning.Skew{}, err
 		}

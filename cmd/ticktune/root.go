@@ -72,6 +72,8 @@ memory, the NIC, time and limits. It says what is wrong, what to do, and what do
   ticktune explain cpu.governor                  what a check is about, and what was read
   ticktune apply --plan feed.toml                make it so: shown first, journalled, all or nothing
   ticktune revert --all                          and as it was
+  ticktune jitter --cores 4-7 --for 60s          what the cores of lanes take from who spins on them
+  ticktune top --cores 4-7 --nic eth2            what cores, interfaces and feeds do and lose, live
 
 Exit codes: 0 nothing fails, 1 a check fails, 2 only warnings and --strict, 3 something could not be seen and nothing
 fails, 64 usage, 65 bad plan, 69 not supported here, 70 internal, 77 needs privilege.`,
@@ -98,6 +100,8 @@ fails, 64 usage, 65 bad plan, 69 not supported here, 70 internal, 77 needs privi
 	root.AddCommand(numaCommands()...)
 	root.AddCommand(isolateCommands()...)
 	root.AddCommand(manpage.Command())
+	root.AddCommand(jitterCommand())
+	root.AddCommand(topCommand())
 	return root
 }
 

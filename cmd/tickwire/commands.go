@@ -15,5 +15,5 @@ func lookCommands() []*cobra.Command {
 }
 
 func toolCommands() []*cobra.Command {
-	return []*cobra.Command{pluginCommand(), benchCommand(), benchRingReader(), pluginCompileCommand(), versionCommand()}
+	return []*cobra.Command{pluginCommand(), benchCommand(), hwtestCommand(), benchRingReader(), pluginCompileCommand(), versionCommand()}
 }

@@ -360,6 +360,20 @@ func (g *guests) join(f *process.Offline, publisher uint16) (err error) {
 
 // tell says what plugins did not let through, or did not do.
 func (g *guests) tell(errs io.Writer, input string) {
+	for _, p := range g.speakers { // what they could not read the input's own summary says
+		s := p.Reader().Stats()[0]
+		if s.Errors+s.Traps == 0 {
+			continue
+		}
+		line := fmt.Sprintf("plugin %s %s: %d packets read, %d calls failed", s.Plugin, s.Version, s.Batches, s.Errors+s.Traps)
+		if s.LastError != "" {
+			line += ": " + s.LastError
+		}
+		if s.Out {
+			line += "; it was taken out, and packets behind that were refused"
+		}
+		fmt.Fprintf(errs, "tickwire: %s: %s\n", input, line)
+	}
 	if g.chain == nil {
 		return
 	}

@@ -346,6 +346,19 @@ func TestParserPlugin(t *testing.T) {
 		t.Errorf("packets of nobody's: exit %d\n%s", code, errs)
 	}
 	plugin(t, exitOK, "disabled", "disable", "acme")
+	// One that traps on each packet is taken out, and that is told.
+	traps := filepath.Join(t.TempDir(), "traps.wasm")
+	if err := os.WriteFile(traps, testguest.Packets("traps"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	bad := filepath.Join(t.TempDir(), "20260105.pcap")
+	if err := os.WriteFile(bad, bytes.ReplaceAll(capture, []byte("AC\x01\x01"), []byte("!!\x01\x01")), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	code, out, errs = command(t, "sql", "--from", bad, "--format", "csv", rows, "--protocol", "traps", "--plugin", traps)
+	if !strings.Contains(errs, "plugin traps 1.0.0: 0 packets read, ") || !strings.Contains(errs, "calls failed: plugin traps 1.0.0: ") || !strings.Contains(errs, "unreachable") {
+		t.Errorf("a parser that traps: exit %d\n%s%s", code, out, errs)
+	}
 	if code, _, errs := command(t, "sql", "--from", path, "--protocol", "acme", "SELECT 1"); code == exitOK || !strings.Contains(errs, "acme") {
 		t.Errorf("without the plugin: exit %d, %s", code, errs)
 	}

@@ -27,6 +27,7 @@ import (
 	"github.com/tickwire/tickwire/internal/testguest"
 	"github.com/tickwire/tickwire/plugins"
 	"github.com/tickwire/tickwire/plugins/manifest"
+	"github.com/tickwire/tickwire/plugins/sign"
 	"github.com/tickwire/tickwire/plugins/store"
 	"github.com/tickwire/tickwire/plugins/trial"
 	"github.com/tickwire/tickwire/plugins/wasm/wasmtest"
@@ -790,6 +791,33 @@ func TestHelperCompiles(t *testing.T) {
 	time.AfterFunc(50*time.Millisecond, func() { end(errors.New("the client is gone")) })
 	if _, err := w.set.Reload(impatient, Request{Name: "mark"}); err == nil || !strings.Contains(err.Error(), "whoever asked for it did not wait: the client is gone") {
 		t.Errorf("%v", err)
+	}
+}
+
+// TestGranted: status says what the policy gives a plugin beside its rows; one that wants what it is not given does not load, and a reload to it leaves the old one.
+func TestGranted(t *testing.T) {
+	dir := t.TempDir()
+	asks := func(version, wants string) []byte {
+		g := wasmtest.NewGuest(1)
+		g.Layout(1024, 0, 0, wasmtest.Col{ID: 64, Type: 1, Access: 2}, wasmtest.Col{ID: 65, Type: 1, Access: 2})
+		g.Func("tw_validate", "ii:i", "", wasmtest.I32(0))
+		return g.Plugin(`{"name": "asks", "version": "` + version + `", "abi": 1, "wasi": true, "wants": ` + wants + `, "kinds": [{"kind": "validator"}]}`)
+	}
+	grants := func(o *Options) {
+		o.Config.Grant = []sign.Grant{{Plugin: "asks", Dir: []sign.Dir{{Path: dir, At: "/maps"}}, Env: []string{"DESK=secret"}}}
+	}
+	w := newWorld(t, grants, map[string][]byte{"m.wasm": asks("1.0.0", `{"dirs": [{"at": "/maps"}], "env": ["DESK"]}`)}, config.Plugin{Path: "m.wasm"})
+	wait := w.follow(t, func(*ringbuf.Mbp1Slot) {})
+	defer wait()
+	if got, want := fmt.Sprint(w.set.Status().Plugins[0].Granted), "[folder /maps (here "+dir+"), to read environment variable DESK]"; got != want {
+		t.Errorf("granted %s, want %s", got, want)
+	}
+	w.write(t, "m.wasm", asks("1.1.0", `{"dirs": [{"at": "/maps", "write": true}]}`))
+	if _, err := w.set.Reload(t.Context(), Request{Name: "asks"}); err == nil || !strings.Contains(err.Error(), "it wants folder /maps to write to, which no grant") {
+		t.Errorf("%v", err)
+	}
+	if v := w.set.Status().Plugins[0].Version; v != "1.0.0" {
+		t.Errorf("version %s runs", v)
 	}
 }
 

@@ -15,8 +15,10 @@
 //	[consolidate]         name, feeds, stale_after, slots
 //	[plugins]             dir, cache_dir, watch, keep_failures, unsigned
 //	[[plugins.key]]       name, public, plugins
+//	[[plugins.grant]]     plugin, signer, env
+//	[[plugins.grant.dir]] path, at, write
 //	[serve.fix]           address, sender, clients, …
-//	[serve]               sql, metrics, memory, threads
+//	[serve]               sql, metrics, memory, threads, plugin_aggregates
 //	[[serve.plugin]]      path, name, version, params
 //
 // A variable TICKWIRE_SERVE__SQL overrides serve.sql; two underscores go one level down, a number picks from a list:

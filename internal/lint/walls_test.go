@@ -25,7 +25,7 @@ var walls = map[string][]string{
 	"store":    {"tick", "ringbuf"},
 	"sqlgw":    {"store", "plugins", "tick"},
 	"tuning":   {"nic", "ringbuf", "sim", "feed"},
-	"hwtest":   {"nic", "ringbuf", "sim", "feed", "tuning"},
+	"hwtest":   {"tick", "nic", "ringbuf", "sim", "feed", "tuning", "bench"},
 	"sim":      nil, // nil: the rooms it drives
 	"bench":    nil,
 	"cmd":      nil,

@@ -414,7 +414,7 @@ var templates = map[manifest.Kind]func(*testing.T, *guest.Guest){
 	},
 }
 
-// Each template has a manifest that parses, and the same for a kind in all languages but for limits and wasi.
+// Each template has a manifest that parses, and the same for a kind in all languages but for limits, wasi and command.
 func TestTemplateManifests(t *testing.T) {
 	first := map[manifest.Kind]string{}
 	for _, lang := range Languages() {
@@ -430,10 +430,10 @@ func TestTemplateManifests(t *testing.T) {
 			if m.Name != templateName {
 				t.Errorf("%s, %s: the name is %s", lang, kind, m.Name)
 			}
-			if m.WASI != (lang == "go") {
-				t.Errorf("%s, %s: wasi is %v", lang, kind, m.WASI)
+			if m.WASI != slices.Contains([]string{"go", "javascript", "python"}, lang) || m.Command != (lang == "python") {
+				t.Errorf("%s, %s: wasi is %v, command %v", lang, kind, m.WASI, m.Command)
 			}
-			m.Limits, m.WASI = manifest.Limits{}, false
+			m.Limits, m.WASI, m.Command = manifest.Limits{}, false, false
 			text, err := json.Marshal(m)
 			if err != nil {
 				t.Fatal(err)

@@ -150,7 +150,7 @@ func Run(ctx context.Context, h *tuning.Host, changes []tuning.Change, o Options
 		out.Reboot = needsReboot(out.Steps, Planned)
 		return out, nil
 	}
-	j, err := m.open()
+	j, err := m.open(patience)
 	if err != nil {
 		return nil, err
 	}
@@ -184,7 +184,7 @@ func Recover(h *tuning.Host, o Options) (*Undo, error) {
 	if err != nil {
 		return nil, err
 	}
-	j, err := m.open()
+	j, err := m.open(patience)
 	if err != nil {
 		return nil, err
 	}
@@ -327,10 +327,10 @@ func (r *run) asBefore(s *Step) bool {
 	return err == nil && s.place.same(now, s.Was) && r.j.note(undone, s.ID, "the kernel refused it") == nil
 }
 
-// verify looks at everything again: a ring that was resized may have put affinities and rules back. What was is set once more.
+// verify looks at everything twice: a ring that was resized may have put affinities and rules back, which are then set once
+// more. What tools made of files of ours is told by the second look.
 func (r *run) verify() error {
 	for _, last := range []bool{false, true} {
-		good := true
 		for i := range r.out.Steps {
 			s := &r.out.Steps[i]
 			if s.State != Done {
@@ -341,24 +341,20 @@ func (r *run) verify() error {
 			}
 			want := s.place.wanted(s.Value)
 			now, err := s.place.read()
-			if err == nil && s.place.same(now, want) {
-				if err := s.place.settled(want); err != nil && last {
-					return fmt.Errorf("%s: %w", label(&s.Change), err)
+			switch {
+			case s.ended(err):
+				continue
+			case err != nil:
+			case !s.place.same(now, want):
+				if err = fmt.Errorf("another change put it back to %s", now); !last {
+					err = s.place.write(want)
 				}
-				continue
+			case last:
+				err = s.place.settled(want)
 			}
-			if s.ended(err) {
-				continue
+			if err != nil {
+				return fmt.Errorf("%s: %w", label(&s.Change), err)
 			}
-			if good = false; last {
-				return fmt.Errorf("%s: another change put it back to %s", label(&s.Change), now)
-			}
-			if err := s.place.write(want); err != nil {
-				return fmt.Errorf("%s, again: %w", label(&s.Change), err)
-			}
-		}
-		if good && !last {
-			continue // the second look is for what only now can be told: files that tools made of ours
 		}
 	}
 	return nil
@@ -428,7 +424,7 @@ func (o *Outcome) Text(w io.Writer) error {
 		if s.State == Already {
 			continue
 		}
-		fmt.Fprintf(&b, "%-8s %s  %-20s %s", s.State, s.Risk, s.Check, printable(cmp.Or(s.Command, label(&s.Change)+" "+s.Value)))
+		fmt.Fprintf(&b, "%-8s %s  %-20s %s", s.State, s.Risk, s.Check, tuning.Printable(cmp.Or(s.Command, label(&s.Change)+" "+s.Value)))
 		switch {
 		case s.State == Refused || s.State == Held:
 		case s.Reboot:
@@ -436,11 +432,11 @@ func (o *Outcome) Text(w io.Writer) error {
 		case s.Persistent && !s.Was.There:
 			b.WriteString("  (for each boot)")
 		case s.place != nil:
-			fmt.Fprintf(&b, "  (was %s)", printable(s.Was.String()))
+			fmt.Fprintf(&b, "  (was %s)", tuning.Printable(s.Was.String()))
 		}
 		b.WriteByte('\n')
 		if s.Reason != "" {
-			fmt.Fprintf(&b, "              %s\n", printable(s.Reason))
+			fmt.Fprintf(&b, "              %s\n", tuning.Printable(s.Reason))
 		}
 	}
 	var sum []string
@@ -461,16 +457,6 @@ func (o *Outcome) Text(w io.Writer) error {
 	}
 	_, err := io.WriteString(w, b.String())
 	return err
-}
-
-// printable keeps what files of the machine hold from steering the terminal.
-func printable(s string) string {
-	return strings.Map(func(r rune) rune {
-		if r < ' ' || r >= 0x7f && r < 0xa0 {
-			return ' '
-		}
-		return r
-	}, s)
 }
 
 // dir is a folder of the machine as this process names it.

@@ -9,8 +9,10 @@
 //	plan.go     order, and what is refused      text.go     entries of drop-ins that are ours
 //	journal.go  the file that knows what was    boot.go     kernel command line, by the boot loader's own tool
 //	revert.go   backwards; interrupted runs     unit.go     systemd, tuned
-//	guard.go    network changes that nobody     rivals.go   who else sets the same, and the operator's own interface
-//	            confirms are undone             snapshot.go what the machine's settings are, and how two differ
+//	guard.go    network changes that nobody     settle.go   what is run once for many, and the machine's own tools
+//	            confirms are undone             isolate.go  how threads are scheduled, cgroups
+//	snapshot.go what the machine's settings     rivals.go   who else sets the same, and the operator's own interface
+//	            are, and how two differ
 //
 // Promises, each with its test:
 //   - All or nothing: a run that fails, or is killed at any point, ends with everything done or everything as before

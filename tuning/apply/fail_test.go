@@ -485,6 +485,19 @@ func TestGuard(t *testing.T) {
 			t.Error("confirmed changes did not stay")
 		}
 	})
+	t.Run("set back", func(t *testing.T) { // by a person, before the time is over: the next run has a guard of its own
+		h := fullMachine(t)
+		o := o
+		o.Confirm = time.Hour
+		changes := h.Run(only).Changes()
+		for range 2 {
+			do(t, h, changes, o)
+			if u, err := Revert(h, Which{All: true}, o); err != nil || u.Count(Undone) != 4 {
+				t.Fatalf("%v\n%s", err, u.Text())
+			}
+		}
+		eventually(t, "the guards ended", func() bool { return guardGone(h) })
+	})
 	t.Run("killed", func(t *testing.T) {
 		h := fullMachine(t)
 		before := treeOf(t, h.Root)

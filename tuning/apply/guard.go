@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"syscall"
 	"time"
@@ -70,8 +71,8 @@ func startGuard(m *machine, o *Options) (stop func(), err error) {
 		_ = cmd.Process.Kill()
 		<-exited
 	}
-	const patience = 20 * time.Second // a loaded machine takes long to start a program, but not so long
-	if err := ready.SetReadDeadline(time.Now().Add(patience)); err != nil {
+	const most = 20 * time.Second // a loaded machine takes long to start a program, but not so long
+	if err := ready.SetReadDeadline(time.Now().Add(most)); err != nil {
 		stop()
 		return nil, err
 	}
@@ -105,14 +106,24 @@ func Guard(args []string) error {
 	if err != nil {
 		return err
 	}
+	const look = 100 * time.Millisecond
 	lock, err := tryLock(filepath.Join(m.dir(o.Dir), guardLock))
+	for end := time.Now().Add(10 * time.Second); errors.Is(err, ErrBusy) && time.Now().Before(end); { // the one before this is about to see that its run is confirmed
+		time.Sleep(look)
+		lock, err = tryLock(filepath.Join(m.dir(o.Dir), guardLock))
+	}
 	if err != nil {
 		return err
 	}
 	defer lock.Close()
+	j, err := m.readJournal()
+	if err != nil {
+		return err
+	}
+	run := len(j.runs) // that this guard is for: it has begun, and holds the lock
 	unix.CloseOnExec(3)
 	ready := os.NewFile(3, "ready")
-	if ready == nil {
+	if ready == nil || run == 0 {
 		return errors.New("apply: nobody waits for this guard")
 	}
 	if _, err := ready.Write([]byte{1}); err != nil {
@@ -120,48 +131,55 @@ func Guard(args []string) error {
 	}
 	_ = ready.Close()
 
-	const look = 100 * time.Millisecond
-	wait := func() (*journal, error) {
-		for {
-			j, err := m.open()
-			if !errors.Is(err, ErrBusy) {
-				return j, err
-			}
-			time.Sleep(look)
+	// The time begins when the run is over, or was killed.
+	for ; ; time.Sleep(look) {
+		if j, err := m.readJournal(); err == nil && j.over(run) {
+			break // without the lock, which others may want now
 		}
-	}
-	j, err := wait()
-	if err != nil {
-		return err
-	}
-	if err := j.close(); err != nil {
-		return err
+		j, err := m.open(0)
+		if err == nil {
+			if err := j.close(); err != nil {
+				return err
+			}
+			break
+		} else if !errors.Is(err, ErrBusy) {
+			return err
+		}
 	}
 	size := int64(-1)
 	for end := time.Now().Add(time.Duration(ms) * time.Millisecond); time.Now().Before(end); time.Sleep(min(look, time.Until(end))) {
-		info, err := os.Stat(filepath.Join(m.dir(o.Dir), journalFile))
-		if err == nil && info.Size() == size {
+		if info, err := os.Stat(filepath.Join(m.dir(o.Dir), journalFile)); err == nil && info.Size() == size {
 			continue // nobody wrote
 		} else if err == nil {
 			size = info.Size()
 		}
-		if j, err := m.readJournal(); err == nil && len(j.runs) > 0 && (j.settledRun() || j.runs[len(j.runs)-1].Confirmed) {
+		if j, err := m.readJournal(); err == nil && j.done(run) {
 			return nil
 		}
 	}
-	if j, err = wait(); err != nil {
-		return err
+	for {
+		if j, err := m.readJournal(); err == nil && j.done(run) {
+			return nil
+		}
+		j, err := m.open(0)
+		if errors.Is(err, ErrBusy) {
+			time.Sleep(look)
+			continue
+		} else if err != nil {
+			return err
+		}
+		m.unguarded = true // there is no other guard than this one
+		_, err = m.recover(j)
+		return errors.Join(err, j.close())
 	}
-	defer j.close()
-	m.unguarded = true // there is no other guard than this one
-	_, err = m.recover(j)
-	return err
 }
 
-// settledRun says whether nothing is left that a guard would undo: the last run was undone.
-func (j *journal) settledRun() bool {
-	r := j.runs[len(j.runs)-1]
-	return r.Ended != "" && r.Ended != "kept"
+// over says whether a run came to its end.
+func (j *journal) over(run int) bool { return run <= len(j.runs) && j.runs[run-1].Ended != "" }
+
+// done says whether nothing is left to guard of a run: it is confirmed, or set back.
+func (j *journal) done(run int) bool {
+	return j.over(run) && (j.runs[run-1].Confirmed || !slices.ContainsFunc(j.of(run), func(e Entry) bool { return e.Guarded }))
 }
 
 // Confirm says that the network changes of the last run are meant: they stay. It gives the run's number; 0: nothing waits.
@@ -171,7 +189,7 @@ func Confirm(h *tuning.Host, o Options) (run int, err error) {
 	if err != nil {
 		return 0, err
 	}
-	j, err := m.open()
+	j, err := m.open(patience)
 	if err != nil {
 		return 0, err
 	}

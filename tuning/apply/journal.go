@@ -94,13 +94,20 @@ const journalFile = "journal.jsonl"
 // maxJournal bounds it, in bytes: some 200,000 changes.
 const maxJournal = 128 << 20
 
-// open takes the lock and reads the journal. ErrBusy: another has it.
-func (m *machine) open() (*journal, error) {
+// patience is how long a command waits for the lock: a guard has it for a moment when it looks.
+const patience = 2 * time.Second
+
+// open takes the lock, within a time, and reads the journal. ErrBusy: another has it.
+func (m *machine) open(within time.Duration) (*journal, error) {
 	dir := m.dir(m.o.Dir)
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, err
 	}
 	lock, err := tryLock(filepath.Join(dir, "lock"))
+	for end := time.Now().Add(within); errors.Is(err, ErrBusy) && time.Now().Before(end); {
+		time.Sleep(10 * time.Millisecond)
+		lock, err = tryLock(filepath.Join(dir, "lock"))
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -286,10 +293,8 @@ func (j *journal) pending(boot string) int {
 		if !r.Guarded || r.Confirmed || r.Boot != boot || r.Ended != "kept" {
 			continue
 		}
-		for _, e := range j.of(r.ID) {
-			if e.Guarded {
-				return r.ID
-			}
+		if !j.done(r.ID) {
+			return r.ID
 		}
 	}
 	return 0

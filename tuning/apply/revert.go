@@ -47,9 +47,9 @@ func (u *Undo) Count(s State) (n int) {
 func (u *Undo) text(b *strings.Builder) {
 	for i := range u.Entries {
 		e := &u.Entries[i]
-		fmt.Fprintf(b, "%-8s %4d  %-22s %s %s: %s → %s\n", e.State, e.ID, e.Check, printable(e.Target), printable(e.Key), printable(e.New.String()), printable(e.Old.String()))
+		fmt.Fprintf(b, "%-8s %4d  %-22s %s %s: %s → %s\n", e.State, e.ID, e.Check, tuning.Printable(e.Target), tuning.Printable(e.Key), tuning.Printable(e.New.String()), tuning.Printable(e.Old.String()))
 		if e.Reason != "" {
-			fmt.Fprintf(b, "              %s\n", printable(e.Reason))
+			fmt.Fprintf(b, "              %s\n", tuning.Printable(e.Reason))
 		}
 	}
 }
@@ -221,7 +221,7 @@ func Revert(h *tuning.Host, which Which, o Options) (*Undo, error) {
 	if err != nil {
 		return nil, err
 	}
-	j, err := m.open()
+	j, err := m.open(patience)
 	if err != nil {
 		return nil, err
 	}

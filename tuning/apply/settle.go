@@ -9,6 +9,8 @@ import (
 	"path/filepath"
 	"strings"
 	"time"
+
+	"github.com/tickwire/tickwire/tuning"
 )
 
 // settler runs what a group of places needs once, after the last of them: systemd reads its files again, the boot loader's
@@ -125,7 +127,7 @@ func (m *machine) run(name string, args ...string) (string, error) {
 		if len(text) > 500 {
 			text = text[len(text)-500:]
 		}
-		return out.String(), fmt.Errorf("%s %s: %w: %s", name, strings.Join(args, " "), err, printable(text))
+		return out.String(), fmt.Errorf("%s %s: %w: %s", name, strings.Join(args, " "), err, tuning.Printable(text))
 	}
 	return out.String(), nil
 }

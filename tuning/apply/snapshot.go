@@ -154,7 +154,7 @@ func Take(h *tuning.Host, name string, o Options) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	j, err := m.open()
+	j, err := m.open(patience)
 	if err != nil {
 		return "", err
 	}

@@ -24,7 +24,7 @@ type ClockOptions struct {
 	For time.Duration
 	// Cores whose counters are compared: the first with each other one. nil: all that are online and allowed.
 	Cores []int
-	// PairFor is how long a pair is compared. The default is 20 ms.
+	// PairFor is how long a pair is compared: the fastest exchange each way counts. The default is 100 ms.
 	PairFor time.Duration
 	// NICs whose PTP hardware clocks are held against the system's.
 	NICs []string
@@ -83,7 +83,7 @@ func Clock(ctx context.Context, o ClockOptions) (*ClockResult, error) {
 	}
 	o.For = max(o.For, 200*time.Millisecond)
 	if o.PairFor <= 0 {
-		o.PairFor = 20 * time.Millisecond
+		o.PairFor = 100 * time.Millisecond
 	}
 	cores, err := usable(o.Cores)
 	if err != nil {

@@ -82,14 +82,9 @@ const (
 	spins = 1 << 14
 )
 
-// pair is what two threads share: what is written by one and read by the other, on lines of their own, and not neighbours:
-// processors fetch lines in pairs.
-type pair struct {
-	seq   atomic.Uint64
-	_     [248]byte
-	stamp atomic.Uint64
-	_     [248]byte
-}
+// pair is what two threads share, one cache line at the beginning of a page. The stamp goes along with the number: on a line of
+// its own, which the other has read, it would hold the number back by a whole turn, one way only.
+type pair struct{ seq, stamp atomic.Uint64 }
 
 const ended = ^uint64(0) // of seq: the other thread may go
 
