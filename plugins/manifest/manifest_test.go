@@ -120,7 +120,7 @@ func TestRefused(t *testing.T) {
 		{"files without wasi", with("wants", `{"dirs": [{"at": "/maps"}]}`), "but wasi is not true"},
 		{"a folder by dots", strings.Replace(with("wants", `{"dirs": [{"at": "/maps/.."}]}`), "{", `{"wasi": true, `, 1), `wants: dirs[0]: at "/maps/.."`},
 		{"a command without WASI", with("command", `true`), "wasi is not true"},
-		{"a command of bytes", strings.Replace(with("kinds", `[{"kind": "codec", "name": "c", "type": "i64"}]`), "{", `{"wasi": true, "command": true, `, 1), "a command cannot be a codec"},
+		{"a command of bytes", strings.Replace(kind(`{"kind": "codec", "name": "c", "type": "i64"}`), "{", `{"wasi": true, "command": true, `, 1), "a command cannot be a codec"},
 		{"a variable with its value", strings.Replace(with("wants", `{"env": ["A=b"]}`), "{", `{"wasi": true, `, 1), `wants: env[0]: "A=b"`},
 		{"an empty reason", strings.Replace(least, `"validator"`, `"validator", "reasons": [""]`, 1), "reasons[0]"},
 		{"rows no power of two", with("limits", `{"max_rows": 1000}`), "max_rows 1000"},
