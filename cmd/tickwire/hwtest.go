@@ -219,7 +219,7 @@ func hwtestCompare() *cobra.Command {
 It exits with 1 when a verdict or a figure is worse.`,
 		Example: "  tickwire hwtest compare before/report.json after/report.json",
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if tolerance < 0 || tolerance > 1000 {
+			if !(tolerance >= 0 && tolerance <= 1000) { // NaN is none
 				return usageError{fmt.Errorf("--tolerance %g is not in 0 … 1000 percent", tolerance)}
 			}
 			var both [2]*hwtest.Report

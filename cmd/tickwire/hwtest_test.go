@@ -42,7 +42,10 @@ func TestHwtestUsage(t *testing.T) {
 		{[]string{"--plan", filepath.Join(notDir, "x")}, "not a directory"},
 		{[]string{"surplus"}, "surplus"},
 		{[]string{"compare", "one.json"}, "an argument is missing"},
+		{[]string{"--rate", "NaN"}, "NaN packets"},
+		{[]string{"--limit", "disk.write=Inf"}, "disk.write: +Inf"},
 		{[]string{"compare", "--tolerance", "-1", "a", "b"}, "--tolerance"},
+		{[]string{"compare", "--tolerance", "NaN", "a", "b"}, "--tolerance"},
 	} {
 		if code, out, errs := hwtestRun(t, tc.args...); code != exitUsage || !strings.Contains(errs, tc.want) || out != "" {
 			t.Errorf("%v: exit %d, %q, want %q; it printed %q", tc.args, code, errs, tc.want, out)
