@@ -1,14 +1,17 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"strconv"
 	"strings"
+	"syscall"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
@@ -145,7 +148,14 @@ func (f *hwtestFlags) run(cmd *cobra.Command) error {
 		const whole = 1000
 		p.bar(fmt.Sprintf("%-12s %-44s", group, what), int64(done*whole), whole)
 	}
-	r, err := hwtest.Run(cmd.Context(), o)
+	ctx := cmd.Context()
+	if !signal.Ignored(syscall.SIGHUP) { // as under nohup
+		// A terminal that goes ends the run as Control-C does: ports and namespaces are given back.
+		var stop context.CancelFunc
+		ctx, stop = signal.NotifyContext(ctx, syscall.SIGHUP)
+		defer stop()
+	}
+	r, err := hwtest.Run(ctx, o)
 	p.done()
 	if errors.Is(err, hwtest.ErrOptions) {
 		return usageError{err}
