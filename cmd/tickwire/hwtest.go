@@ -38,11 +38,11 @@ func hwtestCommand() *cobra.Command {
   ` + strings.Join(hwtest.Groups(), ", ") + `
 
 Packets go over veth pairs in network namespaces of its own, or with --nic and --peer over a cable between two ports of this machine. These are
-named: their links are set down and up, and packets are lost; a port with the default route is refused. Everything is removed and set
+named: their links are set down and up, and packets are lost; a port with the default route or a TCP session is refused. Everything is removed and set
 back at the end. Packets take root; without it the groups that need it are left out, and the report says so.
 
 Each long measurement takes --for, the whole run some ten times as long and up to four minutes for the rates. A qualification takes ten minutes each,
-ports with a cable, and no virtual machine: what is missing for one is said.
+ports with a cable, --cores or a plan, --since, and no virtual machine: what is missing for one is said.
 
 Exit codes: 0 nothing fails, 1 a test fails or could not be made, 2 wrong usage.`,
 		Example: "  sudo tickwire hwtest --profile vm --quick --out /tmp/report\n" +
