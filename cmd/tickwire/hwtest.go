@@ -159,9 +159,15 @@ func (f *hwtestFlags) run(cmd *cobra.Command) error {
 	p.done()
 	if errors.Is(err, hwtest.ErrOptions) {
 		return usageError{err}
-	} else if err != nil {
+	} else if r == nil {
 		return err
 	}
+	return f.deliver(out, r, err)
+}
+
+// deliver shows a report and writes it. after is what went wrong once all was measured, such as a port that is not as before: that takes nothing away
+// from the report.
+func (f *hwtestFlags) deliver(out io.Writer, r *hwtest.Report, after error) (err error) {
 	if f.asJSON {
 		err = r.JSON(out)
 	} else {
@@ -174,7 +180,7 @@ func (f *hwtestFlags) run(cmd *cobra.Command) error {
 			fmt.Fprintf(out, "written: %s and %s\n", filepath.Join(f.out, reportJSON), filepath.Join(f.out, reportHTML))
 		}
 	}
-	if err == nil && r.Failed() {
+	if err = errors.Join(err, after); err == nil && r.Failed() {
 		return errReported
 	}
 	return err

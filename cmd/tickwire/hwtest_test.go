@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -99,6 +100,20 @@ func TestHwtestReport(t *testing.T) {
 	}
 	if code, _, errs := hwtestRun(t, "compare", one, filepath.Join(dir, reportHTML)); code != exitFailed || !strings.Contains(errs, "no report of hwtest") {
 		t.Errorf("a page compared: exit %d: %s", code, errs)
+	}
+}
+
+// TestHwtestDeliver: what goes wrong after all was measured is told, and the report is there all the same.
+func TestHwtestDeliver(t *testing.T) {
+	r, after := &hwtest.Report{Schema: hwtest.Schema}, errors.New("port eth2: its stamping is not as before")
+	f := &hwtestFlags{out: t.TempDir(), asJSON: true}
+	var out bytes.Buffer
+	if err := f.deliver(&out, r, after); !errors.Is(err, after) {
+		t.Errorf("it is not told: %v", err)
+	}
+	file, err := os.ReadFile(filepath.Join(f.out, reportJSON))
+	if err != nil || !bytes.Equal(file, out.Bytes()) || len(file) == 0 {
+		t.Errorf("the report: %v\n%s\n%s", err, file, out.String())
 	}
 }
 
