@@ -183,7 +183,7 @@ func (c *Comparison) Text(w io.Writer, s Style) error {
 		if code := map[string]string{"better": "32", "worse": "31"}[d.Kind]; s.Colour && code != "" {
 			kind = "\x1b[" + code + "m" + kind + "\x1b[0m"
 		}
-		fmt.Fprintf(&b, "%s  %-30s %s: %s → %s", kind, printable(d.ID), printable(d.Title), d.side(d.Before, d.From), d.side(d.After, d.To))
+		fmt.Fprintf(&b, "%s  %-30s %s: %s → %s", kind, printable(d.ID), printable(d.Title), printable(d.side(d.Before, d.From)), printable(d.side(d.After, d.To)))
 		if d.Ratio != nil {
 			fmt.Fprintf(&b, "  (× %.3g)", *d.Ratio)
 		}

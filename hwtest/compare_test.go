@@ -55,6 +55,12 @@ func TestCompare(t *testing.T) {
 			t.Errorf("%q is not in\n%s", want, text.String())
 		}
 	}
+	foreign := &Report{Groups: []Group{{Tests: []Test{{ID: "a\x1b[31m", Title: "b\x1b[2J", Status: tuning.Pass, Value: new(1.0), Unit: "\x1b]0;x\a"}}}}}
+	var told bytes.Buffer
+	must(t, Compare(&Report{}, foreign, 0).Text(&told, Style{}))
+	if strings.ContainsAny(told.String(), "\x1b\a") {
+		t.Errorf("a report of somebody steers the terminal: %q", told.String())
+	}
 	var again Comparison
 	must(t, json.Unmarshal(doc.Bytes(), &again))
 	if again.Schema != CompareSchema || len(again.Changes) != len(c.Changes) {

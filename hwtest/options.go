@@ -3,6 +3,7 @@ package hwtest
 import (
 	"errors"
 	"fmt"
+	"math"
 	"os/exec"
 	"slices"
 	"strings"
@@ -77,7 +78,7 @@ func (o *Options) defaults() error {
 	if o.Rate == 0 {
 		o.Rate = rates[o.Plan.Profile]
 	}
-	if o.Rate < 100 || o.Rate > 200e6 {
+	if !(o.Rate >= 100 && o.Rate <= 200e6) { // NaN is none
 		fault("%.0f packets a second, want 100 to 200,000,000", o.Rate)
 	}
 	for _, id := range o.Only {
@@ -97,9 +98,12 @@ func (o *Options) defaults() error {
 			fault("port %s is named twice", name)
 		}
 	}
-	for id := range o.Limits {
+	for id, v := range o.Limits {
 		if by(id) == nil {
 			fault("there is no threshold %q", id)
+		}
+		if math.IsNaN(v) || math.IsInf(v, 0) { // neither exists in JSON: the report could not be written
+			fault("%s: %g is no threshold", id, v)
 		}
 	}
 	if o.Seed == 0 {

@@ -240,6 +240,9 @@ func (r *Report) close() {
 	if missing := r.missing(); len(missing) > 0 {
 		because("groups were left out: %s", strings.Join(missing, ", "))
 	}
+	if idle := r.unjudged(); len(idle) > 0 {
+		because("groups in which nothing was judged: %s", strings.Join(idle, ", "))
+	}
 	r.Qualified = len(r.Because) == 0
 }
 
@@ -248,6 +251,17 @@ func (r *Report) missing() (ids []string) {
 	for _, g := range all() {
 		if r.group(g.id) == nil {
 			ids = append(ids, g.id)
+		}
+	}
+	return ids
+}
+
+// unjudged are the groups of which nothing was judged: jitter without cores that are named, persistence without a report of before. The inventory is
+// told only.
+func (r *Report) unjudged() (ids []string) {
+	for i := range r.Groups {
+		if g := &r.Groups[i]; g.ID != "inventory" && (g.Status == tuning.Skip || g.Status == tuning.Note) {
+			ids = append(ids, g.ID)
 		}
 	}
 	return ids

@@ -59,7 +59,7 @@ type run struct {
 }
 
 // Run makes the groups, one after the other. It fails only where no report is of use: options that contradict themselves, a plan that does not
-// hold, ctx at its end. What a group could not do is in the report. It needs no rights for what only looks; for packets root, or
+// hold, ctx at its end; with a report, that something is not as it was before. What a group could not do is in the report. It needs no rights for what only looks; for packets root, or
 // CAP_SYS_ADMIN, CAP_NET_ADMIN, CAP_NET_RAW, CAP_BPF and CAP_PERFMON.
 func Run(ctx context.Context, o Options) (_ *Report, err error) {
 	if err := o.defaults(); err != nil {

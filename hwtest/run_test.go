@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math"
 	"net"
 	"os"
 	"os/exec"
@@ -80,8 +81,8 @@ func sound(t *testing.T, r *Report) {
 	t.Helper()
 	for _, g := range r.Groups {
 		for _, k := range g.Tests {
-			if k.Status == tuning.Error {
-				t.Errorf("%s could not be made: %s", k.ID, k.Reason)
+			if k.Status == tuning.Error || strings.HasSuffix(k.ID, ".made") {
+				t.Errorf("%s could not be made: %s: %s", k.ID, k.Status, k.Reason)
 			}
 		}
 	}
@@ -365,6 +366,15 @@ func TestOptions(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, want := range []string{`"engine"`, "3 ports and 1 peers", `"lo"`, "eth1 is named twice", "1ns", "-1 packets", `"no.such"`} {
+		if !strings.Contains(err.Error(), want) {
+			t.Errorf("%q is not in %v", want, err)
+		}
+	}
+	_, err = Run(t.Context(), Options{Only: []string{"persistence"}, Rate: math.NaN(), Limits: map[string]float64{"cpu.smi": math.NaN(), "cpu.steal": math.Inf(1)}})
+	if !errors.Is(err, ErrOptions) {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"NaN packets", "cpu.smi: NaN", "cpu.steal: +Inf"} { // JSON has none of them: the run would end without a report
 		if !strings.Contains(err.Error(), want) {
 			t.Errorf("%q is not in %v", want, err)
 		}

@@ -13,7 +13,6 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/tickwire/tickwire/internal/netns"
-	"github.com/tickwire/tickwire/nic/clock"
 	"github.com/tickwire/tickwire/tuning"
 )
 
@@ -32,15 +31,8 @@ type wires struct {
 	pair   *netns.Pair // nil: cables
 	rx, tx [2]string
 	from   netip.Addr // of the sender, line A's
-	was    []flags    // of ports, to be set back
+	was    []*port    // to be given back
 	errors []uint64   // of the bus, of each port, before
-}
-
-// flags are what of a port may change.
-type flags struct {
-	name   string
-	up     bool
-	stamps *unix.HwTstampConfig // nil: as it was
 }
 
 // groups of the lines: of the range that stays within a site, so that a cable that leads to a switch does no harm.
@@ -119,12 +111,12 @@ func (w *wires) veth() (err error) {
 func (w *wires) cable(ports, peers []string) error {
 	var errs []error
 	for _, name := range append(append([]string{}, ports...), peers...) {
-		up, err := ours(name)
+		p, err := hold(name)
 		if err != nil {
 			errs = append(errs, fmt.Errorf("hwtest: port %s: %w", name, err))
 			continue
 		}
-		w.was = append(w.was, flags{name: name, up: up})
+		w.was = append(w.was, p)
 	}
 	if len(errs) > 0 {
 		return errors.Join(errs...)
@@ -132,9 +124,9 @@ func (w *wires) cable(ports, peers []string) error {
 	for i := range 2 {
 		w.rx[i], w.tx[i] = ports[min(i, len(ports)-1)], peers[min(i, len(peers)-1)]
 	}
-	for _, f := range w.was {
-		if err := setLink(f.name, true); err != nil {
-			return fmt.Errorf("hwtest: port %s: setting it up: %w", f.name, err)
+	for _, p := range w.was {
+		if err := setLink(p.name, true); err != nil {
+			return fmt.Errorf("hwtest: port %s: setting it up: %w", p.name, err)
 		}
 	}
 	for _, name := range ports {
@@ -142,67 +134,10 @@ func (w *wires) cable(ports, peers []string) error {
 		w.errors = append(w.errors, n)
 	}
 	for i := range ports {
-		w.stampAll(&w.was[i])
+		w.was[i].stampAll()
 	}
 	w.from = addressOf(w.tx[0])
 	return nil
-}
-
-// stampAll has a port's NIC stamp every packet, where it can. A port that cannot has the kernel's stamps: group nic says so.
-func (w *wires) stampAll(f *flags) {
-	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
-	if err != nil {
-		return
-	}
-	defer unix.Close(fd)
-	before, err := unix.IoctlGetHwTstamp(fd, f.name)
-	if err != nil {
-		return // it has none to set
-	}
-	if changed, err := clock.StampAll(f.name); changed && err == nil {
-		f.stamps = before
-	}
-}
-
-// stampAsBefore puts a port's stamping back.
-func stampAsBefore(f *flags) error {
-	if f.stamps == nil {
-		return nil
-	}
-	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
-	if err != nil {
-		return err
-	}
-	defer unix.Close(fd)
-	if err := unix.IoctlSetHwTstamp(fd, f.name, f.stamps); err != nil {
-		return fmt.Errorf("hwtest: port %s: its stamping is not as before: %w", f.name, err)
-	}
-	return nil
-}
-
-// ours says whether a port is up, and why it may not be used.
-func ours(name string) (up bool, err error) {
-	l, err := netlink.LinkByName(name)
-	if err != nil {
-		return false, err
-	}
-	a := l.Attrs()
-	if a.MasterIndex != 0 {
-		return false, errors.New("it is a part of a bridge or a bond: links are set down here, and packets lost")
-	}
-	if a.Xdp != nil && a.Xdp.Attached {
-		return false, errors.New("it has an XDP program already: somebody receives from it")
-	}
-	routes, err := netlink.RouteList(l, netlink.FAMILY_ALL)
-	if err != nil {
-		return false, fmt.Errorf("its routes: %w", err)
-	}
-	for _, route := range routes {
-		if route.Gw != nil || route.Dst == nil || route.Dst.IP.IsUnspecified() {
-			return false, errors.New("it carries the default route, or one by a gateway: links are set down here, and packets lost")
-		}
-	}
-	return a.Flags&net.FlagUp != 0, nil
 }
 
 func addressOf(name string) netip.Addr {
@@ -222,11 +157,8 @@ func (w *wires) close() error {
 		return w.pair.Close()
 	}
 	var errs []error
-	for i := range w.was {
-		errs = append(errs, stampAsBefore(&w.was[i]))
-		if !w.was[i].up {
-			errs = append(errs, setLink(w.was[i].name, false))
-		}
+	for _, p := range w.was {
+		errs = append(errs, p.giveBack())
 	}
 	return errors.Join(errs...)
 }

@@ -1,14 +1,17 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"strconv"
 	"strings"
+	"syscall"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
@@ -35,11 +38,11 @@ func hwtestCommand() *cobra.Command {
   ` + strings.Join(hwtest.Groups(), ", ") + `
 
 Packets go over veth pairs in network namespaces of its own, or with --nic and --peer over a cable between two ports of this machine. These are
-named: their links are set down and up, and packets are lost; a port with the default route is refused. Everything is removed and set
+named: their links are set down and up, and packets are lost; a port with the default route or a TCP session is refused. Everything is removed and set
 back at the end. Packets take root; without it the groups that need it are left out, and the report says so.
 
 Each long measurement takes --for, the whole run some ten times as long and up to four minutes for the rates. A qualification takes ten minutes each,
-ports with a cable, and no virtual machine: what is missing for one is said.
+ports with a cable, --cores or a plan, --since, and no virtual machine: what is missing for one is said.
 
 Exit codes: 0 nothing fails, 1 a test fails or could not be made, 2 wrong usage.`,
 		Example: "  sudo tickwire hwtest --profile vm --quick --out /tmp/report\n" +
@@ -145,13 +148,26 @@ func (f *hwtestFlags) run(cmd *cobra.Command) error {
 		const whole = 1000
 		p.bar(fmt.Sprintf("%-12s %-44s", group, what), int64(done*whole), whole)
 	}
-	r, err := hwtest.Run(cmd.Context(), o)
+	ctx := cmd.Context()
+	if !signal.Ignored(syscall.SIGHUP) { // as under nohup
+		// A terminal that goes ends the run as Control-C does: ports and namespaces are given back.
+		var stop context.CancelFunc
+		ctx, stop = signal.NotifyContext(ctx, syscall.SIGHUP)
+		defer stop()
+	}
+	r, err := hwtest.Run(ctx, o)
 	p.done()
 	if errors.Is(err, hwtest.ErrOptions) {
 		return usageError{err}
-	} else if err != nil {
+	} else if r == nil {
 		return err
 	}
+	return f.deliver(out, r, err)
+}
+
+// deliver shows a report and writes it. after is what went wrong once all was measured, such as a port that is not as before: that takes nothing away
+// from the report.
+func (f *hwtestFlags) deliver(out io.Writer, r *hwtest.Report, after error) (err error) {
 	if f.asJSON {
 		err = r.JSON(out)
 	} else {
@@ -164,7 +180,7 @@ func (f *hwtestFlags) run(cmd *cobra.Command) error {
 			fmt.Fprintf(out, "written: %s and %s\n", filepath.Join(f.out, reportJSON), filepath.Join(f.out, reportHTML))
 		}
 	}
-	if err == nil && r.Failed() {
+	if err = errors.Join(err, after); err == nil && r.Failed() {
 		return errReported
 	}
 	return err
@@ -219,7 +235,7 @@ func hwtestCompare() *cobra.Command {
 It exits with 1 when a verdict or a figure is worse.`,
 		Example: "  tickwire hwtest compare before/report.json after/report.json",
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if tolerance < 0 || tolerance > 1000 {
+			if !(tolerance >= 0 && tolerance <= 1000) { // NaN is none
 				return usageError{fmt.Errorf("--tolerance %g is not in 0 … 1000 percent", tolerance)}
 			}
 			var both [2]*hwtest.Report

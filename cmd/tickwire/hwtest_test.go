@@ -3,13 +3,18 @@ package main
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
+	"time"
 
 	"github.com/tickwire/tickwire/hwtest"
+	"github.com/tickwire/tickwire/internal/netns"
 	"github.com/tickwire/tickwire/nic/afxdp"
 )
 
@@ -42,7 +47,10 @@ func TestHwtestUsage(t *testing.T) {
 		{[]string{"--plan", filepath.Join(notDir, "x")}, "not a directory"},
 		{[]string{"surplus"}, "surplus"},
 		{[]string{"compare", "one.json"}, "an argument is missing"},
+		{[]string{"--rate", "NaN"}, "NaN packets"},
+		{[]string{"--limit", "disk.write=Inf"}, "disk.write: +Inf"},
 		{[]string{"compare", "--tolerance", "-1", "a", "b"}, "--tolerance"},
+		{[]string{"compare", "--tolerance", "NaN", "a", "b"}, "--tolerance"},
 	} {
 		if code, out, errs := hwtestRun(t, tc.args...); code != exitUsage || !strings.Contains(errs, tc.want) || out != "" {
 			t.Errorf("%v: exit %d, %q, want %q; it printed %q", tc.args, code, errs, tc.want, out)
@@ -95,6 +103,20 @@ func TestHwtestReport(t *testing.T) {
 	}
 }
 
+// TestHwtestDeliver: what goes wrong after all was measured is told, and the report is there all the same.
+func TestHwtestDeliver(t *testing.T) {
+	r, after := &hwtest.Report{Schema: hwtest.Schema}, errors.New("port eth2: its stamping is not as before")
+	f := &hwtestFlags{out: t.TempDir(), asJSON: true}
+	var out bytes.Buffer
+	if err := f.deliver(&out, r, after); !errors.Is(err, after) {
+		t.Errorf("it is not told: %v", err)
+	}
+	file, err := os.ReadFile(filepath.Join(f.out, reportJSON))
+	if err != nil || !bytes.Equal(file, out.Bytes()) || len(file) == 0 {
+		t.Errorf("the report: %v\n%s\n%s", err, file, out.String())
+	}
+}
+
 // inMemory says that the folder of tests is on no disk: then it was not judged.
 func inMemory(t *testing.T, dir string) bool {
 	t.Helper()
@@ -123,5 +145,57 @@ func TestHwtestFeed(t *testing.T) {
 	r, err := hwtest.Read(bytes.NewReader(out))
 	if err != nil || r.Failed() || r.Wires == nil || len(r.Groups) != 1 || r.Groups[0].Summary.Pass < 3 {
 		t.Errorf("%v\n%s", err, out)
+	}
+}
+
+// TestHwtestHangup: a terminal that goes, in the middle of a run, leaves nothing behind; under nohup the run goes on.
+func TestHwtestHangup(t *testing.T) {
+	if why := afxdp.Missing(); why != "" || os.Geteuid() != 0 {
+		if os.Getenv("CI") != "" {
+			t.Fatal(why)
+		}
+		t.Skipf("packets take root: %s", why)
+	}
+	for _, nohup := range []bool{false, true} {
+		args := []string{tickwireBinary(t), "hwtest", "--profile", "vm", "--for", "1m", "--only", "latency"}
+		if nohup {
+			args = append([]string{"sh", "-c", `trap '' HUP; exec "$@"`, "sh"}, args...)
+		}
+		c := exec.CommandContext(t.Context(), args[0], args[1:]...)
+		if err := c.Start(); err != nil {
+			t.Fatal(err)
+		}
+		ended := make(chan error, 1)
+		go func() { ended <- c.Wait() }()
+		spaces := func() []string {
+			found, _ := filepath.Glob(fmt.Sprintf("/run/netns/%s%d-*", netns.Prefix, c.Process.Pid))
+			return found
+		}
+		const patience = 30 * time.Second
+		for until := time.Now().Add(patience); len(spaces()) < 2; time.Sleep(5 * time.Millisecond) {
+			if time.Now().After(until) {
+				_ = c.Process.Kill()
+				t.Fatal("the run makes no namespaces")
+			}
+		}
+		_ = c.Process.Signal(syscall.SIGHUP)
+		if nohup {
+			select {
+			case err := <-ended:
+				t.Errorf("under nohup it ended with %v", err)
+				continue
+			case <-time.After(time.Second):
+				_ = c.Process.Signal(syscall.SIGTERM)
+			}
+		}
+		select {
+		case <-ended:
+		case <-time.After(2 * patience):
+			_ = c.Process.Kill()
+			t.Error("it does not end")
+		}
+		if left := spaces(); c.ProcessState == nil || c.ProcessState.ExitCode() != exitFailed || left != nil {
+			t.Errorf("nohup %v: it ended with %v and left %v", nohup, c.ProcessState, left)
+		}
 	}
 }

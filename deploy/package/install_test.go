@@ -198,6 +198,32 @@ func TestInstall(t *testing.T) {
 	}
 }
 
+// TestPurgeLinks: purging takes the links that enabled the package's units, and none of a unit that an administrator wrote, whatever its name.
+func TestPurgeLinks(t *testing.T) {
+	root := t.TempDir()
+	wants := filepath.Join(root, "etc/systemd/system/multi-user.target.wants")
+	if err := os.MkdirAll(wants, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	for name, to := range map[string]string{
+		"tickwire-feed@x.service": "/usr/lib/systemd/system/tickwire-feed@.service", "tickwire-serve.service": "/lib/systemd/system/tickwire-serve.service",
+		"tickwire-strategy.service": "/etc/systemd/system/tickwire-strategy.service",
+	} {
+		if err := os.Symlink(to, filepath.Join(wants, name)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	c := exec.Command("./postrm", "purge")
+	c.Env = append(os.Environ(), "DPKG_ROOT="+root)
+	if out, err := c.CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	left, err := os.ReadDir(wants)
+	if err != nil || len(left) != 1 || left[0].Name() != "tickwire-strategy.service" {
+		t.Errorf("left: %v, %v; want the administrator's", left, err)
+	}
+}
+
 // TestHugepages: the script asks for what is missing, takes nothing away, and fails where the kernel grants fewer.
 func TestHugepages(t *testing.T) {
 	for _, tc := range []struct {
