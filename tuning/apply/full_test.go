@@ -150,3 +150,30 @@ func TestGuardTriesAgain(t *testing.T) {
 	eventually(t, "the guard set it back", func() bool { return strings.TrimSpace(get(t, h, file)) == old })
 	eventually(t, "the guard ended", func() bool { return guardGone(h) })
 }
+
+// TestGuardOfSysctls: what the guard takes back of now it takes back of the next boot, too.
+func TestGuardOfSysctls(t *testing.T) {
+	h := fullMachine(t)
+	const key = "net.ipv4.conf.all.arp_ignore"
+	put(t, h, tuning.SysctlPath(key), "0\n", 0o644)
+	before := treeOf(t, h.Root)
+	o := everything()
+	o.Confirm = 300 * time.Millisecond
+	out := do(t, h, []tuning.Change{
+		{Check: "net.arp", Kind: tuning.WriteFile, Target: tuning.SysctlPath(key), Value: "1", Risk: tuning.R2},
+		{Check: "net.arp", Kind: tuning.Sysctl, Target: key, Value: "1", Persistent: true, Risk: tuning.R2}}, o)
+	if out.Count(Done) != 2 {
+		t.Fatal(show(out))
+	}
+	eventually(t, "the guard set it back", func() bool { return strings.TrimSpace(get(t, h, tuning.SysctlPath(key))) == "0" })
+	eventually(t, "the guard ended", func() bool { return guardGone(h) })
+	sameTree(t, treeOf(t, h.Root), before)
+	for _, c := range []tuning.Change{
+		{Kind: tuning.Sysctl, Target: "net.ipv4.conf.eth2/100.arp_ignore", Risk: tuning.R2},
+		{Kind: tuning.Tmpfiles, Target: "/sys/class/net/eth2.100/mtu", Risk: tuning.R2},
+	} {
+		if nic := nicOf(&c); nic != "eth2.100" {
+			t.Errorf("%s is of %q", c.Target, nic)
+		}
+	}
+}

@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"maps"
+	"net"
 	"net/netip"
 	"os"
 	"path"
@@ -12,6 +13,9 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
 
 	"github.com/tickwire/tickwire/tuning"
 )
@@ -72,13 +76,24 @@ func nicOf(c *tuning.Change) string {
 		return c.NIC
 	case c.Kind == tuning.Ethtool || c.Kind == tuning.Link:
 		return c.Target
-	case c.Kind == tuning.WriteFile && c.Risk >= tuning.R2:
+	case c.Risk >= tuning.R2:
 		for _, root := range []string{"/proc/sys/net/ipv4/conf/", "/proc/sys/net/ipv6/conf/", "/sys/class/net/"} {
-			if rest, ok := strings.CutPrefix(c.Target, root); ok {
+			if rest, ok := strings.CutPrefix(fileOf(c), root); ok {
 				nic, _, _ := strings.Cut(rest, "/")
 				return nic
 			}
 		}
+	}
+	return ""
+}
+
+// fileOf is the kernel's file that a change sets, now or at the next boot; empty: none.
+func fileOf(c *tuning.Change) string {
+	switch c.Kind {
+	case tuning.WriteFile, tuning.Tmpfiles:
+		return c.Target
+	case tuning.Sysctl:
+		return tuning.SysctlPath(c.Target)
 	}
 	return ""
 }
@@ -287,8 +302,21 @@ func mustPlace(p place, _ error) place { return p }
 // are made of (ports of a bond or bridge, what a VLAN is on).
 func (m *machine) ownInterfaces() map[string]string {
 	own := map[string]string{}
-	peer, _ := netip.ParseAddr(m.sessionPeer())
-	peer = peer.Unmap()
+	const session = "the session that this is run from"
+	peerText, hereText := m.session()
+	peer, _ := netip.ParseAddr(peerText)
+	here, _ := netip.ParseAddr(hereText)
+	for _, a := range []netip.Addr{peer, here} {
+		if a.Zone() != "" { // link-local: it names its interface
+			m.own(own, a.Zone(), session, 0)
+		}
+	}
+	peer = peer.Unmap().WithZone("")
+	if m.real && here.IsValid() {
+		for _, nic := range holders(here) { // whatever routes say: those of a VRF are in another table
+			m.own(own, nic, session, 0)
+		}
+	}
 	longest, by := -1, []string{}
 	for _, r := range m.routes() {
 		if r.to.Bits() == 0 {
@@ -304,9 +332,61 @@ func (m *machine) ownInterfaces() map[string]string {
 		}
 	}
 	for _, nic := range by {
-		m.own(own, nic, "the session that this is run from", 0)
+		m.own(own, nic, session, 0)
+	}
+	if m.real {
+		for _, nic := range defaults() {
+			m.own(own, nic, "the default route", 0)
+		}
 	}
 	return own
+}
+
+// holders are the interfaces that have an address.
+func holders(of netip.Addr) (nics []string) {
+	list, _ := netlink.AddrList(nil, netlink.FAMILY_ALL)
+	of = of.Unmap().WithZone("")
+	for _, a := range list {
+		if ip, ok := netip.AddrFromSlice(a.IP); !ok || ip.Unmap() != of {
+			continue
+		}
+		if l, err := netlink.LinkByIndex(a.LinkIndex); err == nil {
+			nics = append(nics, l.Attrs().Name)
+		}
+	}
+	return nics
+}
+
+// defaults are the interfaces of default routes: of the main table with all their hops, of which /proc/net/route has the first only, and
+// where that table has none of those of others, such as a VRF's.
+func defaults() (nics []string) {
+	list, _ := netlink.RouteListFiltered(netlink.FAMILY_ALL, &netlink.Route{Table: unix.RT_TABLE_UNSPEC}, netlink.RT_FILTER_TABLE)
+	var main, other []int
+	for _, r := range list {
+		if r.Dst != nil {
+			if ones, _ := r.Dst.Mask.Size(); ones > 0 || !r.Dst.IP.IsUnspecified() {
+				continue
+			}
+		}
+		links := []int{r.LinkIndex}
+		for _, hop := range r.MultiPath {
+			links = append(links, hop.LinkIndex)
+		}
+		if r.Table == unix.RT_TABLE_MAIN {
+			main = append(main, links...)
+		} else {
+			other = append(other, links...)
+		}
+	}
+	if len(main) == 0 {
+		main = other
+	}
+	for _, index := range main {
+		if l, err := netlink.LinkByIndex(index); index > 0 && err == nil && l.Attrs().Flags&net.FlagLoopback == 0 {
+			nics = append(nics, l.Attrs().Name)
+		}
+	}
+	return nics
 }
 
 // own adds an interface and those below it.
@@ -331,12 +411,12 @@ type route struct {
 
 // routes are those of the main table, of both families.
 func (m *machine) routes() (all []route) {
-	net := "/proc/net/"
+	dir := "/proc/net/"
 	if m.real {
-		net = "/proc/thread-self/net/" // of the namespace we are in
+		dir = "/proc/thread-self/net/" // of the namespace we are in
 	}
-	v4, _ := m.text(net + "route")
-	v6, _ := m.text(net + "ipv6_route")
+	v4, _ := m.text(dir + "route")
+	v6, _ := m.text(dir + "ipv6_route")
 	return parseRoutes(v4, v6)
 }
 
@@ -375,28 +455,31 @@ func parseRoutes(v4, v6 string) (all []route) {
 	return all
 }
 
-// sessionPeer is the operator's address: as told, of this process's environment, or of a process above it: sudo keeps
-// SSH_CONNECTION from its child, not from itself.
-func (m *machine) sessionPeer() string {
+// session is the operator's address and the one it is connected to: as told, of this process's environment, or of a process above it:
+// sudo keeps SSH_CONNECTION from its child, not from itself.
+func (m *machine) session() (peer, here string) {
 	if m.o.Session != "" || !m.real {
-		return m.o.Session
+		return m.o.Session, ""
 	}
-	peer := func(connection string) string {
-		f := strings.Fields(connection)
-		if len(f) == 0 {
-			return ""
+	ends := func(connection string) (peer, here string) {
+		f := strings.Fields(connection) // address and port of the one, then of the other
+		if len(f) > 0 {
+			peer = f[0]
 		}
-		return f[0]
+		if len(f) > 2 {
+			here = f[2]
+		}
+		return peer, here
 	}
-	if a := peer(os.Getenv("SSH_CONNECTION")); a != "" {
-		return a
+	if peer, here := ends(os.Getenv("SSH_CONNECTION")); peer != "" {
+		return peer, here
 	}
 	const most = 64 // processes above us
 	for pid, n := os.Getppid(), 0; pid > 1 && n < most; n++ {
 		env, _ := m.text(fmt.Sprintf("/proc/%d/environ", pid))
 		for _, e := range strings.Split(env, "\x00") {
 			if c, ok := strings.CutPrefix(e, "SSH_CONNECTION="); ok {
-				return peer(c)
+				return ends(c)
 			}
 		}
 		stat, err := m.text(fmt.Sprintf("/proc/%d/stat", pid))
@@ -408,5 +491,5 @@ func (m *machine) sessionPeer() string {
 			break
 		}
 	}
-	return ""
+	return "", ""
 }
