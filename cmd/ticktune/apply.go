@@ -375,7 +375,8 @@ func list(cmd *cobra.Command, h *tuning.Host, o apply.Options) error {
 		if e.Persistent {
 			for_ = "each boot"
 		}
-		fmt.Fprintf(&b, "%4d  r%-3d %s  %s  %-20s %-9s %s %s: %s → %s\n", e.ID, e.Run, e.Time.Format(time.RFC3339), e.Risk, e.Check, for_, e.Target, e.Key, e.Old, e.New)
+		fmt.Fprintf(&b, "%4d  r%-3d %s  %s  %-20s %-9s %s %s: %s → %s\n", e.ID, e.Run, e.Time.Format(time.RFC3339), e.Risk, e.Check, for_,
+			tuning.Printable(e.Target), tuning.Printable(e.Key), tuning.Printable(e.Old.String()), tuning.Printable(e.New.String()))
 	}
 	_, err = fmt.Fprint(cmd.OutOrStdout(), b.String())
 	return err

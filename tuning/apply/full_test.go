@@ -177,3 +177,29 @@ func TestGuardOfSysctls(t *testing.T) {
 		}
 	}
 }
+
+// TestOwner: a file that is written anew keeps owner and mode.
+func TestOwner(t *testing.T) {
+	if os.Getuid() != 0 {
+		t.Skip("only root gives files away")
+	}
+	h := machineOf(t, "ice")
+	if err := os.RemoveAll(filepath.Join(h.Root, "boot")); err != nil {
+		t.Fatal(err)
+	}
+	withTools(t, h, []string{"kernel-install"}, map[string]string{kernelLine: "root=/dev/sda1 quiet\n", "/lib/modules/6.12/vmlinuz": "x", "/boot/efi/6.12.conf": "version 6.12\noptions root=/dev/sda1 quiet\n"})
+	full := filepath.Join(h.Root, kernelLine)
+	if err := errors.Join(os.Chmod(full, 0o640), os.Chown(full, 12, 34)); err != nil {
+		t.Fatal(err)
+	}
+	if out := do(t, h, []tuning.Change{boot("skew_tick", "1")}, everything()); out.Count(Done) != 1 {
+		t.Fatal(show(out))
+	}
+	info, err := os.Stat(full)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if s := info.Sys().(*syscall.Stat_t); s.Uid != 12 || s.Gid != 34 || info.Mode() != 0o640 {
+		t.Errorf("%v, owner %d:%d", info.Mode(), s.Uid, s.Gid)
+	}
+}
