@@ -154,13 +154,21 @@ func (f *applyFlags) run(cmd *cobra.Command) error {
 	return f.show(cmd, out, err)
 }
 
+// applied is what plan and apply tell as JSON.
+type applied struct {
+	Schema string `json:"schema"`
+	*apply.Outcome
+}
+
+const appliedSchema = "ticktune.apply/1"
+
 // show tells what came of it: a refused change is no success.
 func (f *applyFlags) show(cmd *cobra.Command, out *apply.Outcome, err error) error {
 	if f.asJSON {
 		e := json.NewEncoder(cmd.OutOrStdout())
 		e.SetEscapeHTML(false)
 		e.SetIndent("", "  ")
-		if err := e.Encode(out); err != nil {
+		if err := e.Encode(applied{appliedSchema, out}); err != nil {
 			return err
 		}
 	} else if err := out.Text(cmd.OutOrStdout()); err != nil {

@@ -203,3 +203,28 @@ func TestOwner(t *testing.T) {
 		t.Errorf("%v, owner %d:%d", info.Mode(), s.Uid, s.Gid)
 	}
 }
+
+// TestLinkMatches: which .link files are for an interface, by their patterns.
+func TestLinkMatches(t *testing.T) {
+	facts := map[string]string{"OriginalName": "eth2", "MACAddress": "00:11:22:33:44:55", "PermanentMACAddress": "00:11:22:33:44:55", "Driver": "ice", "Path": "pci-0000:3b:00.0"}
+	for text, want := range map[string]bool{
+		"[Match]\nOriginalName=*\n[Link]\nNamePolicy=keep\n":                 true,
+		"[Match]\nOriginalName=en* eth?\n":                                   true,
+		"[Match]\nOriginalName = eth2\n":                                     true,
+		"[Match]\nOriginalName=!eth*\n":                                      false,
+		"[Match]\nOriginalName=*\nDriver=mlx5_core\n":                        false,
+		"[Match]\nDriver=ice ixgbe\n":                                        true,
+		"[Match]\nMACAddress=00-11-22-33-44-55\n":                            true,
+		"[Match]\nMACAddress=00:11:22:33:44:56\n":                            false,
+		"[Match]\nPath=pci-0000:3b:*\n":                                      true,
+		"[Match]\nPath=*-usb-*\n":                                            false,
+		"[Match]\nType=wlan\n":                                               false,
+		"[Match]\n#OriginalName=eth2\nDriver=e1000\n":                        false,
+		"[Match]\nDriver=e1000\n[Link]\nOriginalName=eth2\n":                 false,
+		"[Match]\nPermanentMACAddress=AA:BB:CC:DD:EE:FF 00:11:22:33:44:55\n": true,
+	} {
+		if got := linkMatches(text, facts); got != want {
+			t.Errorf("%q: %v", text, got)
+		}
+	}
+}

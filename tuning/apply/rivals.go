@@ -232,7 +232,11 @@ func (v *rivals) link(c *tuning.Change) string {
 		return linkFile(nic) + " is not ticktune's: put it there"
 	}
 	address, _ := m.text("/sys/class/net/" + nic + "/address")
-	address = strings.TrimSpace(address)
+	address = strings.ToLower(strings.TrimSpace(address))
+	facts := map[string]string{"OriginalName": nic, "MACAddress": address, "PermanentMACAddress": address, "Driver": m.h.LinkName("/sys/class/net/" + nic + "/device/driver")}
+	if bdf := m.h.BDF(nic); bdf != "" {
+		facts["Path"] = "pci-" + bdf
+	}
 	for _, dir := range []string{"/etc", "/run", "/usr/lib"} {
 		files, _ := filepath.Glob(m.dir(dir + "/systemd/network/*.link"))
 		for _, f := range files {
@@ -240,18 +244,8 @@ func (v *rivals) link(c *tuning.Change) string {
 				continue
 			}
 			text, _ := os.ReadFile(f)
-			for l := range strings.Lines(string(text)) {
-				l = strings.TrimSpace(l)
-				value, named := assigned(l, "OriginalName")
-				if !named {
-					if value, named = assigned(l, "MACAddress"); !named {
-						value, named = assigned(l, "PermanentMACAddress")
-					}
-				}
-				bdf := m.h.BDF(nic)
-				if named && (value == nic || address != "" && strings.EqualFold(value, address)) || strings.HasPrefix(l, "Path=") && bdf != "" && strings.Contains(l, bdf) {
-					return fmt.Sprintf("%s/systemd/network/%s matches %s first: put it there", dir, filepath.Base(f), nic)
-				}
+			if linkMatches(string(text), facts) {
+				return fmt.Sprintf("%s/systemd/network/%s matches %s first: put it there", dir, filepath.Base(f), nic)
 			}
 		}
 	}
@@ -268,6 +262,37 @@ func (v *rivals) link(c *tuning.Change) string {
 		}
 	}
 	return ""
+}
+
+// linkMatches says whether a .link file is for an interface, as far as its facts tell: each key that is known has to match one of
+// its words, patterns as systemd.link(5) has them. A file with none of these keys is not thought to be for it.
+func linkMatches(text string, facts map[string]string) bool {
+	section, known := "", 0
+	for l := range strings.Lines(text) {
+		l = strings.TrimSpace(l)
+		if strings.HasPrefix(l, "[") {
+			section = l
+			continue
+		}
+		key, value, ok := strings.Cut(l, "=")
+		fact, is := facts[strings.TrimSpace(key)]
+		if section != "[Match]" || !ok || !is || strings.HasPrefix(l, "#") || strings.HasPrefix(l, ";") {
+			continue
+		}
+		known++
+		words, not := strings.CutPrefix(strings.TrimSpace(value), "!")
+		matches := slices.ContainsFunc(strings.Fields(words), func(w string) bool {
+			if strings.HasSuffix(strings.TrimSpace(key), "MACAddress") {
+				w = strings.ToLower(strings.ReplaceAll(w, "-", ":"))
+			}
+			ok, err := path.Match(w, fact)
+			return err == nil && ok
+		})
+		if matches == not {
+			return false
+		}
+	}
+	return known > 0
 }
 
 // boot: a parameter that another file of the boot loader sets, or a profile of tuned, is changed there.

@@ -197,7 +197,7 @@ func fullMachine(t *testing.T) *tuning.Host {
 // TestTuned: where tuned is active, what it would set again goes into a child of its profile.
 func TestTuned(t *testing.T) {
 	h := fullMachine(t)
-	withTools(t, h, []string{"tuned-adm"}, map[string]string{"/etc/tuned/active_profile": "throughput-performance\n", "/usr/lib/tuned/throughput-performance/tuned.conf": "[main]\n",
+	withTools(t, h, []string{"tuned-adm"}, map[string]string{"/etc/tuned/active_profile": "throughput-performance\n", "/etc/tuned/profile_mode": "auto\n", "/usr/lib/tuned/throughput-performance/tuned.conf": "[main]\n",
 		"/proc/700/task/700/stat": strings.Replace(get(t, h, "/proc/800/task/800/stat"), "800 (irqbalance)", "700 (tuned)", 1), "/proc/700/task/700/status": "Name:\ttuned\nCpus_allowed_list:\t0-15\n"})
 	before := treeOf(t, h.Root)
 	changes := h.Run(tuning.Select{Only: []string{"kern.vmstat", "cpu.governor", "mem.thp"}}).Changes()
