@@ -429,7 +429,12 @@ func (m *machine) keepBoot(run int) error {
 			if err := os.MkdirAll(m.dir(path.Dir(to)), 0o700); err != nil {
 				return err
 			}
-			if err := os.WriteFile(m.dir(to), text, 0o600); err != nil { // only their owner: a command line may hold secrets
+			copied, err := os.OpenFile(m.dir(to), os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600) // only their owner: a command line may hold secrets
+			if err != nil {
+				return err
+			}
+			_, err = copied.Write(text)
+			if err = errors.Join(err, copied.Sync(), copied.Close(), syncDir(m.dir(path.Dir(to)))); err != nil { // on disk before the others change
 				return err
 			}
 		}
