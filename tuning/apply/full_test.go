@@ -228,3 +228,12 @@ func TestLinkMatches(t *testing.T) {
 		}
 	}
 }
+
+// TestTellsSockets: which kernels say that a queue is an AF_XDP socket's.
+func TestTellsSockets(t *testing.T) {
+	for release, want := range map[string]bool{"6.12.0-55.el10.x86_64\n": false, "5.14.0-570.el9.x86_64": false, "6.15.0": true, "6.18.4-fc\n": true, "7.0-rc1": true, "": false, "x": false} {
+		if tellsSockets(release) != want {
+			t.Errorf("%q", release)
+		}
+	}
+}

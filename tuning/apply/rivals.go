@@ -120,7 +120,26 @@ func (v *rivals) bound(c *tuning.Change) string {
 	if i := slices.IndexFunc(queues, func(q tuning.Queue) bool { return q.XSK }); err == nil && i >= 0 {
 		return fmt.Sprintf("an AF_XDP socket is bound to queue %d of %s: stop the feed first", queues[i].ID, c.Target)
 	}
+	if !v.m.real {
+		return ""
+	}
+	bound, diag := tuning.BoundQueues(c.Target)
+	if len(bound) > 0 {
+		return fmt.Sprintf("an AF_XDP socket is bound to queue %d of %s: stop the feed first", bound[0], c.Target)
+	}
+	release, _ := v.m.text("/proc/sys/kernel/osrelease")
+	xdp, err2 := tuning.Ask[tuning.XDP](v.m.h, c.Target, "xdp")
+	if (err != nil || !tellsSockets(release)) && diag != nil && err2 == nil && xdp.Attached {
+		return fmt.Sprintf("an XDP program is attached to %s, and this kernel does not tell whether AF_XDP sockets are bound: stop the feed first", c.Target)
+	}
 	return ""
+}
+
+// tellsSockets says whether a kernel tells of a queue that an AF_XDP socket is bound to it: since Linux 6.15.
+func tellsSockets(release string) bool {
+	var major, minor int
+	_, err := fmt.Sscanf(release, "%d.%d", &major, &minor)
+	return err == nil && (major > 6 || major == 6 && minor >= 15)
 }
 
 // cores: each node keeps one for everything else, and so does the machine.
