@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -235,5 +236,20 @@ func TestTellsSockets(t *testing.T) {
 		if tellsSockets(release) != want {
 			t.Errorf("%q", release)
 		}
+	}
+}
+
+// TestToolGroup: a tool is no process of the terminal's foreground, whose Control-C would cut it off.
+func TestToolGroup(t *testing.T) {
+	h := machineOf(t, "ice")
+	put(t, h, "/fake/bin/group", "#!/bin/sh\ncut -d' ' -f5 /proc/$$/stat\n", 0o755)
+	o := everything()
+	m, err := newMachine(h, &o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, err := m.run("group")
+	if group, err2 := strconv.Atoi(strings.TrimSpace(out)); err != nil || err2 != nil || group == unix.Getpgrp() {
+		t.Errorf("group %q of %d: %v %v", out, unix.Getpgrp(), err, err2)
 	}
 }
