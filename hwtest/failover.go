@@ -16,7 +16,7 @@ import (
 
 // failover breaks one thing after the other under a feed that runs, and takes the time until it is noticed and until it is mended.
 func (r *run) failover(g *Group) error {
-	pace := min(r.pace(), 20_000)
+	pace := min(r.pace(), 10_000)
 	// A session without end: it is stopped when the last thing is mended.
 	o := exchange.Options{Gen: itchgen.Options{Symbols: symbols}, Pace: fmt.Sprintf("%.0f/s", pace)}
 	return r.staged(o, func(s *stage) error {

@@ -62,7 +62,8 @@ func (t *tail) String() string {
 	return strings.TrimSpace(string(t.text))
 }
 
-// configuration of the feed: both lines, recovery from the exchange's servers. Generated data carries publisher 40000, never a venue's.
+// configuration of the feed: both lines, recovery from the exchange's servers, with the patience of a machine that has other work, since what is
+// looked at is whether all comes back. Generated data carries publisher 40000, never a venue's.
 func (r *run) configuration(dir string, e *exchange.Exchange) string {
 	core, _ := r.cores()
 	idle := "spin"
@@ -74,7 +75,7 @@ func (r *run) configuration(dir string, e *exchange.Exchange) string {
 	}
 	var b strings.Builder
 	fmt.Fprintf(&b, "[instance]\nname = %q\nring_dir = %q\nrun_dir = %[2]q\n[[feed]]\nname = %q\npublisher = 40000\ndataset = \"SIM.ITCH\"\nsource = \"afxdp\"\nidle = %q\n"+
-		"afxdp.ring = 16384\nafxdp.frames = 32768\nrecovery.wait = \"10ms\"\nrecovery.hold_max = \"5s\"\nrecovery.hold_packets = 65536\n", instance, dir, feedName, idle)
+		"afxdp.ring = 16384\nafxdp.frames = 32768\nrecovery.wait = \"10ms\"\nrecovery.hold_max = \"20s\"\nrecovery.tries = 12\nrecovery.hold_packets = 65536\nrecovery.hold_messages = 1000000\n", instance, dir, feedName, idle)
 	if a := e.RequestAddr(); a.IsValid() {
 		fmt.Fprintf(&b, "recovery.servers = [%q]\n", a)
 	}

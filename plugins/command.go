@@ -31,6 +31,7 @@ const (
 var (
 	errEnded  = errors.New("it ended")
 	errClosed = errors.New("its instance is closed")
+	errEarly  = errors.New("it reads standard input before it is started: in a start function")
 )
 
 // command is the other end of an instance.
@@ -158,7 +159,11 @@ func (i *Instance) commandColumns() (err error) {
 			columns[k] = append(columns[k], column{place(stride * m.Limits.MaxRows), stride})
 		}
 	}
-	if i.memory, err = mapMemory(at/pageBytes + 1); err != nil {
+	pages := at/pageBytes + 1
+	if most := i.plugin.host.policy.Pages; pages > most { // which are the host's, but there for the guest: bounded as its own
+		return fmt.Errorf("its columns take %d pages of 64 KiB, but here they have at most %d: limits.max_rows is %d", pages, most, m.Limits.MaxRows)
+	}
+	if i.memory, err = mapMemory(pages); err != nil {
 		return err
 	}
 	i.memory.size = len(i.memory.all)
@@ -262,6 +267,9 @@ func (i *Instance) exchange(fn int, input []byte, fuel int64) (int32, error) {
 
 // pause is a read of standard input with nothing left: on the command's goroutine.
 func (c *command) pause() {
+	if c.paused == nil { // nobody waits for it yet
+		panic(errEarly)
+	}
 	c.paused <- nil
 	if _, ok := <-c.resume; !ok {
 		panic(errClosed)

@@ -3,7 +3,9 @@ package plugins
 import (
 	"bytes"
 	"errors"
+	"runtime"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/tickwire/tickwire/plugins/manifest"
@@ -156,4 +158,38 @@ func TestReaderKeepsThePacket(t *testing.T) {
 	if _, err := h.NewReader(Stage{Plugin: p}, 1, Env{}); err != ErrNoUnit {
 		t.Errorf("a unit that is none: %v", err)
 	}
+}
+
+// A lane sets what is wanted while somebody wants another one and sets that: the latter stays, whoever comes first. A chain that is set in the place of one that is not
+// taken ends that, so a lane that came late would end the version that was just loaded.
+func TestSeatKeepsWhatWasWantedLast(t *testing.T) {
+	var seat Seat
+	var wanted atomic.Pointer[Chain]
+	var turn, taken atomic.Int64
+	const turns = 20_000
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		for n := int64(1); n <= turns; n++ {
+			for turn.Load() < n {
+				runtime.Gosched()
+			}
+			seat.SetWanted(&wanted)
+			taken.Store(n)
+		}
+	}()
+	for n := int64(1); n <= turns; n++ {
+		c := &Chain{keeper: keeper{end: make(chan struct{}), done: make(chan struct{})}}
+		close(c.keeper.done)
+		turn.Store(n)
+		wanted.Store(c)
+		seat.Set(c)
+		for taken.Load() < n {
+			runtime.Gosched()
+		}
+		if seat.next.Load() != c || c.Taken() {
+			t.Fatalf("turn %d: another chain is there than the one that was wanted last, or it was ended: %v", n, c.Taken())
+		}
+	}
+	<-done
 }

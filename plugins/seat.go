@@ -13,8 +13,21 @@ type Seat struct {
 }
 
 // Set puts a chain there, nil: none. One that was set and never taken is closed. From any goroutine.
-func (s *Seat) Set(next *Chain) {
-	was := s.next.Swap(next)
+func (s *Seat) Set(next *Chain) { leave(s.next.Swap(next), next) }
+
+// SetWanted is Set of what wanted holds, for a lane, while others may store another chain in wanted and then Set it: the one that was wanted last stays.
+func (s *Seat) SetWanted(wanted *atomic.Pointer[Chain]) {
+	for {
+		was, next := s.next.Load(), wanted.Load()
+		if s.next.CompareAndSwap(was, next) {
+			leave(was, next)
+			return
+		}
+	}
+}
+
+// leave closes a chain in whose place another one was set.
+func leave(was, next *Chain) {
 	switch {
 	case was == nil || was == next:
 	case was.Drop():

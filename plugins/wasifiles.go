@@ -22,8 +22,10 @@ import (
 const (
 	mostFiles     = 64        // open at once by an instance, the granted folders among them
 	mostEntries   = 1 << 14   // of a folder that is listed
+	mostListed    = 1 << 16   // of all that are listed at once by an instance
 	mostPath      = 4096      // bytes
 	fileFuel      = 4096      // of a call that asks the kernel: some microseconds
+	stepFuel      = 1024      // of each further folder in a path, which is opened by itself
 	fileFuelBytes = 16        // and one more for so many bytes
 	firstFile     = 3         // behind standard input and outputs
 	direntBytes   = 24        // of an entry, its name behind it
@@ -194,6 +196,7 @@ func (i *Instance) path(at, n uint64) (string, uint64) {
 		return "", wasiNameTooLong
 	}
 	name := string(i.guest(at, n))
+	i.charge(stepFuel * int64(strings.Count(name, "/")))
 	switch {
 	case name == "":
 		return "", wasiNoEnt
@@ -457,6 +460,16 @@ func remove(root *os.Root, name string, folder bool) uint64 {
 	return errno(root.Remove(name))
 }
 
+// listed is how many entries of folders are held: the host's memory, not the guest's.
+func (i *Instance) listed() (n int) {
+	for _, f := range i.files {
+		if f != nil {
+			n += len(f.entries)
+		}
+	}
+	return n
+}
+
 // list writes entries of a folder, those from cookie on, as many as there is room for: the last one is cut, which tells the guest that there are more.
 func (i *Instance) list(f *file, at, room, cookie, to uint64) uint64 {
 	if cookie == 0 || f.entries == nil {
@@ -469,7 +482,7 @@ func (i *Instance) list(f *file, at, room, cookie, to uint64) uint64 {
 		switch {
 		case err != nil && err != io.EOF:
 			return errno(err)
-		case len(f.entries) > mostEntries:
+		case len(f.entries) > mostEntries || i.listed() > mostListed:
 			f.entries = nil
 			return wasiOverflow
 		}
@@ -524,13 +537,16 @@ func wasiClose(i *Instance, s []uint64) {
 		s[0] = wasiOK
 		return
 	}
-	f := i.file(s[0])
-	if f == nil {
+	switch f := i.file(s[0]); {
+	case f == nil:
 		s[0] = wasiBadF
-		return
+	case !i.mayWait(): // some file systems write on closing
+		s[0] = wasiNotCapable
+	default:
+		i.charge(fileFuel)
+		i.files[fd-firstFile] = nil
+		s[0] = errno(f.close())
 	}
-	i.files[fd-firstFile] = nil
-	s[0] = errno(f.close())
 }
 
 // wasiSetFlags takes what is so already.

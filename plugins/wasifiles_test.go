@@ -4,6 +4,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -80,6 +81,7 @@ static int32_t reach(const char *p, int32_t len, int64_t op)
 		for (no = 0; !no; n++)
 			no = path_open(first, 1, p, len, 0, 2, 0, 0, &bytes);
 		return n > 100 ? 1 : no;
+	case 'D': no = fd_readdir(first, room, 40, 0, &n); break; /* begins a listing */
 	case 'd': /* names, a few at a time */
 		for (int64_t cookie = 0;;) {
 			if ((no = fd_readdir(first, room, 40, cookie, &n)))
@@ -237,6 +239,62 @@ func TestGrantedFolder(t *testing.T) {
 	}
 	if got := i.reach(t, 3, 'o', "below"); got != wasiMFile {
 		t.Errorf("folders without end: %d", got)
+	}
+}
+
+// What a path and a listing cost the host is paid for, and bounded.
+func TestFilesArePaidFor(t *testing.T) {
+	module := reach(t)
+	granted, _ := world(t)
+	h, _ := granting(t, sign.Grant{Plugin: "reach", Dir: []sign.Dir{{Path: granted}}})
+	i := instance(t, compile(t, h, module), Env{})
+	cost := func(path string) uint64 {
+		before := i.Fuel()
+		if got := i.reach(t, 3, 's', path); got != 1000+filePlain {
+			t.Fatalf("%s: %d", path, got)
+		}
+		return i.Fuel() - before
+	}
+	if short, long := cost("map"), cost(strings.Repeat("below/../", 6)+"map"); long < short+12*stepFuel {
+		t.Errorf("a path of one step takes %d of fuel, one of 13 takes %d", short, long)
+	}
+	for k := range mostEntries / 2 {
+		if err := os.WriteFile(filepath.Join(granted, "below", "file"+strconv.Itoa(k)), nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got := i.reach(t, 3, 'o', "below"); got != wasiMFile {
+		t.Fatalf("folders: %d", got)
+	}
+	all, full := 0, 0
+	for k := range 20 {
+		switch got := i.reach(t, 4+k, 'D', ""); got {
+		case 1000:
+			all++
+		case wasiOverflow:
+			full++
+		default:
+			t.Fatalf("listing %d: %d", k, got)
+		}
+	}
+	if all != 7 || full != 13 || i.listed() > mostListed {
+		t.Errorf("%d of 20 listings are held, %d were refused: %d entries", all, full, i.listed())
+	}
+}
+
+// On a lane a file is not even closed: some file systems write then.
+func TestNoClosingOnALane(t *testing.T) {
+	f, err := os.Open(os.DevNull)
+	if err != nil {
+		t.Fatal(err)
+	}
+	i := &Instance{env: Env{Lane: true}, started: true, files: []*file{{f: f}}}
+	s := []uint64{firstFile}
+	if wasiClose(i, s); s[0] != wasiNotCapable || i.files[0] == nil {
+		t.Errorf("fd_close: %d", s[0])
+	}
+	if err := i.closeFiles(); err != nil {
+		t.Errorf("it was closed: %v", err)
 	}
 }
 

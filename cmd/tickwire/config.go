@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strings"
 
 	"github.com/pelletier/go-toml/v2"
 	"github.com/spf13/cobra"
@@ -52,6 +53,14 @@ other commands do, and reports every fault at once. Plugins of feeds and of the 
 			cfg, err := loadConfig(argOr(args, path))
 			if err != nil {
 				return err
+			}
+			for i := range cfg.Plugins.Grant { // values may be secrets, and what is shown is copied about
+				env := cfg.Plugins.Grant[i].Env
+				for k := range env {
+					if name, _, given := strings.Cut(env[k], "="); given {
+						env[k] = name + "=(hidden)"
+					}
+				}
 			}
 			return toml.NewEncoder(cmd.OutOrStdout()).Encode(cfg)
 		},

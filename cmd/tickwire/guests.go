@@ -241,8 +241,12 @@ func (g *guests) others() (all []*protocol.Plugin, err error) {
 				if u.Kind != manifest.Parser {
 					continue
 				}
-				if _, err := g.speak(&list[i], unit); err != nil {
+				switch _, err := g.speak(&list[i], unit); {
+				case err == nil:
+				case list[i].given:
 					return nil, err
+				default:
+					g.notAsked(list[i].Manifest().Name, err)
 				}
 			}
 		}
@@ -251,6 +255,10 @@ func (g *guests) others() (all []*protocol.Plugin, err error) {
 		all = append(all, s.Plugin)
 	}
 	return all, nil
+}
+
+func (g *guests) notAsked(name string, err error) {
+	fmt.Fprintf(g.errs, "tickwire: plugin %s is not asked whose packets these are: %v\n", name, err)
 }
 
 // installed loads the installed parsers.
@@ -283,7 +291,7 @@ func (g *guests) installed() error {
 		}
 		p, err := g.read(modules, config.Plugin{Name: e.Name}, map[string]bool{})
 		if err != nil {
-			fmt.Fprintf(g.errs, "tickwire: plugin %s is not asked whose packets these are: %v\n", e.Name, err)
+			g.notAsked(e.Name, err)
 			continue
 		}
 		g.asked = append(g.asked, p)

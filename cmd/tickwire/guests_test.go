@@ -345,6 +345,21 @@ func TestParserPlugin(t *testing.T) {
 	if code, _, errs = command(t, "sql", "--from", strange, rows); code == exitOK || !strings.Contains(errs, "plugins that were asked: acme): packet 1 to 239.1.1.1:26477, 48 bytes, begins with 58 59") {
 		t.Errorf("packets of nobody's: exit %d\n%s", code, errs)
 	}
+	// One that does not start is told of and left out: nobody asked for it.
+	g := w.NewGuest(1)
+	g.Layout(16, 64, 0, w.Col{ID: 1, Type: 1, Access: 2})
+	g.Func("tw_init", "ii:i", "", w.I32(1))
+	g.Func("tw_parse", "iili:i", "", w.I32(0))
+	broken := filepath.Join(t.TempDir(), "broken.wasm")
+	if err := os.WriteFile(broken, g.Plugin(`{"name": "broken", "version": "1.0.0", "abi": 1, "limits": {"max_rows": 16, "memory_pages": 1}, "kinds": [{"kind": "parser", "name": "broken", "writes": ["kind"]}]}`), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	plugin(t, exitOK, "broken 1.0.0 is enabled", "install", broken, "--enable")
+	code, out, errs = command(t, "sql", "--from", path, "--format", "csv", rows)
+	if code != exitOK || out != "count\n50\n" || !strings.Contains(errs, "plugin broken is not asked whose packets these are: ") {
+		t.Errorf("beside an installed plugin that does not start: exit %d\n%s%s", code, out, errs)
+	}
+	plugin(t, exitOK, "disabled", "disable", "broken")
 	plugin(t, exitOK, "disabled", "disable", "acme")
 	// One that traps on each packet is taken out, and that is told.
 	traps := filepath.Join(t.TempDir(), "traps.wasm")

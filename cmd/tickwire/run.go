@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"golang.org/x/sys/unix"
 )
 
 func runCommand() *cobra.Command {
@@ -42,10 +43,10 @@ processes may be units of their own instead, with rights of their own (docs/inst
 				jobs = append(jobs, j)
 			}
 			if len(cfg.Consolidate.Feeds) > 0 {
-				jobs = append(jobs, job{name: "consolidate", args: []string{"consolidate", "--config", path}})
+				jobs = append(jobs, job{name: "consolidate", args: []string{"consolidate", "--config", path}, bare: true})
 			}
 			if haveDuckDB {
-				jobs = append(jobs, job{name: "serve", args: []string{"serve", "--config", path}})
+				jobs = append(jobs, job{name: "serve", args: []string{"serve", "--config", path}, bare: true})
 			} else {
 				s.log.Warn("this binary was built without cgo: no SQL port")
 			}
@@ -72,6 +73,7 @@ type job struct {
 	name string
 	args []string
 	env  []string // beside ours
+	bare bool     // it gets none of our ambient capabilities, and no other way to privileges
 }
 
 // withoutPreemption is GODEBUG with what turns the runtime's signals off; a setting of the user's stays the last word.
@@ -99,13 +101,30 @@ func (s *supervisor) run(ctx context.Context, jobs []job) error {
 	for i, j := range jobs {
 		wg.Go(func() {
 			// The kernel ends a child when the thread that started it ends (PDEATHSIG): this one lives as long as we do.
+			// It is never unlocked, and so ends with the goroutine: what a bare job takes from it, it has for good.
 			runtime.LockOSThread()
-			defer runtime.UnlockOSThread()
+			if j.bare {
+				if err := giveUpPrivileges(); err != nil {
+					s.log.Warn("it runs with our privileges", "job", j.name, "err", err)
+				}
+			}
 			errs[i] = s.keep(ctx, j)
 		})
 	}
 	wg.Wait()
 	return errors.Join(errs...)
+}
+
+// giveUpPrivileges takes the ambient capabilities, which a unit gives for its feeds, from the calling thread: those that it starts have
+// none then, unless they are root's, nor get any by a program's file.
+func giveUpPrivileges() error {
+	if err := unix.Prctl(unix.PR_CAP_AMBIENT, unix.PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0); err != nil {
+		return fmt.Errorf("ambient capabilities: %w", err)
+	}
+	if err := unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0); err != nil {
+		return fmt.Errorf("no new privileges: %w", err)
+	}
+	return nil
 }
 
 // keep runs a job until ctx ends, or until it ends well by itself: a file that was read to its end.

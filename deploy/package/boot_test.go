@@ -56,6 +56,7 @@ func TestBoot(t *testing.T) {
 		"tickwire-consolidate.CapEff": "0000000000000000", "tickwire-consolidate.CapBnd": "0000000000000000",
 		"tickwire-consolidate.NoNewPrivs": "1", "tickwire-consolidate.Seccomp": "2",
 		"run.state": "active", "run.status": "3 processes", "run.others": "inactive inactive inactive", "run.after": "inactive active",
+		"run.feed": "000000c000807000", "run.serve": "0000000000000000", "run.consolidate": "0000000000000000",
 		"sql": "n 0", "processes": "3", "socket": "tickwire 660", "others": "Permission denied", "cache": "tickwire 700",
 		"upgrade.same": "yes", "upgrade.told": "1", "crash.again": "yes", "hang.again": "yes",
 		"wrong.code": "2", "wrong.restarts": "0", "wrong.started": "",

@@ -386,7 +386,7 @@ func (s *Set) swap(use []*entry, speaks *entry) error {
 		switch {
 		case l.packets == nil:
 		case rows && l.chain != nil: // a plugin that is both changes as both between the same two passes
-			l.chain.OnTake(func() { l.packets.Set(l.wanted.Load()) })
+			l.chain.OnTake(func() { l.packets.SetWanted(&l.wanted) })
 		default:
 			l.packets.Set(l.wanted.Load())
 		}

@@ -1,7 +1,10 @@
 package build
 
 import (
+	"bytes"
+	"encoding/binary"
 	"errors"
+	"math"
 	"os"
 	"path/filepath"
 	"strings"
@@ -183,6 +186,75 @@ def probe(n, c, p):
 		}
 		if null, _ := i.Column(0, manifest.ColumnNull); null[0] != 0 || null[1] != 1 {
 			t.Errorf("NULLs are %v", null[:2])
+		}
+	})
+	t.Run("NULLs", func(t *testing.T) { // as of any function that does not look at them; one that does is told
+		const kinds = `{"kind": "function", "name": "inverse", "args": ["i64", "str"], "returns": "f64"}, {"kind": "function", "name": "seen", "args": ["i64"], "returns": "i64"},
+			{"kind": "function", "name": "text", "args": ["str"], "returns": "str"}`
+		i, err := script(t, kinds, "", `import tickwire
+@tickwire.function("inverse")
+def inverse(n, c, p):
+    for i in range(n):
+        if c.args[0][i] == 4:
+            c.result_null[i] = 1
+        c.result[i] = 1 / c.args[0][i] + len(c.args[1][i])
+@tickwire.function("seen", nulls=True)
+def seen(n, c, p):
+    for i in range(n):
+        c.result[i] = -1 if c.nulls[0][i] else c.args[0][i]
+@tickwire.function("text")
+def text(n, c, p):
+    for i in range(n):
+        c.result[i] = c.args[0][i].upper()
+`)
+		if err != nil {
+			t.Fatal(err)
+		}
+		put := func(unit int, id uint16, bytes ...byte) {
+			view, _ := i.Column(unit, id)
+			copy(view, bytes)
+		}
+		for range 2 { // what a call said of NULLs is not the next one's
+			for row, v := range []byte{2, 0, 4, 5, 8} {
+				view, stride := i.Column(0, manifest.ColumnArg)
+				view[row*stride] = v
+			}
+			put(0, manifest.ColumnArgNull, 0, 1, 0, 0, 0)
+			put(0, manifest.ColumnArgNull+1, 0, 0, 0, 1, 0)
+			set(i, manifest.ColumnArg+1, 4, []byte("ab"))
+			if err := i.Function(0, 5); err != nil {
+				t.Fatal(err)
+			}
+			null, _ := i.Column(0, manifest.ColumnNull)
+			result, _ := i.Column(0, manifest.ColumnResult)
+			first, last := math.Float64frombits(binary.LittleEndian.Uint64(result)), math.Float64frombits(binary.LittleEndian.Uint64(result[4*8:]))
+			if [5]byte(null) != [5]byte{0, 1, 1, 1, 0} || first != 0.5 || last != 2.125 {
+				t.Errorf("NULLs are %v, the first result %v, the last %v", null[:5], first, last)
+			}
+		}
+		put(0, manifest.ColumnArgNull, 1, 1)
+		if err := i.Function(0, 2); err != nil { // nobody is asked
+			t.Fatal(err)
+		}
+		put(1, manifest.ColumnArgNull, 1, 0)
+		if err := i.Function(1, 2); err != nil {
+			t.Fatal(err)
+		}
+		null, _ := i.Column(1, manifest.ColumnNull)
+		if result, _ := i.Column(1, manifest.ColumnResult); result[0] != 0xff || result[8] != 0 || null[0] != 0 {
+			t.Errorf("one that sees NULLs: %v, NULLs %v", result[:16], null[:2])
+		}
+		text, stride := i.Column(2, manifest.ColumnArg)
+		copy(text, "x")
+		copy(text[2*stride:], "abc")
+		put(2, manifest.ColumnArgNull, 0, 1, 0)
+		if err := i.Function(2, 3); err != nil {
+			t.Fatal(err)
+		}
+		null, _ = i.Column(2, manifest.ColumnNull)
+		result, stride := i.Column(2, manifest.ColumnResult)
+		if got := string(bytes.ReplaceAll(result[:2*stride+4], []byte{0}, nil)); got != "XABC" || [3]byte(null) != [3]byte{0, 1, 0} {
+			t.Errorf("texts: %q, NULLs %v", got, null[:3])
 		}
 	})
 	for name, tc := range map[string]struct{ script, want string }{

@@ -146,6 +146,9 @@ func TestPriceBandFullInHost(t *testing.T) {
 			if s := chain.Stats()[0]; s.Errors+s.Traps+s.Bypassed != 0 {
 				t.Errorf("%+v", s)
 			}
+			if interpreted(lang) {
+				return // scripts have no counters
+			}
 			if n := plugin.Metrics()["untracked"]; n < 39*batch-16384 {
 				t.Errorf("%d instruments are untracked, so the table was not full", n)
 			}

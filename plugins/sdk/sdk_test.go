@@ -222,6 +222,9 @@ func TestPriceBandFull(t *testing.T) {
 	const more = 30_000 // instruments; the table has 16,384 slots
 	for _, lang := range build.Languages() {
 		t.Run(lang, func(t *testing.T) {
+			if interpreted(lang) {
+				t.Skip("scripts have no counters, by which those without a slot are told: TestPriceBandFullInHost")
+			}
 			compiles(t, lang)
 			g := guest.Load(t, built(t, filepath.Join(examples[lang], "price-band")), nil)
 			judge := func(first, n uint32, kind uint8, price int64) (notKept int64) {
@@ -251,6 +254,9 @@ func TestPriceBandFull(t *testing.T) {
 		})
 	}
 }
+
+// interpreted says that plugins in a language are scripts.
+func interpreted(lang string) bool { return lang == "javascript" || lang == "python" }
 
 // The manifests of the three examples say the same in all languages, but for limits and wasi.
 func TestExampleManifests(t *testing.T) {

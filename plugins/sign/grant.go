@@ -109,27 +109,13 @@ func (d *Dir) at() string {
 	return d.At
 }
 
-// Granted is what a module gets. The policy must have been validated.
+// Granted is what a module gets: nothing, if it may not load (tools run what no feed would). The policy must have been validated.
 func (p *Policy) Granted(module []byte) Granted {
-	m, err := manifest.Of(module)
-	if err != nil {
+	v := p.trust(module)
+	if !v.Allowed {
 		return Granted{}
 	}
-	return p.grants(m.Name, p.signer(module))
-}
-
-// signer is the name of the policy's key that signed a module, "": none.
-func (p *Policy) signer(module []byte) string {
-	key, state, _ := Verify(module)
-	if state != Good {
-		return ""
-	}
-	for i, trusted := range p.loaded {
-		if trusted.Equal(key) {
-			return p.Keys[i].Name
-		}
-	}
-	return ""
+	return p.grants(v.Plugin, v.Signer)
 }
 
 func (p *Policy) grants(plugin, signer string) (g Granted) {

@@ -362,6 +362,21 @@ func TestGrants(t *testing.T) {
 	if g := p.Granted(module("other", "1.0.0")); len(g.Dirs)+len(g.Env) != 0 {
 		t.Errorf("another name: %+v", g)
 	}
+	// What does not load is granted nothing, since tools run it all the same: what nobody known has signed, and what its signer may not sign.
+	strict := Policy{Keys: []Key{{Name: "release", Public: Word(Public(key(1))), Plugins: []string{"bars-*"}}}, Grants: []Grant{
+		{Plugin: "map-*", Dir: []Dir{{Path: "/srv/maps", Write: true}}}, {Plugin: "*", Signer: "release", Env: []string{"DESK=ny"}},
+	}}
+	if err := strict.Validate(); err != nil {
+		t.Fatal(err)
+	}
+	for name, m := range map[string][]byte{"unsigned": bare, "a stranger's": signed(t, bare, key(2)), "one that its signer may not sign": signed(t, bare, key(1))} {
+		if g := strict.Granted(m); len(g.Dirs)+len(g.Env) != 0 {
+			t.Errorf("refused, since it is %s: %+v", name, g)
+		}
+	}
+	if g := strict.Granted(signed(t, module("bars-a", "1.0.0"), key(1))); len(g.Env) != 1 {
+		t.Errorf("what loads: %+v", g)
+	}
 	for wants, want := range map[string]string{
 		`{"dirs": [{"at": "/maps"}], "env": ["DESK"]}`: "",
 		`{"dirs": [{"at": "/maps", "write": true}]}`:   "it wants folder /maps to write to, which no grant",

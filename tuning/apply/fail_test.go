@@ -498,6 +498,25 @@ func TestGuard(t *testing.T) {
 		}
 		eventually(t, "the guards ended", func() bool { return guardGone(h) })
 	})
+	t.Run("journal gone", func(t *testing.T) { // a guard makes no new one
+		h := fullMachine(t)
+		o := o
+		o.Confirm = time.Hour
+		do(t, h, h.Run(only).Changes(), o)
+		dir := filepath.Join(h.Root, DefaultDir)
+		lock, err := os.Open(filepath.Join(dir, guardLock))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer lock.Close()
+		if err := os.RemoveAll(dir); err != nil {
+			t.Fatal(err)
+		}
+		eventually(t, "the guard ended", func() bool { return syscall.Flock(int(lock.Fd()), syscall.LOCK_EX|syscall.LOCK_NB) == nil })
+		if _, err := os.Stat(dir); err == nil {
+			t.Error("the guard made a journal anew")
+		}
+	})
 	t.Run("killed", func(t *testing.T) {
 		h := fullMachine(t)
 		before := treeOf(t, h.Root)

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -133,10 +134,13 @@ func Guard(args []string) error {
 
 	// The time begins when the run is over, or was killed.
 	for ; ; time.Sleep(look) {
-		if j, err := m.readJournal(); err == nil && j.over(run) {
+		j, err := m.readJournal()
+		if err == nil && len(j.runs) < run {
+			return errGone
+		} else if err == nil && j.over(run) {
 			break // without the lock, which others may want now
 		}
-		j, err := m.open(0)
+		j, err = m.open(0)
 		if err == nil {
 			if err := j.close(); err != nil {
 				return err
@@ -148,7 +152,10 @@ func Guard(args []string) error {
 	}
 	size := int64(-1)
 	for end := time.Now().Add(time.Duration(ms) * time.Millisecond); time.Now().Before(end); time.Sleep(min(look, time.Until(end))) {
-		if info, err := os.Stat(filepath.Join(m.dir(o.Dir), journalFile)); err == nil && info.Size() == size {
+		info, err := os.Stat(filepath.Join(m.dir(o.Dir), journalFile))
+		if errors.Is(err, fs.ErrNotExist) {
+			return errGone
+		} else if err == nil && info.Size() == size {
 			continue // nobody wrote
 		} else if err == nil {
 			size = info.Size()
@@ -159,7 +166,9 @@ func Guard(args []string) error {
 	}
 	const tries = 60 // what is stuck, such as by a driver that is busy, may come free; each try is a second after the one before
 	for n := 1; ; {
-		if j, err := m.readJournal(); err == nil && j.done(run) {
+		if j, err := m.readJournal(); err == nil && len(j.runs) < run {
+			return errGone
+		} else if err == nil && j.done(run) {
 			return nil
 		}
 		j, err := m.open(0)
@@ -178,6 +187,9 @@ func Guard(args []string) error {
 		time.Sleep(time.Second)
 	}
 }
+
+// errGone ends a guard: without the journal nobody knows what there was.
+var errGone = errors.New("apply: the journal is gone, and with it what was to be set back")
 
 // over says whether a run came to its end.
 func (j *journal) over(run int) bool { return run <= len(j.runs) && j.runs[run-1].Ended != "" }

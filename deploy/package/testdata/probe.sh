@@ -57,6 +57,9 @@ say run.state "$(show tickwire-run ActiveState)"
 say run.status "$(show tickwire-run StatusText)"
 say run.others "$(show $feed ActiveState) $(show $serve ActiveState) $(show $join ActiveState)"
 until tickwire sql 'SELECT 1' >/dev/null 2>&1; do sleep 0.1; done
+for what in feed serve consolidate; do
+	say run.$what "$(awk '/^CapEff:/ { print $2 }' /proc/$(pgrep -f "tickwire $what")/status)"
+done
 systemctl start $feed $serve
 say run.after "$(show tickwire-run ActiveState) $(show $feed ActiveState)"
 # Removal ends what runs.

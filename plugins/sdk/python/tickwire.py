@@ -30,8 +30,28 @@ class Texts:
         self.data[i * self.stride : (i + 1) * self.stride] = b.ljust(self.stride, b"\0")
 
 
+def _some(column, rows):
+    """Some rows of a column, as one of its own."""
+    if isinstance(column, Texts):
+        s = column.stride
+        return Texts(bytearray().join(column.data[i * s : (i + 1) * s] for i in rows), s)
+    return array(column.typecode, [column[i] for i in rows])
+
+
+def _put(column, rows, some):
+    """Writes them back."""
+    if len(some) != len(rows):
+        raise ValueError(f"a column has {len(some)} rows now, want {len(rows)}: its length must stay")
+    for k, i in enumerate(rows):
+        if isinstance(column, Texts):
+            s = column.stride
+            column.data[i * s : (i + 1) * s] = some.data[k * s : (k + 1) * s]
+        else:
+            column[i] = some[k]
+
+
 def _main(name, script):
-    handlers = {}
+    handlers, seeing = {}, set()
 
     def handle(kind, unit, f):
         if not callable(f):
@@ -49,7 +69,19 @@ def _main(name, script):
         SYSTEM=15, CLEAR=16, MODIFY=17, LEVEL=18, IMPLIED=19, FILL=20, QUOTE=21)
     tickwire.transform = lambda f: handle("transform", None, f)
     tickwire.validator = lambda f: handle("validator", None, f)
-    tickwire.function = lambda unit: lambda f: handle("function", unit, f)
+
+    def function(unit, nulls=False):
+        """nulls: it sees NULLs (c.nulls). Else a NULL among the arguments is a NULL result, and the function is not asked."""
+
+        def made(f):
+            handle("function", unit, f)
+            if nulls:
+                seeing.add(unit)
+            return f
+
+        return made
+
+    tickwire.function = function
     tickwire.partition = lambda unit: lambda f: handle("partition", unit, f)
     sys.modules["tickwire"] = tickwire
     sys.stdout = sys.stderr  # which is the log; output is the answer
@@ -85,6 +117,19 @@ def _main(name, script):
     class Columns:
         pass
 
+    def ask(handler, n, see, nulls):
+        """Asks a function that does not see NULLs about the rows without one."""
+        rows = [i for i in range(n) if not any(c[i] for c in nulls)]
+        see.result_null[:] = array("B", b"\1" * n)
+        if not rows:
+            return
+        few = Columns()
+        few.args, few.nulls = [_some(c, rows) for c in see.args], []
+        few.result, few.result_null = result, null = _some(see.result, rows), array("B", bytes(len(rows)))
+        handler(len(rows), few, params)
+        _put(see.result, rows, result)
+        _put(see.result_null, rows, null)
+
     def run(u, n):
         see, written, args, nulls = Columns(), [], [], []
         for c in u["columns"]:
@@ -108,7 +153,11 @@ def _main(name, script):
             if c["written"]:
                 written.append((column, size))
         see.args, see.nulls = args, nulls
-        handlers[u["kind"], "" if u["kind"] in ("transform", "validator") else u["name"]](n, see, params)
+        handler = handlers[u["kind"], "" if u["kind"] in ("transform", "validator") else u["name"]]
+        if u["kind"] == "function" and u["name"] not in seeing and any(1 in c for c in nulls):
+            ask(handler, n, see, nulls)
+        else:
+            handler(n, see, params)
         count = n
         if u["kind"] == "validator":
             count = n - see.row_ctl.count(0)

@@ -60,7 +60,7 @@ pub extern "C" fn tw_index_build(_unit: i32, n: i32) -> i32 {
 #[no_mangle]
 pub extern "C" fn tw_index_probe(_unit: i32, len: i32) -> i32 {
     let words = IN.rows(WORDS as i32);
-    let rows = words[0].get() as usize;
+    let rows = words[0].get().clamp(-1, ROWS as i64 + 1) as usize; // usize has 32 bits
     let zones = if rows > ROWS { 0 } else { (rows + ZONE - 1) / ZONE };
     if len < 8 || rows > ROWS || len as usize != 8 + 16 * zones {
         return fail("these are no bytes of an index");
