@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"os"
 	"runtime"
+	"slices"
 	"strconv"
 	"strings"
 	"unsafe"
@@ -452,12 +453,36 @@ func askQueues(nic string, v *[]Queue) error {
 	if err != nil {
 		return err
 	}
+	bound, _ := boundQueues(l.Attrs().Index)
 	return netdev(netdevQueueGet, unix.NLM_F_DUMP, 2, l.Attrs().Index, func(a map[uint16]uint64) {
 		if a[3] == 0 { // of receiving
 			_, xsk := a[7]
-			*v = append(*v, Queue{ID: int(a[1]), NAPI: int(a[4]), XSK: xsk})
+			*v = append(*v, Queue{ID: int(a[1]), NAPI: int(a[4]), XSK: xsk || slices.Contains(bound, int(a[1]))})
 		}
 	})
+}
+
+// boundQueues are the queues of an interface that AF_XDP sockets are bound to, as sock_diag tells (CONFIG_XDP_SOCKETS_DIAG): before Linux
+// 6.15 queues do not say so themselves.
+func boundQueues(index int) (queues []int, err error) {
+	all, err := netlink.SocketDiagXDP()
+	for _, s := range all {
+		if s.XDPInfo != nil && int(s.XDPInfo.Ifindex) == index {
+			queues = append(queues, int(s.XDPInfo.QueueID))
+		}
+	}
+	slices.Sort(queues)
+	return slices.Compact(queues), err
+}
+
+// BoundQueues are the queues of an interface of this machine that AF_XDP sockets are bound to, also where the kernel does not tell
+// of queues. It knows those of the caller's network namespace.
+func BoundQueues(nic string) ([]int, error) {
+	l, err := indexOf(nic)
+	if err != nil {
+		return nil, err
+	}
+	return boundQueues(l.Attrs().Index)
 }
 
 func askNAPIs(nic string, v *[]NAPI) error {

@@ -27,6 +27,9 @@ func NICChange(nic, key, value, old, flag, args, undo string, risk Risk) Change 
 // LinkChange is a setting of the interface's .link file, for the next boot.
 func LinkChange(nic, key, value string, risk Risk) Change { return setLink(nic, key, value, risk) }
 
+// SysctlPath is where the kernel has a sysctl.
+func SysctlPath(key string) string { return sysctlPath(key) }
+
 // TaskChange lets a thread run on cores, and no others.
 func TaskChange(t Task, to CPUs, risk Risk) Change { return setAffinity(t, to, risk) }
 

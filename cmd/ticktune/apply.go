@@ -154,13 +154,21 @@ func (f *applyFlags) run(cmd *cobra.Command) error {
 	return f.show(cmd, out, err)
 }
 
+// applied is what plan and apply tell as JSON.
+type applied struct {
+	Schema string `json:"schema"`
+	*apply.Outcome
+}
+
+const appliedSchema = "ticktune.apply/1"
+
 // show tells what came of it: a refused change is no success.
 func (f *applyFlags) show(cmd *cobra.Command, out *apply.Outcome, err error) error {
 	if f.asJSON {
 		e := json.NewEncoder(cmd.OutOrStdout())
 		e.SetEscapeHTML(false)
 		e.SetIndent("", "  ")
-		if err := e.Encode(out); err != nil {
+		if err := e.Encode(applied{appliedSchema, out}); err != nil {
 			return err
 		}
 	} else if err := out.Text(cmd.OutOrStdout()); err != nil {
@@ -375,7 +383,8 @@ func list(cmd *cobra.Command, h *tuning.Host, o apply.Options) error {
 		if e.Persistent {
 			for_ = "each boot"
 		}
-		fmt.Fprintf(&b, "%4d  r%-3d %s  %s  %-20s %-9s %s %s: %s → %s\n", e.ID, e.Run, e.Time.Format(time.RFC3339), e.Risk, e.Check, for_, e.Target, e.Key, e.Old, e.New)
+		fmt.Fprintf(&b, "%4d  r%-3d %s  %s  %-20s %-9s %s %s: %s → %s\n", e.ID, e.Run, e.Time.Format(time.RFC3339), e.Risk, e.Check, for_,
+			tuning.Printable(e.Target), tuning.Printable(e.Key), tuning.Printable(e.Old.String()), tuning.Printable(e.New.String()))
 	}
 	_, err = fmt.Fprint(cmd.OutOrStdout(), b.String())
 	return err

@@ -100,8 +100,11 @@ func TestApplyVerbs(t *testing.T) {
 	a.want(tuning.ExitFail, interval, "diff", "clean")
 	a.want(tuning.ExitOK, "clean\n", "diff")
 	a.want(tuning.ExitOK, "   2  r1 ", "revert", "--list")
-	var out apply.Outcome
-	if err := json.Unmarshal([]byte(a.want(tuning.ExitOK, "", "apply", "--only", "mem.swap", "--max-risk", "r4", "--accept-security-risk", "--yes", "--json")), &out); err != nil || out.Count(apply.Done) != 2 || out.Run != 2 {
+	var out struct {
+		Schema string
+		apply.Outcome
+	}
+	if err := json.Unmarshal([]byte(a.want(tuning.ExitOK, "", "apply", "--only", "mem.swap", "--max-risk", "r4", "--accept-security-risk", "--yes", "--json")), &out); err != nil || out.Schema != "ticktune.apply/1" || out.Count(apply.Done) != 2 || out.Run != 2 {
 		t.Errorf("%+v (%v)", out, err)
 	}
 	a.want(tuning.ExitOK, "1 undone", "revert", "4")

@@ -6,8 +6,10 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"os/signal"
 	"strconv"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -84,6 +86,9 @@ func (c *changeFlags) apply(cmd *cobra.Command, h *tuning.Host, changes []tuning
 	o.MaxRisk, o.Guard = tuning.R3, apply.SelfGuard
 	if o.Confirm <= 0 {
 		o.Confirm = -1 // none
+	}
+	if !o.DryRun {
+		signal.Ignore(syscall.SIGHUP) // as with apply: a terminal that the change cuts off must not end the run halfway
 	}
 	return apply.Run(cmd.Context(), h, changes, o)
 }

@@ -252,7 +252,7 @@ func (r *run) keepBoot() error {
 
 // guards says whether a change may cut the operator off, so that it has to be confirmed.
 func (r *run) guards(s *Step) bool {
-	return r.o.Confirm > 0 && (nicOf(&s.Change) != "" || s.Kind == tuning.WriteFile && strings.HasPrefix(s.Target, "/proc/sys/net/") && s.Risk >= tuning.R2)
+	return r.o.Confirm > 0 && (nicOf(&s.Change) != "" || strings.HasPrefix(fileOf(&s.Change), "/proc/sys/net/") && s.Risk >= tuning.R2)
 }
 
 // steps carries out what is planned, then looks at all of it again.

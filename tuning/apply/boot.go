@@ -225,22 +225,36 @@ func (p *grubbyPlace) write(v Value) error {
 	if err != nil {
 		return err
 	}
-	if !v.There {
-		_, err := p.m.run("grubby", "--update-kernel=ALL", "--remove-args="+p.name)
-		return err
-	}
-	if _, err := p.m.run("grubby", "--update-kernel=ALL", "--args="+argument(p.name, v.Text)); err != nil {
-		return err
-	}
-	for _, e := range rescue { // ALL takes these in
-		if had, err := one(tuning.ParseCommandLine(e.options), p.name); err != nil || had.There || e.kernel == "" {
-			continue
+	had := make([]Value, len(rescue))
+	for i, e := range rescue {
+		if had[i], err = one(tuning.ParseCommandLine(e.options), p.name); err == nil && e.kernel == "" {
+			err = errors.New("it names no kernel")
 		}
-		if _, err := p.m.run("grubby", "--update-kernel="+e.kernel, "--remove-args="+p.name); err != nil {
-			return err
+		if err != nil { // it could not be left as it is
+			return fmt.Errorf("/boot/loader/entries/%s: %w", e.file, err)
+		}
+	}
+	if err := p.set("ALL", v); err != nil {
+		return err
+	}
+	for i, e := range rescue { // ALL takes these in
+		if had[i] != v {
+			if err := p.set(e.kernel, had[i]); err != nil {
+				return err
+			}
 		}
 	}
 	return nil
+}
+
+// set changes a kernel's entries, or those of ALL.
+func (p *grubbyPlace) set(kernel string, v Value) error {
+	arg := "--remove-args=" + p.name
+	if v.There {
+		arg = "--args=" + argument(p.name, v.Text)
+	}
+	_, err := p.m.run("grubby", "--update-kernel="+kernel, arg)
+	return err
 }
 
 // stubPlace is a parameter of kernelstub's.
@@ -415,7 +429,12 @@ func (m *machine) keepBoot(run int) error {
 			if err := os.MkdirAll(m.dir(path.Dir(to)), 0o700); err != nil {
 				return err
 			}
-			if err := os.WriteFile(m.dir(to), text, 0o600); err != nil { // only their owner: a command line may hold secrets
+			copied, err := os.OpenFile(m.dir(to), os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600) // only their owner: a command line may hold secrets
+			if err != nil {
+				return err
+			}
+			_, err = copied.Write(text)
+			if err = errors.Join(err, copied.Sync(), copied.Close(), syncDir(m.dir(path.Dir(to)))); err != nil { // on disk before the others change
 				return err
 			}
 		}

@@ -164,7 +164,8 @@ func Guard(args []string) error {
 			return nil
 		}
 	}
-	for {
+	const tries = 60 // what is stuck, such as by a driver that is busy, may come free; each try is a second after the one before
+	for n := 1; ; {
 		if j, err := m.readJournal(); err == nil && len(j.runs) < run {
 			return errGone
 		} else if err == nil && j.done(run) {
@@ -179,7 +180,11 @@ func Guard(args []string) error {
 		}
 		m.unguarded = true // there is no other guard than this one
 		_, err = m.recover(j)
-		return errors.Join(err, j.close())
+		if err = errors.Join(err, j.close()); err == nil || n == tries {
+			return err
+		}
+		n++
+		time.Sleep(time.Second)
 	}
 }
 

@@ -87,6 +87,7 @@ type journal struct {
 	runs    []past
 	entries []Entry // that are neither undone nor void, oldest first
 	last    int     // the highest number of an entry
+	cut     error   // its last line is not whole, and could not be taken away: nothing is written behind it
 }
 
 const journalFile = "journal.jsonl"
@@ -252,8 +253,21 @@ func (j *journal) write(rec line) error {
 	if err != nil {
 		return err
 	}
-	if _, err := j.f.Write(append(text, '\n')); err != nil {
+	if j.cut != nil {
+		return j.cut
+	}
+	at, err := j.f.Seek(0, io.SeekEnd)
+	if err != nil {
 		return fmt.Errorf("journal: %w", err)
+	}
+	if n, err := j.f.Write(append(text, '\n')); err != nil {
+		err = fmt.Errorf("journal: %w", err)
+		if n > 0 { // half a line, of a full disk: with another behind it nobody could read the journal again
+			if e := j.f.Truncate(at); e != nil {
+				j.cut = errors.Join(err, e)
+			}
+		}
+		return err
 	}
 	return j.take(&rec)
 }

@@ -84,6 +84,7 @@ type machine struct {
 	dev       tuning.Setter
 	boot      string // boot_id
 	unguarded bool   // this process is the guard
+	doubt     int    // the entry that an interrupted run was at; 0: none
 }
 
 func newMachine(h *tuning.Host, o *Options) (*machine, error) {
@@ -325,6 +326,9 @@ func (p *taskPlace) born() (string, error) {
 	}
 	return f[22-3], nil
 }
+
+// anyName: a thread that called itself something else still is the one, by when it started.
+func (p *taskPlace) anyName() { p.name = "" }
 
 func (p *taskPlace) read() (Value, error) {
 	if _, err := p.born(); err != nil {

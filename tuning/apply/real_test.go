@@ -155,7 +155,27 @@ func realChild() int {
 	if out, err := Run(context.Background(), h, changes[2:3], own); err != nil || out.Count(Refused) != 1 {
 		fault("the session's interface: %v\n%s", err, show(out))
 	}
+	// That address may be known only by the interface's own, where routes of a VRF lead to it.
+	if err := os.Setenv("SSH_CONNECTION", "192.0.2.7 5000 10.203.0.1 22"); err != nil {
+		fault("%v", err)
+	}
+	if out, err := Run(context.Background(), h, changes[2:3], o); err != nil || out.Count(Refused) != 1 {
+		fault("the interface that has the session's address: %v\n%s", err, show(out))
+	}
+	if err := os.Unsetenv("SSH_CONNECTION"); err != nil {
+		fault("%v", err)
+	}
 	link, err := netlink.LinkByName(nic)
+	if err == nil {
+		vrf := &netlink.Route{LinkIndex: link.Attrs().Index, Gw: net.IPv4(10, 203, 0, 2), Table: 100}
+		err = netlink.RouteAdd(vrf)
+		if out, err2 := Run(context.Background(), h, changes[2:3], o); err != nil || err2 != nil || out.Count(Refused) != 1 {
+			fault("the only default route, of another table: %v %v\n%s", err, err2, show(out))
+		}
+		if err == nil {
+			err = netlink.RouteDel(vrf)
+		}
+	}
 	if err == nil {
 		err = netlink.RouteAdd(&netlink.Route{LinkIndex: link.Attrs().Index, Gw: net.IPv4(10, 203, 0, 2)})
 	}

@@ -122,6 +122,9 @@ func (m *machine) undoOne(j *journal, e *Entry, boot string, s *settler) (State,
 		return stuck(err)
 	}
 	if t, ok := p.(mortal); ok {
+		if n, ok := p.(interface{ anyName() }); ok && e.Mark != "" {
+			n.anyName()
+		}
 		if mark, err := t.born(); gone(err) || err == nil && mark != e.Mark {
 			return Void, taskGone, nil
 		}
@@ -135,23 +138,24 @@ func (m *machine) undoOne(j *journal, e *Entry, boot string, s *settler) (State,
 	if made, ok := p.(interface{ made(Value) bool }); !ok || made.made(e.New) {
 		s.after(e.ID, p) // also where the file is as before: what a tool made of it may not be
 	}
+	var unnoted error
 	if !p.same(now, e.Old) {
 		// A driver told a value may take another: within the run that did it, what is neither is of the run too.
-		if boot != anyBoot && !p.same(now, e.New) {
+		// The same holds for the one that a run was at when it was killed.
+		if boot != anyBoot && e.ID != m.doubt && !p.same(now, e.New) {
 			return Drift, fmt.Sprintf("it is %s now, and was set to %s: left alone", now, e.New), nil
 		}
 		if err := m.o.fault("undo", e); err != nil {
 			return stuck(err)
 		}
-		if err := j.note(undo, e.ID, ""); err != nil {
-			return stuck(err)
-		}
+		// A journal that cannot be written, on a full disk, must not keep from setting back: what is not noted is looked at again.
+		unnoted = j.note(undo, e.ID, "")
 		if err := m.put(context.Background(), p, e, e.Old, ""); err != nil { // whether the carrier returns is no matter of this value
 			return stuck(err)
 		}
 	}
 	m.tidy(p, e)
-	return Undone, "", nil
+	return Undone, "", unnoted
 }
 
 // tidy removes folders that were made for an entry, if nobody else uses them, and a file that was about to be renamed.
@@ -178,6 +182,9 @@ func (m *machine) recover(j *journal) (*Undo, error) {
 		switch {
 		case r.Ended == "":
 			entries = j.of(r.ID)
+			if n := len(entries); n > 0 && entries[n-1].ID == j.last && entries[n-1].Boot == m.boot && !entries[n-1].Persistent {
+				m.doubt = j.last
+			}
 		case r.Guarded && !r.Confirmed && r.Ended == "kept" && (r.Boot != m.boot || !m.guardLives()):
 			for _, e := range j.of(r.ID) {
 				if e.Guarded {
@@ -188,6 +195,7 @@ func (m *machine) recover(j *journal) (*Undo, error) {
 			continue
 		}
 		u := m.undo(j, entries, m.boot)
+		m.doubt = 0
 		if all == nil {
 			all = &Undo{}
 		}

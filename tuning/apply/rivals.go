@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"maps"
+	"net"
 	"net/netip"
 	"os"
 	"path"
@@ -12,6 +13,9 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
 
 	"github.com/tickwire/tickwire/tuning"
 )
@@ -72,13 +76,24 @@ func nicOf(c *tuning.Change) string {
 		return c.NIC
 	case c.Kind == tuning.Ethtool || c.Kind == tuning.Link:
 		return c.Target
-	case c.Kind == tuning.WriteFile && c.Risk >= tuning.R2:
+	case c.Risk >= tuning.R2:
 		for _, root := range []string{"/proc/sys/net/ipv4/conf/", "/proc/sys/net/ipv6/conf/", "/sys/class/net/"} {
-			if rest, ok := strings.CutPrefix(c.Target, root); ok {
+			if rest, ok := strings.CutPrefix(fileOf(c), root); ok {
 				nic, _, _ := strings.Cut(rest, "/")
 				return nic
 			}
 		}
+	}
+	return ""
+}
+
+// fileOf is the kernel's file that a change sets, now or at the next boot; empty: none.
+func fileOf(c *tuning.Change) string {
+	switch c.Kind {
+	case tuning.WriteFile, tuning.Tmpfiles:
+		return c.Target
+	case tuning.Sysctl:
+		return tuning.SysctlPath(c.Target)
 	}
 	return ""
 }
@@ -105,7 +120,26 @@ func (v *rivals) bound(c *tuning.Change) string {
 	if i := slices.IndexFunc(queues, func(q tuning.Queue) bool { return q.XSK }); err == nil && i >= 0 {
 		return fmt.Sprintf("an AF_XDP socket is bound to queue %d of %s: stop the feed first", queues[i].ID, c.Target)
 	}
+	if !v.m.real {
+		return ""
+	}
+	bound, diag := tuning.BoundQueues(c.Target)
+	if len(bound) > 0 {
+		return fmt.Sprintf("an AF_XDP socket is bound to queue %d of %s: stop the feed first", bound[0], c.Target)
+	}
+	release, _ := v.m.text("/proc/sys/kernel/osrelease")
+	xdp, err2 := tuning.Ask[tuning.XDP](v.m.h, c.Target, "xdp")
+	if (err != nil || !tellsSockets(release)) && diag != nil && err2 == nil && xdp.Attached {
+		return fmt.Sprintf("an XDP program is attached to %s, and this kernel does not tell whether AF_XDP sockets are bound: stop the feed first", c.Target)
+	}
 	return ""
+}
+
+// tellsSockets says whether a kernel tells of a queue that an AF_XDP socket is bound to it: since Linux 6.15.
+func tellsSockets(release string) bool {
+	var major, minor int
+	_, err := fmt.Sscanf(release, "%d.%d", &major, &minor)
+	return err == nil && (major > 6 || major == 6 && minor >= 15)
 }
 
 // cores: each node keeps one for everything else, and so does the machine.
@@ -217,7 +251,11 @@ func (v *rivals) link(c *tuning.Change) string {
 		return linkFile(nic) + " is not ticktune's: put it there"
 	}
 	address, _ := m.text("/sys/class/net/" + nic + "/address")
-	address = strings.TrimSpace(address)
+	address = strings.ToLower(strings.TrimSpace(address))
+	facts := map[string]string{"OriginalName": nic, "MACAddress": address, "PermanentMACAddress": address, "Driver": m.h.LinkName("/sys/class/net/" + nic + "/device/driver")}
+	if bdf := m.h.BDF(nic); bdf != "" {
+		facts["Path"] = "pci-" + bdf
+	}
 	for _, dir := range []string{"/etc", "/run", "/usr/lib"} {
 		files, _ := filepath.Glob(m.dir(dir + "/systemd/network/*.link"))
 		for _, f := range files {
@@ -225,18 +263,8 @@ func (v *rivals) link(c *tuning.Change) string {
 				continue
 			}
 			text, _ := os.ReadFile(f)
-			for l := range strings.Lines(string(text)) {
-				l = strings.TrimSpace(l)
-				value, named := assigned(l, "OriginalName")
-				if !named {
-					if value, named = assigned(l, "MACAddress"); !named {
-						value, named = assigned(l, "PermanentMACAddress")
-					}
-				}
-				bdf := m.h.BDF(nic)
-				if named && (value == nic || address != "" && strings.EqualFold(value, address)) || strings.HasPrefix(l, "Path=") && bdf != "" && strings.Contains(l, bdf) {
-					return fmt.Sprintf("%s/systemd/network/%s matches %s first: put it there", dir, filepath.Base(f), nic)
-				}
+			if linkMatches(string(text), facts) {
+				return fmt.Sprintf("%s/systemd/network/%s matches %s first: put it there", dir, filepath.Base(f), nic)
 			}
 		}
 	}
@@ -253,6 +281,37 @@ func (v *rivals) link(c *tuning.Change) string {
 		}
 	}
 	return ""
+}
+
+// linkMatches says whether a .link file is for an interface, as far as its facts tell: each key that is known has to match one of
+// its words, patterns as systemd.link(5) has them. A file with none of these keys is not thought to be for it.
+func linkMatches(text string, facts map[string]string) bool {
+	section, known := "", 0
+	for l := range strings.Lines(text) {
+		l = strings.TrimSpace(l)
+		if strings.HasPrefix(l, "[") {
+			section = l
+			continue
+		}
+		key, value, ok := strings.Cut(l, "=")
+		fact, is := facts[strings.TrimSpace(key)]
+		if section != "[Match]" || !ok || !is || strings.HasPrefix(l, "#") || strings.HasPrefix(l, ";") {
+			continue
+		}
+		known++
+		words, not := strings.CutPrefix(strings.TrimSpace(value), "!")
+		matches := slices.ContainsFunc(strings.Fields(words), func(w string) bool {
+			if strings.HasSuffix(strings.TrimSpace(key), "MACAddress") {
+				w = strings.ToLower(strings.ReplaceAll(w, "-", ":"))
+			}
+			ok, err := path.Match(w, fact)
+			return err == nil && ok
+		})
+		if matches == not {
+			return false
+		}
+	}
+	return known > 0
 }
 
 // boot: a parameter that another file of the boot loader sets, or a profile of tuned, is changed there.
@@ -287,8 +346,21 @@ func mustPlace(p place, _ error) place { return p }
 // are made of (ports of a bond or bridge, what a VLAN is on).
 func (m *machine) ownInterfaces() map[string]string {
 	own := map[string]string{}
-	peer, _ := netip.ParseAddr(m.sessionPeer())
-	peer = peer.Unmap()
+	const session = "the session that this is run from"
+	peerText, hereText := m.session()
+	peer, _ := netip.ParseAddr(peerText)
+	here, _ := netip.ParseAddr(hereText)
+	for _, a := range []netip.Addr{peer, here} {
+		if a.Zone() != "" { // link-local: it names its interface
+			m.own(own, a.Zone(), session, 0)
+		}
+	}
+	peer = peer.Unmap().WithZone("")
+	if m.real && here.IsValid() {
+		for _, nic := range holders(here) { // whatever routes say: those of a VRF are in another table
+			m.own(own, nic, session, 0)
+		}
+	}
 	longest, by := -1, []string{}
 	for _, r := range m.routes() {
 		if r.to.Bits() == 0 {
@@ -304,9 +376,61 @@ func (m *machine) ownInterfaces() map[string]string {
 		}
 	}
 	for _, nic := range by {
-		m.own(own, nic, "the session that this is run from", 0)
+		m.own(own, nic, session, 0)
+	}
+	if m.real {
+		for _, nic := range defaults() {
+			m.own(own, nic, "the default route", 0)
+		}
 	}
 	return own
+}
+
+// holders are the interfaces that have an address.
+func holders(of netip.Addr) (nics []string) {
+	list, _ := netlink.AddrList(nil, netlink.FAMILY_ALL)
+	of = of.Unmap().WithZone("")
+	for _, a := range list {
+		if ip, ok := netip.AddrFromSlice(a.IP); !ok || ip.Unmap() != of {
+			continue
+		}
+		if l, err := netlink.LinkByIndex(a.LinkIndex); err == nil {
+			nics = append(nics, l.Attrs().Name)
+		}
+	}
+	return nics
+}
+
+// defaults are the interfaces of default routes: of the main table with all their hops, of which /proc/net/route has the first only, and
+// where that table has none of those of others, such as a VRF's.
+func defaults() (nics []string) {
+	list, _ := netlink.RouteListFiltered(netlink.FAMILY_ALL, &netlink.Route{Table: unix.RT_TABLE_UNSPEC}, netlink.RT_FILTER_TABLE)
+	var main, other []int
+	for _, r := range list {
+		if r.Dst != nil {
+			if ones, _ := r.Dst.Mask.Size(); ones > 0 || !r.Dst.IP.IsUnspecified() {
+				continue
+			}
+		}
+		links := []int{r.LinkIndex}
+		for _, hop := range r.MultiPath {
+			links = append(links, hop.LinkIndex)
+		}
+		if r.Table == unix.RT_TABLE_MAIN {
+			main = append(main, links...)
+		} else {
+			other = append(other, links...)
+		}
+	}
+	if len(main) == 0 {
+		main = other
+	}
+	for _, index := range main {
+		if l, err := netlink.LinkByIndex(index); index > 0 && err == nil && l.Attrs().Flags&net.FlagLoopback == 0 {
+			nics = append(nics, l.Attrs().Name)
+		}
+	}
+	return nics
 }
 
 // own adds an interface and those below it.
@@ -331,12 +455,12 @@ type route struct {
 
 // routes are those of the main table, of both families.
 func (m *machine) routes() (all []route) {
-	net := "/proc/net/"
+	dir := "/proc/net/"
 	if m.real {
-		net = "/proc/thread-self/net/" // of the namespace we are in
+		dir = "/proc/thread-self/net/" // of the namespace we are in
 	}
-	v4, _ := m.text(net + "route")
-	v6, _ := m.text(net + "ipv6_route")
+	v4, _ := m.text(dir + "route")
+	v6, _ := m.text(dir + "ipv6_route")
 	return parseRoutes(v4, v6)
 }
 
@@ -375,28 +499,31 @@ func parseRoutes(v4, v6 string) (all []route) {
 	return all
 }
 
-// sessionPeer is the operator's address: as told, of this process's environment, or of a process above it: sudo keeps
-// SSH_CONNECTION from its child, not from itself.
-func (m *machine) sessionPeer() string {
+// session is the operator's address and the one it is connected to: as told, of this process's environment, or of a process above it:
+// sudo keeps SSH_CONNECTION from its child, not from itself.
+func (m *machine) session() (peer, here string) {
 	if m.o.Session != "" || !m.real {
-		return m.o.Session
+		return m.o.Session, ""
 	}
-	peer := func(connection string) string {
-		f := strings.Fields(connection)
-		if len(f) == 0 {
-			return ""
+	ends := func(connection string) (peer, here string) {
+		f := strings.Fields(connection) // address and port of the one, then of the other
+		if len(f) > 0 {
+			peer = f[0]
 		}
-		return f[0]
+		if len(f) > 2 {
+			here = f[2]
+		}
+		return peer, here
 	}
-	if a := peer(os.Getenv("SSH_CONNECTION")); a != "" {
-		return a
+	if peer, here := ends(os.Getenv("SSH_CONNECTION")); peer != "" {
+		return peer, here
 	}
 	const most = 64 // processes above us
 	for pid, n := os.Getppid(), 0; pid > 1 && n < most; n++ {
 		env, _ := m.text(fmt.Sprintf("/proc/%d/environ", pid))
 		for _, e := range strings.Split(env, "\x00") {
 			if c, ok := strings.CutPrefix(e, "SSH_CONNECTION="); ok {
-				return peer(c)
+				return ends(c)
 			}
 		}
 		stat, err := m.text(fmt.Sprintf("/proc/%d/stat", pid))
@@ -408,5 +535,5 @@ func (m *machine) sessionPeer() string {
 			break
 		}
 	}
-	return ""
+	return "", ""
 }

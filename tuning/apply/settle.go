@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/tickwire/tickwire/tuning"
@@ -121,6 +122,7 @@ func (m *machine) run(name string, args ...string) (string, error) {
 	cmd.Env = []string{"PATH=" + strings.Join(toolDirs, ":"), "LC_ALL=C", "SYSTEMD_PAGER=", "ROOT=" + m.root}
 	var out, errs strings.Builder
 	cmd.Stdout, cmd.Stderr = &out, &errs
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // Control-C is for us: a boot loader's tool is not to be cut off halfway
 	cmd.WaitDelay = time.Second
 	if err := cmd.Run(); err != nil {
 		text := strings.TrimSpace(errs.String())

@@ -10,6 +10,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"syscall"
 
 	"github.com/tickwire/tickwire/tuning"
 )
@@ -214,12 +215,15 @@ func temporaryOf(name string) string { return name + ".ticktune-new" }
 
 // replace makes a file of the machine whole in one step: after a crash it is the old one or the new one.
 func (m *machine) replace(name, text string, mode os.FileMode) error {
-	full := m.dir(name)
+	full, uid, gid := m.dir(name), -1, -1
 	if info, err := os.Lstat(full); err == nil {
 		if !info.Mode().IsRegular() {
 			return fmt.Errorf("%s is no ordinary file", name)
 		}
 		mode = info.Mode().Perm()
+		if s, ok := info.Sys().(*syscall.Stat_t); ok {
+			uid, gid = int(s.Uid), int(s.Gid)
+		}
 	}
 	temporary := m.dir(temporaryOf(name))
 	_ = os.Remove(temporary) // of a run that was killed: it may have any mode
@@ -228,7 +232,7 @@ func (m *machine) replace(name, text string, mode os.FileMode) error {
 		return err
 	}
 	_, err = f.WriteString(text)
-	if err = errors.Join(err, f.Chmod(mode), f.Sync(), f.Close()); err == nil {
+	if err = errors.Join(err, f.Chown(uid, gid), f.Chmod(mode), f.Sync(), f.Close()); err == nil {
 		err = m.o.fault("rename", nil)
 	}
 	if err == nil {

@@ -162,8 +162,12 @@ func (m *machine) tunedInstead(changes []tuning.Change) (list []tuning.Change) {
 		base := ours[0]
 		base.Risk = tuning.R1
 		ours = slices.Insert(ours, 0, entry(base, "main", "include", active))
+		back := "tuned-adm profile " + active
+		if mode, err := m.text("/etc/tuned/profile_mode"); err == nil && strings.TrimSpace(mode) == "auto" {
+			back = "tuned-adm auto_profile"
+		}
 		turn := tuning.Change{Check: base.Check, Kind: tuning.Tuned, Target: child, Value: child, Persistent: true, Risk: tuning.R1,
-			Command: "tuned-adm profile " + child, Undo: "tuned-adm profile " + active}
+			Command: "tuned-adm profile " + child, Undo: back}
 		ours = append(ours, turn)
 	}
 	return append(ours, list...)
@@ -198,10 +202,21 @@ type profilePlace struct {
 
 func (p *profilePlace) read() (Value, error) {
 	text, err := p.m.text("/etc/tuned/active_profile")
-	return some(strings.Join(strings.Fields(text), " ")), err
+	name := strings.Join(strings.Fields(text), " ")
+	if mode, err := p.m.text("/etc/tuned/profile_mode"); err == nil && strings.TrimSpace(mode) == "auto" {
+		name = chosenByTuned + name
+	}
+	return some(name), err
 }
 
+// chosenByTuned stands before a profile that tuned chose itself, and will choose again where it is told to.
+const chosenByTuned = "auto: "
+
 func (p *profilePlace) write(v Value) error {
+	if strings.HasPrefix(v.Text, chosenByTuned) {
+		_, err := p.m.run("tuned-adm", "auto_profile")
+		return err
+	}
 	_, err := p.m.run("tuned-adm", append([]string{"profile"}, strings.Fields(v.Text)...)...)
 	return err
 }

@@ -57,7 +57,7 @@ func TestCounters(t *testing.T) {
 	})
 	a := takeLook(h, tuning.CPUs{4}, tuning.CPUs{4})
 	change(t, dir, map[string]string{
-		"proc/interrupts": "           CPU4       CPU0\n  9:          101       5   IO-APIC   9-fasteoi   acpi\n 77:   12   0   PCI-MSI   eth9\nLOC:        1500        11   Local timer interrupts\n",
+		"proc/interrupts": "           CPU4       CPU5\n  9:          101       5   IO-APIC   9-fasteoi   acpi\n 77:   12   0   PCI-MSI   eth9\nLOC:        1500        11   Local timer interrupts\n",
 		"proc/softirqs":   "                    CPU0       CPU4\n       TIMER:          7          90\n         RCU:          1          2\n",
 		"proc/stat":       "cpu  1 2 3 4 5 6 7 8 9 10\ncpu4 1 2 3 4 5 6 7 103 9 10\n",
 		"sys/devices/system/cpu/cpu4/thermal_throttle/core_throttle_count": "5\n",

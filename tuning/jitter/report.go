@@ -140,7 +140,7 @@ func (s *session) result(r *runner, mode Mode, before, after *look, begin instan
 		into  *float64
 		share float64
 	}{{&out.DelayP99_9Ns, 0.999}, {&out.DelayP99_99Ns, 0.9999}, {&out.DelayP99_999Ns, 0.99999}, {&out.DelayP6Ns, 0.999999}} {
-		*q.into = max(h.Delay(q.share, run), out.ThresholdNs)
+		*q.into = max(min(h.Delay(q.share, run), out.MaxNs), out.ThresholdNs) // the middle of the last bucket may be beyond the worst gap
 	}
 	tai := func(at uint64) int64 { return begin.tai + int64(float64(int64(at-begin.ticks))*rate) }
 	out.StartTAINs = tai(p.began)
@@ -190,6 +190,7 @@ func (r *Report) Curves() (curves []Curve) {
 		gaps      Histogram
 		runNs     float64
 		threshold float64
+		worst     float64
 	}
 	var groups []*group
 	for i := range r.Results {
@@ -206,13 +207,13 @@ func (r *Report) Curves() (curves []Curve) {
 		g := groups[at]
 		g.gaps.Merge(c.Histogram)
 		g.runNs += c.DurationS * 1e9 * (1 - c.OwnPPM/1e6)
-		g.threshold = max(g.threshold, c.ThresholdNs)
+		g.threshold, g.worst = max(g.threshold, c.ThresholdNs), max(g.worst, c.MaxNs)
 	}
 	for _, g := range groups {
 		c := Curve{Name: g.name, Mode: g.mode}
 		for i := range 20*7 + 1 {
 			left := math.Pow(10, -float64(i)/20)
-			c.Shares, c.Ns = append(c.Shares, 1-left), append(c.Ns, max(g.gaps.Delay(1-left, g.runNs), g.threshold))
+			c.Shares, c.Ns = append(c.Shares, 1-left), append(c.Ns, max(min(g.gaps.Delay(1-left, g.runNs), g.worst), g.threshold))
 		}
 		curves = append(curves, c)
 	}

@@ -102,6 +102,26 @@ func TestReport(t *testing.T) {
 	}
 }
 
+// TestDelayBelowMax: no delay is longer than the worst gap, whose bucket reaches beyond it.
+func TestDelayBelowMax(t *testing.T) {
+	p, _, err := newProbe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = p.unmap() }()
+	p.least, p.limit, p.nsPerTick, p.ended = ^uint64(0), 100, 1<<32, 1_000_000_000
+	const worst = 1 << 27 // the least of its bucket
+	p.gap(1000, 1000+worst)
+	s := &session{o: &Options{}, report: &Report{}}
+	r := s.result(&runner{probe: p}, Host, &look{}, &look{}, instant{}, 1)
+	if r.MaxNs != worst || r.DelayP6Ns > r.MaxNs || r.DelayP6Ns < 0.99*worst {
+		t.Errorf("delay %f, max %f", r.DelayP6Ns, r.MaxNs)
+	}
+	if c := (&Report{Results: []Result{r}}).Curves(); slices.Max(c[0].Ns) > r.MaxNs {
+		t.Errorf("drawn up to %f, max %f", slices.Max(c[0].Ns), r.MaxNs)
+	}
+}
+
 // FuzzRead: a report of anybody's is refused or read, and what is read can be shown, compared and drawn.
 func FuzzRead(f *testing.F) {
 	h := new(Histogram)

@@ -54,15 +54,18 @@ func at(l *Look, seconds int) *Look {
 	return l
 }
 
-// TestView: differences of two looks at a machine two seconds apart, one of whose counters of 32 bits turns over, and whose columns change places.
+// TestView: differences of two looks at a machine two seconds apart, one of whose counters of 32 bits turns over, and whose columns change places as a core goes off line.
 func TestView(t *testing.T) {
 	dir := t.TempDir()
 	tree(t, dir, first)
+	tree(t, dir, map[string]string{ // core 2 goes off line before the second look
+		"proc/interrupts": "           CPU0  CPU2     CPU4\n  9:          5    7   100   IO-APIC   9-fasteoi   acpi\n 33:   0  8   1000   PCI-MSI eth2-rx-0\nLOC:        10    9    1000   Local timer interrupts\nCAL:  1  3  2  Function call interrupts\nERR:          0\n",
+	})
 	plan := &tuning.Plan{Hot: tuning.CPUs{4}, Interfaces: []tuning.Interface{{Name: "eth2"}, {Name: "eth9"}}}
 	o := Options{Root: dir, Plan: plan, RingDir: filepath.Join(dir, "none"), Virtual: true}
 	a := at(Take(o), 0)
 	tree(t, dir, map[string]string{
-		"proc/interrupts":       "           CPU4       CPU0\n  9:          110       5   IO-APIC   9-fasteoi   acpi\n 33:   1400   0   PCI-MSI eth2-rx-0\nLOC:        1500        11   Local timer interrupts\nCAL:  6  1  Function call interrupts\n",
+		"proc/interrupts":       "           CPU0       CPU4\n  9:          5       110   IO-APIC   9-fasteoi   acpi\n 33:   0   1400   PCI-MSI eth2-rx-0\nLOC:        11        1500   Local timer interrupts\nCAL:  1  6  Function call interrupts\n",
 		"proc/softirqs":         "                    CPU0       CPU4\n       TIMER:          7          90\n      NET_RX:          1          22\n",
 		"proc/stat":             "cpu  1 2 3 4 5 6 7 8 9 10\ncpu0 110 0 100 890 0 0 0 0 0 0\ncpu4 1090 0 0 0 0 5 3 2 0 0\n",
 		"proc/schedstat":        "version 15\ncpu0 0 0 0 0 0 0 1000 2000 30\ncpu4 0 0 0 0 0 0 1000 7000000 60\n",
