@@ -86,7 +86,15 @@ func (w *Watch) Close() {
 func (w *Watch) run() {
 	defer close(w.events)
 	defer w.list.Close()
-	for {
+	for lost := false; ; {
+		// Messages were lost: what is now is what counts. But not before what waits was taken: until then the kernel drops further ones, and says so no more.
+		if lost && !w.waiting() {
+			lost = false
+			if err := w.compare(); err != nil {
+				w.end(err)
+				return
+			}
+		}
 		messages, from, err := w.sub.Receive()
 		select {
 		case <-w.done:
@@ -94,8 +102,8 @@ func (w *Watch) run() {
 		default:
 		}
 		switch {
-		case errors.Is(err, unix.ENOBUFS): // messages were lost: what is now is what counts
-			err = w.compare()
+		case errors.Is(err, unix.ENOBUFS):
+			lost, err = true, nil
 		case errors.Is(err, unix.EINTR) || errors.Is(err, unix.EAGAIN) || err == nil && from.Pid != nl.PidKernel:
 			continue
 		case err == nil:
@@ -106,11 +114,22 @@ func (w *Watch) run() {
 			}
 		}
 		if err != nil {
-			w.err = fmt.Errorf("link: %w: interfaces are not watched any more", err)
-			w.sub.Close()
+			w.end(err)
 			return
 		}
 	}
+}
+
+func (w *Watch) end(err error) {
+	w.err = fmt.Errorf("link: %w: interfaces are not watched any more", err)
+	w.sub.Close()
+}
+
+// waiting says that messages wait to be taken.
+func (w *Watch) waiting() bool {
+	fds := []unix.PollFd{{Fd: int32(w.sub.GetFd()), Events: unix.POLLIN}}
+	n, err := unix.Poll(fds, 0)
+	return err == nil && n > 0 && fds[0].Revents&unix.POLLIN != 0
 }
 
 // message takes one message; false: the watch was closed.

@@ -2,7 +2,9 @@ package link
 
 import (
 	"errors"
+	"fmt"
 	"net/netip"
+	"strings"
 	"testing"
 	"time"
 
@@ -122,6 +124,57 @@ func TestOverrun(t *testing.T) {
 		}
 		return named("feed0", netlink.LinkSetDown)()
 	})
+	expect(t, w, "feed0", Down)
+}
+
+// TestOverrunWhileLooking: once messages are lost the kernel drops further ones without another word until all that waits was taken, so a change that comes while
+// the interfaces are listed anew must not be missed. The watch is held there by not taking what it tells.
+func TestOverrunWhileLooking(t *testing.T) {
+	p := nstest.Pair(t, netns.Options{})
+	w := open(t, p)
+	if err := w.sub.SetReceiveBufferSize(4096, false); err != nil {
+		t.Fatal(err)
+	}
+	add := func(name string) error {
+		l := netlink.NewLinkAttrs()
+		l.Name = name
+		return netlink.LinkAdd(&netlink.Veth{LinkAttrs: l, PeerName: name + "p"})
+	}
+	in(t, p.Rx, func() error {
+		if err := add("first"); err != nil { // the watch waits for this to be taken, and more comes than there is room for
+			return err
+		}
+		for range 50 {
+			if err := add("other"); err != nil {
+				return err
+			}
+			l, err := netlink.LinkByName("other")
+			if err == nil {
+				err = netlink.LinkDel(l)
+			}
+			if err != nil {
+				return err
+			}
+		}
+		for k := range 4 {
+			if err := add(fmt.Sprintf("late%d", k)); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	for late := time.After(patience); ; { // one of those that only a new list tells of
+		select {
+		case e := <-w.C():
+			if !strings.HasPrefix(e.Name, "late") {
+				continue
+			}
+		case <-late:
+			t.Fatal("nothing is told of the interfaces that were there when messages were lost")
+		}
+		break
+	}
+	in(t, p.Rx, named("feed0", netlink.LinkSetDown))
 	expect(t, w, "feed0", Down)
 }
 
