@@ -571,7 +571,12 @@ func TestFirstLine(t *testing.T) {
 	for _, text := range []string{strings.Repeat("y", 257), strings.Repeat("y", 1<<16), "a\x01554=b"} {
 		path := filepath.Join(t.TempDir(), "p")
 		must(t, os.WriteFile(path, []byte(text), 0o600))
-		if got, err := firstLine(path); err == nil || strings.Contains(err.Error(), "yy") || strings.Contains(err.Error(), "554") {
+		got, err := firstLine(path)
+		if err == nil {
+			t.Errorf("%.10q is taken: %q", text, got)
+			continue
+		}
+		if said := strings.ReplaceAll(err.Error(), path, ""); strings.Contains(said, "yy") || strings.Contains(said, "554") { // a folder's number may have these digits
 			t.Errorf("%.10q: %q, %v", text, got, err)
 		}
 	}
