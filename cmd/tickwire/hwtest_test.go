@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"strings"
 	"syscall"
@@ -156,6 +157,9 @@ func TestHwtestHangup(t *testing.T) {
 		}
 		t.Skipf("packets take root: %s", why)
 	}
+	hangups := make(chan os.Signal, 1) // a signal that is caught here is as usual in a child; one that was ignored from the start, as below nohup, would be ignored there too
+	signal.Notify(hangups, syscall.SIGHUP)
+	defer signal.Stop(hangups)
 	for _, nohup := range []bool{false, true} {
 		args := []string{tickwireBinary(t), "hwtest", "--profile", "vm", "--for", "1m", "--only", "latency"}
 		if nohup {
