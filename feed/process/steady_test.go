@@ -30,6 +30,9 @@ var steady = flag.Duration("steady", 5*time.Second, "how long TestSteadyLane loo
 //
 //	core 0   packets made, driver's poll, XDP program ──► receive ring ──► core 1   lane: order, decode, books, rings
 func TestSteadyLane(t *testing.T) {
+	if testing.Short() {
+		t.Skip("-short: it counts what the runtime does of itself, which a binary that looks for races does otherwise")
+	}
 	cores := meter.Allowed()
 	if len(cores) < 2 {
 		t.Skip("a lane and its load need a core each, and there is one")
