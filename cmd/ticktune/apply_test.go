@@ -178,7 +178,7 @@ func TestApplyConfirm(t *testing.T) {
 // TestApplyUnprivileged: who may not write learns so, with the exit code for it.
 func TestApplyUnprivileged(t *testing.T) {
 	if os.Getuid() != 0 {
-		t.Skip("root gives the program to nobody")
+		t.Skip("only root can run the program as nobody, which is what is tested")
 	}
 	self, err := os.Executable()
 	if err != nil {

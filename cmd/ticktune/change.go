@@ -18,6 +18,7 @@ import (
 	"github.com/tickwire/tickwire/tuning"
 	"github.com/tickwire/tickwire/tuning/apply"
 	"github.com/tickwire/tickwire/tuning/isolate"
+	"github.com/tickwire/tickwire/tuning/nicinfo"
 )
 
 // rootFlag lets a verb look at a tree that stands for a machine.
@@ -29,6 +30,19 @@ func (r *rootFlag) add(cmd *cobra.Command) {
 }
 
 func (r *rootFlag) host() (*tuning.Host, error) { return (&planFlags{root: r.root}).host() }
+
+// nic is the host and an interface of it.
+func (r *rootFlag) nic(name string) (*tuning.Host, *nicinfo.Info, error) {
+	h, err := r.host()
+	if err != nil {
+		return nil, nil, err
+	}
+	in, err := nicinfo.Look(h, name)
+	if err != nil {
+		return nil, nil, lookError(err)
+	}
+	return h, in, nil
+}
 
 // changeFlags are how every verb that changes something is told how.
 type changeFlags struct {

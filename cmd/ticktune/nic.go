@@ -70,13 +70,9 @@ A link may flap and packets may be lost. Unless confirmed (ticktune confirm), th
 		Example: "  ticktune nic set eth2 rings.rx=2048 --dry-run\n  ticktune nic set eth2 channels.combined=4 --keep",
 		Args:    arguments(2, 1000),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			h, err := root.host()
+			h, in, err := root.nic(args[0])
 			if err != nil {
 				return err
-			}
-			in, err := nicinfo.Look(h, args[0])
-			if err != nil {
-				return lookError(err)
 			}
 			changes, err := in.Set(args[1:], keep)
 			if err != nil {
@@ -112,13 +108,9 @@ says why, and what is left.`,
 		Short: "the rules of an interface",
 		Args:  arguments(1, 1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			h, err := root.host()
+			_, in, err := root.nic(args[0])
 			if err != nil {
 				return err
-			}
-			in, err := nicinfo.Look(h, args[0])
-			if err != nil {
-				return lookError(err)
 			}
 			return showFlows(cmd, in, asJSON)
 		},
@@ -188,13 +180,9 @@ func flowAdd() *cobra.Command {
 			if err != nil {
 				return usage(fmt.Errorf("queue %q is no number", args[2]))
 			}
-			h, err := root.host()
+			h, in, err := root.nic(args[0])
 			if err != nil {
 				return err
-			}
-			in, err := nicinfo.Look(h, args[0])
-			if err != nil {
-				return lookError(err)
 			}
 			changes, notes, err := in.AddFlow(group, int(queue))
 			if errors.Is(err, nicinfo.ErrSteer) {
@@ -220,13 +208,9 @@ func flowDelete() *cobra.Command {
 		Example: "  ticktune flow delete eth2 233.54.12.111:26477",
 		Args:    arguments(2, 2),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			h, err := root.host()
+			h, in, err := root.nic(args[0])
 			if err != nil {
 				return err
-			}
-			in, err := nicinfo.Look(h, args[0])
-			if err != nil {
-				return lookError(err)
 			}
 			changes, err := in.DeleteFlow(args[1])
 			if err != nil {

@@ -174,7 +174,7 @@ func TestRealIsolate(t *testing.T) {
 	t.Cleanup(func() { _ = cmd.Process.Kill(); _ = cmd.Wait() })
 	was, err := h.TasksOf(cmd.Process.Pid)
 	if err != nil || len(was) != 1 || len(was[0].Allowed) < 2 {
-		t.Skipf("%+v, %v: one core", was, err)
+		t.Skipf("a process is to be taken from one core to another, and this machine has one: %+v, %v", was, err)
 	}
 	pid, core, state := strconv.Itoa(cmd.Process.Pid), strconv.Itoa(was[0].Allowed[0]), filepath.Join(t.TempDir(), "state")
 	if code, out, errs := call("isolate", pid, "--cores", core, "--state", state); code != 0 || !strings.Contains(out, "→ "+core) {

@@ -43,7 +43,7 @@ func TestIntervalsThatAreNone(t *testing.T) {
 func TestAskPTP(t *testing.T) {
 	program, err := exec.LookPath("ptp4l")
 	if err != nil {
-		t.Skip("no ptp4l (linuxptp)")
+		t.Skip("no ptp4l here: apt install linuxptp")
 	}
 	if os.Geteuid() != 0 {
 		t.Skip("ptp4l needs root")

@@ -164,7 +164,7 @@ func TestTogether(t *testing.T) {
 func TestCountsItself(t *testing.T) {
 	p := made(t)
 	if !readable {
-		t.Skip("no counter on this architecture")
+		t.Skip("no cycle counter is known on this architecture: amd64 and arm64 have one")
 	}
 	at := now()
 	if n := testing.AllocsPerRun(100, func() { at = p.count(at, at+50_000) }); n != 0 {

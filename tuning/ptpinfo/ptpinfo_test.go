@@ -329,7 +329,7 @@ func TestParseLine(t *testing.T) {
 func TestRealPTP4L(t *testing.T) {
 	program, err := exec.LookPath("ptp4l")
 	if err != nil {
-		t.Skip("no ptp4l")
+		t.Skip("no ptp4l here: apt install linuxptp")
 	}
 	version, err := exec.Command(program, "-v").Output()
 	if err != nil {
